@@ -1,0 +1,73 @@
+"""Agent: a frozen template. What to say to the model, which model, which tools, what limits.
+
+An `Agent` is what the run loop works from; an `AgentRecord` is its form on the wire and in the
+store, where provider and tools are names. The runtime turns the one into the other.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Annotated, Any
+
+import attrs
+import msgspec
+
+from wingman.providers.base import Provider
+from wingman.tools.base import Tool
+
+__all__ = ["Agent", "AgentRecord", "ProviderConfig"]
+
+
+def _tools(tools: Iterable[Tool]) -> tuple[Tool, ...]:
+    tools = tuple(tools)
+    for tool in tools:
+        if not isinstance(tool, Tool):
+            raise TypeError(
+                f"{tool!r} is not a tool: decorate the function with @tool, "
+                "or take one of wingman.tools"
+            )
+    names = [tool.name for tool in tools]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(f"two tools have the same name: {', '.join(twice)}")
+    return tools
+
+
+@attrs.frozen
+class Agent:
+    """A template for runs. `max_steps` overrides the runtime's limit of inferences per run."""
+
+    name: str = attrs.field(validator=attrs.validators.min_len(1))
+    instructions: str = attrs.field(default="", kw_only=True)
+    provider: Provider = attrs.field(kw_only=True)
+    tools: tuple[Tool, ...] = attrs.field(default=(), kw_only=True, converter=_tools)
+    output_schema: Mapping[str, Any] | None = attrs.field(default=None, kw_only=True, eq=False)
+    max_steps: int | None = attrs.field(
+        default=None,
+        kw_only=True,
+        validator=attrs.validators.optional(attrs.validators.ge(1)),
+    )
+
+
+class ProviderConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Which provider and model an agent uses. Where the provider lives is its credential's matter.
+
+    `model` may be left out where the provider has a default.
+    """
+
+    id: Annotated[str, msgspec.Meta(min_length=1)]
+    model: str | None = None
+    max_tokens: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    temperature: Annotated[float, msgspec.Meta(ge=0, le=2)] | None = None
+
+
+class AgentRecord(msgspec.Struct, frozen=True):
+    """An agent on the wire and in the store: provider and tools by name."""
+
+    id: str
+    name: str
+    instructions: str
+    tools: tuple[str, ...]
+    provider: ProviderConfig
+    output_schema: dict[str, Any] | None
+    max_steps: int | None
+    created_at: datetime
+    updated_at: datetime

@@ -1,0 +1,137 @@
+"""The values a conversation is made of: messages, their content blocks, token usage.
+
+They cross every boundary (HTTP, store, a model's API), so they are frozen `msgspec.Struct`s:
+strict to decode, with the field's path in the error. The shapes are those of the HTTP contract,
+which are Anthropic's content blocks; they are provider-neutral, each provider's adapter
+translates them to its own wire format.
+
+This module knows nothing of the rest of Wingman.
+"""
+
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+__all__ = [
+    "Block",
+    "CutShort",
+    "Message",
+    "RedactedThinkingBlock",
+    "TextBlock",
+    "ThinkingBlock",
+    "ToolResultBlock",
+    "ToolUseBlock",
+    "Usage",
+]
+
+CutShort: TypeAlias = Literal["cancelled", "failed", "interrupted"]
+"""Why an assistant's message or a tool's result is not all that it would have been."""
+
+
+class _Block(msgspec.Struct, frozen=True, tag_field="type", omit_defaults=True):
+    """What all content blocks share: the tag `type`, and absent fields left out of the JSON."""
+
+
+class TextBlock(_Block, frozen=True, tag="text"):
+    """Text, of the user or of the model."""
+
+    text: str
+
+
+class ThinkingBlock(_Block, frozen=True, tag="thinking"):
+    """The model's reasoning; sent back unchanged, with its signature, to the provider it came from.
+
+    `provider` is the id of the provider whose `signature` it is: another one cannot verify it.
+    """
+
+    thinking: str
+    signature: str | None = None
+    provider: str | None = None
+
+
+class RedactedThinkingBlock(_Block, frozen=True, tag="redacted_thinking"):
+    """Reasoning that the provider encrypted; opaque, and sent back unchanged."""
+
+    data: str
+    provider: str | None = None
+
+
+class ToolUseBlock(_Block, frozen=True, tag="tool_use"):
+    """The model asks for a tool to be called.
+
+    `input` is always an object. Where the model's text did not parse as one, `input` is empty and
+    `malformed` keeps the text: such a call is answered with an error and never executed.
+    """
+
+    id: str
+    name: str
+    input: dict[str, Any]
+    malformed: str | None = None
+
+
+class ToolResultBlock(_Block, frozen=True, tag="tool_result"):
+    """What a tool call gave. Exactly one for each `tool_use`, in the message that follows it."""
+
+    tool_use_id: str
+    content: str
+    is_error: bool
+    cut_short: CutShort | None = None
+
+
+Block: TypeAlias = (
+    TextBlock | ThinkingBlock | RedactedThinkingBlock | ToolUseBlock | ToolResultBlock
+)
+
+
+class Message(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One message of the history. `cut_short` marks an assistant's message that did not end."""
+
+    role: Literal["user", "assistant"]
+    content: tuple[Block, ...]
+    cut_short: CutShort | None = None
+
+    @classmethod
+    def user(cls, text: str) -> "Message":
+        """A user's message of one text block."""
+        return cls("user", (TextBlock(text),))
+
+    @property
+    def text(self) -> str:
+        """The text blocks, joined."""
+        return "".join(block.text for block in self.content if isinstance(block, TextBlock))
+
+    @property
+    def tool_uses(self) -> tuple[ToolUseBlock, ...]:
+        """The tool calls that this message asks for, in order."""
+        return tuple(block for block in self.content if isinstance(block, ToolUseBlock))
+
+
+class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Tokens used. `input_tokens` counts all input, also what was read from or written to a cache.
+
+    The optional counts are parts of these totals: `cache_read_tokens` and `cache_write_tokens`
+    of the input, `reasoning_tokens` of the output.
+    """
+
+    input_tokens: int
+    output_tokens: int
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+    reasoning_tokens: int = 0
+
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(
+            self.input_tokens + other.input_tokens,
+            self.output_tokens + other.output_tokens,
+            self.cache_read_tokens + other.cache_read_tokens,
+            self.cache_write_tokens + other.cache_write_tokens,
+            self.reasoning_tokens + other.reasoning_tokens,
+        )
+
+    @property
+    def total_tokens(self) -> int:
+        """Input and output together."""
+        return self.input_tokens + self.output_tokens
+
+
+NO_USAGE = Usage(0, 0)

@@ -1,0 +1,246 @@
+"""Wingman's errors: one tree, each saying whose fault it is.
+
+    WingmanError
+    ├── RequestError            the caller asked for what cannot be; asking again changes nothing
+    │   ├── InvalidRequest          a value is missing, unknown or of the wrong type
+    │   ├── NotFound                no such session, agent, run, tool call, provider or model
+    │   ├── SessionDeleted          the session was deleted while one waited for it
+    │   ├── SessionBusy             a run is in flight, and the message said `on_busy: "reject"`
+    │   ├── RequestIdConflict       the same request id came with a different body
+    │   └── ProviderNotConfigured   the provider has no key, or no model is named
+    ├── Unavailable             not now; `retry_after` says when to ask again
+    │   ├── MailboxFull             the session's mailbox is full
+    │   ├── Overloaded              the process runs as many runs as it may
+    │   └── ShuttingDown            the runtime is draining
+    ├── ProviderError           the model's API failed, after the retries
+    │   ├── ProviderAuthError       it refused the key
+    │   ├── ProviderRejected        it refused the request (400, 404, 413, 422)
+    │   ├── ProviderRateLimited     429
+    │   ├── ProviderTimeout         it did not answer in time
+    │   └── ProviderStreamError     its stream broke, or was not what its protocol says
+    ├── ToolError               a tool could not do what the model asked; the model is told
+    ├── RunFailed               the run ended in an error that is no other of these: a bug
+    ├── StreamLagged            a reader fell behind what its channel holds
+    └── StoreError              the database failed
+        ├── StoreLocked             another process has it open
+        └── StoreTooNew             a later Wingman wrote it
+
+The actor runtime has a tree of its own, `wingman.actor.ActorError`: it knows nothing of sessions.
+`code` is the stable name that programs go by, the same in Python and over HTTP.
+"""
+
+__all__ = [
+    "InvalidRequest",
+    "MailboxFull",
+    "NotFound",
+    "Overloaded",
+    "ProviderAuthError",
+    "ProviderError",
+    "ProviderNotConfigured",
+    "ProviderRateLimited",
+    "ProviderRejected",
+    "ProviderStreamError",
+    "ProviderTimeout",
+    "RequestError",
+    "RequestIdConflict",
+    "RunFailed",
+    "SessionBusy",
+    "SessionDeleted",
+    "ShuttingDown",
+    "StoreError",
+    "StoreLocked",
+    "StoreTooNew",
+    "StreamLagged",
+    "ToolError",
+    "Unavailable",
+    "WingmanError",
+]
+
+
+class WingmanError(Exception):
+    """The root of the tree. Its text says what to do about it."""
+
+    code: str = "internal_error"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class RequestError(WingmanError):
+    """The caller asked for what cannot be."""
+
+    code = "invalid_request"
+
+
+class InvalidRequest(RequestError):
+    """A value is missing, unknown or of the wrong type; the message names its path."""
+
+
+class NotFound(RequestError):
+    """There is no such thing. `kind` is what was looked for: "session", "agent", "run", …"""
+
+    def __init__(self, kind: str, id: str) -> None:
+        super().__init__(f"There is no {kind.replace('_', ' ')} {id!r}.")
+        self.kind = kind
+        self.id = id
+        self.code = f"{kind}_not_found"
+
+
+class SessionDeleted(RequestError):
+    """The session was deleted while one waited for it."""
+
+    code = "session_deleted"
+
+
+class SessionBusy(RequestError):
+    """A run is in flight and the message would not wait."""
+
+    code = "session_busy"
+
+
+class RequestIdConflict(RequestError):
+    """The same request id came with a different body."""
+
+    code = "request_id_conflict"
+
+
+class ProviderNotConfigured(RequestError):
+    """The agent's provider has no key (or no model): the message says how to give it one."""
+
+    code = "provider_not_configured"
+
+
+class Unavailable(WingmanError):
+    """Not now. `retry_after` is in seconds."""
+
+    code = "overloaded"
+
+    def __init__(self, message: str, retry_after: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class MailboxFull(Unavailable):
+    """The session's mailbox is full; nothing of the message was kept."""
+
+    code = "mailbox_full"
+
+
+class Overloaded(Unavailable):
+    """The process has as many runs in flight and waiting as it may."""
+
+
+class ShuttingDown(Unavailable):
+    """The runtime is draining; `run_id` names the run one waited for, which goes on next time."""
+
+    code = "shutting_down"
+
+    def __init__(self, message: str, retry_after: float = 5.0, run_id: str | None = None) -> None:
+        super().__init__(message, retry_after)
+        self.run_id = run_id
+
+
+class ProviderError(WingmanError):
+    """The model's API failed, after the retries.
+
+    `provider` is its id; `status`, `error_type` and `request_id` are its own, where it gave them.
+    """
+
+    code = "provider_error"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        provider: str,
+        status: int | None = None,
+        error_type: str | None = None,
+        request_id: str | None = None,
+    ) -> None:
+        own = ", ".join(
+            part
+            for part in (
+                f"HTTP {status}" if status is not None else "",
+                error_type or "",
+                f"request {request_id}" if request_id else "",
+            )
+            if part
+        )
+        super().__init__(f"{provider}: {message}" + (f" ({own})" if own else ""))
+        self.provider = provider
+        self.status = status
+        self.error_type = error_type
+        self.request_id = request_id
+
+
+class ProviderAuthError(ProviderError):
+    """The provider refused the key."""
+
+    code = "provider_auth"
+
+
+class ProviderRejected(ProviderError):
+    """The provider refused the request; sending it again changes nothing."""
+
+
+class ProviderRateLimited(ProviderError):
+    """The provider's rate limit, or its quota, is used up."""
+
+
+class ProviderTimeout(ProviderError):
+    """The provider did not answer, or fell silent, for longer than the timeout."""
+
+    code = "provider_timeout"
+
+
+class ProviderStreamError(ProviderError):
+    """The provider's stream broke, reported an error, or was not what its protocol says."""
+
+
+class ToolError(WingmanError):
+    """A tool could not do what the model asked. Its text is the result that the model reads."""
+
+    code = "tool_error"
+
+
+class RunFailed(WingmanError):
+    """The run ended in an error. `code` and the text are those of the error that ended it."""
+
+    code = "run_failed"
+
+    def __init__(self, message: str, code: str = "run_failed", run_id: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.run_id = run_id
+
+
+class StreamLagged(WingmanError):
+    """A reader fell behind what its channel holds: read the history, and go on from `resume_at`."""
+
+    code = "resync"
+
+    def __init__(self, resume_at: int) -> None:
+        super().__init__(
+            "This reader fell behind and has missed events: read the session's history, "
+            f"then go on after event {resume_at}."
+        )
+        self.resume_at = resume_at
+
+
+class StoreError(WingmanError):
+    """The database failed; what was not acknowledged may not be there."""
+
+    code = "store_error"
+
+
+class StoreLocked(StoreError):
+    """Another process has this database open; a database has one owner."""
+
+    code = "store_locked"
+
+
+class StoreTooNew(StoreError):
+    """A later version of Wingman wrote this database."""
+
+    code = "store_too_new"

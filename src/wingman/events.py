@@ -1,0 +1,132 @@
+"""What a run tells the world, as it happens: a closed union of frozen values.
+
+Each is the `data` of one Server-Sent Event, whose `event:` is the class's `kind`. The first five
+are the contract's; `Thinking`, `Step` and `ToolProgress` are sent to those who ask for them.
+`Done` or `Error` is the last event of every run.
+"""
+
+from typing import Any, ClassVar, Literal, TypeAlias
+
+import msgspec
+
+from wingman.conversation import Usage
+
+__all__ = [
+    "Done",
+    "Error",
+    "Event",
+    "Kind",
+    "Result",
+    "Step",
+    "StopReason",
+    "Text",
+    "Thinking",
+    "ToolCallResult",
+    "ToolProgress",
+    "ToolResult",
+    "ToolUse",
+]
+
+Kind: TypeAlias = Literal[
+    "text", "tool_use", "tool_result", "done", "error", "thinking", "step", "tool_progress"
+]
+
+StopReason: TypeAlias = Literal[
+    "end_turn",
+    "step_limit",
+    "time_limit",
+    "token_limit",
+    "max_tokens",
+    "refusal",
+    "cancelled",
+    "interrupted",
+]
+"""Why a run ended. `interrupted`: the server died or was stopped under it."""
+
+
+class ToolCallResult(msgspec.Struct, frozen=True):
+    """One tool call of a run, with what it gave."""
+
+    id: str
+    tool_name: str
+    input: dict[str, Any]
+    output: str
+    is_error: bool
+
+
+class Result(msgspec.Struct, frozen=True):
+    """What a run came to. `response` is the text after the last tool result."""
+
+    run_id: str
+    response: str
+    stop_reason: StopReason
+    steps: int
+    tool_calls: tuple[ToolCallResult, ...]
+    usage: Usage
+
+
+class Text(msgspec.Struct, frozen=True):
+    """A piece of the model's text."""
+
+    kind: ClassVar[Kind] = "text"
+    text: str
+
+
+class ToolUse(msgspec.Struct, frozen=True):
+    """A tool call begins; its input is complete, and it is recorded in the store."""
+
+    kind: ClassVar[Kind] = "tool_use"
+    id: str
+    name: str
+    input: dict[str, Any]
+
+
+class ToolResult(msgspec.Struct, frozen=True):
+    """A tool call ended."""
+
+    kind: ClassVar[Kind] = "tool_result"
+    tool_use_id: str
+    content: str
+    is_error: bool
+
+
+class Done(msgspec.Struct, frozen=True):
+    """The run ended; its data is the result itself."""
+
+    kind: ClassVar[Kind] = "done"
+    result: Result
+
+
+class Error(msgspec.Struct, frozen=True):
+    """The run failed (or this stream is cut while its run goes on: `shutting_down`, `resync`)."""
+
+    kind: ClassVar[Kind] = "error"
+    code: str
+    message: str
+    run_id: str
+
+
+class Thinking(msgspec.Struct, frozen=True):
+    """A piece of the model's reasoning, where the provider shows it."""
+
+    kind: ClassVar[Kind] = "thinking"
+    text: str
+
+
+class Step(msgspec.Struct, frozen=True):
+    """An inference begins: the `step`-th of its run, counted from 1; `usage` is what went before."""
+
+    kind: ClassVar[Kind] = "step"
+    step: int
+    usage: Usage
+
+
+class ToolProgress(msgspec.Struct, frozen=True):
+    """A piece of what a running tool has to say, such as a command's output."""
+
+    kind: ClassVar[Kind] = "tool_progress"
+    tool_use_id: str
+    text: str
+
+
+Event: TypeAlias = Text | ToolUse | ToolResult | Done | Error | Thinking | Step | ToolProgress

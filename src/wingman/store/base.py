@@ -1,0 +1,347 @@
+"""The store: what must last, behind a narrow protocol.
+
+Writes are values. `store.write(*changes)` takes them in order and returns at once with a `Commit`;
+`await commit.wait()` returns when they are safe, and raises `StoreError` if they are not. The
+changes of one call are committed together or not at all, and calls are committed in the order
+they were made; how many share one commit is the store's own affair.
+
+Reads see what is committed. They return whole values, never rows.
+
+The store knows values (`conversation`, `events`, `agent`), and nothing of actors or the loop.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from types import TracebackType
+from typing import Literal, Protocol, Self, TypeAlias
+
+import msgspec
+
+from wingman.agent import AgentRecord
+from wingman.conversation import NO_USAGE, Message, ToolResultBlock, Usage
+from wingman.events import Result
+
+__all__ = [
+    "AgentDeleted",
+    "AgentSaved",
+    "CallEnded",
+    "CeilingRaised",
+    "Change",
+    "Commit",
+    "Credential",
+    "CredentialDeleted",
+    "CredentialSaved",
+    "PendingStep",
+    "RunEnded",
+    "RunFailure",
+    "RunQueued",
+    "RunRecord",
+    "RunStarted",
+    "RunStatus",
+    "SessionDeleting",
+    "SessionErased",
+    "SessionPage",
+    "SessionRecord",
+    "SessionSaved",
+    "StepEnded",
+    "StepRecorded",
+    "Store",
+]
+
+RunStatus: TypeAlias = Literal[
+    "queued", "running", "completed", "failed", "cancelled", "interrupted"
+]
+"""What the store knows of a run's status; `cancelling` is only ever seen in the live runtime."""
+
+
+class RunFailure(msgspec.Struct, frozen=True):
+    """Why a run failed: the error's stable code, and its text."""
+
+    code: str
+    message: str
+
+
+class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """One message, from its admission to its end.
+
+    `agent` is the agent as it was at admission; it is None for one that a program defines in code,
+    which is found again by `agent_id`, its name. `body_hash` tells whether a request id comes
+    again with the same body.
+    """
+
+    id: str
+    session_id: str
+    message: str
+    agent_id: str
+    agent: AgentRecord | None
+    created_at: datetime
+    request_id: str | None = None
+    body_hash: str | None = None
+    max_steps: int | None = None
+    status: RunStatus = "queued"
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    result: Result | None = None
+    usage: Usage = NO_USAGE
+    steps: int = 0
+    error: RunFailure | None = None
+
+
+class SessionRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A session without its history.
+
+    `last_event_id`: the history contains all up to this event. `event_ceiling`: no event above it
+    has been published, so that ids only grow, whatever happens. `usage` sums over all its runs.
+    """
+
+    id: str
+    work_dir: str
+    title: str | None
+    agent_id: str | None
+    created_at: datetime
+    updated_at: datetime
+    last_event_id: int = 0
+    event_ceiling: int = 0
+    usage: Usage = NO_USAGE
+
+
+class PendingStep(msgspec.Struct, frozen=True):
+    """A step that is under way, as recorded: the assistant's message, and the results so far.
+
+    What recovery needs to complete it after a crash. `results` are in the order they came.
+    """
+
+    step: int
+    message: Message
+    usage: Usage
+    results: tuple[ToolResultBlock, ...]
+
+
+class SessionPage(msgspec.Struct, frozen=True):
+    """Some sessions, newest first; `next` is the cursor of the next page, None at the end."""
+
+    sessions: tuple[SessionRecord, ...]
+    next: int | None
+
+
+class Credential(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """How to reach a provider. Its `repr` shows no key."""
+
+    type: Literal["api_key"] = "api_key"
+    key: str | None = None
+    base_url: str | None = None
+
+    def __repr__(self) -> str:
+        key = "None" if self.key is None else "'…'"
+        return f"Credential(type={self.type!r}, key={key}, base_url={self.base_url!r})"
+
+
+# --- changes: what can be written -----------------------------------------------------------------
+
+
+class AgentSaved(msgspec.Struct, frozen=True):
+    """An agent is new, or has changed."""
+
+    agent: AgentRecord
+
+
+class AgentDeleted(msgspec.Struct, frozen=True):
+    """An agent is gone; runs that were admitted with it keep their copy."""
+
+    agent_id: str
+
+
+class CredentialSaved(msgspec.Struct, frozen=True):
+    """A provider's credential is new, or has changed."""
+
+    provider: str
+    credential: Credential
+
+
+class CredentialDeleted(msgspec.Struct, frozen=True):
+    """A provider's credential is gone."""
+
+    provider: str
+
+
+class SessionSaved(msgspec.Struct, frozen=True):
+    """A session is new, or its title, work_dir, agent_id or updated_at changed.
+
+    Of a session that exists nothing else is written: its counters belong to its runs.
+    """
+
+    session: SessionRecord
+
+
+class SessionDeleting(msgspec.Struct, frozen=True):
+    """A session is marked as deleted: from here on no read shows it or its runs."""
+
+    session_id: str
+
+
+class SessionErased(msgspec.Struct, frozen=True):
+    """A session's rows are removed: history, runs, pending steps, and itself."""
+
+    session_id: str
+
+
+class RunQueued(msgspec.Struct, frozen=True):
+    """A run is admitted. Its place in the session's queue is the order of these."""
+
+    run: RunRecord
+
+
+class RunStarted(msgspec.Struct, frozen=True):
+    """A run begins: it is `running`, and its message enters the history."""
+
+    session_id: str
+    run_id: str
+    started_at: datetime
+    message: Message
+    event_ceiling: int
+
+
+class CeilingRaised(msgspec.Struct, frozen=True):
+    """Events up to `event_ceiling` may be published from now on."""
+
+    session_id: str
+    event_ceiling: int
+
+
+class StepRecorded(msgspec.Struct, frozen=True):
+    """The assistant's message of a step that asks for tools, before any of its calls runs."""
+
+    run_id: str
+    step: int
+    message: Message
+    usage: Usage
+
+
+class CallEnded(msgspec.Struct, frozen=True):
+    """A call of the step under way has its result."""
+
+    run_id: str
+    result: ToolResultBlock
+
+
+class StepEnded(msgspec.Struct, frozen=True):
+    """A whole step enters the history, and what was pending of it goes; the run goes on.
+
+    `steps` and `usage` are the run's, up to here. The history now contains all that was published
+    up to `last_event_id`.
+    """
+
+    session_id: str
+    run_id: str
+    messages: tuple[Message, ...]
+    steps: int
+    usage: Usage
+    last_event_id: int
+
+
+class RunEnded(msgspec.Struct, frozen=True, kw_only=True):
+    """A run is over, whatever it was before; the messages of its last step enter the history.
+
+    Exactly one of `result` and `error` is given. `session_usage` is the session's new sum. No event
+    above `last_event_id` has been published: it becomes the session's `event_ceiling` as well
+    (None: the run had not started, and the session's events are not its matter).
+    """
+
+    session_id: str
+    run_id: str
+    status: RunStatus
+    ended_at: datetime
+    steps: int
+    usage: Usage
+    messages: tuple[Message, ...] = ()
+    result: Result | None = None
+    error: RunFailure | None = None
+    session_usage: Usage | None = None
+    last_event_id: int | None = None
+
+
+Change: TypeAlias = (
+    AgentSaved
+    | AgentDeleted
+    | CredentialSaved
+    | CredentialDeleted
+    | SessionSaved
+    | SessionDeleting
+    | SessionErased
+    | RunQueued
+    | RunStarted
+    | CeilingRaised
+    | StepRecorded
+    | CallEnded
+    | StepEnded
+    | RunEnded
+)
+
+
+class Commit(Protocol):
+    """The promise that some changes will be safe."""
+
+    async def wait(self) -> None:
+        """Return when the changes are safe; raise `StoreError` if they could not be made so."""
+
+
+class Store(Protocol):
+    """Where sessions live when no process does. An async context manager: it opens and closes.
+
+    Closing commits what was written. `async with` raises `StoreLocked` or `StoreTooNew`.
+    """
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None: ...
+
+    def write(self, *changes: Change) -> Commit:
+        """Take these changes, in order, to be committed together. Never blocks."""
+
+    async def agents(self) -> Sequence[AgentRecord]:
+        """All agents, oldest first."""
+
+    async def agent(self, agent_id: str) -> AgentRecord | None:
+        """One agent."""
+
+    async def credentials(self) -> Mapping[str, Credential]:
+        """All credentials, by provider."""
+
+    async def sessions(self, limit: int, before: int | None = None) -> SessionPage:
+        """Sessions, newest first; `before` is the `next` of the page before."""
+
+    async def session(self, session_id: str) -> SessionRecord | None:
+        """One session; None also for one that is being deleted."""
+
+    async def session_with_history(
+        self, session_id: str
+    ) -> tuple[SessionRecord, Sequence[Message]] | None:
+        """One session and its history, as of one moment."""
+
+    async def deleting(self) -> Sequence[str]:
+        """The ids of the sessions that are marked as deleted and not yet erased."""
+
+    async def run_messages(self, run_id: str) -> Sequence[Message]:
+        """What one run added to the history, in order; its user's message is the first."""
+
+    async def runs(
+        self,
+        session_id: str | None = None,
+        statuses: Sequence[RunStatus] = (),
+        limit: int | None = None,
+    ) -> Sequence[RunRecord]:
+        """Runs, in the order of their admission; with `limit`, only the newest so many of them."""
+
+    async def run(self, session_id: str, run_id: str) -> RunRecord | None:
+        """One run of one session."""
+
+    async def run_by_request(self, session_id: str, request_id: str) -> RunRecord | None:
+        """The run that was admitted under this request id."""
+
+    async def pending_step(self, run_id: str) -> PendingStep | None:
+        """The step of this run that is recorded and not ended; None if there is none."""

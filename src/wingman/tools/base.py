@@ -1,0 +1,46 @@
+"""The tool protocol: what the run needs of a tool, and what a tool is given.
+
+A tool is called with its input (an object, straight from the model) and a `ToolContext`. It returns
+the text that the model reads, or raises: `ToolError` with a text for the model, or anything else,
+which the run reports to the model as the tool's failure. Tools know nothing of sessions or actors.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+__all__ = ["Tool", "ToolContext"]
+
+
+def _discard(text: str) -> None:
+    """The progress of a tool to which nobody listens."""
+
+
+@attrs.frozen
+class ToolContext:
+    """What one call of a tool may know of its surroundings.
+
+    A tool function that has a parameter of this type is given it; the model never sees it.
+    `work_dir` is absolute and resolved. `progress` publishes a piece of output while the tool is
+    running; it never blocks. `max_output` is how many characters of output the model will be shown.
+    """
+
+    work_dir: Path
+    progress: Callable[[str], None] = _discard
+    max_output: int = 30_000
+
+
+@attrs.frozen
+class Tool:
+    """A tool: its name, what the model is told of it, and the function behind it.
+
+    `call` validates the input against `input_schema` before anything else, and raises `ToolError`
+    naming the field's path where it does not fit.
+    """
+
+    name: str
+    description: str
+    input_schema: Mapping[str, Any] = attrs.field(eq=False)
+    call: Callable[[Mapping[str, Any], ToolContext], Awaitable[str]] = attrs.field(repr=False)
