@@ -1,1 +1,107 @@
-"""To come."""
+"""A small actor runtime on Trio. It knows nothing of language models, sessions or HTTP.
+
+An actor is an object with `async def receive(self, message)`, a task that feeds it one message at
+a time, and a bounded mailbox in between:
+
+    from wingman.actor import ActorSystem
+
+    class Account:
+        def __init__(self):
+            self.balance = 0
+
+        async def receive(self, message):
+            match message:
+                case ("deposit", amount):
+                    self.balance += amount
+                case "balance":
+                    return self.balance
+
+    async with ActorSystem() as system:
+        account = system.spawn(Account, name="account", mailbox=100)
+        await account.tell(("deposit", 5))
+        assert await account.ask("balance") == 5
+
+**Sending.** `await ref.tell(m)` waits for room, `ref.tell_nowait(m)` raises `MailboxFull`.
+`await ref.ask(m)` waits for the reply; `ref.submit(m)` returns a `Delivery`, a handle on that one
+message: its `state`, `cancel()`, `await wait()`, `reply()`.
+
+**State.** An actor that is an async context manager is entered when it starts, and exited when it
+stops, restarts or passivates. Its task starts in an empty `contextvars` context.
+
+**What is guaranteed.** Each sentence has a test of its name in `tests/actor/`.
+
+1. Messages of one sender to one actor are processed in the order they were sent.
+2. An actor processes one message at a time.
+3. A message is processed at most once, also when the actor crashes on it.
+4. A full mailbox makes `tell` and `ask` wait, in order, and refuses `tell_nowait` and `submit`.
+5. An ask that is cancelled cancels its own delivery, queued or in flight, and no other; it returns
+   only when that delivery has ended.
+6. `cancel` ends a queued delivery at once; it is never processed.
+7. A delivery reaches exactly one final state, and stays in it.
+8. `stop` finishes the current message, `kill` cancels it; both return when the task has ended.
+9. What is left in a mailbox fails with `ActorStopped` and is counted as a dead letter.
+10. A crash fails the delivery with what was raised, and restarts the actor with fresh state and
+    the mailbox as it was.
+11. Restarts back off, and stop when there are too many in their window.
+12. An exception that is declared as expected fails the delivery alone.
+13. A directory activates an actor once, however many messages come at once.
+14. What is sent to an actor that passivates is processed in its next life; nothing is lost.
+15. An actor that waits for itself gets an error, not a deadlock.
+16. A crash of one actor does not touch another, unless it escalates.
+17. An instrument that raises is removed and logged, and disturbs nobody.
+
+**What is not.** Two actors that ask each other wait for ever, as two tasks would: put a cancel
+scope around an ask whose answer you can do without. A message is a Python object and is not
+copied: do not change what you have sent. Nothing here outlives the process.
+"""
+
+# The map:
+#
+#   errors.py       the errors, drawn
+#   mailbox.py      a bounded queue with one reader
+#   delivery.py     the handle on one message
+#   supervision.py  restart, stop, escalate; back-off and intensity
+#   instruments.py  what can be observed: hooks, snapshots, why an actor ended
+#   cell.py         the task behind an actor, through all of its lives
+#   ref.py          the way to an actor from outside
+#   system.py       the nursery in which actors live
+#   directory.py    actors by key: activation and passivation
+
+from wingman.actor.cell import Actor
+from wingman.actor.delivery import Delivery, DeliveryState
+from wingman.actor.directory import Directory, Quarantine
+from wingman.actor.errors import (
+    ActorError,
+    ActorStopped,
+    DeliveryCancelled,
+    DeliveryPending,
+    MailboxFull,
+)
+from wingman.actor.instruments import ActorInfo, ActorState, Instrument, Termination
+from wingman.actor.ref import ActorRef
+from wingman.actor.supervision import Backoff, Escalate, Restart, Stop, Supervision
+from wingman.actor.system import ActorSystem
+
+__all__ = [
+    "Actor",
+    "ActorError",
+    "ActorInfo",
+    "ActorRef",
+    "ActorState",
+    "ActorStopped",
+    "ActorSystem",
+    "Backoff",
+    "Delivery",
+    "DeliveryCancelled",
+    "DeliveryPending",
+    "DeliveryState",
+    "Directory",
+    "Escalate",
+    "Instrument",
+    "MailboxFull",
+    "Quarantine",
+    "Restart",
+    "Stop",
+    "Supervision",
+    "Termination",
+]

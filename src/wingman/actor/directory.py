@@ -1,0 +1,176 @@
+"""Directory: actors by key, live only while they are needed.
+
+The first message to a key activates its actor; an actor that has been idle for a while is
+passivated, and costs nothing until the next message. The entry outlives the actor object and owns
+the mailbox: what arrives while an actor passivates waits there for the next life.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, Generic, TypeVar
+
+import attrs
+import trio
+
+from wingman.actor.cell import Actor, Cell
+from wingman.actor.errors import ActorStopped
+from wingman.actor.instruments import Instruments, Termination
+from wingman.actor.ref import ActorRef
+from wingman.actor.supervision import Restart, Supervision
+from wingman.actor.system import ActorSystem
+
+__all__ = ["Directory", "Quarantine"]
+
+K = TypeVar("K")
+
+
+@attrs.frozen
+class Quarantine:
+    """A key whose actor crashed too often: refused until `until`, on the system's clock."""
+
+    until: float
+    termination: Termination
+
+
+class Directory(Generic[K]):
+    """Actors by key, within one `ActorSystem`.
+
+    `factory(key)` makes the actor of a key. After `idle_after` seconds without a message an actor
+    is passivated (None: never), if `may_passivate(actor)` agrees; it is asked again later if not.
+    One that crashes more often than its supervision allows is quarantined: for `quarantine`
+    seconds whatever is sent to it is refused with `ActorStopped` and the reason; then the next
+    message tries anew. `name(key)` names the actors, uniquely in the system.
+    """
+
+    def __init__(
+        self,
+        system: ActorSystem,
+        factory: Callable[[K], Actor],
+        *,
+        idle_after: float | None = None,
+        may_passivate: Callable[[Any], bool] | None = None,
+        on_ended: Callable[[K, Termination], None] | None = None,
+        mailbox: int = 100,
+        supervision: Supervision | None = None,
+        expected: tuple[type[Exception], ...] = (),
+        quarantine: float = 60.0,
+        name: Callable[[K], str] = str,
+    ) -> None:
+        self.instruments: Instruments = system.instruments
+        self.idle_after = idle_after
+        self._system = system
+        self._factory = factory
+        self._may_passivate = may_passivate
+        self._on_ended = on_ended
+        self._mailbox = mailbox
+        self._supervision = Restart() if supervision is None else supervision
+        self._expected = expected
+        self._quarantine = quarantine
+        self._name = name
+        self._cells: dict[K, Cell] = {}
+        self._idle: OrderedDict[Cell, float] = OrderedDict()
+        self._quarantined: dict[K, Quarantine] = {}
+        if idle_after is not None:
+            system.start_task(partial(self._sweep, idle_after), name="directory sweeper")
+
+    def __len__(self) -> int:
+        return len(self._cells)
+
+    def __iter__(self) -> Iterator[K]:
+        return iter(list(self._cells))
+
+    def __contains__(self, key: K) -> bool:
+        return key in self._cells
+
+    def ref(self, key: K) -> ActorRef:
+        """The reference to this key's actor, which is activated if it is not live.
+
+        Use it at once, and ask again the next time: it is good only until the actor passivates.
+        Without a checkpoint between `ref` and `submit`, no message is ever refused for that.
+        Raises `ActorStopped` while the key is quarantined.
+        """
+        cell = self._cells.get(key)
+        if cell is not None:
+            ref: ActorRef = cell.ref
+            return ref
+        self._check_quarantine(key)
+        cell = Cell(
+            lambda: self._factory(key),
+            name=self._name(key),
+            capacity=self._mailbox,
+            supervision=self._supervision,
+            expected=self._expected,
+            owner=self,
+            key=key,
+        )
+        self._cells[key] = cell
+        return self._system.start(cell)
+
+    def find(self, key: K) -> ActorRef | None:
+        """The reference to this key's actor if it is live; activates nothing."""
+        cell = self._cells.get(key)
+        return None if cell is None else cell.ref
+
+    def quarantined(self) -> dict[K, Quarantine]:
+        """The keys that are refused now, and why."""
+        now = trio.current_time()
+        self._quarantined = {k: q for k, q in self._quarantined.items() if q.until > now}
+        return dict(self._quarantined)
+
+    def release(self, key: K) -> None:
+        """End a key's quarantine."""
+        self._quarantined.pop(key, None)
+
+    def _check_quarantine(self, key: K) -> None:
+        quarantine = self._quarantined.get(key)
+        if quarantine is None:
+            return
+        remaining = quarantine.until - trio.current_time()
+        if remaining <= 0:
+            del self._quarantined[key]
+            return
+        raise ActorStopped(
+            f"{self._name(key)!r} is quarantined for another {remaining:.0f} s: "
+            f"it {quarantine.termination}"
+        )
+
+    # --- what the cells tell -------------------------------------------------------------------
+
+    def cell_idle(self, cell: Cell) -> None:
+        """Count its idle time from now."""
+        if self.idle_after is not None:
+            self._idle[cell] = trio.current_time()
+            self._idle.move_to_end(cell)
+
+    def cell_ended(self, cell: Cell, termination: Termination, dead_letters: list[Any]) -> None:
+        """Forget the entry; without a checkpoint since the mailbox was seen to be empty."""
+        del self._cells[cell.key]
+        self._idle.pop(cell, None)
+        if termination.cause == "crashed":
+            self._quarantined[cell.key] = Quarantine(
+                trio.current_time() + self._quarantine, termination
+            )
+        if self._on_ended is not None:
+            self._on_ended(cell.key, termination)
+        self._system.cell_ended(cell, termination, dead_letters)
+
+    async def _sweep(self, idle_after: float) -> None:
+        """Passivate what has been idle for long enough; one task for all, oldest first."""
+        while True:
+            oldest = next(iter(self._idle.values()), trio.current_time())
+            await trio.sleep_until(oldest + idle_after)
+            now = trio.current_time()
+            while self._idle:
+                cell, since = next(iter(self._idle.items()))
+                if since + idle_after > now:
+                    break
+                del self._idle[cell]
+                if not cell.busy and not self._passivate(cell):
+                    self._idle[cell] = now
+
+    def _passivate(self, cell: Cell) -> bool:
+        if self._may_passivate is not None and not self._may_passivate(cell.actor):
+            return False
+        cell.request_passivation()
+        return True

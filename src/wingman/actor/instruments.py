@@ -1,0 +1,94 @@
+"""Instruments: watch an actor system without touching it. Modelled on `trio.abc.Instrument`."""
+
+import logging
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import attrs
+
+if TYPE_CHECKING:
+    from wingman.actor.ref import ActorRef
+
+__all__ = ["ActorInfo", "ActorState", "Instrument", "Termination"]
+
+logger = logging.getLogger("wingman.actor")
+
+ActorState: TypeAlias = Literal["starting", "idle", "processing", "restarting", "stopping"]
+
+
+@attrs.frozen
+class Termination:
+    """Why an actor ended. `error` is what it raised, where it crashed."""
+
+    cause: Literal["stopped", "killed", "crashed", "passivated"]
+    error: BaseException | None = None
+
+    def __str__(self) -> str:
+        if self.error is None:
+            return self.cause
+        return f"{self.cause}: {type(self.error).__name__}: {self.error}"
+
+
+@attrs.frozen
+class ActorInfo:
+    """One live actor, at one moment. `processing_for` is the current message's age in seconds."""
+
+    name: str
+    state: ActorState
+    mailbox: int
+    processing: Any
+    processing_for: float | None
+    handled: int
+    restarts: int
+
+
+class Instrument:
+    """Subclass it, override what is of interest, pass it to the `ActorSystem`.
+
+    The hooks are called synchronously, in the actors' tasks: they must be quick. One that raises
+    is logged, and its instrument removed.
+    """
+
+    def actor_started(self, ref: "ActorRef") -> None:
+        """An actor is about to begin its first life."""
+
+    def actor_restarting(self, ref: "ActorRef", error: BaseException, delay: float) -> None:
+        """An actor has crashed, and will begin again in `delay` seconds."""
+
+    def actor_stopped(self, ref: "ActorRef", termination: Termination) -> None:
+        """An actor has ended."""
+
+    def message_started(self, ref: "ActorRef", message: Any) -> None:
+        """An actor begins to process a message."""
+
+    def message_ended(self, ref: "ActorRef", message: Any, error: BaseException | None) -> None:
+        """An actor is done with a message, well or with an error."""
+
+    def dead_letter(self, ref: "ActorRef", message: Any, termination: Termination) -> None:
+        """A message was accepted and will never be processed: its actor ended first."""
+
+
+class Instruments:
+    """The instruments of one system. `watches_messages` keeps the hot path free of idle calls."""
+
+    __slots__ = ("_all", "watches_messages")
+
+    def __init__(self, instruments: tuple[Instrument, ...]) -> None:
+        self._all = list(instruments)
+        self._look()
+
+    def notify(self, hook: str, *args: Any) -> None:
+        """Call one hook of every instrument; drop those that raise."""
+        for instrument in tuple(self._all):
+            try:
+                getattr(instrument, hook)(*args)
+            except Exception:
+                logger.exception("instrument %r raised in %s and is removed", instrument, hook)
+                self._all.remove(instrument)
+                self._look()
+
+    def _look(self) -> None:
+        self.watches_messages = any(
+            type(i).message_started is not Instrument.message_started
+            or type(i).message_ended is not Instrument.message_ended
+            for i in self._all
+        )

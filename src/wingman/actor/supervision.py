@@ -1,0 +1,81 @@
+"""Supervision: what becomes of an actor whose `receive` has raised.
+
+A policy is a value, given at `spawn`. The exception has already been given to whoever waits for
+the delivery; what is decided here is the actor's own fate.
+"""
+
+import random
+from collections import deque
+from typing import TypeAlias
+
+import attrs
+
+__all__ = ["Backoff", "Escalate", "Restart", "Stop", "Supervision"]
+
+_positive = attrs.validators.gt(0.0)
+
+
+@attrs.frozen
+class Backoff:
+    """Delays in seconds before the restarts of a series: `initial`, then `factor` times as long
+    each, up to `maximum`; each varied at random by up to `jitter` of itself, so that many actors
+    that crashed together do not come back together."""
+
+    initial: float = attrs.field(default=0.1, validator=attrs.validators.ge(0.0))
+    factor: float = attrs.field(default=2.0, validator=attrs.validators.ge(1.0))
+    maximum: float = attrs.field(default=30.0, validator=attrs.validators.ge(0.0))
+    jitter: float = attrs.field(
+        default=0.1, validator=[attrs.validators.ge(0.0), attrs.validators.le(1.0)]
+    )
+
+    def delay(self, attempt: int) -> float:
+        """The delay before the `attempt`-th restart of a series, counted from 1."""
+        # The exponent is capped because a float overflows long before patience does.
+        plain = min(self.maximum, self.initial * self.factor ** min(attempt - 1, 64))
+        return plain * (1 + self.jitter * random.uniform(-1, 1))  # noqa: S311 not for secrets
+
+
+@attrs.frozen
+class Restart:
+    """Begin again with fresh state from the factory and the mailbox as it is.
+
+    The delivery that crashed is not repeated. More than `max_restarts` within `within` seconds
+    is too many: the actor is stopped.
+    """
+
+    max_restarts: int = attrs.field(default=5, validator=attrs.validators.ge(0))
+    within: float = attrs.field(default=60.0, validator=_positive)
+    backoff: Backoff = attrs.field(factory=Backoff)
+
+
+@attrs.frozen
+class Stop:
+    """End the actor; deliveries left in its mailbox fail with `ActorStopped`."""
+
+
+@attrs.frozen
+class Escalate:
+    """Raise the exception out of the actor system: everything in it ends."""
+
+
+Supervision: TypeAlias = Restart | Stop | Escalate
+
+
+class RestartHistory:
+    """When an actor was restarted, as far back as its policy looks."""
+
+    __slots__ = ("_policy", "_times")
+
+    def __init__(self, policy: Restart) -> None:
+        self._policy = policy
+        self._times: deque[float] = deque()
+
+    def next_delay(self, now: float) -> float | None:
+        """Count one more crash: the delay before the restart, or None if it is one too many."""
+        times = self._times
+        while times and now - times[0] > self._policy.within:
+            times.popleft()
+        if len(times) >= self._policy.max_restarts:
+            return None
+        times.append(now)
+        return self._policy.backoff.delay(len(times))
