@@ -1,1 +1,48 @@
-"""To come."""
+"""Tools: what a model can have done, and how a plain function becomes one more of them.
+
+    base.py        Tool and ToolContext: all that the rest of Wingman knows of a tool
+    decorator.py   @tool, from   schema.py (signature → JSON Schema, input → arguments)
+                                 docstrings.py (what the model is told)
+                                 threads.py (sync functions, abandoned as a last resort)
+    process.py     one command, from   groups.py (the end of a process group)
+                                       output.py (its head and tail, in bounded memory)
+    shell.py       bash                  on process.py
+    search.py      glob, grep            on process.py too: search_worker.py is its program
+    reading.py     read                  }
+    writing.py     write, edit           } on paths.py: the one door to the file system
+    web.py         webfetch              on addresses.py (what may be fetched), markdown.py
+
+A tool is given an input and a `ToolContext`, and returns text or raises `ToolError`. This package
+knows nothing of sessions, actors, stores or servers: whoever calls a tool decides what is recorded,
+who hears its progress, when it is cancelled, and how long all of it may take.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from wingman.tools.base import Tool, ToolContext
+from wingman.tools.decorator import tool
+from wingman.tools.reading import read
+from wingman.tools.search import glob, grep
+from wingman.tools.shell import bash
+from wingman.tools.web import webfetch
+from wingman.tools.writing import edit, write
+
+__all__ = [
+    "BUILTIN",
+    "Tool",
+    "ToolContext",
+    "bash",
+    "edit",
+    "glob",
+    "grep",
+    "read",
+    "tool",
+    "webfetch",
+    "write",
+]
+
+BUILTIN: Mapping[str, Tool] = MappingProxyType(
+    {builtin.name: builtin for builtin in (bash, read, write, edit, glob, grep, webfetch)}
+)
+"""The tools that come with Wingman, by name."""

@@ -15,7 +15,7 @@ __all__ = ["Tool", "ToolContext"]
 
 
 def _discard(text: str) -> None:
-    """The progress of a tool to which nobody listens."""
+    """The progress, or the confession, of a tool to which nobody listens."""
 
 
 @attrs.frozen
@@ -25,22 +25,28 @@ class ToolContext:
     A tool function that has a parameter of this type is given it; the model never sees it.
     `work_dir` is absolute and resolved. `progress` publishes a piece of output while the tool is
     running; it never blocks. `max_output` is how many characters of output the model will be shown.
+
+    `report_still_running` is called, before the call ends, with a few words on what of it could not
+    be stopped and goes on: a thread that did not return, a process that outlived SIGKILL. It is
+    called from the Trio thread, never blocks, and nothing but the truth depends on it.
     """
 
     work_dir: Path
     progress: Callable[[str], None] = _discard
     max_output: int = 30_000
+    report_still_running: Callable[[str], None] = _discard
 
 
 @attrs.frozen
 class Tool:
     """A tool: its name, what the model is told of it, and the function behind it.
 
-    `call` validates the input against `input_schema` before anything else, and raises `ToolError`
-    naming the field's path where it does not fit.
+    `name` is 1 to 64 of `A-Z a-z 0-9 _ -`, which every provider accepts. `call` validates the input
+    against `input_schema` before anything else, and raises `ToolError` naming the field's path
+    where it does not fit.
     """
 
-    name: str
+    name: str = attrs.field(validator=attrs.validators.matches_re(r"[A-Za-z0-9_-]{1,64}"))
     description: str
     input_schema: Mapping[str, Any] = attrs.field(eq=False)
     call: Callable[[Mapping[str, Any], ToolContext], Awaitable[str]] = attrs.field(repr=False)

@@ -1,0 +1,108 @@
+"""`@tool`: a plain typed function becomes a tool that a model can call."""
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, Generic, ParamSpec, Protocol, TypeVar, overload
+
+import attrs
+import msgspec
+
+from wingman.tools.base import Tool, ToolContext
+from wingman.tools.docstrings import parse_docstring
+from wingman.tools.schema import Parameters, parameters_of
+from wingman.tools.threads import run_in_thread
+
+__all__ = ["FunctionTool", "tool"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+@attrs.frozen
+class FunctionTool(Tool, Generic[P, R]):
+    """A tool made by `@tool`; called, it is the plain function again, so it can be tested as one.
+
+    `await forecast("Bern")` runs the function itself: no validation, no thread, its own result.
+    The run uses `call`.
+    """
+
+    function: Callable[P, R] = attrs.field(repr=False)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        return self.function(*args, **kwargs)
+
+
+class _Decorator(Protocol):
+    """What `@tool(…)` gives: still to be applied to the function."""
+
+    def __call__(self, function: Callable[P, R], /) -> FunctionTool[P, R]: ...
+
+
+@overload
+def tool(function: Callable[P, R], /) -> FunctionTool[P, R]: ...
+@overload
+def tool(*, name: str | None = None, description: str | None = None) -> _Decorator: ...
+def tool(
+    function: Callable[..., Any] | None = None,
+    /,
+    *,
+    name: str | None = None,
+    description: str | None = None,
+) -> Any:
+    """Make a tool of a typed function, async or sync: `@tool`, or `@tool(name=…, description=…)`.
+
+    The input's JSON Schema comes from the annotations (`Literal`, `Optional`, lists, dicts, nested
+    classes, `Annotated[int, msgspec.Meta(ge=1)]`), the description from the docstring's text before
+    its first section, the parameters' from its Google-style `Args:`. A parameter annotated
+    `ToolContext` is filled in and not shown to the model.
+
+    The model reads the result: a `str` as it is, nothing for `None`, anything else as JSON. Raise
+    `ToolError` to tell it what to do instead. A sync function runs in a thread; when the call is
+    cancelled it has 4 s to return (`trio.from_thread.check_cancelled()` tells it) before it is
+    abandoned.
+
+    Raises `TypeError` for a signature that no model could fill.
+    """
+    if function is None:
+        return functools.partial(_make, name=name, description=description)
+    return _make(function, name=name, description=description)
+
+
+def _make(
+    function: Callable[..., Any], *, name: str | None, description: str | None
+) -> FunctionTool[..., Any]:
+    documented = parse_docstring(inspect.getdoc(function))
+    name = name if name is not None else getattr(function, "__name__", type(function).__name__)
+    parameters = parameters_of(function, name, documented.parameters)
+    return FunctionTool(
+        name=name,
+        description=description if description is not None else documented.description,
+        input_schema=parameters.schema,
+        call=_caller(function, name, parameters),
+        function=function,
+    )
+
+
+def _caller(
+    function: Callable[..., Any], name: str, parameters: Parameters
+) -> Callable[[Mapping[str, Any], ToolContext], Any]:
+    """How the run calls the function: the input validated first, the result as text."""
+
+    async def call_async(input: Mapping[str, Any], context: ToolContext) -> str:
+        return _render(await function(**parameters.bind(input, context)))
+
+    async def call_in_thread(input: Mapping[str, Any], context: ToolContext) -> str:
+        bound = functools.partial(function, **parameters.bind(input, context))
+        return _render(await run_in_thread(bound, context, f"the thread of the tool {name}"))
+
+    is_async = inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
+        getattr(function, "__call__", None)  # noqa: B004 - an object whose __call__ is async
+    )
+    return call_async if is_async else call_in_thread
+
+
+def _render(result: object) -> str:
+    if result is None:
+        return ""
+    return result if isinstance(result, str) else msgspec.json.encode(result).decode()

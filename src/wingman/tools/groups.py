@@ -1,0 +1,96 @@
+"""The end of a process group: SIGTERM, a short grace, SIGKILL, and the truth about what is left.
+
+A group's number is not given to a new process while anything bears it: neither while a member
+lives, nor while its leader is not reaped. So it is signalled as long as one of these is known to
+hold, and after that only asked about (signal 0), which harms nobody.
+"""
+
+import contextlib
+import os
+import signal
+from collections.abc import Iterator
+
+import trio
+
+__all__ = ["LONGEST_END", "end_group"]
+
+_TERM_GRACE = 0.5  # seconds between SIGTERM and SIGKILL
+_KILL_GRACE = 2.0  # seconds until what SIGKILL did not end is given up
+LONGEST_END = _TERM_GRACE + _KILL_GRACE + 0.5
+_POLL_FIRST, _POLL_LAST = 0.001, 0.05  # seconds; ordinary commands are gone at the first look
+_POLL_CLOSELY = 0.008
+
+
+async def end_group(leader: trio.Process) -> bool:
+    """End all processes of the group that `leader` leads, and reap it; True when all are gone.
+
+    A few milliseconds as a rule, and never longer than `LONGEST_END`. It does not shield itself:
+    the `finally` that calls it does.
+    """
+    for number, patience in ((signal.SIGTERM, _TERM_GRACE), (signal.SIGKILL, _KILL_GRACE)):
+        if leader.returncode is not None and not _has_members(leader.pid):
+            return True
+        _signal(leader.pid, number)
+        with trio.move_on_after(patience):
+            await leader.wait()
+            await _members_gone(leader.pid)
+            return True
+    return False
+
+
+def _signal(group: int, number: signal.Signals) -> None:
+    # Gone this moment; or all of it belongs to another user, which the look afterwards will show.
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, number)
+
+
+async def _members_gone(group: int) -> None:
+    pause = _POLL_FIRST
+    while _has_members(group, closely=pause >= _POLL_CLOSELY):
+        await trio.sleep(pause)
+        pause = min(2 * pause, _POLL_LAST)
+
+
+def _has_members(group: int, *, closely: bool = False) -> bool:
+    """Whether a group whose leader is reaped has members; `closely`: that are more than zombies.
+
+    Orphans are reaped by init, and in a container there may be none that does: then zombies are
+    all that is left, and only a look at each process, which takes milliseconds, can tell.
+    """
+    _reap_adopted(group)
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    states = list(_states(group)) if closely else []
+    return not states or any(state not in "ZX" for state in states)
+
+
+def _reap_adopted(group: int) -> None:
+    """Reap the group's orphans where this process is their init, as PID 1 of a container is."""
+    try:
+        while os.waitpid(-group, os.WNOHANG) != (0, 0):
+            pass
+    except ChildProcessError:
+        pass
+
+
+def _states(group: int) -> Iterator[str]:
+    """The state letters of a group's processes, from /proc; nothing where there is no /proc.
+
+    https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html: pid (comm) state ppid pgrp …
+    """
+    try:
+        pids = [name for name in os.listdir("/proc") if name.isdecimal()]  # noqa: PTH208 - fast
+    except FileNotFoundError:
+        return
+    for pid in pids:
+        try:
+            with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123 - fast
+                state, _parent, pgrp, *_ = file.read().rpartition(b")")[2].split()
+        except (OSError, ValueError):
+            continue  # it ended while being looked at
+        if int(pgrp) == group:
+            yield state.decode()

@@ -1,0 +1,61 @@
+"""Text of any length in bounded memory: head, tail, and how much is missing between them."""
+
+import codecs
+
+import attrs
+
+__all__ = ["Output", "clip"]
+
+_NOTE_ROOM = 60  # characters for the note on what was cut
+
+
+def _note(cut: int) -> str:
+    return f"\n[… {cut:,} characters cut …]\n"
+
+
+def clip(text: str, limit: int) -> str:
+    """The head of a text, `limit` characters with the note on what was cut."""
+    if len(text) <= limit:
+        return text
+    kept = max(limit - _NOTE_ROOM, 0)
+    return text[:kept] + _note(len(text) - kept)
+
+
+@attrs.define
+class Output:
+    """What a process wrote, decoded as it comes; holds some `2 * limit` characters, never more.
+
+    Undecodable bytes become U+FFFD, and so does NUL, which PostgreSQL will not store as text.
+    """
+
+    limit: int
+    _head: str = attrs.field(default="", init=False)
+    _tail: str = attrs.field(default="", init=False)
+    _length: int = attrs.field(default=0, init=False)
+    _decoder: codecs.IncrementalDecoder = attrs.field(
+        factory=lambda: codecs.getincrementaldecoder("utf-8")("replace"), init=False
+    )
+
+    def add(self, data: bytes | bytearray, *, final: bool = False) -> str:
+        """Take the next bytes, and return the text they complete. `final`: there are no more."""
+        text = self._decoder.decode(data, final).replace("\0", "\ufffd")
+        self._length += len(text)
+        into_head = max(self.limit - len(self._head), 0)
+        self._head += text[:into_head]
+        self._tail += text[into_head:]
+        if len(self._tail) > 2 * self._half:  # trimmed now and then, not at every piece
+            self._tail = self._tail[-self._half :]
+        return text
+
+    @property
+    def text(self) -> str:
+        """All of it, or its head and its tail: at most `limit` characters with the note."""
+        if self._length <= self.limit:
+            return self._head
+        # The head holds `limit` characters, in case all fits; of those the first half is shown.
+        tail = (self._head + self._tail)[-self._half :] if self._half else ""
+        return self._head[: self._half] + _note(self._length - 2 * self._half) + tail
+
+    @property
+    def _half(self) -> int:
+        return max(self.limit - _NOTE_ROOM, 0) // 2

@@ -1,0 +1,58 @@
+"""The one door between the paths a model gives and the file system: all stay in the work directory.
+
+It keeps the file tools where they belong; it is no sandbox. Between the look and the use, another
+process may put a symlink in the way, but whoever can run one (the tool `bash`) needs no such trick.
+"""
+
+import difflib
+from pathlib import Path
+
+from wingman.errors import ToolError
+from wingman.tools.base import ToolContext
+
+__all__ = ["display", "existing_file", "resolve"]
+
+
+def resolve(context: ToolContext, path: str) -> Path:
+    """The absolute path, symlinks resolved, of a path relative to the work directory or absolute.
+
+    It need not exist. Touches the file system: call it in a thread. Raises `ToolError` for what
+    lies outside of the work directory, or is no path at all.
+    """
+    try:
+        resolved = (context.work_dir / path).resolve()
+    except (OSError, RuntimeError, ValueError) as error:  # too long; a loop of symlinks; a NUL
+        raise ToolError(f"{path!r} is not a usable path: {error}") from error
+    if not resolved.is_relative_to(context.work_dir):
+        raise ToolError(
+            f"{path} is outside of the working directory {context.work_dir}: "
+            "give a path inside of it."
+        )
+    return resolved
+
+
+def existing_file(context: ToolContext, path: str) -> Path:
+    """`resolve`, for what must be a regular file; the error says what is there instead."""
+    resolved = resolve(context, path)
+    if resolved.is_file():
+        return resolved
+    if resolved.is_dir():
+        raise ToolError(f"{path} is a directory: list it with glob, or with `ls` in bash.")
+    if resolved.exists():
+        raise ToolError(f"{path} is neither a file nor a directory, but a device, pipe or socket.")
+    raise ToolError(f"There is no file {path}.{_suggestion(resolved)}")
+
+
+def display(context: ToolContext, path: Path) -> str:
+    """A resolved path as the model should write it: relative to the work directory."""
+    return str(path.relative_to(context.work_dir))
+
+
+def _suggestion(missing: Path) -> str:
+    try:
+        names = [entry.name for entry in missing.parent.iterdir()]
+    except OSError:
+        return " Its directory does not exist either: find the file with glob."
+    if close := difflib.get_close_matches(missing.name, names, n=3):
+        return f" Its directory has {', '.join(close)}."
+    return " Find it with glob."

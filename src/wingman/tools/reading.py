@@ -1,0 +1,83 @@
+"""The tool `read`: a file's lines, numbered, however large the file is."""
+
+import os
+from collections.abc import Iterator
+from typing import Annotated, BinaryIO
+
+import msgspec
+import trio
+
+from wingman.errors import ToolError
+from wingman.tools.base import ToolContext
+from wingman.tools.decorator import tool
+from wingman.tools.paths import existing_file
+
+__all__ = ["read"]
+
+_LINE_BYTES = 2_000  # of a longer line, only the beginning is shown
+_SNIFFED_BYTES = 8_192
+_NOTE_ROOM = 200  # characters for where to go on
+
+FromOne = Annotated[int, msgspec.Meta(ge=1)]
+
+
+@tool
+def read(path: str, context: ToolContext, offset: FromOne = 1, limit: FromOne = 2_000) -> str:
+    """Read a text file of the working directory, with line numbers as `cat -n` shows them.
+
+    Long lines are cut, and a long file is shown in parts: the end of the output says where to go
+    on. The numbers and the tab after them are not part of the file.
+
+    Args:
+        path: The file, relative to the working directory or absolute.
+        offset: The first line to show, counted from 1.
+        limit: How many lines to show at most.
+    """
+    resolved = existing_file(context, path)
+    try:
+        with resolved.open("rb") as file:
+            _refuse_binary(file, path)
+            return _numbered(file, path, offset, limit, context.max_output - _NOTE_ROOM)
+    except OSError as error:
+        raise ToolError(f"{path} cannot be read: {error.strerror}.") from error
+
+
+def _refuse_binary(file: BinaryIO, path: str) -> None:
+    if b"\0" in file.read(_SNIFFED_BYTES):
+        size = os.fstat(file.fileno()).st_size
+        raise ToolError(
+            f"{path} is a binary file of {size:,} bytes: look at it in bash, "
+            "with `file` or `xxd | head`; convert text in another encoding with `iconv`."
+        )
+    file.seek(0)
+
+
+def _numbered(file: BinaryIO, path: str, offset: int, limit: int, room: int) -> str:
+    """The lines from `offset` on, `limit` of them or what fits in `room` characters."""
+    shown: list[str] = []
+    number = 0
+    for number, line in enumerate(_lines(file), start=1):
+        if number < offset:
+            continue
+        text = f"{number:6}\t{line}\n"
+        room -= len(text)
+        if len(shown) == limit or (room < 0 and shown):
+            return "".join(shown) + f"[The file goes on: read it with offset={number}.]"
+        shown.append(text)
+    if shown:
+        return "".join(shown)
+    if number == 0:
+        return "[The file is empty.]"
+    raise ToolError(f"{path} has {number} lines, so none at offset {offset}.")
+
+
+def _lines(file: BinaryIO) -> Iterator[str]:
+    """The lines without their ends, in bounded memory."""
+    while piece := file.readline(_LINE_BYTES):
+        missing, last = 0, piece
+        while not last.endswith(b"\n") and (last := file.readline(_SNIFFED_BYTES)):
+            missing += len(last.rstrip(b"\r\n"))
+            trio.from_thread.check_cancelled()
+        trio.from_thread.check_cancelled()
+        text = piece.rstrip(b"\r\n").decode(errors="replace").replace("\0", "\ufffd")
+        yield text + (f" [… {missing:,} bytes cut …]" if missing else "")
