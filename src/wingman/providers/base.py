@@ -3,7 +3,7 @@
 A *provider* is the code that talks to one model's API; the *model* is the language model behind it.
 An instance names both, with its options: `Anthropic("claude-sonnet-4-5", max_tokens=4096)`.
 
-A provider's `stream` is an async iterator that yields parts, in this order:
+A provider's `stream` is an async generator that yields parts, in this order:
 
 - `TextDelta`, `ThinkingDelta`: pieces, as they come;
 - `ThinkingBlock`, `RedactedThinkingBlock`, `ToolUseBlock`: whole blocks, each when it is complete.
@@ -16,7 +16,7 @@ It raises `ProviderError` (or one below it) and nothing else for what the API do
 when cancelled at any of its awaits, and executes nothing.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 import attrs
@@ -127,5 +127,5 @@ class Provider(Protocol):
     def model(self) -> str:
         """The model's name, as the provider knows it."""
 
-    def stream(self, request: Request) -> AsyncIterator[Part]:
-        """Run one inference; an async generator of parts."""
+    def stream(self, request: Request) -> AsyncGenerator[Part, None]:
+        """Run one inference; an async generator of parts, closed by whoever leaves it early."""

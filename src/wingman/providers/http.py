@@ -1,2 +1,176 @@
-"""The one door to the network."""
-class Transport: ...
+"""The one door to the network: a `Transport` that all runs share.
+
+It sends a `Call` and hands back bytes. It retries before the first byte of a good response and
+never after it, maps everything that can go wrong to `ProviderError`s, follows no redirect (a key
+goes where it was meant to go and nowhere else), and leaves no socket open behind a consumer that
+breaks out, raises or is cancelled. It knows nothing of what the bytes mean.
+"""
+
+import itertools
+import logging
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any, Final, Self
+
+import httpx
+import msgspec
+import trio
+
+from wingman.errors import ProviderError
+from wingman.providers.bytestream import ByteStream, Call, read
+from wingman.providers.failures import (
+    HTTPX_ERRORS,
+    could_not_ask,
+    failure,
+    refusal,
+)
+from wingman.providers.retry import Retry, asked_delay, passes
+
+__all__ = ["Transport"]
+
+_log = logging.getLogger("wingman.providers")
+
+_ERROR_BODY: Final = 64 * 1024
+_JSON_BODY: Final = 16 * 1024 * 1024
+_ERROR_BODY_SECONDS: Final = 10.0
+_HEADERS: Final = {"user-agent": "wingman", "accept-encoding": "identity"}
+
+
+class Transport:
+    """The HTTP client that all runs share; an async context manager.
+
+    `connect_timeout` and `idle_timeout` are in seconds; the latter bounds the wait for the first
+    byte and between two chunks. There is no total timeout: a run's limits, or a caller's cancel
+    scope, bound the whole. `over` takes the network's place in tests (`httpx.MockTransport`).
+
+    The client, and with it the TLS context, is made by the first call: who asks only local or
+    scripted models pays for neither.
+    """
+
+    def __init__(
+        self,
+        *,
+        connect_timeout: float = 10.0,
+        idle_timeout: float = 300.0,
+        retry: Retry | None = None,
+        over: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self._timeout = httpx.Timeout(idle_timeout, connect=connect_timeout, pool=connect_timeout)
+        self._retry = retry or Retry()
+        self._over = over
+        self._client: httpx.AsyncClient | None = None
+        self._open = False
+
+    async def __aenter__(self) -> Self:
+        self._open = True
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._open = False
+        client, self._client = self._client, None
+        if client is not None:
+            await client.aclose()
+
+    async def open_stream(self, call: Call) -> ByteStream:
+        """Send a call and return the body of its good response; its reader closes it.
+
+        Raises a `ProviderError` if there is no good response after the retries.
+        """
+        return ByteStream(call, await self._send(call, self._retry))
+
+    async def get_json(self, call: Call, *, retry: Retry | None = None) -> Any:
+        """Send a call and return its response's JSON, of at most 16 MiB."""
+        stream = ByteStream(call, await self._send(call, retry or self._retry))
+        try:
+            body = await read(stream, _JSON_BODY)
+            stream.complete()
+        finally:
+            await stream.aclose()
+        try:
+            return msgspec.json.decode(body)
+        except msgspec.DecodeError as error:
+            raise stream.broken(f"answered with what is not JSON: {error}") from error
+
+    async def _send(self, call: Call, retry: Retry) -> httpx.Response:
+        deadline = trio.current_time() + retry.elapsed
+        for attempt in itertools.count(1):
+            try:
+                return await self._attempt(call)
+            except _Passing as passing:
+                asked = passing.asked_delay
+                delay = retry.backoff(attempt) if asked is None else asked
+                if attempt >= retry.attempts or trio.current_time() + delay > deadline:
+                    raise passing.error from passing.__cause__
+                _log.warning(
+                    "%s: %s; attempt %d of %d follows in %.1f s",
+                    call.provider,
+                    passing,
+                    attempt + 1,
+                    retry.attempts,
+                    delay,
+                )
+            await trio.sleep(delay)
+        raise AssertionError("unreachable")
+
+    async def _attempt(self, call: Call) -> httpx.Response:
+        try:
+            client = self._opened()
+            request = client.build_request(
+                "GET" if call.body is None else "POST",
+                call.url,
+                headers=dict(call.headers),
+                content=call.body,
+            )
+            response = await client.send(request, stream=True, follow_redirects=False)
+        except HTTPX_ERRORS as cause:
+            error = failure(cause, call.provider, call.secret)
+            if could_not_ask(cause):
+                raise _Passing(type(cause).__name__, error) from cause
+            raise error from cause
+        if response.is_success:
+            return response
+        error = await self._refused(call, response)
+        if passes(response.status_code, response.headers):
+            delay = asked_delay(response.headers, datetime.now(UTC))
+            raise _Passing(f"HTTP {response.status_code}", error, delay)
+        raise error
+
+    async def _refused(self, call: Call, response: httpx.Response) -> ProviderError:
+        stream = ByteStream(call, response)
+        body = b""
+        try:
+            with trio.move_on_after(_ERROR_BODY_SECONDS):
+                body = await read(stream, _ERROR_BODY)
+                stream.complete()
+        except ProviderError:
+            pass  # the status says enough
+        finally:
+            await stream.aclose()
+        return refusal(response.status_code, response.headers, body, call.provider, call.secret)
+
+    def _opened(self) -> httpx.AsyncClient:
+        if not self._open:
+            raise RuntimeError("open the transport first: `async with Transport() as transport:`")
+        if self._client is None:
+            self._client = httpx.AsyncClient(
+                transport=self._over,
+                timeout=self._timeout,
+                headers=_HEADERS,
+                # How many runs go on at once is the runtime's to bound, not the pool's.
+                limits=httpx.Limits(max_connections=None, max_keepalive_connections=32),
+            )
+        return self._client
+
+
+class _Passing(Exception):
+    """An attempt failed in a way that may pass; `asked_delay` is the server's wish, in seconds."""
+
+    def __init__(self, why: str, error: ProviderError, asked_delay: float | None = None) -> None:
+        super().__init__(why)
+        self.error = error
+        self.asked_delay = asked_delay

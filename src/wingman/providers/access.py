@@ -1,0 +1,91 @@
+"""Where a provider lives, and the key that may be sent there.
+
+A key belongs to a place. What is given together (a credential's key and base URL, or the
+environment's) stays together: a key from the environment is never sent to a base URL that came
+from elsewhere, unless it is the very place that the key is for.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import attrs
+
+from wingman.errors import ProviderNotConfigured
+
+__all__ = ["Access", "Endpoint"]
+
+_KEY_CHARACTERS: Final = frozenset(map(chr, range(0x21, 0x7F)))
+
+
+@attrs.frozen
+class Endpoint:
+    """A base URL without a slash at its end, and the key for it."""
+
+    base_url: str
+    key: str | None = attrs.field(default=None, repr=False)
+
+
+def _as_given(base_url: str) -> str:
+    return base_url
+
+
+@attrs.frozen
+class Access:
+    """How one provider is reached: its defaults, and the environment variables it looks at.
+
+    `key_variable` is None for a provider that has no keys. `key_optional` says of which places no
+    key is needed. `normalise` makes a URL of what people write.
+    """
+
+    provider: str
+    base_url: str
+    url_variable: str
+    key_variable: str | None = None
+    key_optional: Callable[[str], bool] = attrs.field(default=lambda _: False, repr=False)
+    normalise: Callable[[str], str] = attrs.field(default=_as_given, repr=False)
+
+    def endpoint(
+        self,
+        api_key: str | None = None,
+        base_url: str | None = None,
+        environment: Mapping[str, str] = os.environ,
+    ) -> Endpoint:
+        """Where to go and with what key; raises `ProviderNotConfigured` if a key is lacking."""
+        home = self._url(environment.get(self.url_variable) or self.base_url)
+        url = self._url(base_url) if base_url else home
+        key = api_key
+        if not key and self.key_variable is not None and url == home:
+            key = environment.get(self.key_variable)
+        if key:
+            return Endpoint(url, self._checked(key.strip()))
+        if self.key_variable is not None and not self.key_optional(url):
+            raise ProviderNotConfigured(self._how_to_configure(url, home))
+        return Endpoint(url)
+
+    def _url(self, url: str) -> str:
+        try:
+            return self.normalise(url.strip()).rstrip("/")
+        except ValueError as error:
+            raise ProviderNotConfigured(f"{self.provider}: {url!r} is no URL: {error}") from error
+
+    def _checked(self, key: str) -> str:
+        # An HTTP library that finds such a header malformed would quote it in its error.
+        if not _KEY_CHARACTERS.issuperset(key):
+            raise ProviderNotConfigured(
+                f"The key for {self.provider} has characters that no key has, such as a space "
+                "or a line break within it: give it again."
+            )
+        return key
+
+    def _how_to_configure(self, url: str, home: str) -> str:
+        if url == home:
+            return (
+                f"{self.provider} has no key: set {self.key_variable}=… in the environment, "
+                "or PUT /provider/auth."
+            )
+        return (
+            f"{self.provider} has no key for {url}: one in {self.key_variable} is only ever sent "
+            f"to {home}. Give the key together with its base URL: PUT /provider/auth, "
+            "or api_key=… beside base_url=…."
+        )

@@ -1,0 +1,185 @@
+"""Anthropic's Messages API: the provider, and a request as its JSON.
+
+Source: https://docs.anthropic.com/en/api/messages
+"""
+
+import re
+from collections.abc import AsyncGenerator, Sequence
+from typing import Any, Final
+
+import attrs
+import msgspec
+
+from wingman.conversation import (
+    Block,
+    Message,
+    RedactedThinkingBlock,
+    TextBlock,
+    ThinkingBlock,
+    ToolResultBlock,
+    ToolUseBlock,
+)
+from wingman.providers.access import Access
+from wingman.providers.anthropic_stream import AnthropicTranslator
+from wingman.providers.base import ModelInfo, Part, Request
+from wingman.providers.bytestream import Call
+from wingman.providers.exchange import ask_for_models, converse
+from wingman.providers.framing import SSEDecoder
+from wingman.providers.http import Transport
+from wingman.providers.toolcalls import CallIds
+
+__all__ = ["ACCESS", "Anthropic", "anthropic_body"]
+
+ID: Final = "anthropic"
+ACCESS: Final = Access(
+    ID,
+    base_url="https://api.anthropic.com",
+    url_variable="ANTHROPIC_BASE_URL",
+    key_variable="ANTHROPIC_API_KEY",
+)
+DEFAULT_MAX_TOKENS: Final = 8192
+"""The API wants a number, and every model of today can write as much."""
+
+_CACHED: Final = {"cache_control": {"type": "ephemeral"}}
+
+
+@attrs.frozen
+class Anthropic:
+    """Claude, by Anthropic's Messages API.
+
+    Without `api_key` the key is `ANTHROPIC_API_KEY` of the environment, without `base_url` the
+    place is `ANTHROPIC_BASE_URL` or Anthropic's own; both are looked up when a stream begins.
+    """
+
+    model: str
+    api_key: str | None = attrs.field(default=None, kw_only=True, repr=False)
+    base_url: str | None = attrs.field(default=None, kw_only=True)
+    max_tokens: int | None = attrs.field(default=None, kw_only=True)
+    temperature: float | None = attrs.field(default=None, kw_only=True)
+    id: str = attrs.field(default=ID, init=False)
+
+    def stream(self, request: Request) -> AsyncGenerator[Part, None]:
+        """Run one inference; raises `ProviderNotConfigured` at once if there is no key."""
+        body = anthropic_body(request, self.model, self.max_tokens, self.temperature)
+        call = self._call("/v1/messages", msgspec.json.encode(body))
+        translator = AnthropicTranslator(ID, CallIds(request.messages))
+        return converse(request.transport, call, SSEDecoder(), translator)
+
+    async def models(self, transport: Transport) -> Sequence[ModelInfo]:
+        """Ask the API which models it has."""
+        page = await ask_for_models(transport, self._call("/v1/models?limit=1000"), _ModelPage)
+        return [
+            ModelInfo(m.id, m.display_name or m.id, m.max_input_tokens, m.max_tokens)
+            for m in page.data
+        ]
+
+    def _call(self, path: str, body: bytes | None = None) -> Call:
+        endpoint = ACCESS.endpoint(self.api_key, self.base_url)
+        headers = {
+            "anthropic-version": "2023-06-01",
+            "content-type": "application/json",
+            "x-api-key": endpoint.key or "",
+        }
+        return Call(ID, endpoint.base_url + path, headers, body, endpoint.key)
+
+
+# --- request → JSON -------------------------------------------------------------------------------
+
+
+def anthropic_body(
+    request: Request, model: str, max_tokens: int | None = None, temperature: float | None = None
+) -> dict[str, Any]:
+    """The body of `POST /v1/messages`.
+
+    What stays the same from step to step is marked for the prompt cache: the tools, the system
+    prompt, and all up to the last user's turn: three marks of the four that the API allows.
+    """
+    body: dict[str, Any] = {
+        "model": model,
+        "max_tokens": max_tokens or DEFAULT_MAX_TOKENS,
+        "messages": _messages(request.messages),
+        "stream": True,
+    }
+    if temperature is not None:
+        body["temperature"] = temperature
+    if request.system.strip():
+        body["system"] = [{"type": "text", "text": request.system, **_CACHED}]
+    if request.tools:
+        body["tools"] = [msgspec.structs.asdict(tool) for tool in request.tools]
+        body["tools"][-1] |= _CACHED
+    if request.output_schema is not None:
+        schema = _closed(request.output_schema)
+        body["output_config"] = {"format": {"type": "json_schema", "schema": schema}}
+    return body
+
+
+def _messages(messages: Sequence[Message]) -> list[dict[str, Any]]:
+    turns: list[dict[str, Any]] = []
+    for message in messages:
+        content = _content(message)
+        if not content:
+            continue  # the API refuses an assistant's message without content
+        if turns and turns[-1]["role"] == message.role:
+            turns[-1]["content"] += content
+        else:
+            turns.append({"role": message.role, "content": content})
+    if turns and turns[-1]["role"] == "user":
+        turns[-1]["content"][-1] |= _CACHED
+    return turns
+
+
+def _content(message: Message) -> list[dict[str, Any]]:
+    blocks = [wire for block in message.content if (wire := _block(block)) is not None]
+    if message.role == "user":
+        # A user's message cannot be left out: what follows would answer something else.
+        return blocks or [{"type": "text", "text": "(empty message)"}]
+    while blocks and blocks[-1]["type"] in ("thinking", "redacted_thinking"):
+        blocks.pop()  # the API refuses a message that ends in thinking, as one that was cut may
+    return blocks
+
+
+def _block(block: Block) -> dict[str, Any] | None:
+    """The block as the API wants it; None for one that it would refuse."""
+    match block:
+        case TextBlock(text):
+            return {"type": "text", "text": text} if text.strip() else None
+        case ThinkingBlock(thinking, signature, provider):
+            if provider != ID or not signature:
+                return None
+            return {"type": "thinking", "thinking": thinking, "signature": signature}
+        case RedactedThinkingBlock(data, provider):
+            return {"type": "redacted_thinking", "data": data} if provider == ID else None
+        case ToolUseBlock(id, name, input):
+            return {"type": "tool_use", "id": _safe(id), "name": name, "input": input}
+        case ToolResultBlock(id, content, is_error):
+            text = content or ("(no message)" if is_error else "")
+            result = {"type": "tool_result", "tool_use_id": _safe(id), "content": text}
+            return result | {"is_error": True} if is_error else result
+
+
+def _safe(id: str) -> str:
+    # Another provider's ids may have characters that this one refuses.
+    return re.sub(r"[^a-zA-Z0-9_-]", "_", id)
+
+
+def _closed(schema: Any) -> Any:
+    """The schema with every object closed, as the API demands of structured outputs."""
+    if isinstance(schema, list):
+        return [_closed(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    closed = {key: _closed(value) for key, value in schema.items()}
+    if schema.get("type") == "object":
+        closed.setdefault("additionalProperties", False)
+    return closed
+
+
+class _Model(msgspec.Struct):
+    id: str
+    display_name: str | None = None
+    max_input_tokens: int | None = None
+    max_tokens: int | None = None
+
+
+class _ModelPage(msgspec.Struct):
+    data: list[_Model]

@@ -1,0 +1,133 @@
+"""What can go wrong on the way to a provider, as Wingman's errors: the one place that maps it.
+
+Two sources: what httpx raises (`failure`), and responses that are not good (`refusal`). Neither
+ever repeats a secret: providers echo keys, and so do HTTP libraries that find one malformed.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+import msgspec
+
+from wingman.errors import (
+    ProviderAuthError,
+    ProviderError,
+    ProviderRateLimited,
+    ProviderRejected,
+    ProviderStreamError,
+    ProviderTimeout,
+)
+
+__all__ = ["HTTPX_ERRORS", "could_not_ask", "failure", "refusal", "request_id", "scrub"]
+
+HTTPX_ERRORS = (httpx.HTTPError, httpx.InvalidURL, httpx.CookieConflict, httpx.StreamError)
+"""The roots of all that httpx raises; a test holds it to that."""
+
+_LONGEST_MESSAGE = 1000
+
+_NEVER_SENT = (
+    httpx.ConnectError,
+    httpx.ProxyError,
+    httpx.UnsupportedProtocol,
+    httpx.InvalidURL,
+    httpx.CookieConflict,
+    httpx.TooManyRedirects,
+)
+
+_RETRIED = (
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.NetworkError,
+    httpx.RemoteProtocolError,
+)
+
+
+def could_not_ask(error: Exception) -> bool:
+    """Whether the request may not have reached the provider, so that asking again makes sense.
+
+    `RemoteProtocolError` is among them: a kept-alive connection that the server closes just as it
+    is used again looks like this. A provider that is silent for the whole timeout is not.
+    """
+    return isinstance(error, _RETRIED)
+
+
+def failure(error: Exception, provider: str, secret: str | None = None) -> ProviderError:
+    """What httpx raised, as an error of ours; raise it `from` its cause."""
+    detail = scrub(str(error), secret)
+    said = f"{type(error).__name__}: {detail}" if detail else type(error).__name__
+    if isinstance(error, httpx.ConnectTimeout | httpx.PoolTimeout):
+        return ProviderTimeout(f"no connection in time ({said})", provider=provider)
+    if isinstance(error, httpx.TimeoutException):
+        return ProviderTimeout(f"silent for longer than the timeout ({said})", provider=provider)
+    if isinstance(error, _NEVER_SENT):
+        return ProviderError(f"could not be reached ({said})", provider=provider)
+    return ProviderStreamError(f"the connection broke ({said})", provider=provider)
+
+
+def refusal(
+    status: int, headers: Mapping[str, str], body: bytes, provider: str, secret: str | None = None
+) -> ProviderError:
+    """A response that is not good, as an error of ours, with what the provider says of it."""
+    message, error_type, body_id = _explanation(body)
+    if 300 <= status < 400:
+        message = "answered with a redirect, which is not followed: correct its base URL"
+    return _refusal_class(status)(
+        scrub(message, secret)[:_LONGEST_MESSAGE] or "refused, and did not say why",
+        provider=provider,
+        status=status,
+        error_type=scrub(error_type, secret) if error_type else None,
+        request_id=request_id(headers) or body_id,
+    )
+
+
+def request_id(headers: Mapping[str, str]) -> str | None:
+    """The provider's own id of a request: what its support asks for."""
+    return headers.get("request-id") or headers.get("x-request-id")
+
+
+def scrub(text: str, secret: str | None) -> str:
+    """The text without the secret."""
+    return text.replace(secret, "…") if secret else text
+
+
+def _refusal_class(status: int) -> type[ProviderError]:
+    match status:
+        case 401 | 403:
+            return ProviderAuthError
+        case 408 | 504:
+            return ProviderTimeout
+        case 409:
+            return ProviderError
+        case 429:
+            return ProviderRateLimited
+        case _:
+            return ProviderRejected if 300 <= status < 500 else ProviderError
+
+
+def _explanation(body: bytes) -> tuple[str, str | None, str | None]:
+    """The message, the type and the request id that an error's body gives.
+
+    Anthropic and OpenAI: `{"error": {"type": …, "message": …}}`; Ollama: `{"error": "…"}`; others
+    `message` or `detail` at the top. A body that is no JSON is taken as the message.
+    """
+    try:
+        top = msgspec.json.decode(body)
+    except msgspec.DecodeError:
+        return body.decode(errors="replace").strip(), None, None
+    if not isinstance(top, dict):
+        return str(top), None, None
+    error = top.get("error")
+    inner = error if isinstance(error, dict) else top
+    message = error if isinstance(error, str) else inner.get("message") or top.get("detail")
+    return (
+        _text(message),
+        _text(inner.get("type") or inner.get("code")) or None,
+        _text(top.get("request_id")) or None,
+    )
+
+
+def _text(value: Any) -> str:
+    if value is None or isinstance(value, str):
+        return value or ""
+    return msgspec.json.encode(value).decode()
