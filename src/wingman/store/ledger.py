@@ -1,0 +1,262 @@
+"""Ledger: what a store keeps, as plain objects, and what each change does to it.
+
+`MemoryStore` is its face.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+import attrs
+import msgspec
+
+from wingman.agent import AgentRecord
+from wingman.conversation import Message, ToolResultBlock, Usage
+from wingman.events import Result
+from wingman.store import base
+from wingman.store.base import Change, Credential, RunFailure, RunRecord, RunStatus, SessionRecord
+
+__all__ = ["Ledger", "Run", "Session"]
+
+
+@attrs.define(eq=False)
+class Session:
+    """A session's own fields, as they stand, and what hangs on it. `seq` is its place in pages."""
+
+    seq: int
+    saved: SessionRecord
+    updated_at: datetime
+    last_event_id: int
+    event_ceiling: int
+    usage: Usage
+    deleting: bool = False
+    history: list[Message] = attrs.Factory(list)
+    runs: dict[str, "Run"] = attrs.Factory(dict)
+    requests: dict[str, "Run"] = attrs.Factory(dict)
+
+    def record(self) -> SessionRecord:
+        return msgspec.structs.replace(
+            self.saved,
+            updated_at=self.updated_at,
+            last_event_id=self.last_event_id,
+            event_ceiling=self.event_ceiling,
+            usage=self.usage,
+        )
+
+
+@attrs.define(eq=False)
+class Run:
+    """What has become of a run since its admission."""
+
+    admitted: RunRecord
+    session: Session
+    status: RunStatus
+    started_at: datetime | None
+    ended_at: datetime | None
+    result: Result | None
+    error: RunFailure | None
+    usage: Usage
+    steps: int
+    messages: list[Message] = attrs.Factory(list)
+    pending: base.StepRecorded | None = None
+    results: list[ToolResultBlock] = attrs.Factory(list)
+
+    def record(self) -> RunRecord:
+        return msgspec.structs.replace(
+            self.admitted,
+            status=self.status,
+            started_at=self.started_at,
+            ended_at=self.ended_at,
+            result=self.result,
+            error=self.error,
+            usage=self.usage,
+            steps=self.steps,
+        )
+
+    def extend(self, messages: Iterable[Message]) -> None:
+        self.session.history.extend(messages)
+        self.messages.extend(messages)
+
+
+class Ledger:
+    """All that is kept, in the order in which it came."""
+
+    def __init__(self) -> None:
+        self.agents: dict[str, AgentRecord] = {}
+        self.credentials: dict[str, Credential] = {}
+        self.sessions: dict[str, Session] = {}
+        self.runs: dict[str, Run] = {}
+        self._last_seq = 0
+
+    def apply(self, changes: Sequence[Change]) -> str | None:
+        """Apply these changes, in order; or none of them, and say why."""
+        for change in changes:
+            if type(change) is base.RunQueued and (reason := self._why_not(changes)):
+                return reason
+        for change in changes:
+            _APPLY[type(change)](self, change)
+        return None
+
+    def _why_not(self, changes: Sequence[Change]) -> str | None:
+        """Why this call cannot be applied: a run's id is taken, or its request's.
+
+        What stands before a run in its call may make its session, or erase what is in its way.
+        """
+        saved: set[str] = set()
+        erased: set[str] = set()
+        admitted: list[RunRecord] = []
+        for change in changes:
+            match change:
+                case base.SessionSaved(session=session):
+                    saved.add(session.id)
+                case base.SessionErased(session_id=gone):
+                    saved.discard(gone)
+                    erased.add(gone)
+                    admitted = [run for run in admitted if run.session_id != gone]
+                case base.RunQueued(run=run) if run.session_id in saved or (
+                    run.session_id in self.sessions and run.session_id not in erased
+                ):
+                    kept = [other for other in self._like(run) if other.session_id not in erased]
+                    if any(_collide(run, other) for other in [*kept, *admitted]):
+                        return "a run of this id, or of this request, is there already"
+                    admitted.append(run)
+                case _:
+                    pass
+        return None
+
+    def _like(self, run: RunRecord) -> Iterable[RunRecord]:
+        """The runs that might be in the way of this one."""
+        if other := self.runs.get(run.id):
+            yield other.admitted
+        session = self.sessions.get(run.session_id)
+        if (
+            session
+            and run.request_id is not None
+            and (other := session.requests.get(run.request_id))
+        ):
+            yield other.admitted
+
+    def _save_agent(self, change: base.AgentSaved) -> None:
+        self.agents[change.agent.id] = change.agent
+
+    def _delete_agent(self, change: base.AgentDeleted) -> None:
+        self.agents.pop(change.agent_id, None)
+
+    def _save_credential(self, change: base.CredentialSaved) -> None:
+        self.credentials[change.provider] = change.credential
+
+    def _delete_credential(self, change: base.CredentialDeleted) -> None:
+        self.credentials.pop(change.provider, None)
+
+    def _save_session(self, change: base.SessionSaved) -> None:
+        new = change.session
+        if session := self.sessions.get(new.id):
+            session.saved = msgspec.structs.replace(new, created_at=session.saved.created_at)
+            session.updated_at = new.updated_at
+            return
+        self._last_seq += 1
+        self.sessions[new.id] = Session(
+            self._last_seq, new, new.updated_at, new.last_event_id, new.event_ceiling, new.usage
+        )
+
+    def _mark_session(self, change: base.SessionDeleting) -> None:
+        if session := self.sessions.get(change.session_id):
+            session.deleting = True
+
+    def _erase_session(self, change: base.SessionErased) -> None:
+        if session := self.sessions.pop(change.session_id, None):
+            for run_id in session.runs:
+                del self.runs[run_id]
+
+    def _queue_run(self, change: base.RunQueued) -> None:
+        new = change.run
+        if session := self.sessions.get(new.session_id):
+            run = Run(
+                new,
+                session,
+                new.status,
+                new.started_at,
+                new.ended_at,
+                new.result,
+                new.error,
+                new.usage,
+                new.steps,
+            )
+            self.runs[new.id] = session.runs[new.id] = run
+            if new.request_id is not None:
+                session.requests[new.request_id] = run
+
+    def _start_run(self, change: base.RunStarted) -> None:
+        if run := self._run_of(change.session_id, change.run_id):
+            run.status = "running"
+            run.started_at = change.started_at
+            run.extend((change.message,))
+            run.session.event_ceiling = change.event_ceiling
+
+    def _raise_ceiling(self, change: base.CeilingRaised) -> None:
+        if session := self.sessions.get(change.session_id):
+            session.event_ceiling = change.event_ceiling
+
+    def _record_step(self, change: base.StepRecorded) -> None:
+        if run := self.runs.get(change.run_id):
+            run.pending = change
+            run.results = []
+
+    def _end_call(self, change: base.CallEnded) -> None:
+        if (run := self.runs.get(change.run_id)) and run.pending:
+            run.results.append(change.result)
+
+    def _end_step(self, change: base.StepEnded) -> None:
+        if run := self._run_of(change.session_id, change.run_id):
+            run.extend(change.messages)
+            run.pending = None
+            run.steps = change.steps
+            run.usage = change.usage
+            run.session.last_event_id = change.last_event_id
+
+    def _end_run(self, change: base.RunEnded) -> None:
+        if not (run := self._run_of(change.session_id, change.run_id)):
+            return
+        run.extend(change.messages)
+        run.pending = None
+        run.status = change.status
+        run.ended_at = change.ended_at
+        run.result = change.result
+        run.error = change.error
+        run.usage = change.usage
+        run.steps = change.steps
+        session = run.session
+        session.updated_at = change.ended_at
+        if change.session_usage is not None:
+            session.usage = change.session_usage
+        if change.last_event_id is not None:
+            session.last_event_id = session.event_ceiling = change.last_event_id
+
+    def _run_of(self, session_id: str, run_id: str) -> Run | None:
+        session = self.sessions.get(session_id)
+        return session.runs.get(run_id) if session else None
+
+
+def _collide(run: RunRecord, other: RunRecord) -> bool:
+    return run.id == other.id or (
+        run.request_id is not None
+        and (run.session_id, run.request_id) == (other.session_id, other.request_id)
+    )
+
+
+_APPLY: dict[type[Change], Callable[[Ledger, Any], None]] = {
+    base.AgentSaved: Ledger._save_agent,
+    base.AgentDeleted: Ledger._delete_agent,
+    base.CredentialSaved: Ledger._save_credential,
+    base.CredentialDeleted: Ledger._delete_credential,
+    base.SessionSaved: Ledger._save_session,
+    base.SessionDeleting: Ledger._mark_session,
+    base.SessionErased: Ledger._erase_session,
+    base.RunQueued: Ledger._queue_run,
+    base.RunStarted: Ledger._start_run,
+    base.CeilingRaised: Ledger._raise_ceiling,
+    base.StepRecorded: Ledger._record_step,
+    base.CallEnded: Ledger._end_call,
+    base.StepEnded: Ledger._end_step,
+    base.RunEnded: Ledger._end_run,
+}

@@ -1,0 +1,169 @@
+"""MemoryStore: the store in dicts, for tests and for programs that need nothing to last.
+
+`write` applies its changes at once, and `Commit.wait` is a checkpoint. There is no thread in it,
+so it works under trio's `autojump_clock`. What is written is not copied: the values are frozen.
+"""
+
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Self
+
+import attrs
+import trio
+
+from wingman.agent import AgentRecord
+from wingman.conversation import Message
+from wingman.errors import StoreError
+from wingman.store.base import (
+    Change,
+    Commit,
+    Credential,
+    PendingStep,
+    RunRecord,
+    RunStatus,
+    SessionPage,
+    SessionRecord,
+)
+from wingman.store.ledger import Ledger, Run, Session
+
+__all__ = ["MemoryStore"]
+
+
+class _Applied:
+    """The commit of changes that are applied already."""
+
+    async def wait(self) -> None:
+        await trio.lowlevel.checkpoint()
+
+
+@attrs.frozen
+class _Refused:
+    """The commit of changes that were not applied."""
+
+    reason: str
+
+    async def wait(self) -> None:
+        await trio.lowlevel.checkpoint()
+        raise StoreError(self.reason)
+
+
+_APPLIED = _Applied()
+
+
+class MemoryStore:
+    """Sessions in memory, gone with the process. Opening and closing it does nothing."""
+
+    def __init__(self) -> None:
+        self._ledger = Ledger()
+
+    async def __aenter__(self) -> Self:
+        await trio.lowlevel.checkpoint()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        pass
+
+    # --- writing ----------------------------------------------------------------------------------
+
+    def write(self, *changes: Change) -> Commit:
+        """Apply these changes, in order; none of them if one of them cannot be."""
+        reason = self._ledger.apply(changes)
+        return _APPLIED if reason is None else _Refused(reason)
+
+    # --- reading ----------------------------------------------------------------------------------
+
+    async def agents(self) -> Sequence[AgentRecord]:
+        await trio.lowlevel.checkpoint()
+        return tuple(self._ledger.agents.values())
+
+    async def agent(self, agent_id: str) -> AgentRecord | None:
+        await trio.lowlevel.checkpoint()
+        return self._ledger.agents.get(agent_id)
+
+    async def credentials(self) -> Mapping[str, Credential]:
+        await trio.lowlevel.checkpoint()
+        return dict(self._ledger.credentials)
+
+    async def sessions(self, limit: int, before: int | None = None) -> SessionPage:
+        await trio.lowlevel.checkpoint()
+        page: list[Session] = []
+        for session in reversed(self._ledger.sessions.values()):
+            if session.deleting or (before is not None and session.seq >= before):
+                continue
+            if len(page) == limit:
+                return SessionPage(tuple(each.record() for each in page), page[-1].seq)
+            page.append(session)
+        return SessionPage(tuple(each.record() for each in page), None)
+
+    async def session(self, session_id: str) -> SessionRecord | None:
+        await trio.lowlevel.checkpoint()
+        session = self._shown(session_id)
+        return session.record() if session else None
+
+    async def session_with_history(
+        self, session_id: str
+    ) -> tuple[SessionRecord, Sequence[Message]] | None:
+        await trio.lowlevel.checkpoint()
+        session = self._shown(session_id)
+        return (session.record(), tuple(session.history)) if session else None
+
+    async def deleting(self) -> Sequence[str]:
+        await trio.lowlevel.checkpoint()
+        return tuple(id for id, session in self._ledger.sessions.items() if session.deleting)
+
+    async def run_messages(self, run_id: str) -> Sequence[Message]:
+        await trio.lowlevel.checkpoint()
+        run = self._shown_run(run_id)
+        return tuple(run.messages) if run else ()
+
+    async def runs(
+        self,
+        session_id: str | None = None,
+        statuses: Sequence[RunStatus] = (),
+        limit: int | None = None,
+    ) -> Sequence[RunRecord]:
+        await trio.lowlevel.checkpoint()
+        if session_id is None:
+            candidates = self._ledger.runs
+        else:
+            session = self._shown(session_id)
+            candidates = session.runs if session else {}
+        found = [
+            run
+            for run in candidates.values()
+            if not run.session.deleting and (not statuses or run.status in statuses)
+        ]
+        newest = found if limit is None else found[max(len(found) - limit, 0) :]
+        return tuple(run.record() for run in newest)
+
+    async def run(self, session_id: str, run_id: str) -> RunRecord | None:
+        await trio.lowlevel.checkpoint()
+        run = self._shown_run(run_id)
+        return run.record() if run and run.session.saved.id == session_id else None
+
+    async def run_by_request(self, session_id: str, request_id: str) -> RunRecord | None:
+        await trio.lowlevel.checkpoint()
+        session = self._shown(session_id)
+        run = session.requests.get(request_id) if session else None
+        return run.record() if run else None
+
+    async def pending_step(self, run_id: str) -> PendingStep | None:
+        await trio.lowlevel.checkpoint()
+        run = self._shown_run(run_id)
+        if run is None or run.pending is None:
+            return None
+        step = run.pending
+        return PendingStep(step.step, step.message, step.usage, tuple(run.results))
+
+    def _shown(self, session_id: str) -> Session | None:
+        session = self._ledger.sessions.get(session_id)
+        return session if session and not session.deleting else None
+
+    def _shown_run(self, run_id: str) -> Run | None:
+        run = self._ledger.runs.get(run_id)
+        return run if run and not run.session.deleting else None

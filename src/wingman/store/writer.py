@@ -1,0 +1,161 @@
+"""Group commit: whatever is queued is committed at once, for the price of one.
+
+A disk's flush is what a durable write costs, so one task drains the queue and commits all of it
+together, in a worker thread; what is written meanwhile makes the next batch.
+
+This module knows nothing of SQL: it is given the function that commits.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+
+import trio
+
+from wingman.errors import StoreError
+from wingman.store.base import Change
+
+__all__ = ["Call", "Writer"]
+
+logger = logging.getLogger(__name__)
+
+
+class Call:
+    """The changes of one `write`, which are committed together, and the promise that they are.
+
+    Whoever commits them sets `failure` where they could not be. A waiter that is cancelled takes
+    nothing back: the changes are committed all the same.
+    """
+
+    __slots__ = ("_settled", "_waiters", "changes", "failure")
+
+    def __init__(self, changes: tuple[Change, ...]) -> None:
+        self.changes = changes
+        self.failure: BaseException | None = None
+        self._settled = False
+        self._waiters: list[trio.lowlevel.Task] = []
+
+    async def wait(self) -> None:
+        """Return when the changes are safe; raise `StoreError` if they could not be made so."""
+        if self._settled:
+            await trio.lowlevel.checkpoint()
+        else:
+            await self._sleep()
+        if self.failure is not None:
+            raise StoreError(str(self.failure)) from self.failure
+
+    async def _sleep(self) -> None:
+        task = trio.lowlevel.current_task()
+        self._waiters.append(task)
+
+        def abort(_: object) -> trio.lowlevel.Abort:
+            self._waiters.remove(task)
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        await trio.lowlevel.wait_task_rescheduled(abort)
+
+    def settle(self) -> None:
+        """Wake those who wait."""
+        self._settled = True
+        for task in self._waiters:
+            trio.lowlevel.reschedule(task)
+        self._waiters.clear()
+
+
+class Writer:
+    """The one task that commits.
+
+    The queue needs no bound of its own: each run awaits its commit when a step is recorded and
+    when it ends, so what is queued is bounded by the number of runs.
+
+    `commit` is called in a worker thread, never twice at once, with the calls in the order they
+    were made; it sets `failure` on those it could not commit.
+    """
+
+    def __init__(self, commit: Callable[[Sequence[Call]], None]) -> None:
+        self._commit = commit
+        self._queue: list[Call] = []
+        self._open = False
+        self._task: trio.lowlevel.Task | None = None
+        self._scope = trio.CancelScope(shield=True)
+        self._finished = trio.Event()
+        self._thread = trio.CapacityLimiter(1)
+
+    def submit(self, changes: tuple[Change, ...]) -> Call:
+        """Queue these changes; raise `StoreError` when the writer does not run."""
+        if not self._open:
+            raise StoreError("The store is not open: nothing can be written to it.")
+        call = Call(changes)
+        self._queue.append(call)
+        self._wake()
+        return call
+
+    def start(self, nursery: trio.Nursery) -> None:
+        """Take calls from now on, and commit them in a task of this nursery until `close`.
+
+        The task is shielded: what surrounds it may be cancelled, and runs still end with a commit.
+        Whoever starts it bounds the shield, with `close` and then `give_up`.
+        """
+        self._open = True
+        nursery.start_soon(self._run)
+
+    async def _run(self) -> None:
+        try:
+            with self._scope:
+                while await self._wait_for_work():
+                    await self._commit_queue()
+        finally:
+            self._open = False
+            self._abandon(self._queue)
+            self._finished.set()
+
+    async def close(self) -> None:
+        """Take no more, and return when all that is queued is committed."""
+        self._open = False
+        self._wake()
+        await self._finished.wait()
+
+    def give_up(self) -> None:
+        """Leave the commit under way to its thread; tell all who wait that it may have failed."""
+        self._open = False
+        self._scope.cancel()
+
+    def _wake(self) -> None:
+        if self._task is not None:
+            trio.lowlevel.reschedule(self._task)
+            self._task = None
+
+    async def _wait_for_work(self) -> bool:
+        """Sleep until something is queued; return False at the end."""
+        if not self._queue and self._open:
+            await self._sleep()
+        # One tick, so that what the tasks of this one are about to write shares the commit.
+        await trio.lowlevel.checkpoint()
+        return bool(self._queue)
+
+    async def _sleep(self) -> None:
+        def abort(_: object) -> trio.lowlevel.Abort:
+            self._task = None
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        self._task = trio.lowlevel.current_task()
+        await trio.lowlevel.wait_task_rescheduled(abort)
+
+    async def _commit_queue(self) -> None:
+        batch, self._queue = self._queue, []
+        try:
+            # Only `give_up` gets through the shield, and then the thread may never return.
+            await trio.to_thread.run_sync(
+                self._commit, batch, abandon_on_cancel=True, limiter=self._thread
+            )
+        except trio.Cancelled:
+            self._abandon(batch)
+            raise
+        for call in batch:
+            call.settle()
+        if failed := [call for call in batch if call.failure is not None]:
+            logger.error("%d of %d writes failed: %s", len(failed), len(batch), failed[0].failure)
+
+    def _abandon(self, calls: Sequence[Call]) -> None:
+        for call in calls:
+            call.failure = StoreError("The store was closed before this was safe.")
+            call.settle()

@@ -1,0 +1,137 @@
+"""The two stores agree, whatever is written, however it is batched, wherever one is reopened."""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import trio
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from store.samples import (
+    agent,
+    call_ended,
+    ended,
+    moment,
+    recorded,
+    run,
+    session,
+    started,
+    step_ended,
+)
+from wingman.errors import StoreError
+from wingman.store import (
+    AgentDeleted,
+    AgentSaved,
+    CeilingRaised,
+    Change,
+    Commit,
+    Credential,
+    CredentialDeleted,
+    CredentialSaved,
+    MemoryStore,
+    RunQueued,
+    SessionDeleting,
+    SessionErased,
+    SessionSaved,
+    Store,
+)
+from wingman.store.sql import SQLStore
+
+SESSIONS, RUNS, AGENTS = ("s1", "s2"), ("r1", "r2", "r3"), ("a1", "a2")
+REQUESTS = ("q1", "q\0")
+
+session_ids, run_ids = st.sampled_from(SESSIONS), st.sampled_from(RUNS)
+agent_ids = st.sampled_from(AGENTS)
+texts = st.text(st.sampled_from('a\0é\\"🛩'), max_size=5) | st.text(max_size=5)
+
+changes: st.SearchStrategy[Change] = st.one_of(
+    st.builds(lambda id, name: AgentSaved(agent(id, name)), agent_ids, texts),
+    st.builds(AgentDeleted, agent_ids),
+    st.builds(lambda id, key: CredentialSaved(id, Credential(key=key)), agent_ids, texts),
+    st.builds(CredentialDeleted, agent_ids),
+    st.builds(
+        lambda id, title, at: SessionSaved(session(id, title=title, updated_at=moment(at))),
+        session_ids,
+        st.none() | texts,
+        st.integers(0, 99),
+    ),
+    st.builds(SessionDeleting, session_ids),
+    st.builds(SessionErased, session_ids),
+    st.builds(
+        lambda id, owner, request, text: RunQueued(
+            run(id, owner, request_id=request, message=text)
+        ),
+        run_ids,
+        session_ids,
+        st.none() | st.sampled_from(REQUESTS),
+        texts,
+    ),
+    st.builds(started, run_ids, session_ids, texts),
+    st.builds(CeilingRaised, session_ids, st.integers(0, 10_000)),
+    st.builds(recorded, run_ids, st.integers(1, 5)),
+    st.builds(call_ended, run_ids, texts),
+    st.builds(step_ended, run_ids, session_ids),
+    st.builds(
+        lambda id, owner, last: ended(id, owner, last_event_id=last, session_usage=None),
+        run_ids,
+        session_ids,
+        st.none() | st.integers(0, 10_000),
+    ),
+)
+calls = st.lists(changes, min_size=1, max_size=3)
+batches = st.lists(calls, min_size=1, max_size=12)
+
+
+async def everything(store: Store) -> dict[str, Any]:
+    """All that the reads of a store show."""
+    paged, before = [], None
+    while True:
+        page = await store.sessions(1, before)
+        paged += page.sessions
+        before = page.next
+        if before is None:
+            break
+    return {
+        "agents": tuple(await store.agents()),
+        "credentials": list((await store.credentials()).items()),
+        "sessions": paged,
+        "histories": [await store.session_with_history(id) for id in SESSIONS],
+        "deleting": tuple(await store.deleting()),
+        "runs": tuple(await store.runs()),
+        "unfinished": tuple(await store.runs(statuses=("queued", "running"))),
+        "newest": [tuple(await store.runs(id, limit=1)) for id in SESSIONS],
+        "requests": [await store.run_by_request(s, q) for s in SESSIONS for q in REQUESTS],
+        "messages": [tuple(await store.run_messages(id)) for id in RUNS],
+        "pending": [await store.pending_step(id) for id in RUNS],
+    }
+
+
+async def refused(commits: list[Commit]) -> list[bool]:
+    outcome = []
+    for commit in commits:
+        try:
+            await commit.wait()
+        except StoreError:
+            outcome.append(True)
+        else:
+            outcome.append(False)
+    return outcome
+
+
+async def check(script: list[list[list[Change]]], path: Path) -> None:
+    memory = MemoryStore()
+    for batch in script:
+        async with SQLStore(path, synchronous="normal") as sql:
+            expected = await refused([memory.write(*call) for call in batch])
+            assert await refused([sql.write(*call) for call in batch]) == expected
+            assert await everything(sql) == await everything(memory)
+    async with SQLStore(path) as sql:
+        assert await everything(sql) == await everything(memory)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(batches, min_size=1, max_size=4))
+def test_sqlite_shows_what_memory_shows(script: list[list[list[Change]]]) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        trio.run(check, script, Path(directory) / "w.db")

@@ -1,0 +1,314 @@
+"""What every store does."""
+
+import pytest
+import trio
+
+from store.samples import (
+    ANSWER,
+    ASKS,
+    USAGE,
+    admit,
+    agent,
+    call_ended,
+    ended,
+    moment,
+    recorded,
+    run,
+    session,
+    started,
+    step_ended,
+    turn,
+)
+from wingman.conversation import Message
+from wingman.errors import StoreError
+from wingman.events import Result
+from wingman.store import (
+    AgentDeleted,
+    AgentSaved,
+    CeilingRaised,
+    Credential,
+    CredentialDeleted,
+    CredentialSaved,
+    PendingStep,
+    RunFailure,
+    RunQueued,
+    SessionDeleting,
+    SessionErased,
+    SessionSaved,
+    Store,
+)
+
+
+async def test_agents_come_back_whole_oldest_first(store: Store) -> None:
+    await store.write(AgentSaved(agent("a2")), AgentSaved(agent("a1"))).wait()
+    assert tuple(await store.agents()) == (agent("a2"), agent("a1"))
+    assert await store.agent("a1") == agent("a1")
+    assert await store.agent("a3") is None
+
+
+async def test_an_agent_that_changes_keeps_its_place_and_one_that_comes_back_does_not(
+    store: Store,
+) -> None:
+    store.write(AgentSaved(agent("a1")), AgentSaved(agent("a2")))
+    await store.write(AgentSaved(agent("a1", "Grace", at=5))).wait()
+    assert tuple(await store.agents()) == (agent("a1", "Grace", at=5), agent("a2"))
+    store.write(AgentDeleted("a1"))
+    await store.write(AgentSaved(agent("a1"))).wait()
+    assert tuple(await store.agents()) == (agent("a2"), agent("a1"))
+
+
+async def test_credentials_are_kept_by_provider_the_last_one_counts(store: Store) -> None:
+    last = Credential(key="sk-2", base_url="http://localhost")
+    store.write(CredentialSaved("openai", Credential(key="sk-1")))
+    store.write(CredentialSaved("ollama", Credential(base_url="http://localhost:11434")))
+    store.write(CredentialSaved("openai", last))
+    await store.write(CredentialDeleted("ollama")).wait()
+    assert await store.credentials() == {"openai": last}
+
+
+async def test_saving_a_session_again_changes_what_is_its_own_and_no_counter(store: Store) -> None:
+    store.write(SessionSaved(session()), *turn("r1", "s1"))
+    later = session(
+        title="A title",
+        work_dir="/elsewhere",
+        agent_id=None,
+        created_at=moment(50),
+        updated_at=moment(60),
+        last_event_id=77,
+    )
+    await store.write(SessionSaved(later)).wait()
+    assert await store.session("s1") == session(
+        title="A title",
+        work_dir="/elsewhere",
+        agent_id=None,
+        updated_at=moment(60),
+        last_event_id=12,
+        event_ceiling=12,
+        usage=USAGE + USAGE,
+    )
+
+
+async def test_sessions_are_paged_newest_first(store: Store) -> None:
+    for number in range(5):
+        store.write(SessionSaved(session(f"s{number}")))
+    await store.write(SessionDeleting("s3")).wait()
+    first = await store.sessions(2)
+    assert [each.id for each in first.sessions] == ["s4", "s2"]
+    second = await store.sessions(2, before=first.next)
+    assert [each.id for each in second.sessions] == ["s1", "s0"]
+    assert second.next is None
+
+
+async def test_a_page_does_not_shift_when_a_session_comes(store: Store) -> None:
+    for number in range(3):
+        await store.write(SessionSaved(session(f"s{number}"))).wait()
+    first = await store.sessions(1)
+    await store.write(SessionSaved(session("s9"))).wait()
+    assert [each.id for each in (await store.sessions(5, first.next)).sessions] == ["s1", "s0"]
+
+
+async def test_a_run_is_read_back_as_it_was_admitted(store: Store) -> None:
+    admitted = run(
+        request_id="q1", body_hash="abc", max_steps=3, agent=agent(), message="Nul \x00, é, 🛩, \\"
+    )
+    await store.write(SessionSaved(session()), RunQueued(admitted)).wait()
+    assert await store.run("s1", "r1") == admitted
+    assert await store.run_by_request("s1", "q1") == admitted
+    assert await store.run("s2", "r1") is None
+    assert await store.run_by_request("s1", "q2") is None
+
+
+async def test_a_run_that_starts_puts_its_message_into_the_history(store: Store) -> None:
+    admit(store)
+    await store.write(started()).wait()
+    assert await store.run("s1", "r1") == run(status="running", started_at=moment(1.5))
+    assert await store.session_with_history("s1") == (
+        session(event_ceiling=1000),
+        (Message.user("Hello"),),
+    )
+
+
+async def test_a_step_under_way_is_kept_with_the_results_that_came(store: Store) -> None:
+    admit(store)
+    await store.write(recorded()).wait()
+    assert await store.pending_step("r1") == PendingStep(1, ASKS, USAGE, ())
+    await store.write(call_ended()).wait()
+    assert await store.pending_step("r1") == PendingStep(1, ASKS, USAGE, (ANSWER,))
+
+
+async def test_a_step_recorded_replaces_the_one_before_with_its_results(store: Store) -> None:
+    admit(store)
+    store.write(recorded(), call_ended())
+    await store.write(recorded(step=2)).wait()
+    assert await store.pending_step("r1") == PendingStep(2, ASKS, USAGE, ())
+
+
+async def test_a_result_without_a_step_under_way_is_dropped(store: Store) -> None:
+    admit(store)
+    await store.write(call_ended(), recorded()).wait()
+    assert await store.pending_step("r1") == PendingStep(1, ASKS, USAGE, ())
+
+
+async def test_a_step_that_ends_enters_the_history_and_is_pending_no_more(store: Store) -> None:
+    admit(store)
+    await store.write(started(), recorded(), call_ended(), step_ended()).wait()
+    assert await store.pending_step("r1") is None
+    whole = (Message.user("Hello"), ASKS, Message("user", (ANSWER,)))
+    assert await store.session_with_history("s1") == (
+        session(event_ceiling=1000, last_event_id=9),
+        whole,
+    )
+    assert await store.run("s1", "r1") == run(
+        status="running", started_at=moment(1.5), steps=1, usage=USAGE
+    )
+    assert await store.run_messages("r1") == whole
+
+
+async def test_a_run_that_ends_leaves_its_result_and_its_last_messages(store: Store) -> None:
+    admit(store)
+    await store.write(started(), recorded(), ended()).wait()
+    after = await store.run("s1", "r1")
+    assert after == run(
+        status="completed",
+        started_at=moment(1.5),
+        ended_at=moment(3),
+        result=ended().result,
+        usage=USAGE,
+        steps=2,
+    )
+    assert isinstance(after.result, Result)
+    assert await store.pending_step("r1") is None
+    assert await store.session_with_history("s1") == (
+        session(updated_at=moment(3), usage=USAGE + USAGE, last_event_id=12, event_ceiling=12),
+        (Message.user("Hello"), *ended().messages),
+    )
+
+
+async def test_a_run_that_had_not_started_leaves_the_sessions_counters_alone(store: Store) -> None:
+    store.write(SessionSaved(session(last_event_id=5, event_ceiling=6, usage=USAGE)))
+    cancelled = ended(
+        status="cancelled",
+        messages=(),
+        result=None,
+        session_usage=None,
+        last_event_id=None,
+        error=RunFailure("cancelled", "Somebody cancelled it."),
+    )
+    await store.write(RunQueued(run()), cancelled).wait()
+    assert await store.session("s1") == session(
+        last_event_id=5, event_ceiling=6, usage=USAGE, updated_at=moment(3)
+    )
+    after = await store.run("s1", "r1")
+    assert after is not None
+    assert (after.result, after.error) == (None, cancelled.error)
+
+
+async def test_a_ceiling_that_is_raised_is_the_sessions(store: Store) -> None:
+    admit(store)
+    store.write(CeilingRaised("s1", 2000))
+    await store.write(CeilingRaised("s1", 3000)).wait()
+    assert await store.session("s1") == session(event_ceiling=3000)
+
+
+async def test_runs_are_listed_in_the_order_of_their_admission(store: Store) -> None:
+    store.write(SessionSaved(session("s1")), SessionSaved(session("s2")))
+    for id, owner in (("r3", "s1"), ("r1", "s2"), ("r2", "s1"), ("r4", "s1")):
+        store.write(RunQueued(run(id, owner)))
+    store.write(started("r3", "s1"))
+    await store.write(ended("r4", "s1")).wait()
+
+    async def ids(*args: object, **kwargs: object) -> list[str]:
+        return [each.id for each in await store.runs(*args, **kwargs)]  # type: ignore[arg-type]
+
+    assert await ids() == ["r3", "r1", "r2", "r4"]
+    assert await ids("s1") == ["r3", "r2", "r4"]
+    assert await ids("s1", limit=2) == ["r2", "r4"]
+    assert await ids("s1", limit=0) == []
+    assert await ids(statuses=("queued", "running")) == ["r3", "r1", "r2"]
+    assert await ids("s1", ("completed", "queued")) == ["r2", "r4"]
+    assert await ids("s9") == []
+
+
+async def test_a_session_being_deleted_is_shown_by_no_read(store: Store) -> None:
+    store.write(SessionSaved(session()), RunQueued(run(request_id="q1")), started(), recorded())
+    await store.write(SessionDeleting("s1")).wait()
+    assert await store.deleting() == ("s1",)
+    assert await store.session("s1") is None
+    assert await store.session_with_history("s1") is None
+    assert (await store.sessions(10)).sessions == ()
+    assert tuple(await store.runs()) == tuple(await store.runs("s1")) == ()
+    assert await store.run("s1", "r1") is None
+    assert await store.run_by_request("s1", "q1") is None
+    assert tuple(await store.run_messages("r1")) == ()
+    assert await store.pending_step("r1") is None
+
+
+async def test_what_comes_after_a_session_is_erased_leaves_nothing(store: Store) -> None:
+    store.write(SessionSaved(session()), RunQueued(run()), started(), recorded())
+    await store.write(SessionErased("s1")).wait()
+    for change in (
+        RunQueued(run("r2")),
+        started(),
+        recorded(),
+        call_ended(),
+        step_ended(),
+        ended(),
+        CeilingRaised("s1", 5),
+        SessionDeleting("s1"),
+    ):
+        await store.write(change).wait()
+    assert await store.deleting() == ()
+    await store.write(SessionSaved(session()), RunQueued(run())).wait()
+    assert await store.session_with_history("s1") == (session(), ())
+    assert tuple(await store.runs()) == (run(),)
+    assert await store.pending_step("r1") is None
+
+
+async def test_a_run_cannot_be_admitted_twice_nor_its_request(store: Store) -> None:
+    await store.write(SessionSaved(session()), RunQueued(run(request_id="q1"))).wait()
+    for again in (run(), run("r2", request_id="q1")):
+        with pytest.raises(StoreError):
+            await store.write(RunQueued(again)).wait()
+    await store.write(
+        SessionSaved(session("s2")), RunQueued(run("r2", "s2", request_id="q1"))
+    ).wait()
+    assert [each.id for each in await store.runs()] == ["r1", "r2"]
+
+
+async def test_a_call_that_fails_changes_nothing_and_its_neighbours_are_kept(store: Store) -> None:
+    admit(store)
+    before = store.write(AgentSaved(agent("a1")))
+    failing = store.write(AgentSaved(agent("a2")), RunQueued(run()), SessionSaved(session("s9")))
+    after = store.write(AgentSaved(agent("a3")))
+    await before.wait()
+    with pytest.raises(StoreError):
+        await failing.wait()
+    await after.wait()
+    assert [each.id for each in await store.agents()] == ["a1", "a3"]
+    assert await store.session("s9") is None
+
+
+async def test_every_waiter_of_one_commit_is_told_now_and_later(store: Store) -> None:
+    admit(store)
+    told: list[str] = []
+
+    async def wait() -> None:
+        with pytest.raises(StoreError):
+            await refused.wait()
+        told.append("refused")
+
+    refused = store.write(RunQueued(run()))
+    async with trio.open_nursery() as nursery:
+        for _ in range(3):
+            nursery.start_soon(wait)
+    await wait()
+    assert told == ["refused"] * 4
+
+
+async def test_waiting_is_a_checkpoint_even_when_all_is_safe(store: Store) -> None:
+    commit = store.write(SessionSaved(session()))
+    await commit.wait()
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        await commit.wait()
+    assert scope.cancelled_caught
