@@ -1,0 +1,178 @@
+"""What the providers' APIs say on the wire, and a raw HTTP server to say it: for tests."""
+
+import json
+from collections.abc import Iterable
+
+import trio
+
+WEATHER = [("forecast", {"city": "Bern"}), ("forecast", {"city": "Basel", "days": 2})]
+"""The calls that every `*_tools` answer here makes."""
+
+RAIN = ("It will ", "rain.")
+"""The pieces that every `*_text` answer here has."""
+
+
+def sse(*events: object, named: bool = True) -> bytes:
+    """Server-Sent Events; a dict is JSON, and names its event by its `type`."""
+    frames = []
+    for event in events:
+        data = event if isinstance(event, str) else json.dumps(event)
+        name = f"event: {event['type']}\n" if named and isinstance(event, dict) else ""
+        frames.append(f"{name}data: {data}\n\n")
+    return "".join(frames).encode()
+
+
+def ndjson(*lines: object) -> bytes:
+    """JSON values, one a line."""
+    return "".join(json.dumps(line) + "\n" for line in lines).encode()
+
+
+# --- Anthropic ------------------------------------------------------------------------------------
+
+
+def message_start(**usage: int) -> dict[str, object]:
+    return {
+        "type": "message_start",
+        "message": {"id": "msg_1", "role": "assistant", "content": [], "usage": usage},
+    }
+
+
+def anthropic_block(index: int, block: dict[str, object], *deltas: dict[str, object]) -> list[dict]:
+    return [
+        {"type": "content_block_start", "index": index, "content_block": block},
+        *({"type": "content_block_delta", "index": index, "delta": delta} for delta in deltas),
+        {"type": "content_block_stop", "index": index},
+    ]
+
+
+def anthropic_end(reason: str = "end_turn", output_tokens: int = 5) -> list[dict]:
+    return [
+        {
+            "type": "message_delta",
+            "delta": {"stop_reason": reason, "stop_sequence": None},
+            "usage": {"output_tokens": output_tokens},
+        },
+        {"type": "message_stop"},
+    ]
+
+
+def anthropic_text() -> bytes:
+    deltas = ({"type": "text_delta", "text": piece} for piece in RAIN)
+    return sse(
+        message_start(input_tokens=7, cache_read_input_tokens=5, output_tokens=1),
+        {"type": "ping"},
+        *anthropic_block(0, {"type": "text", "text": ""}, *deltas),
+        *anthropic_end(),
+    )
+
+
+def anthropic_tools() -> bytes:
+    events = [message_start(input_tokens=12, output_tokens=1)]
+    for index, (name, input) in enumerate(WEATHER):
+        text = json.dumps(input)
+        block = {"type": "tool_use", "id": f"toolu_{index}", "name": name, "input": {}}
+        pieces = ("", text[:5], text[5:])
+        deltas = ({"type": "input_json_delta", "partial_json": piece} for piece in pieces)
+        events += anthropic_block(index, block, *deltas)
+    return sse(*events, *anthropic_end("tool_use"))
+
+
+# --- OpenAI ---------------------------------------------------------------------------------------
+
+
+def openai_delta(finish_reason: str | None = None, **delta: object) -> dict[str, object]:
+    choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
+    return {"object": "chat.completion.chunk", "choices": [choice], "usage": None}
+
+
+def openai_call(index: int | None = None, **call: object) -> dict[str, object]:
+    """A delta of one call: `id`, `name`, `arguments`."""
+    function = {key: call[key] for key in ("name", "arguments") if key in call}
+    wire: dict[str, object] = {"function": function}
+    if index is not None:
+        wire["index"] = index
+    if "id" in call:
+        wire["id"] = call["id"]
+    return openai_delta(tool_calls=[wire])
+
+
+OPENAI_USAGE = {
+    "choices": [],
+    "usage": {
+        "prompt_tokens": 12,
+        "completion_tokens": 5,
+        "prompt_tokens_details": {"cached_tokens": 5},
+        "completion_tokens_details": {"reasoning_tokens": 2},
+    },
+}
+
+
+def openai_text() -> bytes:
+    pieces = (openai_delta(content=piece) for piece in RAIN)
+    start = openai_delta(role="assistant", content="")
+    return sse(start, *pieces, openai_delta("stop"), OPENAI_USAGE, "[DONE]", named=False)
+
+
+def openai_tools() -> bytes:
+    events = []
+    for index, (name, input) in enumerate(WEATHER):
+        text = json.dumps(input)
+        events += [
+            openai_call(index, id=f"call_{index}", name=name, arguments=""),
+            openai_call(index, arguments=text[:5]),
+            openai_call(index, arguments=text[5:]),
+        ]
+    return sse(*events, openai_delta("tool_calls"), OPENAI_USAGE, "[DONE]", named=False)
+
+
+# --- Ollama ---------------------------------------------------------------------------------------
+
+
+def ollama_said(**message: object) -> dict[str, object]:
+    return {"model": "m", "message": {"role": "assistant", **message}, "done": False}
+
+
+def ollama_done(reason: str = "stop") -> dict[str, object]:
+    counts = {"prompt_eval_count": 12, "eval_count": 5}
+    return {"message": {"content": ""}, "done": True, "done_reason": reason, **counts}
+
+
+def ollama_text() -> bytes:
+    return ndjson(*(ollama_said(content=piece) for piece in RAIN), ollama_done())
+
+
+def ollama_tools() -> bytes:
+    calls = [{"function": {"name": name, "arguments": input}} for name, input in WEATHER]
+    return ndjson(ollama_said(content="", tool_calls=calls), ollama_done())
+
+
+# --- a raw server ---------------------------------------------------------------------------------
+
+
+async def receive_request(stream: trio.SocketStream) -> tuple[str, bytes]:
+    """Read one HTTP request: its head, and its body."""
+    received = b""
+    while b"\r\n\r\n" not in received:
+        chunk = await stream.receive_some()
+        if not chunk:
+            raise trio.BrokenResourceError("no request came")
+        received += chunk
+    head, _, body = received.partition(b"\r\n\r\n")
+    length = 0
+    for line in head.decode().lower().split("\r\n"):
+        if line.startswith("content-length:"):
+            length = int(line.partition(":")[2])
+    while len(body) < length:
+        body += await stream.receive_some()
+    return head.decode(), body
+
+
+def response_head(status: int = 200, *headers: str) -> bytes:
+    lines = [f"HTTP/1.1 {status} Whatever", "transfer-encoding: chunked", *headers, "", ""]
+    return "\r\n".join(lines).encode()
+
+
+def chunks(pieces: Iterable[bytes], *, end: bool = True) -> bytes:
+    """A chunked body; without `end` it goes on."""
+    body = b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in pieces if piece)
+    return body + (b"0\r\n\r\n" if end else b"")
