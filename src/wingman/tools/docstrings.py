@@ -4,6 +4,7 @@ https://google.github.io/styleguide/pyguide.html#383-functions-and-methods
 """
 
 import inspect
+import itertools
 import re
 from collections.abc import Iterable, Iterator
 
@@ -30,11 +31,12 @@ def parse_docstring(text: str | None) -> Docstring:
     """Take a docstring apart; without one, everything is empty."""
     lines = inspect.cleandoc(text or "").splitlines()
     starts = [number for number, line in enumerate(lines) if _SECTION.fullmatch(line)]
+    starts.append(len(lines))
     parameters: dict[str, str] = {}
-    for start, end in zip(starts, [*starts[1:], len(lines)], strict=True):
+    for start, end in itertools.pairwise(starts):
         if lines[start].strip().removesuffix(":") in _ARGUMENTS:
             parameters.update(_entries(lines[start + 1 : end]))
-    return Docstring("\n".join(lines[: starts[0]] if starts else lines).strip(), parameters)
+    return Docstring("\n".join(lines[: starts[0]]).strip(), parameters)
 
 
 def _entries(lines: Iterable[str]) -> Iterator[tuple[str, str]]:

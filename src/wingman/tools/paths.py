@@ -9,6 +9,7 @@ from pathlib import Path
 
 from wingman.errors import ToolError
 from wingman.tools.base import ToolContext
+from wingman.tools.output import clip
 
 __all__ = ["display", "existing_file", "resolve"]
 
@@ -21,14 +22,14 @@ def resolve(context: ToolContext, path: str) -> Path:
     """
     try:
         resolved = (context.work_dir / path).resolve()
-    except (OSError, RuntimeError, ValueError) as error:  # too long; a loop of symlinks; a NUL
-        raise ToolError(f"{path!r} is not a usable path: {error}") from error
-    if not resolved.is_relative_to(context.work_dir):
-        raise ToolError(
-            f"{path} is outside of the working directory {context.work_dir}: "
-            "give a path inside of it."
-        )
-    return resolved
+        if resolved.is_relative_to(context.work_dir):
+            resolved.exists()  # a name that is too long is found out only when it is looked for
+            return resolved
+    except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: symlinks in a circle
+        raise ToolError(f"{clip(path, 200)!r} is not a usable path: {error}") from error
+    raise ToolError(
+        f"{path} is outside of the working directory {context.work_dir}: give a path inside of it."
+    )
 
 
 def existing_file(context: ToolContext, path: str) -> Path:

@@ -78,7 +78,7 @@ def parameters_of(
             optional = Union[hint, msgspec.UnsetType]  # type: ignore[valid-type]  # noqa: UP007  a value
             fields.append((parameter.name, optional, msgspec.UNSET))
             defaults[parameter.name] = parameter.default
-    input_type = msgspec.defstruct(name, fields, kw_only=True, forbid_unknown_fields=True)
+    input_type = msgspec.defstruct("ToolInput", fields, kw_only=True, forbid_unknown_fields=True)
     return Parameters(_schema(input_type, name, defaults, descriptions), context_name, input_type)
 
 

@@ -93,9 +93,14 @@ async def _fetch(url: str) -> _Page:
                 finally:
                     await response.aclose()
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        reason = str(error) or type(error).__name__
-        raise ToolError(f"{url} could not be fetched: {reason}. Check the URL.") from error
+        raise ToolError(f"{url} could not be fetched: {_reason(error)}. Check the URL.") from error
     raise ToolError(f"{url} redirects more than {_MOST_REDIRECTS} times.")
+
+
+def _reason(error: BaseException) -> str:
+    """What it says, or what was behind it: httpx wraps a refused certificate without a word."""
+    behind = error.__cause__ or error.__context__
+    return str(error).rstrip(".") or (_reason(behind) if behind else type(error).__name__)
 
 
 @functools.cache

@@ -1,0 +1,54 @@
+"""What the tests of the tools share: a working directory, and a way to see what still runs."""
+
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+import attrs
+import pytest
+
+from wingman.tools import ToolContext
+
+
+@attrs.frozen
+class Heard:
+    """What a tool said through its context."""
+
+    progress: list[str] = attrs.field(factory=list)
+    still_running: list[str] = attrs.field(factory=list)
+
+
+@pytest.fixture
+def heard() -> Heard:
+    return Heard()
+
+
+@pytest.fixture
+def context(tmp_path: Path, heard: Heard) -> ToolContext:
+    work_dir = tmp_path.resolve() / "work"
+    work_dir.mkdir()
+    return ToolContext(
+        work_dir,
+        progress=heard.progress.append,
+        report_still_running=heard.still_running.append,
+    )
+
+
+@pytest.fixture
+def survivors(monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[int]]:
+    """The processes, started by this test through the tools, that still run (zombies do not)."""
+    mark = f"survivor-of-{uuid.uuid4()}"
+    monkeypatch.setenv("TEST_MARK", mark)
+
+    def look() -> list[int]:
+        found = []
+        for entry in Path("/proc").glob("[0-9]*"):
+            try:
+                environment = (entry / "environ").read_bytes()
+            except OSError:
+                continue
+            if mark.encode() in environment:
+                found.append(int(entry.name))
+        return found
+
+    return look
