@@ -71,7 +71,7 @@ async def naive(path: Path, synchronous: Synchronous) -> float:
 
     async def append(writer: int, number: int) -> None:
         await trio.to_thread.run_sync(
-            insert, f"run-{writer}-{number}", f"session-{writer}", limiter=one_at_a_time
+            insert, _id(writer, number), f"session-{writer}", limiter=one_at_a_time
         )
 
     try:
@@ -133,9 +133,14 @@ async def _sessions(store: SQLStore) -> None:
     await store.write(*map(SessionSaved, records)).wait()
 
 
+def _id(writer: int, number: int) -> str:
+    """Ids grow with time, as the runtime's do."""
+    return f"run-{number:09}-{writer:02}"
+
+
 def _run(writer: int, number: int) -> RunRecord:
     return RunRecord(
-        id=f"run-{writer}-{number}",
+        id=_id(writer, number),
         session_id=f"session-{writer}",
         message=TEXT,
         agent_id="a",
@@ -152,9 +157,9 @@ async def measure() -> list[tuple[str, float, str]]:
         (kind, mode): [] for mode in modes for kind in kinds
     }
     for _ in range(ROUNDS):
-        for kind, mode in rates:
+        for (kind, mode), measured in rates.items():
             with tempfile.TemporaryDirectory() as directory:
-                rates[kind, mode].append(await kinds[kind](Path(directory) / "bench.db", mode))
+                measured.append(await kinds[kind](Path(directory) / "bench.db", mode))
     rows: list[tuple[str, float, str]] = []
     for mode in modes:
         naive_rate, grouped_rate, turn_rate = (

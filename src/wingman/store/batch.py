@@ -1,20 +1,95 @@
 """A batch of changes, written a kind at a time: the same as one by one, with fewer statements."""
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TypeAlias
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, TypeAlias
 
-import msgspec
+import attrs
 
+from wingman.store import base
 from wingman.store.base import Change
-from wingman.store.statements import WRITES
+from wingman.store.run_statements import (
+    END_CALL,
+    END_RUN,
+    END_STEP,
+    QUEUE_RUN,
+    RECORD_STEP,
+    START_RUN,
+)
+from wingman.store.statements import (
+    DELETE_AGENT,
+    DELETE_CREDENTIAL,
+    ERASE_SESSION,
+    MARK_SESSION,
+    RAISE_CEILING,
+    SAVE_AGENT,
+    SAVE_CREDENTIAL,
+    SAVE_SESSION,
+    Row,
+    Statement,
+)
 
-__all__ = ["write_in_order", "write_together"]
+__all__ = ["STATEMENT_TEXTS", "write_in_order", "write_together"]
+
+
+@attrs.frozen
+class Write:
+    """How one kind of change is written. `about` gives the ids of what it depends on.
+
+    `repeats`: many about the same thing may share a statement, since all it does is to append.
+    """
+
+    about: Callable[[Any], tuple[str, ...]]
+    statements: tuple[Statement, ...]
+    repeats: bool = False
+
+
+def _about_session(change: Any) -> tuple[str, ...]:
+    return (change.session_id,)
+
+
+def _about_run(change: Any) -> tuple[str, ...]:
+    return (change.run_id,)
+
+
+def _about_both(change: Any) -> tuple[str, ...]:
+    return (change.session_id, change.run_id)
+
+
+_WRITES: Mapping[type[Change], Write] = {
+    base.AgentSaved: Write(lambda change: (change.agent.id,), (SAVE_AGENT,)),
+    base.AgentDeleted: Write(lambda change: (change.agent_id,), (DELETE_AGENT,)),
+    base.CredentialSaved: Write(lambda change: (change.provider,), (SAVE_CREDENTIAL,)),
+    base.CredentialDeleted: Write(lambda change: (change.provider,), (DELETE_CREDENTIAL,)),
+    base.SessionSaved: Write(lambda change: (change.session.id,), (SAVE_SESSION,)),
+    base.RunQueued: Write(
+        lambda change: (change.run.session_id, change.run.id), (QUEUE_RUN,), repeats=True
+    ),
+    base.RunStarted: Write(_about_both, START_RUN),
+    base.CeilingRaised: Write(_about_session, (RAISE_CEILING,)),
+    base.StepRecorded: Write(_about_run, RECORD_STEP),
+    base.CallEnded: Write(_about_run, (END_CALL,), repeats=True),
+    base.StepEnded: Write(_about_both, END_STEP),
+    base.RunEnded: Write(_about_both, END_RUN),
+    base.SessionDeleting: Write(_about_session, (MARK_SESSION,)),
+    base.SessionErased: Write(_about_session, ERASE_SESSION),
+}
+"""How each kind of change is written, in the order in which a wave writes them.
+
+The order is that of a session's life, so that most batches are one wave.
+"""
+
+_RANK = {kind: rank for rank, kind in enumerate(_WRITES)}
+
+_MOST_ROWS = 64
+"""Rows of one statement, at most. SQLite takes 32,766 parameters, and a run's row has 16."""
+
+STATEMENT_TEXTS = 512
+"""How many prepared statements a connection should keep: each statement in each of its sizes."""
 
 Wave: TypeAlias = Mapping[type[Change], Sequence[Change]]
-"""Changes that may be written a kind at a time, in the order of `WRITES`."""
-
-_RANK = {kind: rank for rank, kind in enumerate(WRITES)}
+"""Changes that may be written a kind at a time, in the order of `_WRITES`."""
 
 
 def write_in_order(connection: sqlite3.Connection, changes: Iterable[Change]) -> None:
@@ -34,15 +109,12 @@ def write_together(connection: sqlite3.Connection, changes: Iterable[Change]) ->
 
 
 def _waves(changes: Iterable[Change]) -> Iterator[Wave]:
-    """Sort changes into waves, each ending before one that would overtake an earlier change.
-
-    The order of kinds is that of a session's life, so most batches are one wave.
-    """
+    """Sort changes into waves, each ending before one that would overtake an earlier change."""
     wave: dict[type[Change], list[Change]] = {}
     reached: dict[str, int] = {}
     for change in changes:
         kind = type(change)
-        rank, write = _RANK[kind], WRITES[kind]
+        rank, write = _RANK[kind], _WRITES[kind]
         ids = write.about(change)
         room = rank if write.repeats else rank - 1
         if any(reached.get(id, -1) > room for id in ids):
@@ -54,16 +126,30 @@ def _waves(changes: Iterable[Change]) -> Iterator[Wave]:
 
 
 def _write(connection: sqlite3.Connection, wave: Wave) -> None:
-    for kind, write in WRITES.items():
+    for kind, write in _WRITES.items():
         if changes := wave.get(kind):
-            encoded = msgspec.json.encode(changes).decode()
-            if r"\u0000" in encoded:
-                _refuse_nul([id for change in changes for id in write.about(change)])
             for statement in write.statements:
-                connection.execute(statement, (encoded,))
+                rows = [row for change in changes for row in statement.rows(change)]
+                _execute(connection, statement, rows)
 
 
-def _refuse_nul(ids: Sequence[str]) -> None:
-    """SQLite would cut such an id at its NUL, and take it for another."""
-    if any("\0" in id for id in ids):
-        raise ValueError("an id has a NUL in it")
+def _execute(connection: sqlite3.Connection, statement: Statement, rows: Sequence[Row]) -> None:
+    begin = 0
+    while begin < len(rows):
+        end = begin + _size(len(rows) - begin)
+        values = [value for row in rows[begin:end] for value in row]
+        connection.execute(_text(statement, end - begin), values)
+        begin = end
+
+
+def _size(rows: int) -> int:
+    """How many of so many rows go first. Powers of two, so that few statements are prepared."""
+    return min(1 << (rows.bit_length() - 1), _MOST_ROWS)
+
+
+@lru_cache(STATEMENT_TEXTS)
+def _text(statement: Statement, rows: int) -> str:
+    row = "(" + ", ".join("?" * len(statement.columns.split(","))) + ")"
+    return (
+        f"WITH change ({statement.columns}) AS (VALUES {', '.join([row] * rows)}) {statement.sql}"
+    )

@@ -17,7 +17,7 @@ from sqlalchemy.pool import QueuePool
 
 from wingman.errors import StoreError, StoreTooNew
 from wingman.store import schema
-from wingman.store.batch import write_in_order, write_together
+from wingman.store.batch import STATEMENT_TEXTS, write_in_order, write_together
 from wingman.store.lock import OwnerLock
 from wingman.store.writer import Call
 
@@ -31,7 +31,9 @@ READERS = 4
 
 _BUSY_TIMEOUT = 5_000  # ms; only a person with `sqlite3` can be in the way, for a moment
 
-_OLDEST_SQLITE = (3, 38, 0)  # the first with `->>`
+_CHECKPOINT_PAGES = 4_000  # 16 MB of log: a commit that folds it into the file keeps others waiting
+
+_OLDEST_SQLITE = (3, 33, 0)  # the first with UPDATE FROM
 
 _NOT_THE_CALLS_FAULT = frozenset(
     {
@@ -61,7 +63,7 @@ class Database:
         Raises `StoreLocked`, `StoreTooNew`, or `StoreError` for a file that is something else.
         """
         if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
-            raise StoreError(f"SQLite {sqlite3.sqlite_version} is too old: 3.38 is needed.")
+            raise StoreError(f"SQLite {sqlite3.sqlite_version} is too old: 3.33 is needed.")
         _make_private(self.path.parent)
         self._lock.take()
         try:
@@ -182,12 +184,13 @@ def _engine(path: Path, synchronous: Synchronous) -> Engine:
         max_overflow=0,
         isolation_level="AUTOCOMMIT",  # transactions are begun by name, not by the driver's guess
         hide_parameters=True,
-        connect_args={"check_same_thread": False},
+        connect_args={"check_same_thread": False, "cached_statements": STATEMENT_TEXTS},
     )
 
     @event.listens_for(engine, "connect")
     def configure(driver: sqlite3.Connection, _: object) -> None:
         driver.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT}")
+        driver.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
         driver.execute(f"PRAGMA synchronous = {synchronous}")
 
     return engine

@@ -1,8 +1,8 @@
 """The tables, and the steps that lead an older database to them.
 
 All are append-only rowid tables: `seq` is the order in which rows came. Columns carry the names of
-the fields they hold. Ids and states are plain text, moments are RFC 3339 text, and what people
-write, or what is a value inside a value, is JSON text: a person with `sqlite3` can read it all.
+the fields they hold, moments are RFC 3339 text, and what is a value inside a value is JSON text,
+so that a person with `sqlite3` can read it all.
 """
 
 from collections.abc import Callable
@@ -58,9 +58,6 @@ class Encoded(TypeDecorator[Any]):
         self.value = value
         self._decode = msgspec.json.Decoder(value).decode
 
-    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
-        return None if value is None else msgspec.json.encode(value).decode()
-
     def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
         return None if value is None else self._decode(value)
 
@@ -86,8 +83,8 @@ agents = Table(
     tables,
     _seq(),
     Column("id", Text, nullable=False, unique=True),
-    Column("name", Encoded(str), nullable=False),
-    Column("instructions", Encoded(str), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("instructions", Text, nullable=False),
     Column("tools", Encoded(tuple[str, ...]), nullable=False),
     Column("provider", Encoded(ProviderConfig), nullable=False),
     Column("output_schema", Encoded(dict[str, Any])),
@@ -110,7 +107,7 @@ sessions = Table(
     _seq(),
     Column("id", Text, nullable=False, unique=True),
     Column("work_dir", Text, nullable=False),
-    Column("title", Encoded(str | None), nullable=False),
+    Column("title", Text),
     Column("agent_id", Text),
     Column("created_at", Moment, nullable=False),
     Column("updated_at", Moment, nullable=False),
@@ -127,9 +124,9 @@ runs = Table(
     _seq(),
     Column("id", Text, nullable=False, unique=True),
     Column("session_id", Text, nullable=False),
-    Column("request_id", Encoded(str)),
+    Column("request_id", Text),
     Column("body_hash", Text),
-    Column("message", Encoded(str), nullable=False),
+    Column("message", Text, nullable=False),
     Column("agent_id", Text, nullable=False),
     Column("agent", Encoded(AgentRecord)),
     Column("max_steps", Integer),
@@ -149,7 +146,7 @@ runs = Table(
         unique=True,
         sqlite_where=text("request_id IS NOT NULL"),
     ),
-    Index("runs_unfinished", "session_id", sqlite_where=UNFINISHED),
+    Index("runs_unfinished", "seq", sqlite_where=UNFINISHED),
 )
 
 history = Table(

@@ -1,236 +1,170 @@
-"""What each change does to the tables, in SQL, for many changes of a kind at once.
+"""What changes do to the tables: the rows they come as, and the SQL that these go through.
 
-The changes of one kind travel as one parameter, a JSON array of the changes as they are, and SQLite
-takes it apart. A statement a *kind* rather than a row: between two statements Python's thread
-gives up the interpreter and must win it back from the event loop, which costs far more than
-the statement. What names a run, or a session, that is not there finds no row and does nothing.
+Each statement takes the rows of many changes at once, as the table `change`: between two
+statements the thread gives up the interpreter and has to win it back from the event loop, which
+costs far more than a statement. A change of a run or a session that is not there finds nothing to
+join, and does nothing. Rows come out of VALUES in order, and CROSS JOIN keeps it
+(https://www.sqlite.org/optoverview.html, 8.2).
 
-Text that people write is kept as the JSON it came in (`->`): `->>` would end it at a NUL.
+Here are agents, credentials and sessions; runs are in `run_statements`.
 """
 
-# ruff: noqa: S608  (nothing is put into these statements but other constants)
+# ruff: noqa: S608  (what is put into these statements is constant)
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import Any, TypeAlias
 
 import attrs
+import msgspec
 
 from wingman.store import base
-from wingman.store.base import Change
 
-__all__ = ["WRITES", "Write"]
+__all__ = [
+    "DELETE_AGENT",
+    "DELETE_CREDENTIAL",
+    "ERASE_SESSION",
+    "MARK_SESSION",
+    "RAISE_CEILING",
+    "SAVE_AGENT",
+    "SAVE_CREDENTIAL",
+    "SAVE_SESSION",
+    "Row",
+    "Statement",
+    "as_json",
+    "as_text",
+]
+
+Row: TypeAlias = tuple[str | int | None, ...]
 
 
 @attrs.frozen
-class Write:
-    """How one kind of change is written. `about` gives the ids of what it depends on."""
+class Statement:
+    """One statement over `change`, a table of these columns that holds the changes' rows."""
 
-    about: Callable[[Any], tuple[str, ...]]
-    statements: tuple[str, ...]
-    repeats: bool = False
-    """Whether one batch may hold several about the same thing: so if all it does is to append."""
+    columns: str
+    rows: Callable[[Any], Iterable[Row]]
+    sql: str
 
 
-_RUN_OF_CHANGE = """
-    FROM json_each(?1) AS change
-    CROSS JOIN runs ON runs.id = change.value ->> 'run_id'
-        AND runs.session_id = change.value ->> 'session_id'"""
+def as_json(value: Any) -> str | None:
+    """The text of a value that is kept as JSON; None stays NULL."""
+    return None if value is None else msgspec.json.encode(value).decode()
 
-_FORGET_PENDING = """
-DELETE FROM pending WHERE run_id IN (
-    SELECT change.value ->> 'run_id' FROM json_each(?1) AS change)"""
 
-_FORGET_PENDING_OF_RUN = f"""
-DELETE FROM pending WHERE run_id IN (SELECT runs.id {_RUN_OF_CHANGE})"""
+def as_text(moment: datetime | None) -> str | None:
+    """RFC 3339, as long as all others, so that text sorts as moments do; None stays NULL."""
+    return None if moment is None else moment.isoformat(timespec="microseconds")
 
-_APPEND_MESSAGES = f"""
-INSERT INTO history (session_id, run_id, message)
-SELECT runs.session_id, runs.id, message.value {_RUN_OF_CHANGE}
-    CROSS JOIN json_each(change.value, '$.messages') AS message
-ORDER BY change.key, message.key"""
 
-WRITES: Mapping[type[Change], Write] = {
-    base.AgentSaved: Write(
-        lambda change: (change.agent.id,),
-        (
-            """
-INSERT INTO agents (id, name, instructions, tools, provider, output_schema, max_steps,
-    created_at, updated_at)
-SELECT value ->> '$.agent.id', value -> '$.agent.name', value -> '$.agent.instructions',
-    value ->> '$.agent.tools', value ->> '$.agent.provider', value ->> '$.agent.output_schema',
-    value ->> '$.agent.max_steps', value ->> '$.agent.created_at', value ->> '$.agent.updated_at'
-FROM json_each(?1) WHERE true
+# --- agents and credentials -----------------------------------------------------------------------
+
+
+def _agent_row(change: base.AgentSaved) -> Iterable[Row]:
+    agent = change.agent
+    yield (
+        agent.id,
+        agent.name,
+        agent.instructions,
+        as_json(agent.tools),
+        as_json(agent.provider),
+        as_json(agent.output_schema),
+        agent.max_steps,
+        as_text(agent.created_at),
+        as_text(agent.updated_at),
+    )
+
+
+_AGENT = """id, name, instructions, tools, provider, output_schema, max_steps,
+    created_at, updated_at"""
+
+SAVE_AGENT = Statement(
+    _AGENT,
+    _agent_row,
+    f"""
+INSERT INTO agents ({_AGENT}) SELECT * FROM change WHERE true
 ON CONFLICT (id) DO UPDATE SET name = excluded.name, instructions = excluded.instructions,
     tools = excluded.tools, provider = excluded.provider, output_schema = excluded.output_schema,
     max_steps = excluded.max_steps, created_at = excluded.created_at,
     updated_at = excluded.updated_at""",
-        ),
-    ),
-    base.AgentDeleted: Write(
-        lambda change: (change.agent_id,),
-        ("DELETE FROM agents WHERE id IN (SELECT value ->> 'agent_id' FROM json_each(?1))",),
-    ),
-    base.CredentialSaved: Write(
-        lambda change: (change.provider,),
-        (
-            """
-INSERT INTO credentials (provider, credential)
-SELECT value ->> 'provider', value ->> 'credential' FROM json_each(?1) WHERE true
+)
+
+DELETE_AGENT = Statement(
+    "id",
+    lambda change: ((change.agent_id,),),
+    "DELETE FROM agents WHERE id IN (SELECT id FROM change)",
+)
+
+SAVE_CREDENTIAL = Statement(
+    "provider, credential",
+    lambda change: ((change.provider, as_json(change.credential)),),
+    """
+INSERT INTO credentials (provider, credential) SELECT * FROM change WHERE true
 ON CONFLICT (provider) DO UPDATE SET credential = excluded.credential""",
-        ),
-    ),
-    base.CredentialDeleted: Write(
-        lambda change: (change.provider,),
-        (
-            """
-DELETE FROM credentials WHERE provider IN (SELECT value ->> 'provider' FROM json_each(?1))""",
-        ),
-    ),
-    base.SessionSaved: Write(
-        lambda change: (change.session.id,),
-        (
-            """
-INSERT INTO sessions (id, work_dir, title, agent_id, created_at, updated_at,
-    last_event_id, event_ceiling, usage)
-SELECT value ->> '$.session.id', value ->> '$.session.work_dir', value -> '$.session.title',
-    value ->> '$.session.agent_id', value ->> '$.session.created_at',
-    value ->> '$.session.updated_at', value ->> '$.session.last_event_id',
-    value ->> '$.session.event_ceiling', value ->> '$.session.usage'
-FROM json_each(?1) WHERE true ORDER BY key
+)
+
+DELETE_CREDENTIAL = Statement(
+    "provider",
+    lambda change: ((change.provider,),),
+    "DELETE FROM credentials WHERE provider IN (SELECT provider FROM change)",
+)
+
+# --- sessions -------------------------------------------------------------------------------------
+
+
+def _session_row(change: base.SessionSaved) -> Iterable[Row]:
+    session = change.session
+    yield (
+        session.id,
+        session.work_dir,
+        session.title,
+        session.agent_id,
+        as_text(session.created_at),
+        as_text(session.updated_at),
+        session.last_event_id,
+        session.event_ceiling,
+        as_json(session.usage),
+    )
+
+
+def _session_id(change: base.SessionDeleting | base.SessionErased) -> Iterable[Row]:
+    return ((change.session_id,),)
+
+
+_SESSION = """id, work_dir, title, agent_id, created_at, updated_at,
+    last_event_id, event_ceiling, usage"""
+
+SAVE_SESSION = Statement(
+    _SESSION,
+    _session_row,
+    f"""
+INSERT INTO sessions ({_SESSION}) SELECT * FROM change WHERE true
 ON CONFLICT (id) DO UPDATE SET work_dir = excluded.work_dir, title = excluded.title,
     agent_id = excluded.agent_id, updated_at = excluded.updated_at""",
-        ),
-    ),
-    base.RunQueued: Write(
-        lambda change: (change.run.session_id, change.run.id),
-        (
-            """
-INSERT INTO runs (id, session_id, request_id, body_hash, message, agent_id, agent, max_steps,
-    status, created_at, started_at, ended_at, steps, usage, result, error)
-SELECT value ->> '$.run.id', value ->> '$.run.session_id',
-    nullif(value -> '$.run.request_id', 'null'),
-    value ->> '$.run.body_hash', value -> '$.run.message', value ->> '$.run.agent_id',
-    value ->> '$.run.agent', value ->> '$.run.max_steps', value ->> '$.run.status',
-    value ->> '$.run.created_at', value ->> '$.run.started_at', value ->> '$.run.ended_at',
-    value ->> '$.run.steps', value ->> '$.run.usage', value ->> '$.run.result',
-    value ->> '$.run.error'
-FROM json_each(?1)
-WHERE EXISTS (SELECT 1 FROM sessions WHERE sessions.id = value ->> '$.run.session_id')
-ORDER BY key""",
-        ),
-        repeats=True,
-    ),
-    base.RunStarted: Write(
-        lambda change: (change.session_id, change.run_id),
-        (
-            f"""
-INSERT INTO history (session_id, run_id, message)
-SELECT runs.session_id, runs.id, change.value ->> 'message' {_RUN_OF_CHANGE}
-ORDER BY change.key""",
-            """
-UPDATE runs SET status = 'running', started_at = change.value ->> 'started_at'
-FROM json_each(?1) AS change
-WHERE runs.id = change.value ->> 'run_id'
-    AND runs.session_id = change.value ->> 'session_id'""",
-            f"""
-UPDATE sessions SET event_ceiling = started.event_ceiling
-FROM (SELECT runs.session_id, change.value ->> 'event_ceiling' AS event_ceiling {_RUN_OF_CHANGE})
-    AS started
-WHERE sessions.id = started.session_id""",
-        ),
-    ),
-    base.CeilingRaised: Write(
-        lambda change: (change.session_id,),
-        (
-            """
-UPDATE sessions SET event_ceiling = change.value ->> 'event_ceiling'
-FROM json_each(?1) AS change
-WHERE sessions.id = change.value ->> 'session_id'""",
-        ),
-    ),
-    base.StepRecorded: Write(
-        lambda change: (change.run_id,),
-        (
-            _FORGET_PENDING,
-            """
-INSERT INTO pending (run_id, kind, value)
-SELECT runs.id, 'step', change.value FROM json_each(?1) AS change
-    CROSS JOIN runs ON runs.id = change.value ->> 'run_id'""",
-        ),
-    ),
-    base.CallEnded: Write(
-        lambda change: (change.run_id,),
-        (
-            """
-INSERT INTO pending (run_id, kind, value)
-SELECT step.run_id, 'result', change.value ->> 'result' FROM json_each(?1) AS change
-    CROSS JOIN pending AS step ON step.run_id = change.value ->> 'run_id' AND step.kind = 'step'
-ORDER BY change.key""",
-        ),
-        repeats=True,
-    ),
-    base.StepEnded: Write(
-        lambda change: (change.session_id, change.run_id),
-        (
-            _APPEND_MESSAGES,
-            _FORGET_PENDING_OF_RUN,
-            """
-UPDATE runs SET steps = change.value ->> 'steps', usage = change.value ->> 'usage'
-FROM json_each(?1) AS change
-WHERE runs.id = change.value ->> 'run_id'
-    AND runs.session_id = change.value ->> 'session_id'""",
-            f"""
-UPDATE sessions SET last_event_id = ended.last_event_id
-FROM (SELECT runs.session_id, change.value ->> 'last_event_id' AS last_event_id {_RUN_OF_CHANGE})
-    AS ended
-WHERE sessions.id = ended.session_id""",
-        ),
-    ),
-    base.RunEnded: Write(
-        lambda change: (change.session_id, change.run_id),
-        (
-            _APPEND_MESSAGES,
-            _FORGET_PENDING_OF_RUN,
-            """
-UPDATE runs SET status = change.value ->> 'status', ended_at = change.value ->> 'ended_at',
-    result = change.value ->> 'result', error = change.value ->> 'error',
-    steps = change.value ->> 'steps', usage = change.value ->> 'usage'
-FROM json_each(?1) AS change
-WHERE runs.id = change.value ->> 'run_id'
-    AND runs.session_id = change.value ->> 'session_id'""",
-            f"""
-UPDATE sessions SET updated_at = ended.value ->> 'ended_at',
-    usage = coalesce(ended.value ->> 'session_usage', sessions.usage),
-    last_event_id = coalesce(ended.value ->> 'last_event_id', sessions.last_event_id),
-    event_ceiling = coalesce(ended.value ->> 'last_event_id', sessions.event_ceiling)
-FROM (SELECT runs.session_id, change.value {_RUN_OF_CHANGE}) AS ended
-WHERE sessions.id = ended.session_id""",
-        ),
-    ),
-    base.SessionDeleting: Write(
-        lambda change: (change.session_id,),
-        (
-            """
-UPDATE sessions SET deleting = 1
-WHERE id IN (SELECT value ->> 'session_id' FROM json_each(?1))""",
-        ),
-    ),
-    base.SessionErased: Write(
-        lambda change: (change.session_id,),
-        (
-            """
-DELETE FROM pending WHERE run_id IN (SELECT runs.id FROM json_each(?1) AS change
-    CROSS JOIN runs ON runs.session_id = change.value ->> 'session_id')""",
-            *(
-                f"""
-DELETE FROM {table} WHERE {column} IN (SELECT value ->> 'session_id' FROM json_each(?1))"""
-                for table, column in (
-                    ("history", "session_id"),
-                    ("runs", "session_id"),
-                    ("sessions", "id"),
-                )
-            ),
-        ),
-    ),
-}
-"""How each kind of change is written, in the order of a session's life."""
+)
+
+RAISE_CEILING = Statement(
+    "session_id, event_ceiling",
+    lambda change: ((change.session_id, change.event_ceiling),),
+    """
+UPDATE sessions SET event_ceiling = change.event_ceiling
+FROM change WHERE sessions.id = change.session_id""",
+)
+
+MARK_SESSION = Statement(
+    "session_id",
+    _session_id,
+    "UPDATE sessions SET deleting = 1 WHERE id IN (SELECT session_id FROM change)",
+)
+
+ERASE_SESSION = tuple(
+    Statement("session_id", _session_id, sql)
+    for sql in (
+        """
+DELETE FROM pending WHERE run_id IN (
+    SELECT runs.id FROM change CROSS JOIN runs ON runs.session_id = change.session_id)""",
+        "DELETE FROM history WHERE session_id IN (SELECT session_id FROM change)",
+        "DELETE FROM runs WHERE session_id IN (SELECT session_id FROM change)",
+        "DELETE FROM sessions WHERE id IN (SELECT session_id FROM change)",
+    )
+)

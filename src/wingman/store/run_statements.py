@@ -1,0 +1,184 @@
+"""What changes do to the tables, of runs: see `statements`."""
+
+# ruff: noqa: S608  (what is put into these statements is constant)
+
+from collections.abc import Iterable
+
+from wingman.store import base
+from wingman.store.statements import Row, Statement, as_json, as_text
+
+__all__ = ["END_CALL", "END_RUN", "END_STEP", "QUEUE_RUN", "RECORD_STEP", "START_RUN"]
+
+# --- runs -----------------------------------------------------------------------------------------
+
+
+def _run_row(change: base.RunQueued) -> Iterable[Row]:
+    run = change.run
+    yield (
+        run.id,
+        run.session_id,
+        run.request_id,
+        run.body_hash,
+        run.message,
+        run.agent_id,
+        as_json(run.agent),
+        run.max_steps,
+        run.status,
+        as_text(run.created_at),
+        as_text(run.started_at),
+        as_text(run.ended_at),
+        run.steps,
+        as_json(run.usage),
+        as_json(run.result),
+        as_json(run.error),
+    )
+
+
+_RUN = """id, session_id, request_id, body_hash, message, agent_id, agent, max_steps, status,
+    created_at, started_at, ended_at, steps, usage, result, error"""
+
+QUEUE_RUN = Statement(
+    _RUN,
+    _run_row,
+    f"""
+INSERT INTO runs ({_RUN}) SELECT change.* FROM change
+WHERE EXISTS (SELECT 1 FROM sessions WHERE sessions.id = change.session_id)""",
+)
+
+_THE_RUN = "runs.id = change.run_id AND runs.session_id = change.session_id"
+
+_THE_SESSION_OF_THE_RUN = f"""sessions.id = change.session_id
+    AND EXISTS (SELECT 1 FROM runs WHERE {_THE_RUN})"""
+
+_APPEND = f"""
+INSERT INTO history (session_id, run_id, message)
+SELECT change.session_id, change.run_id, change.message
+FROM change CROSS JOIN runs ON {_THE_RUN}"""
+
+START_RUN = (
+    Statement(
+        "session_id, run_id, message",
+        lambda change: ((change.session_id, change.run_id, as_json(change.message)),),
+        _APPEND,
+    ),
+    Statement(
+        "session_id, run_id, started_at",
+        lambda change: ((change.session_id, change.run_id, as_text(change.started_at)),),
+        f"""
+UPDATE runs SET status = 'running', started_at = change.started_at
+FROM change WHERE {_THE_RUN}""",
+    ),
+    Statement(
+        "session_id, run_id, event_ceiling",
+        lambda change: ((change.session_id, change.run_id, change.event_ceiling),),
+        f"""
+UPDATE sessions SET event_ceiling = change.event_ceiling
+FROM change WHERE {_THE_SESSION_OF_THE_RUN}""",
+    ),
+)
+
+# --- steps ----------------------------------------------------------------------------------------
+
+RECORD_STEP = (
+    Statement(
+        "run_id",
+        lambda change: ((change.run_id,),),
+        "DELETE FROM pending WHERE run_id IN (SELECT run_id FROM change)",
+    ),
+    Statement(
+        "run_id, value",
+        lambda change: ((change.run_id, as_json(change)),),
+        """
+INSERT INTO pending (run_id, kind, value)
+SELECT change.run_id, 'step', change.value
+FROM change CROSS JOIN runs ON runs.id = change.run_id""",
+    ),
+)
+
+END_CALL = Statement(
+    "run_id, value",
+    lambda change: ((change.run_id, as_json(change.result)),),
+    """
+INSERT INTO pending (run_id, kind, value)
+SELECT change.run_id, 'result', change.value
+FROM change CROSS JOIN pending AS step ON step.run_id = change.run_id AND step.kind = 'step'""",
+)
+
+_APPEND_MESSAGES = Statement(
+    "session_id, run_id, message",
+    lambda change: (
+        (change.session_id, change.run_id, as_json(message)) for message in change.messages
+    ),
+    _APPEND,
+)
+
+_FORGET_STEP = Statement(
+    "session_id, run_id",
+    lambda change: ((change.session_id, change.run_id),),
+    f"""
+DELETE FROM pending WHERE run_id IN (
+    SELECT runs.id FROM change CROSS JOIN runs ON {_THE_RUN})""",
+)
+
+END_STEP = (
+    _APPEND_MESSAGES,
+    _FORGET_STEP,
+    Statement(
+        "session_id, run_id, steps, usage",
+        lambda change: ((change.session_id, change.run_id, change.steps, as_json(change.usage)),),
+        f"UPDATE runs SET steps = change.steps, usage = change.usage FROM change WHERE {_THE_RUN}",
+    ),
+    Statement(
+        "session_id, run_id, last_event_id",
+        lambda change: ((change.session_id, change.run_id, change.last_event_id),),
+        f"""
+UPDATE sessions SET last_event_id = change.last_event_id
+FROM change WHERE {_THE_SESSION_OF_THE_RUN}""",
+    ),
+)
+
+# --- the end --------------------------------------------------------------------------------------
+
+
+def _end_row(change: base.RunEnded) -> Iterable[Row]:
+    yield (
+        change.session_id,
+        change.run_id,
+        change.status,
+        as_text(change.ended_at),
+        as_json(change.result),
+        as_json(change.error),
+        change.steps,
+        as_json(change.usage),
+    )
+
+
+END_RUN = (
+    _APPEND_MESSAGES,
+    _FORGET_STEP,
+    Statement(
+        "session_id, run_id, status, ended_at, result, error, steps, usage",
+        _end_row,
+        f"""
+UPDATE runs SET status = change.status, ended_at = change.ended_at, result = change.result,
+    error = change.error, steps = change.steps, usage = change.usage
+FROM change WHERE {_THE_RUN}""",
+    ),
+    Statement(
+        "session_id, run_id, ended_at, usage, last_event_id",
+        lambda change: (
+            (
+                change.session_id,
+                change.run_id,
+                as_text(change.ended_at),
+                as_json(change.session_usage),
+                change.last_event_id,
+            ),
+        ),
+        f"""
+UPDATE sessions SET updated_at = change.ended_at, usage = coalesce(change.usage, sessions.usage),
+    last_event_id = coalesce(change.last_event_id, sessions.last_event_id),
+    event_ceiling = coalesce(change.last_event_id, sessions.event_ceiling)
+FROM change WHERE {_THE_SESSION_OF_THE_RUN}""",
+    ),
+)
