@@ -1,1 +1,61 @@
-"""Wingman."""
+"""Wingman: an actor-model runtime for LLM agent sessions, with an HTTP server on top."""
+
+# The map; imports run from the bottom up, and a test holds them to it:
+#
+#   cli/             the command line: serve, run, demo
+#   server/          the HTTP face: Quart-Trio routes, SSE, Hypercorn and signals
+#   runtime/         the composition root: many sessions, agents, credentials, over one store
+#   session/         the agent loop: actor, run, step, tool calls, event channel, history
+#   store/           what must last: SQLite with group commit, or memory
+#   providers/       a request in, a stream of parts out; one file a wire format
+#   tools/           @tool, and the built-in ones
+#   actor/           the generic actor runtime: knows nothing of language models
+#   agent.py         Agent: a template for runs
+#   events.py        what a run tells the world
+#   conversation.py  messages, their blocks, usage
+#   errors.py        one tree of errors
+
+from wingman.agent import Agent
+from wingman.conversation import Message, Usage
+from wingman.errors import WingmanError
+from wingman.events import (
+    Done,
+    Event,
+    Result,
+    Step,
+    Text,
+    Thinking,
+    ToolCallResult,
+    ToolProgress,
+    ToolResult,
+    ToolUse,
+)
+from wingman.runtime import Runtime
+from wingman.session import Limits, Receipt, Run, RunStream, Session
+from wingman.tools import Tool, ToolContext, tool
+
+__all__ = [
+    "Agent",
+    "Done",
+    "Event",
+    "Limits",
+    "Message",
+    "Receipt",
+    "Result",
+    "Run",
+    "RunStream",
+    "Runtime",
+    "Session",
+    "Step",
+    "Text",
+    "Thinking",
+    "Tool",
+    "ToolCallResult",
+    "ToolContext",
+    "ToolProgress",
+    "ToolResult",
+    "ToolUse",
+    "Usage",
+    "WingmanError",
+    "tool",
+]

@@ -14,7 +14,7 @@ import msgspec
 from wingman.providers.base import Provider
 from wingman.tools.base import Tool
 
-__all__ = ["Agent", "AgentRecord", "ProviderConfig"]
+__all__ = ["Agent", "AgentRecord", "ChosenAgent", "ProviderConfig"]
 
 
 def _tools(tools: Iterable[Tool]) -> tuple[Tool, ...]:
@@ -71,3 +71,15 @@ class AgentRecord(msgspec.Struct, frozen=True):
     max_steps: int | None
     created_at: datetime
     updated_at: datetime
+
+
+@attrs.frozen
+class ChosenAgent:
+    """The agent of one message: the template, its id, and its record as it is now.
+
+    One that a program defines in code has no record: its id is its name.
+    """
+
+    agent: Agent
+    id: str
+    record: AgentRecord | None

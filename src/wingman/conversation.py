@@ -24,7 +24,7 @@ __all__ = [
     "Usage",
 ]
 
-CutShort: TypeAlias = Literal["cancelled", "failed", "interrupted"]
+CutShort: TypeAlias = Literal["cancelled", "failed", "interrupted", "time_limit"]
 """Why an assistant's message or a tool's result is not all that it would have been."""
 
 

@@ -10,6 +10,7 @@
     │   └── ProviderNotConfigured   the provider has no key, or no model is named
     ├── Unavailable             not now; `retry_after` says when to ask again
     │   ├── MailboxFull             the session's mailbox is full
+    │   ├── SessionQuarantined      the session's actor keeps crashing; the text says how
     │   ├── Overloaded              the process runs as many runs as it may
     │   └── ShuttingDown            the runtime is draining
     ├── ProviderError           the model's API failed, after the retries
@@ -46,6 +47,7 @@ __all__ = [
     "RunFailed",
     "SessionBusy",
     "SessionDeleted",
+    "SessionQuarantined",
     "ShuttingDown",
     "StoreError",
     "StoreLocked",
@@ -125,6 +127,15 @@ class MailboxFull(Unavailable):
     """The session's mailbox is full; nothing of the message was kept."""
 
     code = "mailbox_full"
+
+
+class SessionQuarantined(Unavailable):
+    """The session's actor crashed too often and is set aside for a while; others go on."""
+
+    code = "session_quarantined"
+
+    def __init__(self, message: str, retry_after: float = 60.0) -> None:
+        super().__init__(message, retry_after)
 
 
 class Overloaded(Unavailable):

@@ -73,7 +73,7 @@ class Text(msgspec.Struct, frozen=True):
 
 
 class ToolUse(msgspec.Struct, frozen=True):
-    """A tool call begins; its input is complete, and it is recorded in the store."""
+    """The model asks for a tool call, and its input is complete."""
 
     kind: ClassVar[Kind] = "tool_use"
     id: str
@@ -114,7 +114,7 @@ class Thinking(msgspec.Struct, frozen=True):
 
 
 class Step(msgspec.Struct, frozen=True):
-    """An inference begins: the `step`-th of its run, counted from 1; `usage` is what went before."""
+    """An inference begins, the `step`-th of its run from 1; `usage` is what went before."""
 
     kind: ClassVar[Kind] = "step"
     step: int

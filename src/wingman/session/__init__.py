@@ -1,1 +1,47 @@
-"""To come."""
+"""Sessions: the agent loop, its tool calls, its events, its history. Actors underneath.
+
+It knows actors, the store's protocol, the provider's and the tool's. It does not know where agents
+come from, nor HTTP.
+"""
+
+# The map, in the way of one message:
+#
+#   session.py   the handle that a program holds: run, run_stream, submit, cancel, history
+#   host.py      sessions by id: create, activate, delete; recovery and drain
+#   live.py      what the process knows of a live session: admission, cancelling
+#   run.py       one run and the handle on it; receipts of cancels
+#   actor.py     takes the runs one at a time
+#   loop.py      one run: infer, call tools, again; and its end
+#   draft.py     a step as far as it has come
+#   calls.py     a step's tool calls, side by side
+#   history.py   the rules of a history, as pure functions
+#   channel.py   the event channel and its readers
+#   recovery.py  the end of a run that the process did not end
+#   limits.py    every bound, with its default
+#   services.py  what the sessions of one process share
+
+from wingman.session.channel import EventChannel, Published, Reader
+from wingman.session.host import SessionHost, check_work_dir
+from wingman.session.limits import Limits
+from wingman.session.live import LiveSession, OnBusy, RunRequest
+from wingman.session.run import CancelledRun, CancelledTool, Receipt, Run, Status
+from wingman.session.session import RunStream, Session
+
+__all__ = [
+    "CancelledRun",
+    "CancelledTool",
+    "EventChannel",
+    "Limits",
+    "LiveSession",
+    "OnBusy",
+    "Published",
+    "Reader",
+    "Receipt",
+    "Run",
+    "RunRequest",
+    "RunStream",
+    "Session",
+    "SessionHost",
+    "Status",
+    "check_work_dir",
+]

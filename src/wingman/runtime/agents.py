@@ -1,0 +1,192 @@
+"""Agents: the agents of a runtime, those in the store and those that a program defines in code."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, UnsetType
+from ulid import ULID
+
+from wingman.agent import Agent, AgentRecord, ChosenAgent, ProviderConfig
+from wingman.errors import InvalidRequest, NotFound
+from wingman.providers import ProviderRegistry
+from wingman.runtime.credentials import Credentials
+from wingman.session.services import now
+from wingman.store import AgentDeleted, AgentSaved, RunRecord, Store
+from wingman.tools import Tool
+
+__all__ = ["AgentFields", "Agents"]
+
+
+class AgentFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What may be said of an agent; what is not said keeps its value, or its default."""
+
+    name: str | UnsetType = UNSET
+    instructions: str | UnsetType = UNSET
+    tools: tuple[str, ...] | UnsetType = UNSET
+    provider: ProviderConfig | UnsetType = UNSET
+    output_schema: dict[str, Any] | UnsetType | None = UNSET
+    max_steps: int | UnsetType | None = UNSET
+
+
+class Agents:
+    """All agents by id; the records are kept in memory, since every message needs one.
+
+    An agent of code has its name as its id, and is not in the store: the program brings it again.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        tools: Iterable[Tool],
+        providers: ProviderRegistry,
+        credentials: Credentials,
+        code: Iterable[Agent],
+    ) -> None:
+        self.tools = {tool.name: tool for tool in tools}
+        self._store = store
+        self._providers = providers
+        self._credentials = credentials
+        self._records: dict[str, AgentRecord] = {}
+        self._built: dict[str, ChosenAgent] = {}
+        self._code: dict[str, ChosenAgent] = {}
+        credentials.on_change(self._built.clear)
+        for agent in code:
+            self.add_code(agent)
+
+    async def load(self) -> None:
+        """Read the records; once, when the runtime opens."""
+        self._records = {record.id: record for record in await self._store.agents()}
+
+    def add_code(self, agent: Agent) -> ChosenAgent:
+        """Make an agent known that a program defines in code. Raises `InvalidRequest` if another
+        one goes by its name."""
+        known = self._code.get(agent.name)
+        if known is None:
+            known = self._code[agent.name] = ChosenAgent(agent, agent.name, None)
+        elif known.agent != agent:
+            raise InvalidRequest(
+                f"There is another agent named {agent.name!r} in this runtime: a queued run finds "
+                "its agent by name, so names must differ."
+            )
+        return known
+
+    def list(self) -> Sequence[AgentRecord]:
+        """The agents in the store, oldest first."""
+        return list(self._records.values())
+
+    def get(self, agent_id: str) -> AgentRecord:
+        """One agent of the store; raises `NotFound`."""
+        record = self._records.get(agent_id)
+        if record is None:
+            raise NotFound("agent", agent_id)
+        return record
+
+    async def create(self, fields: AgentFields) -> AgentRecord:
+        """Make an agent; it is durable when this returns."""
+        moment = now()
+        empty = AgentRecord(
+            id=str(ULID()),
+            name="",
+            instructions="",
+            tools=(),
+            provider=self._default_provider(),
+            output_schema=None,
+            max_steps=None,
+            created_at=moment,
+            updated_at=moment,
+        )
+        return await self._save(empty, fields)
+
+    async def update(self, agent_id: str, fields: AgentFields) -> AgentRecord:
+        """Change the fields that are given; runs that are admitted already keep what they had."""
+        return await self._save(self.get(agent_id), fields)
+
+    async def delete(self, agent_id: str) -> None:
+        """Remove an agent; runs that are admitted already keep their copy."""
+        self.get(agent_id)
+        await self._store.write(AgentDeleted(agent_id)).wait()
+        self._records.pop(agent_id, None)
+        self._built.pop(agent_id, None)
+
+    def known(self, agent_id: str) -> None:
+        """Raise `NotFound` if there is no such agent, in the store or in code."""
+        if agent_id not in self._code:
+            self.get(agent_id)
+
+    def choose(self, agent_id: str) -> ChosenAgent:
+        """The agent for a message; raises `NotFound`, or `ProviderNotConfigured`."""
+        chosen = self._code.get(agent_id) or self._built.get(agent_id)
+        if chosen is None:
+            record = self.get(agent_id)
+            self._credentials.require(record.provider.id)
+            chosen = self._built[agent_id] = ChosenAgent(self._build(record), record.id, record)
+        return chosen
+
+    def resolve(self, run: RunRecord) -> Agent:
+        """The agent of a run that is read from the store, as it was when it was admitted."""
+        if run.agent is not None:
+            return self._build(run.agent)
+        chosen = self._code.get(run.agent_id)
+        if chosen is None:
+            raise NotFound("agent", run.agent_id)
+        return chosen.agent
+
+    async def _save(self, old: AgentRecord, fields: AgentFields) -> AgentRecord:
+        given = {
+            name: value
+            for name, value in msgspec.structs.asdict(fields).items()
+            if value is not UNSET
+        }
+        record = msgspec.structs.replace(old, **given, updated_at=now())
+        self._check(record)
+        await self._store.write(AgentSaved(record)).wait()
+        self._records[record.id] = record
+        self._built.pop(record.id, None)
+        return record
+
+    def _check(self, record: AgentRecord) -> None:
+        if not record.name.strip():
+            raise InvalidRequest("An agent needs a name - at `$.name`")
+        if record.max_steps is not None and record.max_steps < 1:
+            raise InvalidRequest("Expected `int` >= 1 - at `$.max_steps`")
+        self._providers.check(record.provider.id)
+        for index, name in enumerate(record.tools):
+            if name not in self.tools:
+                known = ", ".join(sorted(self.tools))
+                raise InvalidRequest(
+                    f"There is no tool {name!r}; there are: {known} - at `$.tools[{index}]`"
+                )
+            if name in record.tools[:index]:
+                raise InvalidRequest(f"Tool {name!r} is named twice - at `$.tools[{index}]`")
+
+    def _default_provider(self) -> ProviderConfig:
+        """The first real model's API that is configured, else the model that needs no key."""
+        for name in ("anthropic", "openai"):
+            if self._credentials.configured(name):
+                return ProviderConfig(name, self._providers.entry(name).default_model)
+        return ProviderConfig("scripted", self._providers.entry("scripted").default_model)
+
+    def _build(self, record: AgentRecord) -> Agent:
+        config = record.provider
+        credential = self._credentials.get(config.id)
+        return Agent(
+            record.name,
+            instructions=record.instructions,
+            provider=self._providers.create(
+                config.id,
+                config.model,
+                api_key=credential.key,
+                base_url=credential.base_url,
+                max_tokens=config.max_tokens,
+                temperature=config.temperature,
+            ),
+            tools=self._known_tools(record.tools),
+            output_schema=record.output_schema,
+            max_steps=record.max_steps,
+        )
+
+    def _known_tools(self, names: Sequence[str]) -> Sequence[Tool]:
+        """The tools by name. One that this process lacks is missed by the model, who is told so
+        when it calls it; the rest of the agent works."""
+        return [self.tools[name] for name in names if name in self.tools]

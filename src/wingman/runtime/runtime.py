@@ -1,0 +1,134 @@
+"""Runtime: the composition root. Store, sessions, agents, providers, tools: one of each."""
+
+from collections.abc import Iterable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from wingman.actor import Instrument
+from wingman.agent import Agent, ChosenAgent
+from wingman.errors import InvalidRequest
+from wingman.providers import ProviderRegistry
+from wingman.runtime.agents import Agents
+from wingman.runtime.credentials import Credentials
+from wingman.session import Limits, Session, SessionHost
+from wingman.store import SessionPage, Store, open_store
+from wingman.tools import BUILTIN, Tool
+
+__all__ = ["Runtime"]
+
+
+class Runtime:
+    """Many sessions over one store, one HTTP client and one set of limits.
+
+        async with Runtime(store="sqlite:///wingman.db", agents=[agent]) as runtime:
+            session = await runtime.create_session(agent, work_dir="project")
+            run = await session.submit("Summarise the repository.")
+
+    `store` is `"memory"`, a path or a URL, or a store of one's own. `agents` are those defined in
+    code: queued runs find them again by name after a restart. `tools` are known by name to agents
+    that come over HTTP, beside the built-in ones. `idle_after` is how many seconds an idle session
+    stays in memory (None: for ever).
+
+    Leaving the block interrupts what still runs; `drain` first, to let it finish. Queued runs stay
+    in the store and go on when it is opened again.
+    """
+
+    def __init__(
+        self,
+        store: str | Path | Store = "memory",
+        *,
+        agents: Iterable[Agent] = (),
+        tools: Iterable[Tool] = (),
+        providers: ProviderRegistry | None = None,
+        limits: Limits | None = None,
+        idle_after: float | None = 300.0,
+        instruments: tuple[Instrument, ...] = (),
+    ) -> None:
+        self.store: Store = open_store(store) if isinstance(store, str | Path) else store
+        self.providers = ProviderRegistry() if providers is None else providers
+        self.credentials = Credentials(self.store, self.providers)
+        agents = tuple(agents)
+        own = [tool for agent in agents for tool in agent.tools] + list(tools)
+        self.agents = Agents(
+            self.store, [*BUILTIN.values(), *own], self.providers, self.credentials, agents
+        )
+        self.host = SessionHost(
+            self.store,
+            resolve=self.agents.resolve,
+            prepare=self._load,
+            limits=limits,
+            idle_after=idle_after,
+            instruments=instruments,
+        )
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        await self._stack.enter_async_context(self.host)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None:
+        return await self._stack.__aexit__(kind, value, traceback)
+
+    async def _load(self) -> None:
+        """What must be known before queued runs go on."""
+        await self.credentials.load()
+        await self.agents.load()
+
+    async def create_session(
+        self,
+        agent: Agent | str | None = None,
+        *,
+        work_dir: str | Path = ".",
+        title: str | None = None,
+    ) -> Session:
+        """Make a session; durable when this returns. `agent` is its default, in code or by id.
+
+        Raises `NotFound` for an unknown agent, `InvalidRequest` if `work_dir` does not exist.
+        """
+        if isinstance(agent, Agent):
+            agent_id: str | None = self.agents.add_code(agent).id
+        else:
+            agent_id = agent
+            if agent is not None:
+                self.agents.known(agent)
+        live = await self.host.create(work_dir, title, agent_id)
+        return self._handle(live.id)
+
+    async def session(self, session_id: str) -> Session:
+        """The handle of a session, live or in the store. Raises `NotFound`."""
+        await self.host.live(session_id)
+        return self._handle(session_id)
+
+    async def sessions(self, limit: int = 100, before: int | None = None) -> SessionPage:
+        """Sessions, newest first; `before` is the `next` of the page before."""
+        return await self.store.sessions(limit, before)
+
+    async def choose_agent(self, session_id: str, agent_id: str | None = None) -> ChosenAgent:
+        """The agent for a message: the one it names, else the session's.
+
+        Raises `NotFound`, `ProviderNotConfigured`, or `InvalidRequest` where none is named.
+        """
+        if agent_id is None:
+            agent_id = (await self.host.live(session_id)).record.agent_id
+        if agent_id is None:
+            raise InvalidRequest(
+                "No agent is named: give the message an agent_id, or the session - at `$.agent_id`"
+            )
+        return self.agents.choose(agent_id)
+
+    async def drain(self, grace: float = 30.0) -> None:
+        """Take no more runs, give those in flight `grace` seconds, then interrupt them."""
+        await self.host.drain(grace)
+
+    def _handle(self, session_id: str) -> Session:
+        async def choose() -> ChosenAgent:
+            return await self.choose_agent(session_id)
+
+        return Session.attached(self.host, session_id, choose)

@@ -1,0 +1,154 @@
+"""The tool calls of one step: sibling tasks in one nursery, their results in call order.
+
+Whatever goes wrong in a call is a result that the model reads. A call ends in one of three ways:
+it gives a result, it is cancelled alone (the model is told), or it is cancelled with its run (then
+the run completes the step).
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+import attrs
+import trio
+
+from wingman.conversation import ToolResultBlock, ToolUseBlock
+from wingman.errors import ToolError
+from wingman.session.limits import Limits
+from wingman.tools.base import Tool, ToolContext
+
+__all__ = ["CallOutcome", "ProgressMeter", "ToolCall", "ToolCalls"]
+
+CallOutcome: TypeAlias = Literal["completed", "stopped", "still_running"]
+
+CANCELLED_BY_USER = "Cancelled: the user cancelled this tool call."
+
+
+@attrs.define(eq=False)
+class ToolCall:
+    """One call. `leftover` says what of it could not be stopped."""
+
+    block: ToolUseBlock
+    scope: trio.CancelScope = attrs.field(factory=trio.CancelScope)
+    ended: trio.Event = attrs.field(factory=trio.Event)
+    result: ToolResultBlock | None = None
+    cancelled: bool = False
+    leftover: str | None = None
+
+    @property
+    def outcome(self) -> CallOutcome:
+        """How a cancel has left it."""
+        if self.leftover is not None or not self.ended.is_set():
+            return "still_running"
+        return "completed" if self.result is not None and not self.cancelled else "stopped"
+
+    def cancel(self) -> None:
+        """Cancel this call alone; the model will be told."""
+        if not self.ended.is_set():
+            self.cancelled = True
+            self.scope.cancel()
+
+
+@attrs.define(eq=False)
+class ToolCalls:
+    """The calls of one step under way. `on_result` is told of each result as it comes.
+
+    `progress` is given pieces of output with the id of their call.
+    """
+
+    tools: Mapping[str, Tool]
+    work_dir: Path
+    limits: Limits
+    progress: Callable[[str, str], None]
+    on_result: Callable[[ToolResultBlock], None]
+    calls: dict[str, ToolCall] = attrs.field(factory=dict)
+
+    async def run(self, blocks: Sequence[ToolUseBlock]) -> None:
+        """Run these calls side by side, as many at once as the limit allows."""
+        self.calls = {block.id: ToolCall(block) for block in blocks}
+        slots = trio.Semaphore(self.limits.parallel_tools)
+        async with trio.open_nursery() as nursery:
+            for call in self.calls.values():
+                nursery.start_soon(self._run_one, call, slots)
+
+    async def _run_one(self, call: ToolCall, slots: trio.Semaphore) -> None:
+        try:
+            with call.scope:
+                async with slots:
+                    call.result = await self._result(call)
+            if call.scope.cancelled_caught:
+                call.result = _error(call.block, CANCELLED_BY_USER)
+        finally:
+            # Also where the whole run is being cancelled: whoever waits for this call's end
+            # waits for this.
+            call.ended.set()
+        if call.result is not None:
+            self.on_result(call.result)
+
+    async def _result(self, call: ToolCall) -> ToolResultBlock:
+        block = call.block
+        context = ToolContext(
+            work_dir=self.work_dir,
+            progress=partial(self.progress, block.id),
+            max_output=self.limits.tool_output,
+            report_still_running=partial(setattr, call, "leftover"),
+        )
+        seconds = self.limits.tool_seconds
+        try:
+            tool = self._find(block)
+            with trio.move_on_after(seconds) as timeout:
+                content = await tool.call(block.input, context)
+            if timeout.cancelled_caught:
+                raise ToolError(
+                    f"The tool was stopped: its time limit ({seconds:g} s) was reached."
+                )
+        except ToolError as error:
+            return _error(block, self._cap(error.message))
+        except Exception as error:
+            # The boundary of a tool call: its failure is the model's to read.
+            return _error(block, self._cap(f"The tool failed: {type(error).__name__}: {error}"))
+        return ToolResultBlock(block.id, self._cap(content), is_error=False)
+
+    def _find(self, block: ToolUseBlock) -> Tool:
+        if block.malformed is not None:
+            raise ToolError(
+                "The call was not executed: its input was not a JSON object. "
+                f"Send it again as valid JSON. It was: {block.malformed[:1000]}"
+            )
+        tool = self.tools.get(block.name)
+        if tool is None:
+            names = ", ".join(sorted(self.tools)) or "none"
+            raise ToolError(f"There is no tool named {block.name!r}. Available tools: {names}.")
+        return tool
+
+    def _cap(self, content: str) -> str:
+        limit = self.limits.tool_output
+        if len(content) <= limit:
+            return content
+        cut = len(content) - limit
+        note = f"\n[… {cut:,} characters cut: the limit is {limit:,} …]\n"
+        head = limit // 2
+        return content[:head] + note + content[len(content) - (limit - head) :]
+
+
+class ProgressMeter:
+    """Lets a tool's progress through at a bounded rate: at most so many pieces a second a call.
+
+    A command that prints millions of lines is shown by samples; its result is not touched.
+    """
+
+    def __init__(self, publish: Callable[[str, str], None], per_second: int = 20) -> None:
+        self._publish = publish
+        self._interval = 1 / per_second
+        self._next: dict[str, float] = {}
+
+    def __call__(self, tool_use_id: str, text: str) -> None:
+        now = trio.current_time()
+        if now >= self._next.get(tool_use_id, 0.0):
+            self._next[tool_use_id] = now + self._interval
+            self._publish(tool_use_id, text[:4000])
+
+
+def _error(block: ToolUseBlock, content: str) -> ToolResultBlock:
+    return ToolResultBlock(block.id, content, is_error=True)

@@ -1,0 +1,111 @@
+"""StepDraft: one step as far as it has come. Parts in, blocks out; no I/O."""
+
+from typing import assert_never
+
+import attrs
+from ulid import ULID
+
+from wingman.conversation import (
+    NO_USAGE,
+    Block,
+    CutShort,
+    Message,
+    RedactedThinkingBlock,
+    TextBlock,
+    ThinkingBlock,
+    ToolResultBlock,
+    ToolUseBlock,
+    Usage,
+)
+from wingman.events import Event, Text, Thinking, ToolUse
+from wingman.providers.base import (
+    Finished,
+    FinishReason,
+    Part,
+    TextDelta,
+    ThinkingDelta,
+    UsageUpdate,
+)
+from wingman.session.history import complete_step
+
+__all__ = ["StepDraft"]
+
+
+@attrs.define(eq=False)
+class StepDraft:
+    """The assistant's message as it grows, then the results of its calls as they come.
+
+    `taken` are the ids of the session's earlier tool calls: a provider that repeats one (some
+    count from zero in every response) has its call renamed, since results are matched by id.
+    """
+
+    taken: set[str]
+    results: dict[str, ToolResultBlock] = attrs.field(factory=dict)
+    usage: Usage = NO_USAGE
+    finish: FinishReason | None = None
+    _blocks: list[Block] = attrs.field(factory=list)
+    _text: list[str] = attrs.field(factory=list)
+    _thinking: list[str] = attrs.field(factory=list)
+
+    def add(self, part: Part) -> Event | None:
+        """Take one part of the stream; return what the world learns of it, if anything."""
+        match part:
+            case TextDelta(text=text):
+                if not text:
+                    return None
+                self._close_thinking()
+                self._text.append(text)
+                return Text(text)
+            case ThinkingDelta(text=text):
+                self._close_text()
+                self._thinking.append(text)
+                return Thinking(text)
+            case ThinkingBlock() | RedactedThinkingBlock():
+                self._thinking.clear()
+                self._close_text()
+                self._blocks.append(part)
+            case ToolUseBlock():
+                self._close()
+                block = self._with_own_id(part)
+                self._blocks.append(block)
+                return ToolUse(block.id, block.name, block.input)
+            case UsageUpdate(usage=usage):
+                self.usage = usage
+            case Finished(reason=reason):
+                self.finish = reason
+            case _:
+                assert_never(part)
+        return None
+
+    def message(self, cut_short: CutShort | None = None) -> Message:
+        """The assistant's message as it is now."""
+        self._close()
+        return Message("assistant", tuple(self._blocks), cut_short)
+
+    def messages(
+        self, unanswered: str = "", cut_short: CutShort | None = None
+    ) -> tuple[Message, ...]:
+        """The step's messages; what is missing of it is marked with `cut_short`."""
+        unfinished = cut_short if self.finish is None else None
+        return complete_step(self.message(unfinished), self.results, unanswered, cut_short)
+
+    def _with_own_id(self, block: ToolUseBlock) -> ToolUseBlock:
+        if not block.id or block.id in self.taken:
+            block = ToolUseBlock(f"call_{ULID()}", block.name, block.input, block.malformed)
+        self.taken.add(block.id)
+        return block
+
+    def _close(self) -> None:
+        self._close_thinking()
+        self._close_text()
+
+    def _close_text(self) -> None:
+        if self._text:
+            self._blocks.append(TextBlock("".join(self._text)))
+            self._text.clear()
+
+    def _close_thinking(self) -> None:
+        # Thinking that its provider never closed has no signature: it is kept to be read.
+        if self._thinking:
+            self._blocks.append(ThinkingBlock("".join(self._thinking)))
+            self._thinking.clear()

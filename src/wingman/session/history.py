@@ -1,0 +1,144 @@
+"""The rules of a history, as pure functions.
+
+A valid history: each `tool_use` of an assistant's message has exactly one `tool_result`, in the
+user's message right after it; there is no other `tool_result`; no message is empty. What the loop
+writes is valid by construction; `repair` is for what comes from elsewhere.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
+
+from wingman.conversation import (
+    Block,
+    CutShort,
+    Message,
+    ToolResultBlock,
+    ToolUseBlock,
+    Usage,
+)
+from wingman.events import Result, StopReason, ToolCallResult
+
+__all__ = ["alternate", "complete_step", "repair", "summarize"]
+
+_NO_RESULT = "No result: this call was never answered, and may or may not have run."
+
+
+def complete_step(
+    message: Message,
+    results: Mapping[str, ToolResultBlock],
+    unanswered: str,
+    cut_short: CutShort | None = None,
+) -> tuple[Message, ...]:
+    """The messages of one step: the assistant's, and the results of all its calls in call order.
+
+    A call without a result gets the text `unanswered` as an error, marked with `cut_short`.
+    An assistant's message without content makes no message at all.
+    """
+    if not message.content:
+        return ()
+    calls = message.tool_uses
+    if not calls:
+        return (message,)
+    blocks: tuple[Block, ...] = tuple(
+        results.get(call.id)
+        or ToolResultBlock(call.id, unanswered, is_error=True, cut_short=cut_short)
+        for call in calls
+    )
+    return message, Message("user", blocks)
+
+
+def repair(messages: Iterable[Message]) -> list[Message]:
+    """Make a history valid, changing as little as can be. Idempotent.
+
+    Results are moved to where they belong, the first of several wins; a call without one gets an
+    error in its place; results without a call, calls that repeat an id, and empty messages go.
+    """
+    kept: list[Message] = []
+    waiting: dict[str, ToolUseBlock] = {}
+    seen: set[str] = set()
+    for message in messages:
+        if message.role == "user":
+            content = _answered(message, waiting)
+            waiting = {}
+        else:
+            if waiting:
+                kept.append(Message("user", tuple(map(_missing, waiting))))
+            content = _new_calls(message, seen)
+            waiting = {b.id: b for b in content if isinstance(b, ToolUseBlock)}
+        if content:
+            same = content == message.content
+            kept.append(message if same else Message(message.role, content, message.cut_short))
+    if waiting:
+        kept.append(Message("user", tuple(map(_missing, waiting))))
+    return kept
+
+
+def alternate(messages: Sequence[Message]) -> Sequence[Message]:
+    """The same history with neighbours of one role joined, as models' APIs want it.
+
+    Tool results stay in front: they come right after their calls.
+    """
+    if all(a.role != b.role for a, b in pairwise(messages)):
+        return messages
+    joined: list[Message] = []
+    for message in messages:
+        if joined and joined[-1].role == message.role:
+            last = joined.pop()
+            message = Message(message.role, last.content + message.content)
+        joined.append(message)
+    return joined
+
+
+def summarize(
+    run_id: str,
+    messages: Sequence[Message],
+    stop_reason: StopReason,
+    steps: int,
+    usage: Usage,
+) -> Result:
+    """What a run came to, read off the messages that it added to the history."""
+    response: list[str] = []
+    uses: list[ToolUseBlock] = []
+    results: dict[str, ToolResultBlock] = {}
+    for message in messages:
+        if message.role == "assistant":
+            response.append(message.text)
+            uses += message.tool_uses
+            continue
+        found = [block for block in message.content if isinstance(block, ToolResultBlock)]
+        if found:
+            response.clear()
+            results.update((block.tool_use_id, block) for block in found)
+    calls = tuple(
+        ToolCallResult(use.id, use.name, use.input, result.content, result.is_error)
+        for use in uses
+        if (result := results.get(use.id)) is not None
+    )
+    return Result(run_id, "".join(response), stop_reason, steps, calls, usage)
+
+
+def _missing(tool_use_id: str) -> ToolResultBlock:
+    return ToolResultBlock(tool_use_id, _NO_RESULT, is_error=True, cut_short="interrupted")
+
+
+def _answered(message: Message, waiting: Mapping[str, ToolUseBlock]) -> tuple[Block, ...]:
+    """A user's message with one result for each waiting call, in call order, and none besides."""
+    given: dict[str, ToolResultBlock] = {}
+    rest: list[Block] = []
+    for block in message.content:
+        if isinstance(block, ToolResultBlock):
+            given.setdefault(block.tool_use_id, block)
+        else:
+            rest.append(block)
+    return (*(given.get(id) or _missing(id) for id in waiting), *rest)
+
+
+def _new_calls(message: Message, seen: set[str]) -> tuple[Block, ...]:
+    content: list[Block] = []
+    for block in message.content:
+        if isinstance(block, ToolUseBlock):
+            if block.id in seen:
+                continue
+            seen.add(block.id)
+        content.append(block)
+    return tuple(content)

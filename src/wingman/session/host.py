@@ -1,0 +1,361 @@
+"""SessionHost: sessions by id, live only while they are needed, over one store.
+
+It opens and closes what they share, brings back what an earlier process left, and drains.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import trio
+from ulid import ULID
+
+from wingman.actor import ActorStopped, ActorSystem, Directory, Instrument, Restart, Termination
+from wingman.agent import Agent
+from wingman.conversation import Message
+from wingman.errors import (
+    InvalidRequest,
+    NotFound,
+    SessionQuarantined,
+    ShuttingDown,
+    WingmanError,
+)
+from wingman.providers.http import Transport
+from wingman.session.actor import SessionActor
+from wingman.session.limits import Limits
+from wingman.session.live import LiveSession, RunRequest, check_same_body, queued_error
+from wingman.session.recovery import interrupt
+from wingman.session.run import Receipt, Run
+from wingman.session.services import Services, now
+from wingman.store.base import (
+    RunEnded,
+    RunFailure,
+    RunRecord,
+    SessionDeleting,
+    SessionErased,
+    SessionRecord,
+    SessionSaved,
+    Store,
+)
+
+__all__ = ["SessionHost"]
+
+# How long a session that is being deleted, or a runtime that closes, waits for a run's end after
+# it was cancelled: a tool that shields itself must not keep the process.
+_STOP_SECONDS = 10.0
+
+
+class SessionHost:
+    """An async context manager; sessions live inside its block.
+
+    `resolve` finds the agent of a run that is read from the store; `prepare` is awaited once the
+    store is open, before it is asked. `idle_after` is how many seconds a session stays live
+    without a message or a reader.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        resolve: Callable[[RunRecord], Agent],
+        prepare: Callable[[], Awaitable[None]] | None = None,
+        limits: Limits | None = None,
+        idle_after: float | None = 300.0,
+        instruments: tuple[Instrument, ...] = (),
+    ) -> None:
+        self.store = store
+        self.limits = Limits() if limits is None else limits
+        self._resolve = resolve
+        self._prepare = prepare
+        self._idle_after = idle_after
+        self._live: dict[str, LiveSession] = {}
+        self._system = ActorSystem(instruments=instruments)
+        self._transport = Transport()
+        self._services: Services | None = None
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(self.store)
+            await stack.enter_async_context(self._transport)
+            await stack.enter_async_context(self._system)
+            self._services = self._assemble()
+            if self._prepare is not None:
+                await self._prepare()
+            await self._recover()
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None:
+        # Shielded, so that what runs is ended and recorded also when our own caller is cancelled.
+        with trio.move_on_after(2 * _STOP_SECONDS, shield=True):
+            await self.drain(0)
+        return await self._stack.__aexit__(kind, value, traceback)
+
+    def _assemble(self) -> Services:
+        directory: Directory[str] = Directory(
+            self._system,
+            lambda id: SessionActor(self._live[id]),
+            idle_after=self._idle_after,
+            may_passivate=_may_passivate,
+            on_ended=self._ended,
+            mailbox=self.limits.queued,
+            supervision=Restart(),
+            name=lambda id: f"session {id}",
+        )
+        return Services(
+            store=self.store,
+            transport=self._transport,
+            limits=self.limits,
+            system=self._system,
+            directory=directory,
+            slots=trio.Semaphore(self.limits.runs),
+        )
+
+    @property
+    def services(self) -> Services:
+        """What the sessions share. Raises `RuntimeError` outside the block."""
+        if self._services is None:
+            raise RuntimeError("the runtime is not open: use it with `async with`")
+        return self._services
+
+    @property
+    def system(self) -> ActorSystem:
+        """The actor system, for its snapshot."""
+        return self._system
+
+    @property
+    def transport(self) -> Transport:
+        """The door to the network."""
+        return self._transport
+
+    # --- sessions ------------------------------------------------------------------------------
+
+    async def create(
+        self, work_dir: str | Path = ".", title: str | None = None, agent_id: str | None = None
+    ) -> LiveSession:
+        """Make a session; it is durable when this returns."""
+        services = self.services
+        if services.draining:
+            services.check_room()
+        resolved = await check_work_dir(work_dir)
+        moment = now()
+        record = SessionRecord(
+            id=str(ULID()),
+            work_dir=resolved,
+            title=title,
+            agent_id=agent_id,
+            created_at=moment,
+            updated_at=moment,
+        )
+        await self.store.write(SessionSaved(record)).wait()
+        return self._activate(record, [])
+
+    async def live(self, session_id: str) -> LiveSession:
+        """The live session with this id, activated from the store if need be.
+
+        Raises `NotFound`, or `SessionQuarantined` for one whose actor keeps crashing.
+        """
+        live = self._live.get(session_id)
+        if live is None:
+            record = await self.store.session(session_id)
+            # Somebody else may have activated it while we were reading.
+            live = self._live.get(session_id)
+            if live is None:
+                if record is None:
+                    raise NotFound("session", session_id)
+                live = self._activate(record, None)
+        if live.deleted:
+            raise NotFound("session", session_id)
+        return live
+
+    def find(self, session_id: str) -> LiveSession | None:
+        """The live session with this id, if it is live."""
+        return self._live.get(session_id)
+
+    def _activate(self, record: SessionRecord, history: list[Message] | None) -> LiveSession:
+        live = LiveSession(self.services, record, history)
+        self._live[record.id] = live
+        try:
+            self.services.directory.ref(record.id)
+        except ActorStopped as error:
+            del self._live[record.id]
+            raise SessionQuarantined(
+                f"Session {record.id} crashed too often and is set aside for a while: {error}"
+            ) from error
+        return live
+
+    async def update(self, record: SessionRecord) -> None:
+        """Save a session's title, work_dir or agent_id, for the next run to start."""
+        await self.store.write(SessionSaved(record)).wait()
+        live = self._live.get(record.id)
+        if live is not None:
+            live.update(record)
+
+    async def delete(self, session_id: str) -> None:
+        """Mark a session as deleted, end what it runs, and remove all of it."""
+        if await self.store.session(session_id) is None:
+            raise NotFound("session", session_id)
+        marked = self.store.write(SessionDeleting(session_id))
+        live = self._live.get(session_id)
+        if live is not None:
+            live.mark_deleted()
+        await marked.wait()
+        if live is not None:
+            await self._stop(live)
+        await self.store.write(SessionErased(session_id)).wait()
+
+    async def _stop(self, live: LiveSession) -> None:
+        ref = self.services.directory.find(live.id)
+        if ref is None:
+            return
+        with trio.move_on_after(_STOP_SECONDS):
+            await ref.stop()
+
+    # --- runs ----------------------------------------------------------------------------------
+
+    async def submit(self, session_id: str, request: RunRequest) -> Run:
+        """Admit a run, durably; or find the one that was admitted under the same request id."""
+        stored = None
+        if request.request_id is not None:
+            stored = await self.store.run_by_request(session_id, request.request_id)
+        live = await self.live(session_id)
+        if request.request_id is not None:
+            known = live.find_request(request.request_id, request.body_hash)
+            if known is not None:
+                return known
+        if stored is not None:
+            check_same_body(stored, request.body_hash)
+            return await self.run(session_id, stored.id)
+        run = live.admit(request)
+        await run.admitted()
+        return run
+
+    async def run(self, session_id: str, run_id: str) -> Run:
+        """A run by its id: the live one, or as the store has it. Raises `NotFound`."""
+        live = self._live.get(session_id)
+        if live is not None and run_id in live.runs:
+            return live.runs[run_id]
+        record = await self.store.run(session_id, run_id)
+        if live is not None and run_id in live.runs:
+            return live.runs[run_id]
+        if record is None:
+            raise NotFound("run", run_id)
+        if record.status in ("queued", "running"):
+            # It ended while we were reading, or waits for the next start.
+            record = await self.store.run(session_id, run_id) or record
+        if record.status in ("queued", "running"):
+            raise queued_error(run_id)
+        return Run.from_record(record)
+
+    async def cancel(self, session_id: str, *, queued: bool = False) -> Receipt:
+        """Cancel what is in flight in a session when this is processed, and what waits if asked."""
+        live = self._live.get(session_id)
+        if live is None:
+            if await self.store.session(session_id) is None:
+                raise NotFound("session", session_id)
+            return Receipt(())
+        in_flight = live.in_flight
+        runs = list(live.runs.values()) if queued else [r for r in (in_flight,) if r is not None]
+        return await live.cancel(runs)
+
+    # --- what an earlier process left ----------------------------------------------------------
+
+    async def _recover(self) -> None:
+        """Erase what was being deleted, end what was running, and queue what was queued."""
+        for session_id in await self.store.deleting():
+            await self.store.write(SessionErased(session_id)).wait()
+        for record in await self.store.runs(statuses=("running",)):
+            session = await self.store.session(record.session_id)
+            if session is not None:
+                await self.store.write(await interrupt(self.store, session, record)).wait()
+        for record in await self.store.runs(statuses=("queued",)):
+            await self._requeue(record)
+
+    async def _requeue(self, record: RunRecord) -> None:
+        try:
+            agent = self._resolve(record)
+            live = await self.live(record.session_id)
+            live.readmit(record, agent)
+        except WingmanError as error:
+            await self.store.write(_failed(record, error)).wait()
+
+    # --- the end -------------------------------------------------------------------------------
+
+    async def drain(self, grace: float) -> None:
+        """Take no more runs, let those in flight have `grace` seconds, then interrupt them.
+
+        Runs that have not started stay queued in the store; who waits for one is told so.
+        """
+        services = self.services
+        services.draining = True
+        for live in list(self._live.values()):
+            live.release_queued()
+        running = [live.current for live in self._live.values() if live.current is not None]
+        with trio.move_on_after(grace):
+            await _all_ended(running)
+        for run in running:
+            run.request_cancel("interrupted")
+        with trio.move_on_after(_STOP_SECONDS):
+            await _all_ended(running)
+        for live in list(self._live.values()):
+            live.channel.close("shutting_down")
+
+    def _ended(self, session_id: str, termination: Termination) -> None:
+        """A session's actor has ended for good: forget the session; nobody may wait for it."""
+        live = self._live.pop(session_id, None)
+        if live is None:
+            return
+        if termination.cause == "crashed" and not live.deleted:
+            error = SessionQuarantined(
+                f"Session {session_id} crashed too often and is set aside for a while "
+                f"({termination})."
+            )
+            for run in list(live.runs.values()):
+                self.store.write(_failed(run.record, error))
+                live.fail(run, run.record, error)
+        else:
+            live.release(ShuttingDown("The session's actor was stopped before the run had ended."))
+        live.channel.close("deleted" if live.deleted else termination.cause)
+
+
+def _may_passivate(actor: SessionActor | None) -> bool:
+    return actor is not None and not actor.live.runs and not actor.live.channel.readers
+
+
+def _failed(record: RunRecord, error: WingmanError) -> RunEnded:
+    return RunEnded(
+        session_id=record.session_id,
+        run_id=record.id,
+        status="failed",
+        ended_at=now(),
+        steps=record.steps,
+        usage=record.usage,
+        error=RunFailure(error.code, error.message),
+    )
+
+
+async def _all_ended(runs: Sequence[Run]) -> None:
+    for run in runs:
+        await run.wait()
+
+
+async def check_work_dir(work_dir: str | Path) -> str:
+    """The absolute path of a working directory. Raises `InvalidRequest` if it is none."""
+    try:
+        resolved = await (await trio.Path(work_dir).expanduser()).resolve(strict=True)
+        is_dir = await resolved.is_dir()
+    except (OSError, RuntimeError) as error:
+        raise InvalidRequest(
+            f"work_dir {str(work_dir)!r} does not exist - at `$.work_dir`"
+        ) from error
+    if not is_dir:
+        raise InvalidRequest(f"work_dir {str(work_dir)!r} is not a directory - at `$.work_dir`")
+    return str(resolved)

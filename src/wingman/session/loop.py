@@ -1,0 +1,289 @@
+"""RunLoop: one run of the agent loop, from the message to its end.
+
+Send the message, infer, run the tool calls, again, until a final response or a limit. There is one
+loop: who wants to stream reads the session's channel, who wants the result waits for the end.
+
+What must last goes to the store in order. Three things wait for their commit: the start, a step's
+record before its tools run, and the end before it is published.
+"""
+
+import logging
+from contextlib import aclosing
+from pathlib import Path
+
+import attrs
+import trio
+
+from wingman.agent import Agent
+from wingman.conversation import NO_USAGE, CutShort, Message, ToolResultBlock, Usage
+from wingman.errors import ProviderStreamError, RunFailed, StoreError, WingmanError
+from wingman.events import Step, StopReason, ToolProgress, ToolResult
+from wingman.providers.base import Request, ToolSpec
+from wingman.session.calls import ProgressMeter, ToolCalls
+from wingman.session.draft import StepDraft
+from wingman.session.history import alternate, summarize
+from wingman.session.live import LiveSession
+from wingman.session.run import Job
+from wingman.session.services import now
+from wingman.store.base import (
+    CallEnded,
+    RunEnded,
+    RunFailure,
+    RunStarted,
+    RunStatus,
+    StepEnded,
+    StepRecorded,
+)
+
+__all__ = ["RunLoop"]
+
+logger = logging.getLogger("wingman.session")
+
+# How long the end of a run may take to be recorded before the store counts as failed.
+_END_SECONDS = 30.0
+
+_UNANSWERED: dict[CutShort, str] = {
+    "cancelled": "Cancelled: the user stopped the run before this call had ended.",
+    "failed": "Not executed: the model's response broke off.",
+    "interrupted": "Interrupted: the server stopped before this call had ended.",
+    "time_limit": "Stopped: the run's time limit was reached before this call had ended.",
+}
+
+
+@attrs.frozen
+class Ending:
+    """How a run ends: with a reason, or with an error; and what that does to the step under way."""
+
+    status: RunStatus
+    stop_reason: StopReason | None = None
+    error: WingmanError | None = None
+    cut_short: CutShort | None = None
+
+
+@attrs.define(eq=False)
+class RunLoop:
+    """One run. `messages` is what it has added to the history, `draft` the step under way."""
+
+    live: LiveSession
+    job: Job
+    history: list[Message]
+    steps: int = 0
+    usage: Usage = NO_USAGE
+    messages: list[Message] = attrs.field(factory=list)
+    draft: StepDraft | None = None
+    _stored_id: int = 0
+
+    async def execute(self) -> None:
+        """Run to the end, which is recorded and published whatever happens.
+
+        Raises `StoreError` if it could not be recorded: then only what the store has is true.
+        """
+        ending: Ending | None = None
+        slots = self.live.services.slots
+        held = False
+        try:
+            await _acquire(slots)
+            held = True
+            await self._start()
+            ending = await self._run()
+        except Exception as error:
+            # The boundary of a run: its failure is the run's, and the session goes on.
+            ending = self._failure(error)
+        finally:
+            # With neither an ending nor an error, Cancelled is on its way.
+            ending = ending or self._cut()
+            if held:
+                slots.release()
+            with trio.move_on_after(_END_SECONDS, shield=True) as scope:
+                await self._end(ending)
+            if scope.cancelled_caught:
+                raise StoreError(f"The end of run {self.job.run.id} could not be recorded.")
+
+    # --- the loop ------------------------------------------------------------------------------
+
+    async def _start(self) -> None:
+        run, live = self.job.run, self.live
+        live.begin(run)
+        message = Message.user(run.record.message)
+        live.raise_ceiling()
+        commit = live.services.store.write(
+            RunStarted(live.id, run.id, now(), message, live.ceiling)
+        )
+        self._add((message,))
+        await commit.wait()
+
+    async def _run(self) -> Ending:
+        limits = self.live.services.limits
+        reason: StopReason | None = None
+        with trio.move_on_after(limits.seconds) as clock:
+            while reason is None:
+                reason = await self._step()
+        if clock.cancelled_caught:
+            return Ending("completed", "time_limit", cut_short="time_limit")
+        return Ending("completed", reason)
+
+    async def _step(self) -> StopReason | None:
+        """One inference and its tool calls; why the run ends with it, if it does."""
+        self.steps += 1
+        self.live.publish(self.job.run, Step(self.steps, self.usage))
+        draft = self.draft = StepDraft(self.live.tool_ids)
+        await self._infer(draft)
+        message = draft.message()
+        if not message.tool_uses:
+            if draft.finish in ("max_tokens", "refusal"):
+                return draft.finish
+            return "end_turn"
+        await self._call_tools(draft, message)
+        self._end_step(draft)
+        limits = self.live.services.limits
+        if limits.tokens is not None and self.usage.total_tokens >= limits.tokens:
+            return "token_limit"
+        return "step_limit" if self.steps >= self._max_steps() else None
+
+    async def _infer(self, draft: StepDraft) -> None:
+        """One inference: the provider's parts become the draft, and events as they come."""
+        agent, live, run = self.job.agent, self.live, self.job.run
+        request = Request(
+            messages=alternate(self.history),
+            transport=live.services.transport,
+            system=agent.instructions,
+            tools=_specs(agent),
+            output_schema=None if agent.output_schema is None else dict(agent.output_schema),
+        )
+        before = self.usage
+        async with aclosing(agent.provider.stream(request)) as parts:
+            async for part in parts:
+                event = draft.add(part)
+                self.usage = before + draft.usage
+                if event is not None:
+                    live.publish(run, event)
+                    reserved = live.raise_ceiling()
+                    if reserved is not None:
+                        await reserved.wait()
+        if draft.finish is None:
+            raise ProviderStreamError(
+                "the stream ended without saying so", provider=agent.provider.id
+            )
+
+    async def _call_tools(self, draft: StepDraft, message: Message) -> None:
+        run, live = self.job.run, self.live
+        store = live.services.store
+        await store.write(StepRecorded(run.id, self.steps, message, self.usage)).wait()
+        live.channel.mark_stored(max(self._stored_id, live.channel.stored_id))
+
+        def on_result(result: ToolResultBlock) -> None:
+            draft.results[result.tool_use_id] = result
+            store.write(CallEnded(run.id, result))
+            live.publish(run, ToolResult(result.tool_use_id, result.content, result.is_error))
+
+        def progress(tool_use_id: str, text: str) -> None:
+            live.publish(run, ToolProgress(tool_use_id, text))
+
+        run.calls = ToolCalls(
+            tools={tool.name: tool for tool in self.job.agent.tools},
+            work_dir=Path(live.record.work_dir),
+            limits=live.services.limits,
+            progress=ProgressMeter(progress),
+            on_result=on_result,
+        )
+        await run.calls.run(message.tool_uses)
+        run.calls = None
+
+    def _end_step(self, draft: StepDraft) -> None:
+        """The whole step enters the history; nobody waits for the commit, the next one tells."""
+        live, run = self.live, self.job.run
+        messages = draft.messages()
+        self.draft = None
+        self._stored_id = live.channel.last_id
+        live.services.store.write(
+            StepEnded(live.id, run.id, messages, self.steps, self.usage, self._stored_id)
+        )
+        self._add(messages)
+
+    # --- the end -------------------------------------------------------------------------------
+
+    def _cut(self) -> Ending:
+        """The ending of a run that is cancelled, by name or with all that runs here."""
+        reason = self.job.run.cut_by or "interrupted"
+        return Ending(reason, reason, cut_short=reason)
+
+    def _failure(self, error: Exception) -> Ending:
+        if not isinstance(error, WingmanError):
+            logger.error("run %s failed", self.job.run.id, exc_info=error)
+            error = RunFailed(
+                "The run failed by an error inside the server; its log has the details.",
+                "internal_error",
+                self.job.run.id,
+            )
+        return Ending("failed", error=error, cut_short="failed")
+
+    async def _end(self, ending: Ending) -> None:
+        """Record the end, then publish it."""
+        live, run = self.live, self.job.run
+        tail = self._close_draft(ending)
+        self._add(tail)
+        result = None
+        if ending.stop_reason is not None:
+            result = summarize(run.id, self.messages, ending.stop_reason, self.steps, self.usage)
+        error = ending.error
+        ended = RunEnded(
+            session_id=live.id,
+            run_id=run.id,
+            status=ending.status,
+            ended_at=now(),
+            steps=self.steps,
+            usage=self.usage,
+            messages=tail,
+            result=result,
+            error=None if error is None else RunFailure(error.code, error.message),
+            session_usage=live.record.usage + self.usage,
+            last_event_id=live.channel.last_id,
+        )
+        try:
+            await live.services.store.write(ended).wait()
+        except StoreError as failed:
+            live.fail(run, run.record, failed)
+            raise
+        live.channel.mark_stored(live.channel.last_id)
+        live.finish(run, ended, error)
+
+    def _close_draft(self, ending: Ending) -> tuple[Message, ...]:
+        """The messages of the step under way; calls it leaves unanswered are answered for it."""
+        draft, self.draft = self.draft, None
+        if draft is None:
+            return ()
+        cut_short = ending.cut_short
+        answered = set(draft.results)
+        unanswered = "" if cut_short is None else _UNANSWERED[cut_short]
+        messages = draft.messages(unanswered, cut_short)
+        for block in messages[-1].content if len(messages) > 1 else ():
+            if isinstance(block, ToolResultBlock) and block.tool_use_id not in answered:
+                self.live.publish(
+                    self.job.run, ToolResult(block.tool_use_id, block.content, block.is_error)
+                )
+        return messages
+
+    def _add(self, messages: tuple[Message, ...]) -> None:
+        self.messages += messages
+        self.history += messages
+
+    def _max_steps(self) -> int:
+        return (
+            self.job.run.record.max_steps
+            or self.job.agent.max_steps
+            or self.live.services.limits.steps
+        )
+
+
+def _specs(agent: Agent) -> tuple[ToolSpec, ...]:
+    return tuple(
+        ToolSpec(tool.name, tool.description, dict(tool.input_schema)) for tool in agent.tools
+    )
+
+
+async def _acquire(slots: trio.Semaphore) -> None:
+    """Take a place, without a checkpoint where one is free."""
+    try:
+        slots.acquire_nowait()
+    except trio.WouldBlock:
+        await slots.acquire()

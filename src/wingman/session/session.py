@@ -1,0 +1,237 @@
+"""Session: the handle that a program holds. It mirrors the seed's SDK."""
+
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeAlias
+
+import trio
+
+from wingman.agent import Agent, ChosenAgent
+from wingman.conversation import Message
+from wingman.errors import NotFound
+from wingman.events import Error, Event, Result
+from wingman.session.channel import Published, Reader
+from wingman.session.host import SessionHost
+from wingman.session.limits import Limits
+from wingman.session.live import OnBusy, RunRequest
+from wingman.session.run import Receipt, Run
+from wingman.store.base import RunRecord
+from wingman.store.memory import MemoryStore
+
+__all__ = ["RunStream", "Session"]
+
+# How long a caller that was itself cancelled waits for its run to stop: longer than tools need
+# to be killed, and not for ever.
+_STOP_SECONDS = 10.0
+
+Choose: TypeAlias = Callable[[], Awaitable[ChosenAgent]]
+
+
+class Session:
+    """A conversation with an agent: it keeps the history and runs the agent loop.
+
+    On its own it is an async context manager, lives in memory, and ends with its block:
+
+        async with Session(agent, work_dir=".") as session:
+            result = await session.run("What files are in this directory?")
+
+    One of many, which may be durable, comes from a `Runtime` and needs no block.
+    """
+
+    def __init__(
+        self, agent: Agent, *, work_dir: str | Path = ".", limits: Limits | None = None
+    ) -> None:
+        self._choose = _always(agent)
+        self._work_dir = work_dir
+        self._limits = limits
+        self._host: SessionHost | None = None
+        self._id = ""
+        self._stack: AsyncExitStack | None = None
+
+    @classmethod
+    def attached(cls, host: SessionHost, session_id: str, choose: Choose) -> Self:
+        """The handle of a session that a host keeps. For runtimes."""
+        session = cls.__new__(cls)
+        session._choose = choose
+        session._host = host
+        session._id = session_id
+        session._stack = None
+        return session
+
+    async def __aenter__(self) -> Self:
+        if self._host is None:
+            async with AsyncExitStack() as stack:
+                host = SessionHost(
+                    MemoryStore(), resolve=_unknown, limits=self._limits, idle_after=None
+                )
+                await stack.enter_async_context(host)
+                self._id = (await host.create(self._work_dir)).id
+                self._host = host
+                self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None:
+        if self._stack is None:
+            return None
+        stack, self._stack, self._host = self._stack, None, None
+        return await stack.__aexit__(kind, value, traceback)
+
+    def __repr__(self) -> str:
+        return f"<Session {self._id or 'not entered'}>"
+
+    @property
+    def id(self) -> str:
+        """The session's ULID."""
+        self._opened()
+        return self._id
+
+    async def run(self, message: str, *, max_steps: int | None = None) -> Result:
+        """Send a message, run the agent loop to its end, and return what it came to.
+
+        Messages of several callers are taken one at a time, in order. When this call is cancelled,
+        so is its run, tools and processes and all; the history stays valid. Raises `ProviderError`
+        where the model's API failed, `MailboxFull` where too many messages wait.
+        """
+        run = await self.submit(message, max_steps=max_steps)
+        try:
+            return await run.result()
+        finally:
+            if not run.ended:
+                await _stop(run)
+
+    def run_stream(self, message: str, *, max_steps: int | None = None) -> "RunStream":
+        """Send a message and follow its run: `async with` it, iterate its events, see its result.
+
+        Leaving the block early cancels the run.
+        """
+        return RunStream(self, message, max_steps)
+
+    async def submit(
+        self,
+        message: str,
+        *,
+        max_steps: int | None = None,
+        request_id: str | None = None,
+        on_busy: OnBusy = "queue",
+    ) -> Run:
+        """Send a message and return at once: as soon as it is durable, if the store is.
+
+        The run goes on without its caller. The same `request_id` gives the same run again.
+        """
+        request = RunRequest(
+            chosen=await self._choose(),
+            message=message,
+            max_steps=max_steps,
+            request_id=request_id,
+            on_busy=on_busy,
+        )
+        return await self._opened().submit(self._id, request)
+
+    async def cancel(self, *, queued: bool = False) -> Receipt:
+        """Cancel the run in flight (and, with `queued`, those waiting); say what has stopped.
+
+        Returns when everything has, or after 5 s with what has not.
+        """
+        return await self._opened().cancel(self._id, queued=queued)
+
+    async def history(self) -> Sequence[Message]:
+        """The history as it is stored: whole steps only."""
+        found = await self._opened().store.session_with_history(self._id)
+        if found is None:
+            raise NotFound("session", self._id)
+        return found[1]
+
+    def _opened(self) -> SessionHost:
+        if self._host is None:
+            raise RuntimeError("the session is not open: use it with `async with`")
+        return self._host
+
+
+class RunStream:
+    """One run, as a stream of its events, `Done` the last. `result` is there when it is over.
+
+    A consumer so slow that the session's channel no longer holds what comes next gets
+    `StreamLagged`; a run that fails raises its error from the iteration.
+    """
+
+    def __init__(self, session: Session, message: str, max_steps: int | None) -> None:
+        self._session = session
+        self._message = message
+        self._max_steps = max_steps
+        self._run: Run | None = None
+        self._reader: Reader | None = None
+        self._batch: Iterator[Published] = iter(())
+
+    async def __aenter__(self) -> Self:
+        self._run = await self._session.submit(self._message, max_steps=self._max_steps)
+        self._reader = self._run.reader()
+        await self._reader.__aenter__()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        run, reader = self._entered()
+        await reader.__aexit__(kind, value, traceback)
+        if not run.ended:
+            await _stop(run)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Event:
+        published = next(self._batch, None)
+        if published is None:
+            _, reader = self._entered()
+            self._batch = iter(await reader.receive())
+            published = next(self._batch, None)
+            if published is None:
+                raise StopAsyncIteration
+        if isinstance(published.event, Error):
+            self.run.outcome()
+        return published.event
+
+    @property
+    def run(self) -> Run:
+        """The run itself: its id, its status, its cancel."""
+        return self._entered()[0]
+
+    @property
+    def result(self) -> Result:
+        """What the run came to. Raises what it failed with, and `RunFailed` before its end."""
+        return self.run.outcome()
+
+    def _entered(self) -> tuple[Run, Reader]:
+        if self._run is None or self._reader is None:
+            raise RuntimeError("the stream is not open: use it with `async with`")
+        return self._run, self._reader
+
+
+async def _stop(run: Run) -> None:
+    """Cancel a run whose caller goes away, and wait, within bounds, until it has stopped."""
+    with trio.move_on_after(_STOP_SECONDS, shield=True):
+        run.request_cancel()
+        await run.wait()
+
+
+def _always(agent: Agent) -> Choose:
+    chosen = ChosenAgent(agent, agent.name, None)
+
+    async def choose() -> ChosenAgent:
+        return chosen
+
+    return choose
+
+
+def _unknown(record: RunRecord) -> Agent:
+    raise NotFound("agent", record.agent_id)
