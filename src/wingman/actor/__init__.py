@@ -62,6 +62,7 @@ copied: do not change what you have sent. Nothing here outlives the process.
 #   delivery.py     the handle on one message
 #   supervision.py  restart, stop, escalate; back-off and intensity
 #   instruments.py  what can be observed: hooks, snapshots, why an actor ended
+#   worker.py       takes the messages, one at a time
 #   cell.py         the task behind an actor, through all of its lives
 #   ref.py          the way to an actor from outside
 #   system.py       the nursery in which actors live

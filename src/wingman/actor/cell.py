@@ -1,34 +1,29 @@
 """Cell: the one task behind an actor, through all of its lives.
 
 The cell owns what outlives the actor object: the mailbox, the name, the record of restarts. It
-takes one message at a time. All messages share one cancel scope, which is replaced only after it
-was used: cancelling one delivery costs a scope, not cancelling any costs none.
+makes the actor, lets a worker feed it, and decides what follows when it crashes.
 """
 
 import logging
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from time import perf_counter
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any, Protocol, cast
 
 import trio
 from trio.lowlevel import Task, checkpoint, current_task
 
-from wingman.actor.delivery import CANCELLED, DONE, FAILED, PROCESSING, QUEUED, Delivery
-from wingman.actor.errors import ActorStopped
+from wingman.actor.delivery import CANCELLED, FAILED, Delivery
+from wingman.actor.errors import ActorError, ActorStopped
 from wingman.actor.instruments import ActorInfo, ActorState, Instruments, Termination
 from wingman.actor.mailbox import Mailbox
 from wingman.actor.supervision import Escalate, Restart, RestartHistory, Supervision
+from wingman.actor.worker import Worker, plain
 
 __all__ = ["Actor", "Cell"]
 
 logger = logging.getLogger("wingman.actor")
 
-# How many messages an actor may process before it lets the other tasks run, if none of them
-# made it wait: a checkpoint costs as much as some ten buffered messages.
-_BURST = 128
-
-_NOTHING: Any = object()
+_NO_CONTEXT: AbstractAsyncContextManager[Any] = nullcontext()
 
 
 class Actor(Protocol):
@@ -54,26 +49,20 @@ class Cell:
     """See the module's docstring. Everything here runs in one thread, between checkpoints."""
 
     __slots__ = (
-        "_crash",
-        "_expected",
         "_factory",
         "_kill_scope",
-        "_passivating",
+        "_owner",
+        "_pause",
         "_restart_history",
-        "_scope",
-        "_scope_used",
-        "_since",
         "_state",
         "_stopped",
-        "_stopping",
         "_supervision",
+        "_worker",
         "actor",
-        "current",
-        "handled",
+        "instruments",
         "key",
         "mailbox",
         "name",
-        "owner",
         "ref",
         "restarts",
         "task",
@@ -93,26 +82,20 @@ class Cell:
     ) -> None:
         self.name = name
         self.key = key
-        self.owner = owner
+        self.instruments = owner.instruments
         self.mailbox = Mailbox(capacity)
         self.actor: Actor | None = None
-        self.current: Any = _NOTHING
-        self.handled = 0
         self.restarts = 0
         self.task: Task | None = None
         self.termination: Termination | None = None
         self.ref: Any = None
+        self._owner = owner
         self._factory = factory
         self._supervision = supervision
-        self._expected = expected
-        self._since = 0.0
         self._state: ActorState = "starting"
-        self._stopping = False
-        self._passivating = False
-        self._crash: BaseException | None = None
+        self._worker = Worker(self, self.mailbox, expected)
         self._kill_scope = trio.CancelScope()
-        self._scope: trio.CancelScope | None = None
-        self._scope_used = False
+        self._pause: trio.CancelScope | None = None
         self._stopped: trio.Event | None = None
         self._restart_history: RestartHistory | None = None
 
@@ -120,65 +103,68 @@ class Cell:
 
     def request_stop(self) -> None:
         """End after the current message, if any."""
-        self._stopping = True
-        if self._state == "restarting" and self._scope is not None:
-            self._scope.cancel()
+        self._worker.stopping = True
+        if self._pause is not None:
+            self._pause.cancel()
         self.mailbox.wake()
 
     def request_kill(self) -> None:
         """End now: the current message is cancelled."""
-        self._stopping = True
+        self._worker.stopping = True
         self._kill_scope.cancel()
 
-    def request_passivation(self) -> bool:
-        """End if there is still nothing to do; whether the cell was idle."""
-        if self.busy or self._state != "idle":
-            return False
-        self._passivating = True
-        self.mailbox.wake()
-        return True
+    def request_passivation(self) -> None:
+        """End if there is still nothing to do."""
+        if self.idle:
+            self._worker.passivating = True
+            self.mailbox.wake()
 
     @property
-    def busy(self) -> bool:
-        """Whether a message is being processed or waits."""
-        return self.current is not _NOTHING or bool(self.mailbox.items)
+    def idle(self) -> bool:
+        """Whether the actor lives, and waits for a message."""
+        return self.mailbox.awaited
 
     async def wait_stopped(self) -> Termination:
         """Wait for the task's end, and say why it ended."""
         await checkpoint()
-        while self.termination is None:
+        if self.termination is None:
             if self._stopped is None:
                 self._stopped = trio.Event()
             await self._stopped.wait()
-        return self.termination
+        return cast("Termination", self.termination)
 
     def cancel_delivery(self, delivery: Delivery) -> None:
-        """Cancel one delivery: take it out of the mailbox, or cancel the scope that it runs in."""
-        if delivery.state is QUEUED:
-            self.mailbox.remove(delivery)
-            delivery.settle_cancelled()
-        elif self.current is delivery and self._scope is not None:
-            self._scope_used = True
-            self._scope.cancel()
+        """Cancel one delivery to this actor, queued or in flight."""
+        self._worker.cancel(delivery)
+
+    def refuse_itself(self) -> None:
+        """Raise `ActorError` in the actor's own task, which would wait for itself for ever."""
+        if self.task is current_task():
+            raise ActorError(
+                f"the actor {self.name!r} cannot wait for itself from within its own receive"
+            )
 
     def info(self) -> ActorInfo:
         """The cell as the snapshot shows it."""
-        processing = self.current is not _NOTHING
-        message = self.current.message if type(self.current) is Delivery else self.current
-        state: ActorState = self._state
-        if self._stopping:
+        worker = self._worker
+        state = self._state
+        if worker.stopping or worker.passivating:
             state = "stopping"
-        elif processing:
+        elif worker.busy:
             state = "processing"
         return ActorInfo(
             name=self.name,
             state=state,
             mailbox=len(self.mailbox),
-            processing=message if processing else None,
-            processing_for=perf_counter() - self._since if processing else None,
-            handled=self.handled,
+            processing=plain(worker.current) if worker.busy else None,
+            processing_for=worker.busy_for if worker.busy else None,
+            handled=worker.handled,
             restarts=self.restarts,
         )
+
+    def went_idle(self) -> None:
+        """The worker has nothing more to do."""
+        self._owner.cell_idle(self)
 
     # --- the task ------------------------------------------------------------------------------
 
@@ -186,176 +172,83 @@ class Cell:
         """All lives of the actor, one after the other, and the end."""
         self.task = current_task()
         termination = Termination("killed")
-        self.owner.instruments.notify("actor_started", self.ref)
         try:
+            self.instruments.notify("actor_started", self.ref)
             with self._kill_scope:
                 termination = await self._live()
-        except Exception as error:
-            # What is left of a group when a kill has taken its Cancelled out of it,
-            # or an escalation on its way.
-            termination = Termination("crashed", error)
-            if isinstance(self._supervision, Escalate):
-                raise
-            logger.exception("actor %s raised while it was being killed", self.name)
+        except* Exception as errors:
+            # They came in one group with a Cancelled, which goes on its way alone.
+            logger.exception("actor %s raised while it was being cancelled", self.name)
+            termination = Termination("crashed", errors)
+            self._worker.settle_current(FAILED, errors)
         finally:
             self._end(termination)
+        if termination.error is not None and isinstance(self._supervision, Escalate):
+            raise termination.error
 
     async def _live(self) -> Termination:
-        while not self._stopping:
+        worker = self._worker
+        while not worker.stopping:
             crash = await self._life()
             if crash is not None:
-                logger.error("actor %s crashed", self.name, exc_info=crash)
-                delay = self._decide(crash)
+                delay = self._delay_of_restart()
                 if delay is None:
                     return Termination("crashed", crash)
                 await self._back_off(crash, delay)
-            elif self._passivating and not self._stopping:
+                del crash  # its traceback would keep the old actor alive
+            elif worker.passivating and not worker.stopping:
                 # No checkpoint from here to `_end`: what arrives now wakes the next life.
                 if not self.mailbox.items:
                     return Termination("passivated")
-                self._passivating = False
-        return Termination("stopped")
+                worker.passivating = False
+        return Termination("killed" if self._kill_scope.cancel_called else "stopped")
 
-    async def _life(self) -> BaseException | None:
+    async def _life(self) -> Exception | None:
         """Make the actor, enter it, serve, exit it; return the exception that ended it, if any."""
-        self._crash = None
+        worker = self._worker
+        worker.crash = None
         self._state = "starting"
         try:
-            async with AsyncExitStack() as stack:
-                actor = self._factory()
-                if hasattr(actor, "__aexit__"):
-                    await stack.enter_async_context(cast("AbstractAsyncContextManager[Any]", actor))
+            actor: Any = self._factory()
+            async with actor if hasattr(actor, "__aexit__") else _NO_CONTEXT:
                 self.actor = actor
                 self._state = "idle"
-                await self._serve(actor.receive)
+                await worker.serve(actor.receive)
+            if worker.crash is None and not (worker.stopping or worker.passivating):
+                raise ActorError("the actor was cancelled from within its own context")
         except Exception as error:
-            self._crash = error
+            worker.crash = error
         finally:
             self.actor = None
-        if self._crash is not None:
-            self._settle_current(FAILED, self._crash)
-        return self._crash
+            if worker.crash is not None:
+                logger.error("actor %s crashed", self.name, exc_info=worker.crash)
+        worker.settle_current(CANCELLED if worker.crash is None else FAILED, worker.crash)
+        return worker.crash
 
-    async def _serve(self, receive: Callable[[Any], Any]) -> None:
-        """Process messages until the actor shall end; a cancelled delivery costs only itself."""
-        while not self._stopping and not (self._passivating and not self.mailbox.items):
-            with trio.CancelScope() as self._scope:
-                self._scope_used = False
-                await self._process(receive)
-            if self.current is not _NOTHING:
-                self._settle_current(CANCELLED, None)
-
-    async def _process(self, receive: Callable[[Any], Any]) -> None:
-        """Take messages one at a time until there is reason to look up."""
-        mailbox = self.mailbox
-        items = mailbox.items
-        senders = mailbox.senders
-        instruments = self.owner.instruments
-        burst = _BURST
-        while not self._stopping:
-            if not items:
-                if self._passivating:
-                    return
-                self.owner.cell_idle(self)
-                await mailbox.wait()
-                if items:
-                    self._passivating = False
-                burst = _BURST
-                continue
-            item = items.popleft()
-            if senders:
-                mailbox.admit_sender()
-            self.current = item
-            self._since = perf_counter()
-            if instruments.watches_messages:
-                self._notify_started(item)
-            try:
-                if type(item) is Delivery:
-                    item.state = PROCESSING
-                    reply = await receive(item.message)
-                    item.settle(DONE, reply)
-                else:
-                    await receive(item)
-            except Exception as error:
-                self._settle_current(FAILED, error)
-                if not isinstance(error, self._expected):
-                    self._crash = error
-                    raise
-                if type(item) is not Delivery:
-                    # Nobody waits for a message that was told: the log is the only place left.
-                    logger.warning("actor %s: %r failed", self.name, item, exc_info=error)
-            else:
-                if instruments.watches_messages:
-                    self._notify_ended(item, None)
-                self.current = _NOTHING
-                self.handled += 1
-            if self._scope_used:
-                return
-            burst -= 1
-            if not burst:
-                await checkpoint()
-                burst = _BURST
-
-    def _settle_current(self, state: Any, error: BaseException | None) -> None:
-        """The current message ends otherwise than well."""
-        item, self.current = self.current, _NOTHING
-        if item is _NOTHING:
-            return
-        self.handled += 1
-        if type(item) is Delivery:
-            if error is None:
-                item.settle_cancelled()
-            else:
-                item.settle(state, error)
-        if self.owner.instruments.watches_messages:
-            self._notify_ended(item, error)
-
-    def _decide(self, crash: BaseException) -> float | None:
-        """The delay before the next life; None if there is to be none; or escalate."""
-        if isinstance(self._supervision, Escalate):
-            raise crash
-        if not isinstance(self._supervision, Restart) or self._stopping:
+    def _delay_of_restart(self) -> float | None:
+        """How long to wait before the next life; None if there is to be none."""
+        if self._worker.stopping or not isinstance(self._supervision, Restart):
             return None
         if self._restart_history is None:
             self._restart_history = RestartHistory(self._supervision)
         return self._restart_history.next_delay(trio.current_time())
 
-    async def _back_off(self, crash: BaseException, delay: float) -> None:
+    async def _back_off(self, crash: Exception, delay: float) -> None:
         self.restarts += 1
         self._state = "restarting"
-        self._passivating = False
-        self.owner.instruments.notify("actor_restarting", self.ref, crash, delay)
-        with trio.move_on_after(delay) as self._scope:
+        self._worker.passivating = False
+        self.instruments.notify("actor_restarting", self.ref, crash, delay)
+        with trio.move_on_after(delay) as self._pause:
             await trio.sleep_forever()
+        self._pause = None
 
     def _end(self, termination: Termination) -> None:
         """The last thing the task does; without a checkpoint."""
-        self.termination = termination
-        self._state = "stopping"
-        was_current = self.current
-        self._settle_current(CANCELLED, self._refusal())
-        left = self.mailbox.close(self._refusal)
-        if was_current is not _NOTHING and type(was_current) is not Delivery:
-            left.insert(0, was_current)
-        dead_letters = []
-        for item in left:
-            if type(item) is Delivery:
-                item.settle(FAILED, self._refusal())
-                dead_letters.append(item.message)
-            else:
-                dead_letters.append(item)
         self.task = None
-        self.owner.cell_ended(self, termination, dead_letters)
+        self.termination = termination
+        dead_letters = self._worker.abandon(
+            lambda: ActorStopped(f"the actor {self.name!r} has ended ({termination})")
+        )
         if self._stopped is not None:
             self._stopped.set()
-
-    def _refusal(self) -> Exception:
-        return ActorStopped(f"the actor {self.name!r} has ended ({self.termination})")
-
-    def _notify_started(self, item: Any) -> None:
-        message = item.message if type(item) is Delivery else item
-        self.owner.instruments.notify("message_started", self.ref, message)
-
-    def _notify_ended(self, item: Any, error: BaseException | None) -> None:
-        message = item.message if type(item) is Delivery else item
-        self.owner.instruments.notify("message_ended", self.ref, message, error)
+        self._owner.cell_ended(self, termination, dead_letters)

@@ -38,10 +38,11 @@ CANCELLED = DeliveryState.CANCELLED
 class Carrier(Protocol):
     """What a delivery needs of the actor it goes to."""
 
-    task: Task | None
-
     def cancel_delivery(self, delivery: "Delivery") -> None:
         """Take it out of the mailbox, or cancel its processing."""
+
+    def refuse_itself(self) -> None:
+        """Raise `ActorError` in the actor's own task."""
 
 
 class Delivery:
@@ -87,11 +88,10 @@ class Delivery:
         if self.ended:
             await checkpoint()
             return self.state
-        task = current_task()
-        self.refuse_self(task)
+        self._carrier.refuse_itself()
         if self._waiters is None:
             self._waiters = {}
-        waiters = self._waiters
+        task, waiters = current_task(), self._waiters
         waiters[task] = None
 
         def abort(_: RaiseCancelT) -> Abort:
@@ -116,15 +116,19 @@ class Delivery:
     async def ask(self) -> Any:
         """Wait for the reply as its only owner: when the waiting is cancelled, so is the delivery.
 
-        It comes back only when the delivery has ended, however that may be.
+        It comes back only when the delivery has ended, however that may be. `ActorError` if
+        another task owns it already.
         """
         if not self.ended:
-            task = current_task()
-            self.refuse_self(task)
-            self._asker = task
+            self._carrier.refuse_itself()
+            if self._asker is not None:
+                raise ActorError("the delivery is asked for by another task: use `wait`")
+            self._asker = current_task()
             await wait_task_rescheduled(self._abort_ask)
             if self.state is CANCELLED and self._raise_cancel is not None:
                 self._raise_cancel()  # the asker was cancelled, and its delivery with it
+        else:
+            await checkpoint()
         return self.reply()
 
     def settle(self, state: DeliveryState, reply: Any) -> None:
@@ -143,14 +147,6 @@ class Delivery:
     def settle_cancelled(self) -> None:
         """Reach the state that `cancel` asks for."""
         self.settle(CANCELLED, DeliveryCancelled("the delivery was cancelled"))
-
-    def refuse_self(self, task: Task) -> None:
-        """Raise `ActorError` if this task is the one that would have to process the delivery."""
-        if self._carrier.task is task:
-            raise ActorError(
-                "an actor cannot wait for its own mailbox from within receive: "
-                "it would wait for itself"
-            )
 
     def _abort_ask(self, raise_cancel: RaiseCancelT) -> Abort:
         if self.state is QUEUED:

@@ -8,7 +8,8 @@ the mailbox: what arrives while an actor passivates waits there for the next lif
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any, Generic, TypeVar
+from itertools import takewhile
+from typing import Any, Generic, TypeVar, cast
 
 import attrs
 import trio
@@ -57,6 +58,8 @@ class Directory(Generic[K]):
         quarantine: float = 60.0,
         name: Callable[[K], str] = str,
     ) -> None:
+        if idle_after is not None and idle_after <= 0:
+            raise ValueError(f"idle_after is a time in seconds, not {idle_after}")
         self.instruments: Instruments = system.instruments
         self.idle_after = idle_after
         self._system = system
@@ -90,13 +93,12 @@ class Directory(Generic[K]):
         Without a checkpoint between `ref` and `submit`, no message is ever refused for that.
         Raises `ActorStopped` while the key is quarantined.
         """
-        cell = self._cells.get(key)
-        if cell is not None:
-            ref: ActorRef = cell.ref
+        ref = self.find(key)
+        if ref is not None:
             return ref
         self._check_quarantine(key)
         cell = Cell(
-            lambda: self._factory(key),
+            partial(self._factory, key),
             name=self._name(key),
             capacity=self._mailbox,
             supervision=self._supervision,
@@ -104,8 +106,9 @@ class Directory(Generic[K]):
             owner=self,
             key=key,
         )
+        ref = self._system.start(cell)
         self._cells[key] = cell
-        return self._system.start(cell)
+        return ref
 
     def find(self, key: K) -> ActorRef | None:
         """The reference to this key's actor if it is live; activates nothing."""
@@ -114,8 +117,7 @@ class Directory(Generic[K]):
 
     def quarantined(self) -> dict[K, Quarantine]:
         """The keys that are refused now, and why."""
-        now = trio.current_time()
-        self._quarantined = {k: q for k, q in self._quarantined.items() if q.until > now}
+        self._end_quarantines()
         return dict(self._quarantined)
 
     def release(self, key: K) -> None:
@@ -123,17 +125,23 @@ class Directory(Generic[K]):
         self._quarantined.pop(key, None)
 
     def _check_quarantine(self, key: K) -> None:
+        self._end_quarantines()
         quarantine = self._quarantined.get(key)
-        if quarantine is None:
-            return
-        remaining = quarantine.until - trio.current_time()
-        if remaining <= 0:
+        if quarantine is not None:
+            remaining = quarantine.until - trio.current_time()
+            raise ActorStopped(
+                f"{self._name(key)!r} is quarantined for another {remaining:.0f} s: "
+                f"it {quarantine.termination}"
+            )
+
+    def _end_quarantines(self) -> None:
+        # All last equally long, so the first in the dict is always the first to end.
+        now = trio.current_time()
+        while self._quarantined:
+            key, quarantine = next(iter(self._quarantined.items()))
+            if quarantine.until > now:
+                break
             del self._quarantined[key]
-            return
-        raise ActorStopped(
-            f"{self._name(key)!r} is quarantined for another {remaining:.0f} s: "
-            f"it {quarantine.termination}"
-        )
 
     # --- what the cells tell -------------------------------------------------------------------
 
@@ -145,15 +153,15 @@ class Directory(Generic[K]):
 
     def cell_ended(self, cell: Cell, termination: Termination, dead_letters: list[Any]) -> None:
         """Forget the entry; without a checkpoint since the mailbox was seen to be empty."""
-        del self._cells[cell.key]
+        key = cell.key
+        del self._cells[key]
         self._idle.pop(cell, None)
         if termination.cause == "crashed":
-            self._quarantined[cell.key] = Quarantine(
-                trio.current_time() + self._quarantine, termination
-            )
-        if self._on_ended is not None:
-            self._on_ended(cell.key, termination)
+            self._end_quarantines()
+            self._quarantined[key] = Quarantine(trio.current_time() + self._quarantine, termination)
         self._system.cell_ended(cell, termination, dead_letters)
+        if self._on_ended is not None:
+            self._on_ended(key, termination)
 
     async def _sweep(self, idle_after: float) -> None:
         """Passivate what has been idle for long enough; one task for all, oldest first."""
@@ -161,16 +169,16 @@ class Directory(Generic[K]):
             oldest = next(iter(self._idle.values()), trio.current_time())
             await trio.sleep_until(oldest + idle_after)
             now = trio.current_time()
-            while self._idle:
-                cell, since = next(iter(self._idle.items()))
-                if since + idle_after > now:
-                    break
+            for cell in self._due(now):
                 del self._idle[cell]
-                if not cell.busy and not self._passivate(cell):
+                if not cell.idle:
+                    continue  # it is counted again when it is
+                if self._may_passivate is None or self._may_passivate(cell.actor):
+                    cell.request_passivation()
+                else:
                     self._idle[cell] = now
 
-    def _passivate(self, cell: Cell) -> bool:
-        if self._may_passivate is not None and not self._may_passivate(cell.actor):
-            return False
-        cell.request_passivation()
-        return True
+    def _due(self, now: float) -> list[Cell]:
+        idle_after = cast("float", self.idle_after)
+        overdue = takewhile(lambda entry: entry[1] + idle_after <= now, self._idle.items())
+        return [cell for cell, _ in overdue]

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from trio.lowlevel import current_task
+from trio.lowlevel import checkpoint, current_task
 
 from wingman.actor.cell import Cell
 from wingman.actor.delivery import Delivery
@@ -40,6 +40,8 @@ class ActorRef:
         """Put a message into the mailbox, waiting for room. Nobody will say what came of it."""
         if type(message) is Delivery:
             message = Delivery(message, self._cell)
+        if self._mailbox.full:
+            self._cell.refuse_itself()
         await self._mailbox.put(message)
 
     def tell_nowait(self, message: Any) -> None:
@@ -55,14 +57,13 @@ class ActorRef:
         It is structured: when the asker is cancelled, so is the message, queued or in flight,
         and `ask` comes back only when that has ended. `ActorStopped` if the actor ends first.
         """
+        self._cell.refuse_itself()
         delivery = Delivery(message, self._cell)
         mailbox = self._mailbox
-        if self._cell.task is current_task():
-            delivery.refuse_self(current_task())
-        if mailbox.room or self._cell.termination is not None:
-            mailbox.put_nowait(delivery)
-        else:
+        if mailbox.full:
             await mailbox.wait_for_room(delivery)
+        else:
+            mailbox.put_nowait(delivery)
         return await delivery.ask()
 
     def submit(self, message: Any) -> Delivery:
@@ -74,19 +75,27 @@ class ActorRef:
     async def stop(self) -> None:
         """End the actor after its current message, and return when it has ended.
 
-        What is left in the mailbox fails with `ActorStopped`. Called by the actor itself, it
-        returns at once, and the actor ends after the message that it is processing.
+        What is left in the mailbox fails with `ActorStopped`. Called by the actor itself, it does
+        not wait, and the actor ends after the message that it is processing.
         """
         self._cell.request_stop()
-        if self._cell.task is not current_task():
-            await self._cell.wait_stopped()
+        await self._wait_unless_itself()
 
     async def kill(self) -> None:
-        """Cancel the current message, end the actor, and return when it has ended."""
+        """Cancel the current message, end the actor, and return when it has ended.
+
+        An actor that kills itself is cancelled here.
+        """
         self._cell.request_kill()
-        if self._cell.task is not current_task():
-            await self._cell.wait_stopped()
+        await self._wait_unless_itself()
 
     async def wait_stopped(self) -> Termination:
         """The death watch: wait until the actor has ended, and say why."""
+        self._cell.refuse_itself()
         return await self._cell.wait_stopped()
+
+    async def _wait_unless_itself(self) -> None:
+        if self._cell.task is current_task():
+            await checkpoint()
+        else:
+            await self._cell.wait_stopped()

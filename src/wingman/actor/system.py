@@ -43,14 +43,12 @@ class ActorSystem:
         traceback: TracebackType | None,
     ) -> bool | None:
         nursery = self._opened()
+        if value is None:
+            nursery.start_soon(self._stop_all)
         try:
-            if value is None:
-                await self._stop_all()
-        except trio.Cancelled as cancelled:
-            kind, value, traceback = type(cancelled), cancelled, cancelled.__traceback__
-        self._nursery = None
-        nursery.cancel_scope.cancel()  # only the directories' sweepers are left, or all
-        return await self._nursery_manager.__aexit__(kind, value, traceback)
+            return await self._nursery_manager.__aexit__(kind, value, traceback)
+        finally:
+            self._nursery = None
 
     def spawn(
         self,
@@ -124,3 +122,4 @@ class ActorSystem:
                 cell.request_stop()
             for cell in cells:
                 await cell.wait_stopped()
+        self._opened().cancel_scope.cancel()  # only the directories' sweepers are left

@@ -1,0 +1,199 @@
+"""Worker: takes an actor's messages out of the mailbox, one at a time, and settles them.
+
+All messages share one cancel scope, which is replaced only after it was used: cancelling one
+delivery costs a scope, not cancelling any costs none.
+"""
+
+import logging
+from collections.abc import Callable
+from time import perf_counter
+from typing import Any, Protocol
+
+import trio
+from trio.lowlevel import checkpoint
+
+from wingman.actor.delivery import (
+    CANCELLED,
+    DONE,
+    FAILED,
+    PROCESSING,
+    QUEUED,
+    Delivery,
+    DeliveryState,
+)
+from wingman.actor.instruments import Instruments
+from wingman.actor.mailbox import Mailbox
+
+__all__ = ["Worker"]
+
+logger = logging.getLogger("wingman.actor")
+
+# How many messages an actor may process before it lets the other tasks run, if none of them
+# made it wait: a checkpoint costs as much as some ten buffered messages.
+_BURST = 128
+
+_NOTHING: Any = object()
+
+
+class Host(Protocol):
+    """What a worker needs to know of the actor that it works for."""
+
+    name: str
+    ref: Any
+    instruments: Instruments
+
+    def went_idle(self) -> None:
+        """There is nothing more to process."""
+
+
+class Worker:
+    """Works through one life of an actor after the other, on the same mailbox.
+
+    `stopping` makes it leave after the current message, `passivating` when there is none.
+    """
+
+    __slots__ = (
+        "_expected",
+        "_host",
+        "_mailbox",
+        "_scope",
+        "_scope_used",
+        "_since",
+        "crash",
+        "current",
+        "handled",
+        "passivating",
+        "stopping",
+    )
+
+    def __init__(self, host: Host, mailbox: Mailbox, expected: tuple[type[Exception], ...]) -> None:
+        self.stopping = False
+        self.passivating = False
+        self.handled = 0
+        self.crash: Exception | None = None
+        self.current: Any = _NOTHING
+        self._host = host
+        self._mailbox = mailbox
+        self._expected = expected
+        self._since = 0.0
+        self._scope: trio.CancelScope | None = None
+        self._scope_used = False
+
+    @property
+    def busy(self) -> bool:
+        """Whether a message is being processed."""
+        return self.current is not _NOTHING
+
+    @property
+    def busy_for(self) -> float:
+        """For how many seconds it has been."""
+        return perf_counter() - self._since
+
+    def cancel(self, delivery: Delivery) -> None:
+        """Cancel one delivery: take it out of the mailbox, or cancel the scope that it runs in."""
+        if delivery.state is QUEUED:
+            self._mailbox.remove(delivery)
+            delivery.settle_cancelled()
+        elif self.current is delivery and self._scope is not None:
+            self._scope_used = True
+            self._scope.cancel()
+
+    async def serve(self, receive: Callable[[Any], Any]) -> None:
+        """Process messages until it is time to leave. What crashes the actor is kept in `crash`."""
+        try:
+            while not self.stopping and not (self.passivating and not self._mailbox.items):
+                with trio.CancelScope() as self._scope:
+                    self._scope_used = False
+                    await self._process(receive)
+                self.settle_current(CANCELLED, None)
+        except Exception as error:
+            self.crash = error
+            self.settle_current(FAILED, error)
+            raise
+
+    async def _process(self, receive: Callable[[Any], Any]) -> None:
+        """Take messages one at a time until there is reason to look up."""
+        mailbox = self._mailbox
+        items = mailbox.items
+        senders = mailbox.senders
+        instruments = self._host.instruments
+        burst = _BURST
+        item = reply = None
+        while not self.stopping:
+            if not items:
+                if self.passivating:
+                    return
+                item = reply = None  # an idle actor keeps no message alive
+                self._host.went_idle()
+                await mailbox.wait()
+                if items:
+                    self.passivating = False
+                burst = _BURST
+                continue
+            item = items.popleft()
+            if senders:
+                mailbox.admit_sender()
+            self.current = item
+            self._since = perf_counter()
+            if instruments.watches_messages:
+                self._notify_started(item)
+            try:
+                if type(item) is Delivery:
+                    item.state = PROCESSING
+                    reply = await receive(item.message)
+                    item.settle(DONE, reply)
+                else:
+                    await receive(item)
+            except self._expected as error:
+                self.settle_current(FAILED, error)
+                if type(item) is not Delivery:
+                    # Nobody waits for a message that was told: the log is the only place left.
+                    logger.warning("actor %s: %r failed", self._host.name, item, exc_info=error)
+            else:
+                self.current = _NOTHING
+                self.handled += 1
+                if instruments.watches_messages:
+                    self._notify_ended(item, None)
+            if self._scope_used:
+                return
+            burst -= 1
+            if not burst:
+                await checkpoint()
+                burst = _BURST
+
+    def settle_current(self, state: DeliveryState, error: Exception | None) -> None:
+        """The current message, if there is one, ends otherwise than well."""
+        item, self.current = self.current, _NOTHING
+        if item is _NOTHING:
+            return
+        self.handled += 1
+        if type(item) is Delivery:
+            if error is None:
+                item.settle_cancelled()
+            else:
+                item.settle(state, error)
+        if self._host.instruments.watches_messages:
+            self._notify_ended(item, error)
+
+    def abandon(self, refusal: Callable[[], Exception]) -> list[Any]:
+        """Settle whatever is left; return the messages that nobody will process."""
+        left = [] if type(self.current) is Delivery or not self.busy else [self.current]
+        self.settle_current(CANCELLED, refusal())
+        for item in self._mailbox.close(refusal):
+            if type(item) is Delivery:
+                item.settle(FAILED, refusal())
+                left.append(item.message)
+            else:
+                left.append(item)
+        return left
+
+    def _notify_started(self, item: Any) -> None:
+        self._host.instruments.notify("message_started", self._host.ref, plain(item))
+
+    def _notify_ended(self, item: Any, error: Exception | None) -> None:
+        self._host.instruments.notify("message_ended", self._host.ref, plain(item), error)
+
+
+def plain(item: Any) -> Any:
+    """The message in a mailbox's item, which is itself or in a delivery."""
+    return item.message if type(item) is Delivery else item
