@@ -32,7 +32,7 @@ from wingman.store.writer import Writer
 __all__ = ["CLOSE_TIMEOUT", "SQLStore"]
 
 CLOSE_TIMEOUT = 10.0
-"""Seconds that leaving the store may take to commit what is queued; then the disk is given up."""
+"""Seconds that leaving the store may take to commit what is queued, and again to close the file."""
 
 T = TypeVar("T")
 
@@ -52,7 +52,8 @@ class SQLStore:
     wait in memory, bounded by the number of runs, since each run awaits its commit when a step is
     recorded and when it ends.
 
-    Leaving it commits what was written, whatever is cancelled around it, within `CLOSE_TIMEOUT`.
+    Leaving it commits what was written, whatever is cancelled around it, within `CLOSE_TIMEOUT`,
+    and closes the file within as much again; else it raises `StoreError`.
     """
 
     def __init__(self, url: str | Path, *, synchronous: Synchronous = "full") -> None:
@@ -66,10 +67,11 @@ class SQLStore:
     async def __aenter__(self) -> Self:
         await trio.to_thread.run_sync(self._database.open)
         async with AsyncExitStack() as stack:
+            stack.push_async_callback(self._close)
             nursery = await stack.enter_async_context(trio.open_nursery())
             self._writer = Writer(self._database.commit)
             self._writer.start(nursery)
-            stack.push_async_callback(self._close)
+            stack.push_async_callback(self._flush)
             self._exit = stack.pop_all()
         return self
 
@@ -82,12 +84,18 @@ class SQLStore:
         # The nursery is not told of the exception: it would wrap it in a group.
         await self._exit.aclose()
 
-    async def _close(self) -> None:
+    async def _flush(self) -> None:
         with trio.move_on_after(CLOSE_TIMEOUT, shield=True):
             await self._writer.close()
-            await trio.to_thread.run_sync(self._database.close, abandon_on_cancel=True)
             return
-        self._writer.give_up()  # and the file stays locked: the thread may still be writing
+        self._writer.give_up()
+
+    async def _close(self) -> None:
+        if not self._writer.given_up:
+            with trio.move_on_after(CLOSE_TIMEOUT, shield=True):
+                await trio.to_thread.run_sync(self._database.close, abandon_on_cancel=True)
+                return
+        # The file stays locked: a thread may still be writing to it.
         raise StoreError(
             f"{self._database.path} could not be closed within {CLOSE_TIMEOUT:g} s: "
             "what was not acknowledged may not be there."

@@ -119,6 +119,11 @@ class Writer:
         self._open = False
         self._scope.cancel()
 
+    @property
+    def given_up(self) -> bool:
+        """Whether a thread may still be committing that nobody waits for."""
+        return self._scope.cancel_called
+
     def _wake(self) -> None:
         if self._task is not None:
             trio.lowlevel.reschedule(self._task)

@@ -1,0 +1,171 @@
+"""Group commit, without a database."""
+
+import threading
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import pytest
+import trio
+from trio.testing import wait_all_tasks_blocked
+
+from store.samples import session
+from wingman.errors import StoreError
+from wingman.store import SessionSaved
+from wingman.store.writer import Call, Writer
+
+CHANGE = (SessionSaved(session()),)
+
+
+class Disk:
+    """Takes batches, and holds each of them up until it is let go."""
+
+    def __init__(self) -> None:
+        self.batches: list[int] = []
+        self.free = threading.Event()
+        self.free.set()
+        self.begun = threading.Event()
+        self.broken = False
+
+    def commit(self, calls: Sequence[Call]) -> None:
+        self.batches.append(len(calls))
+        self.begun.set()
+        self.free.wait(5)
+        if self.broken:
+            for call in calls:
+                call.failure = OSError("the disk is gone")
+
+    async def busy(self) -> None:
+        """Return when a commit is under way."""
+        assert await trio.to_thread.run_sync(self.begun.wait, 5)
+
+
+@asynccontextmanager
+async def writing(disk: Disk) -> AsyncIterator[Writer]:
+    writer = Writer(disk.commit)
+    async with trio.open_nursery() as nursery:
+        writer.start(nursery)
+        yield writer
+        await writer.close()
+
+
+async def test_what_is_written_in_one_tick_shares_a_commit() -> None:
+    disk = Disk()
+    async with writing(disk) as writer, trio.open_nursery() as nursery:
+        for _ in range(20):
+            nursery.start_soon(lambda: writer.submit(CHANGE).wait())
+    assert disk.batches == [20]
+
+
+async def test_what_is_written_during_a_commit_shares_the_next() -> None:
+    disk = Disk()
+    disk.free.clear()
+    async with writing(disk) as writer:
+        writer.submit(CHANGE)
+        await disk.busy()
+        for _ in range(7):
+            writer.submit(CHANGE)
+        disk.free.set()
+    assert disk.batches == [1, 7]
+
+
+async def test_the_tasks_that_one_commit_wakes_share_the_next() -> None:
+    disk = Disk()
+
+    async def twice() -> None:
+        await writer.submit(CHANGE).wait()
+        await writer.submit(CHANGE).wait()
+
+    async with writing(disk) as writer, trio.open_nursery() as nursery:
+        for _ in range(10):
+            nursery.start_soon(twice)
+    assert disk.batches == [10, 10]
+
+
+async def test_a_waiter_goes_on_only_when_its_changes_are_safe() -> None:
+    disk = Disk()
+    disk.free.clear()
+    async with writing(disk) as writer:
+        call = writer.submit(CHANGE)
+        await disk.busy()
+        with trio.move_on_after(0.02) as impatient:
+            await call.wait()
+        assert impatient.cancelled_caught
+        disk.free.set()
+        await call.wait()
+
+
+async def test_a_waiter_that_is_cancelled_takes_nothing_back_and_holds_up_nobody() -> None:
+    disk = Disk()
+    disk.free.clear()
+    safe: list[str] = []
+
+    async def wait(name: str) -> None:
+        await call.wait()
+        safe.append(name)
+
+    async with writing(disk) as writer, trio.open_nursery() as nursery:
+        call = writer.submit(CHANGE)
+        impatient = trio.CancelScope()
+
+        async def wait_impatiently() -> None:
+            with impatient:
+                await wait("impatient")
+
+        nursery.start_soon(wait_impatiently)
+        nursery.start_soon(wait, "patient")
+        await disk.busy()
+        impatient.cancel()
+        await wait_all_tasks_blocked()
+        disk.free.set()
+    assert safe == ["patient"]
+    assert disk.batches == [1]
+
+
+async def test_a_dead_disk_fails_everybody_and_the_writer_goes_on(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    disk = Disk()
+    disk.broken = True
+    async with writing(disk) as writer:
+        lost = [writer.submit(CHANGE) for _ in range(3)]
+        for call in lost:
+            with pytest.raises(StoreError, match="the disk is gone"):
+                await call.wait()
+        disk.broken = False
+        await writer.submit(CHANGE).wait()
+    assert "3 of 3 writes failed: the disk is gone" in caplog.text
+
+
+async def test_closing_commits_what_is_queued() -> None:
+    disk = Disk()
+    async with writing(disk) as writer:
+        await wait_all_tasks_blocked()
+        call = writer.submit(CHANGE)
+    await call.wait()
+    assert disk.batches == [1]
+
+
+async def test_a_writer_that_is_not_open_takes_nothing() -> None:
+    disk = Disk()
+    with pytest.raises(StoreError, match="not open"):
+        Writer(disk.commit).submit(CHANGE)
+    async with writing(disk) as writer:
+        pass
+    with pytest.raises(StoreError, match="not open"):
+        writer.submit(CHANGE)
+
+
+async def test_giving_up_tells_those_who_wait() -> None:
+    disk = Disk()
+    disk.free.clear()
+    writer = Writer(disk.commit)
+    async with trio.open_nursery() as nursery:
+        writer.start(nursery)
+        under_way = writer.submit(CHANGE)
+        await disk.busy()
+        queued = writer.submit(CHANGE)
+        writer.give_up()
+    disk.free.set()
+    for call in (under_way, queued):
+        with pytest.raises(StoreError, match="closed before this was safe"):
+            await call.wait()
