@@ -18,7 +18,7 @@ _TERM_GRACE = 0.5  # seconds between SIGTERM and SIGKILL
 _KILL_GRACE = 2.0  # seconds until what SIGKILL did not end is given up
 LONGEST_END = _TERM_GRACE + _KILL_GRACE + 0.5
 _POLL_FIRST, _POLL_LAST = 0.001, 0.05  # seconds; ordinary commands are gone at the first look
-_POLL_CLOSELY = 0.008
+_POLL_CLOSELY = 0.002  # an init that reaps at leisure must not hold a cancel
 
 
 async def end_group(leader: trio.Process) -> bool:

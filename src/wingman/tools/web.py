@@ -19,6 +19,7 @@ from wingman.tools.threads import run_in_thread
 __all__ = ["webfetch"]
 
 _LARGEST_BODY = 5_000_000  # bytes, decompressed
+_LARGEST_HTML = 1_000_000  # bytes; its conversion takes seconds
 _MOST_REDIRECTS = 5
 _CONNECT_TIMEOUT = 10.0  # seconds, for each address
 _ERROR_SHOWN = 2_000  # characters of an error's page
@@ -34,13 +35,13 @@ Seconds = Annotated[float, msgspec.Meta(gt=0, le=120)]
 
 @attrs.frozen
 class _Page:
-    """What a server answered. `charset` is what its header says; `is_cut`: the body was longer."""
+    """What a server answered. `charset` is what its header says; `cut_at`: the body was longer."""
 
     status: int
     media_type: str
     charset: str | None
     body: bytes
-    is_cut: bool
+    cut_at: int | None
 
     @property
     def text(self) -> str:
@@ -65,7 +66,7 @@ async def webfetch(url: str, context: ToolContext, timeout: Seconds = 30) -> str
     with trio.move_on_after(timeout):
         page = await _fetch(url)
         text = await _readable(page, url, context)
-        note = f"\n[Only the first {_LARGEST_BODY:,} bytes were read.]" if page.is_cut else ""
+        note = f"\n[Only the first {page.cut_at:,} bytes were read.]" if page.cut_at else ""
         return clip(text, context.max_output - len(note)) + note
     raise ToolError(f"{url} took longer than {timeout:g} s: try again later, or another source.")
 
@@ -131,19 +132,21 @@ async def _ask(client: httpx.AsyncClient, url: httpx.URL) -> httpx.Response:
 
 async def _read(response: httpx.Response) -> _Page:
     """The body, as far as it is taken."""
+    media_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+    most = _LARGEST_HTML if media_type in _HTML else _LARGEST_BODY
     body = bytearray()
     # To break out of the iteration would leave its generators to the garbage collector.
     with trio.CancelScope() as enough:
         async for piece in response.aiter_bytes():
             body += piece
-            if len(body) > _LARGEST_BODY:
+            if len(body) > most:
                 enough.cancel()
     return _Page(
         status=response.status_code,
-        media_type=response.headers.get("content-type", "").partition(";")[0].strip().lower(),
+        media_type=media_type,
         charset=response.charset_encoding,
-        body=bytes(body[:_LARGEST_BODY]),
-        is_cut=len(body) > _LARGEST_BODY,
+        body=bytes(body[:most]),
+        cut_at=most if len(body) > most else None,
     )
 
 
