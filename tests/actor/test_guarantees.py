@@ -6,10 +6,10 @@ from functools import partial
 
 import pytest
 import trio
-from actor.troupe import AT_ONCE, Curtain, Performer, Stage, hold, raising, unhurried
 from trio.testing import wait_all_tasks_blocked
 
 import wingman.actor
+from actor.troupe import AT_ONCE, Curtain, Performer, Stage, hold, raising, unhurried
 from wingman.actor import (
     ActorError,
     ActorRef,
