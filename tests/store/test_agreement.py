@@ -126,11 +126,11 @@ async def check(script: list[list[list[Change]]], path: Path) -> None:
             expected = await refused([memory.write(*call) for call in batch])
             assert await refused([sql.write(*call) for call in batch]) == expected
             assert await everything(sql) == await everything(memory)
-    async with SQLStore(path) as sql:
+    async with SQLStore(path, synchronous="normal") as sql:
         assert await everything(sql) == await everything(memory)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.lists(batches, min_size=1, max_size=4))
 def test_sqlite_shows_what_memory_shows(script: list[list[list[Change]]]) -> None:
     with tempfile.TemporaryDirectory() as directory:

@@ -83,7 +83,7 @@ async def test_saving_a_session_again_changes_what_is_its_own_and_no_counter(sto
         agent_id=None,
         updated_at=moment(60),
         last_event_id=12,
-        event_ceiling=12,
+        event_ceiling=1000,
         usage=USAGE + USAGE,
     )
 
@@ -179,7 +179,7 @@ async def test_a_run_that_ends_leaves_its_result_and_its_last_messages(store: St
     assert isinstance(after.result, Result)
     assert await store.pending_step("r1") is None
     assert await store.session_with_history("s1") == (
-        session(updated_at=moment(3), usage=USAGE + USAGE, last_event_id=12, event_ceiling=12),
+        session(updated_at=moment(3), usage=USAGE + USAGE, last_event_id=12, event_ceiling=1000),
         (Message.user("Hello"), *ended().messages),
     )
 

@@ -5,7 +5,8 @@ Writes are values. `store.write(*changes)` takes them in order and returns at on
 changes of one call are committed together or not at all, and calls are committed in the order
 they were made; how many share one commit is the store's own affair.
 
-Reads see what is committed. They return whole values, never rows.
+Reads see what is committed. They return whole values, never rows. A change of a session or a run
+that is not there (any more) does nothing, and is no error.
 
 The store knows values (`conversation`, `events`, `agent`), and nothing of actors or the loop.
 """
@@ -186,7 +187,10 @@ class SessionErased(msgspec.Struct, frozen=True):
 
 
 class RunQueued(msgspec.Struct, frozen=True):
-    """A run is admitted. Its place in the session's queue is the order of these."""
+    """A run is admitted. Its place in the session's queue is the order of these.
+
+    Its id, and its request id within the session, must be new: else nothing of the call is written.
+    """
 
     run: RunRecord
 
@@ -242,9 +246,10 @@ class StepEnded(msgspec.Struct, frozen=True):
 class RunEnded(msgspec.Struct, frozen=True, kw_only=True):
     """A run is over, whatever it was before; the messages of its last step enter the history.
 
-    Exactly one of `result` and `error` is given. `session_usage` is the session's new sum. No event
-    above `last_event_id` has been published: it becomes the session's `event_ceiling` as well
-    (None: the run had not started, and the session's events are not its matter).
+    Exactly one of `result` and `error` is given. `session_usage` is the session's new sum. The
+    history now contains all that was published up to `last_event_id` (both None: the run had not
+    started, and the session's counters are not its matter). The `event_ceiling` stays: the run's
+    last event is published after this, and whoever is told an id never sees it given again.
     """
 
     session_id: str
@@ -313,7 +318,7 @@ class Store(Protocol):
         """All credentials, by provider."""
 
     async def sessions(self, limit: int, before: int | None = None) -> SessionPage:
-        """Sessions, newest first; `before` is the `next` of the page before."""
+        """Up to `limit` (≥ 1) sessions, newest first, after the page whose `next` is `before`."""
 
     async def session(self, session_id: str) -> SessionRecord | None:
         """One session; None also for one that is being deleted."""

@@ -31,8 +31,6 @@ READERS = 4
 
 _BUSY_TIMEOUT = 5_000  # ms; only a person with `sqlite3` can be in the way, for a moment
 
-_CHECKPOINT_PAGES = 4_000  # 16 MB of log: a commit that folds it into the file keeps others waiting
-
 _OLDEST_SQLITE = (3, 33, 0)  # the first with UPDATE FROM
 
 _NOT_THE_CALLS_FAULT = frozenset(
@@ -190,7 +188,6 @@ def _engine(path: Path, synchronous: Synchronous) -> Engine:
     @event.listens_for(engine, "connect")
     def configure(driver: sqlite3.Connection, _: object) -> None:
         driver.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT}")
-        driver.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
         driver.execute(f"PRAGMA synchronous = {synchronous}")
 
     return engine

@@ -230,7 +230,7 @@ class Ledger:
         if change.session_usage is not None:
             session.usage = change.session_usage
         if change.last_event_id is not None:
-            session.last_event_id = session.event_ceiling = change.last_event_id
+            session.last_event_id = change.last_event_id
 
     def _run_of(self, session_id: str, run_id: str) -> Run | None:
         session = self.sessions.get(session_id)

@@ -177,8 +177,7 @@ FROM change WHERE {_THE_RUN}""",
         ),
         f"""
 UPDATE sessions SET updated_at = change.ended_at, usage = coalesce(change.usage, sessions.usage),
-    last_event_id = coalesce(change.last_event_id, sessions.last_event_id),
-    event_ceiling = coalesce(change.last_event_id, sessions.event_ceiling)
+    last_event_id = coalesce(change.last_event_id, sessions.last_event_id)
 FROM change WHERE {_THE_SESSION_OF_THE_RUN}""",
     ),
 )
