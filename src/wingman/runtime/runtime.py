@@ -1,18 +1,20 @@
 """Runtime: the composition root. Store, sessions, agents, providers, tools: one of each."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from msgspec import UNSET, UnsetType
+
 from wingman.actor import Instrument
 from wingman.agent import Agent, ChosenAgent
 from wingman.errors import InvalidRequest
-from wingman.providers import ProviderRegistry
+from wingman.providers import ModelInfo, ProviderRegistry
 from wingman.runtime.agents import Agents
 from wingman.runtime.credentials import Credentials
-from wingman.session import Limits, Session, SessionHost
+from wingman.session import Limits, Session, SessionHost, check_work_dir
 from wingman.store import SessionPage, Store, open_store
 from wingman.tools import BUILTIN, Tool
 
@@ -109,6 +111,37 @@ class Runtime:
     async def sessions(self, limit: int = 100, before: int | None = None) -> SessionPage:
         """Sessions, newest first; `before` is the `next` of the page before."""
         return await self.store.sessions(limit, before)
+
+    async def update_session(
+        self,
+        session_id: str,
+        *,
+        work_dir: str | UnsetType = UNSET,
+        title: str | UnsetType | None = UNSET,
+        agent_id: str | UnsetType | None = UNSET,
+    ) -> None:
+        """Change what is given of a session, for the next run to start."""
+        given: dict[str, str | None] = {}
+        if work_dir is not UNSET:
+            given["work_dir"] = await check_work_dir(work_dir)
+        if title is not UNSET:
+            given["title"] = title
+        if agent_id is not UNSET:
+            if agent_id is not None:
+                self.agents.known(agent_id)
+            given["agent_id"] = agent_id
+        await self.host.update(session_id, given)
+
+    async def models(self, provider: str) -> Sequence[ModelInfo]:
+        """The models of a provider, of its own word where it can be asked. Raises `NotFound`."""
+        self.providers.entry(provider)
+        credential = self.credentials.get(provider)
+        return await self.providers.models(
+            provider,
+            self.host.transport,
+            api_key=credential.key,
+            base_url=credential.base_url,
+        )
 
     async def choose_agent(self, session_id: str, agent_id: str | None = None) -> ChosenAgent:
         """The agent for a message: the one it names, else the session's.

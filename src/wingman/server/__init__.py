@@ -1,1 +1,19 @@
-"""To come."""
+"""The HTTP face of a runtime: `await serve(runtime, port=2323)`.
+
+    serve.py        from the bind to the last frame
+    connections.py  Hypercorn's HTTP on sockets that we accept ourselves
+    guard.py        who may talk to us: Host, Origin, token
+    app.py          the Quart-Trio app
+    routes/         one module a section of the HTTP contract
+    exchange.py     JSON in and out, strictly typed
+    views.py        what is shown of a session and a run
+    sse.py          a channel's reader as the body of a response
+    errors.py       from an error's code to its status
+
+It knows the runtime, and nothing of providers' wires, of SQL, or of how a run goes.
+"""
+
+from wingman.server.app import create_app
+from wingman.server.serve import DEFAULT_PORT, ServerConfig, serve
+
+__all__ = ["DEFAULT_PORT", "ServerConfig", "create_app", "serve"]

@@ -16,9 +16,14 @@ from trio.lowlevel import ParkingLot, checkpoint
 from wingman.errors import StreamLagged
 from wingman.events import Done, Error, Event, Text, Thinking, ToolProgress, ToolResult
 
-__all__ = ["EventChannel", "Published", "Reader"]
+__all__ = ["EventChannel", "Published", "Reader", "encode_event"]
 
 _encode = msgspec.json.Encoder().encode
+
+
+def encode_event(event: Event) -> bytes:
+    """An event's JSON, one line: for `Done`, its result."""
+    return _encode(event.result if type(event) is Done else event)
 
 
 class Published:
@@ -36,8 +41,7 @@ class Published:
     def data(self) -> bytes:
         """The event's JSON, one line; encoded at the first asking and shared from then on."""
         if self._data is None:
-            event = self.event
-            self._data = _encode(event.result if type(event) is Done else event)
+            self._data = encode_event(self.event)
         return self._data
 
 

@@ -3,12 +3,13 @@
 It opens and closes what they share, brings back what an earlier process left, and drains.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import msgspec
 import trio
 from ulid import ULID
 
@@ -192,12 +193,35 @@ class SessionHost:
             ) from error
         return live
 
-    async def update(self, record: SessionRecord) -> None:
-        """Save a session's title, work_dir or agent_id, for the next run to start."""
-        await self.store.write(SessionSaved(record)).wait()
+    def shown(self, record: SessionRecord) -> SessionRecord:
+        """A stored session with the event id from which a reader of it goes on."""
         live = self._live.get(record.id)
+        after = record.event_ceiling
         if live is not None:
-            live.update(record)
+            after = max(record.last_event_id, live.channel.start)
+        return msgspec.structs.replace(record, last_event_id=after)
+
+    async def describe(self, session_id: str) -> tuple[SessionRecord, Sequence[Message]]:
+        """A session as it is stored, with its history. Raises `NotFound`."""
+        found = await self.store.session_with_history(session_id)
+        if found is None:
+            raise NotFound("session", session_id)
+        record, history = found
+        return self.shown(record), history
+
+    async def update(self, session_id: str, fields: Mapping[str, str | None]) -> None:
+        """Change a session's title, work_dir or agent_id, for the next run to start."""
+        stored = await self.store.session(session_id)
+        live = self._live.get(session_id)
+        if stored is None:
+            raise NotFound("session", session_id)
+        record = msgspec.structs.replace(
+            stored if live is None else live.record, **fields, updated_at=now()
+        )
+        saved = self.store.write(SessionSaved(record))
+        if live is not None:
+            live.record = record
+        await saved.wait()
 
     async def delete(self, session_id: str) -> None:
         """Mark a session as deleted, end what it runs, and remove all of it."""

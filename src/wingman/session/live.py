@@ -128,16 +128,6 @@ class LiveSession:
             if isinstance(block, ToolUseBlock)
         }
 
-    def update(self, record: SessionRecord) -> None:
-        """Take what may be changed of a session; its counters are its own."""
-        self.record = msgspec.structs.replace(
-            self.record,
-            work_dir=record.work_dir,
-            title=record.title,
-            agent_id=record.agent_id,
-            updated_at=record.updated_at,
-        )
-
     # --- admission -----------------------------------------------------------------------------
 
     def find_request(self, request_id: str, body_hash: str | None) -> Run | None:

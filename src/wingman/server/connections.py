@@ -1,0 +1,96 @@
+"""Connections: Hypercorn's HTTP, on sockets that we accept ourselves.
+
+Hypercorn's own `serve` keeps its connections to itself: one whose client has stopped reading can
+then neither be cancelled (its send is shielded) nor found. Here each connection is known, and can
+be broken when the time for a graceful end is over.
+"""
+
+import socket
+from collections.abc import Callable, Sequence
+from typing import Any, Final, cast
+
+import trio
+from hypercorn.config import Config
+from hypercorn.trio.tcp_server import TCPServer
+from hypercorn.trio.worker_context import WorkerContext
+from hypercorn.typing import ConnectionState
+from hypercorn.utils import wrap_app
+
+__all__ = ["Connections", "open_listeners"]
+
+# A client that has taken nothing for so long is gone, whatever it still acknowledges.
+_STALLED_SECONDS: Final = 60
+_KEEP_ALIVE_SECONDS: Final = 75
+_BACKLOG: Final = 1024
+
+
+class Connections:
+    """The open connections of one app."""
+
+    def __init__(self, app: Callable[..., Any]) -> None:
+        self._config = Config()
+        self._config.keep_alive_timeout = _KEEP_ALIVE_SECONDS
+        self._config.accesslog = None
+        self._config.errorlog = None
+        self._app = wrap_app(app, 0, "asgi")
+        self._context = WorkerContext(None)
+        self._streams: set[trio.SocketStream] = set()
+        self._drained: trio.Event | None = None
+        self._scope = trio.CancelScope()
+        self._accepting = trio.CancelScope()
+
+    async def serve(
+        self,
+        listeners: Sequence[trio.SocketListener],
+        *,
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        """Accept and serve until `close`."""
+        with self._scope:
+            async with trio.open_nursery() as nursery:
+                with self._accepting:
+                    task_status.started()
+                    await trio.serve_listeners(
+                        self._handle, list(listeners), handler_nursery=nursery
+                    )
+
+    async def close(self, grace: float) -> None:
+        """Accept nothing more, let exchanges end for `grace` seconds, then break what is left."""
+        self._accepting.cancel()
+        # Idle keep-alive connections end at this.
+        await self._context.terminated.set()
+        with trio.move_on_after(grace):
+            if self._streams:
+                self._drained = trio.Event()
+                await self._drained.wait()
+        for stream in self._streams:
+            # A shielded send wakes up at this, and at nothing else.
+            stream.socket.close()
+        self._scope.cancel()
+
+    async def _handle(self, stream: trio.SocketStream) -> None:
+        self._streams.add(stream)
+        try:
+            # It is typed for TLS, and takes a plain stream just as well.
+            tls = cast("trio.SSLStream[trio.SocketStream]", stream)
+            state = ConnectionState({})
+            await TCPServer(self._app, self._config, self._context, state, tls).run()
+        finally:
+            self._streams.discard(stream)
+            if self._drained is not None and not self._streams:
+                self._drained.set()
+
+
+async def open_listeners(host: str, port: int) -> list[trio.SocketListener]:
+    """Bind and listen. Raises `OSError` where that cannot be, such as a port in use."""
+    listeners = await trio.open_tcp_listeners(port, host=host, backlog=_BACKLOG)
+    if port == 0 and len(listeners) > 1:
+        # Each address got a port of its own: one of them is the one we tell.
+        for extra in listeners[1:]:
+            await extra.aclose()
+        del listeners[1:]
+    for listener in listeners:
+        timeout = getattr(socket, "TCP_USER_TIMEOUT", None)
+        if timeout is not None:
+            listener.socket.setsockopt(socket.IPPROTO_TCP, timeout, _STALLED_SECONDS * 1000)
+    return listeners

@@ -1,0 +1,103 @@
+"""Errors as HTTP answers: one JSON shape, one table from code to status."""
+
+import logging
+import math
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+from quart import Response, request
+from werkzeug.exceptions import HTTPException
+
+from wingman.errors import Unavailable, WingmanError
+
+__all__ = ["STATUSES", "error_body", "http_error_response", "internal_error", "wingman_error"]
+
+logger = logging.getLogger("wingman.server")
+
+REQUEST_ID: Final = "wingman.request_id"
+
+STATUSES: Final[Mapping[str, int]] = {
+    "invalid_request": 400,
+    "provider_not_configured": 400,
+    "session_busy": 409,
+    "request_id_conflict": 409,
+    "session_deleted": 404,
+    "body_too_large": 413,
+    "unsupported_media_type": 415,
+    "mailbox_full": 429,
+    "provider_error": 502,
+    "provider_auth": 502,
+    "provider_timeout": 504,
+    "overloaded": 503,
+    "shutting_down": 503,
+    "session_quarantined": 503,
+}
+
+_HTTP_CODES: Final[Mapping[int, str]] = {
+    400: "invalid_request",
+    404: "not_found",
+    405: "method_not_allowed",
+    408: "request_timeout",
+    413: "body_too_large",
+    415: "unsupported_media_type",
+}
+
+
+def status_of(code: str) -> int:
+    """The HTTP status of an error's code; 500 for what is no fault of the caller or the model."""
+    if code.endswith("_not_found"):
+        return 404
+    return STATUSES.get(code, 500)
+
+
+def error_body(code: str, message: str, request_id: str, **more: Any) -> bytes:
+    """The JSON of an error."""
+    error = {"code": code, "message": message, "request_id": request_id, **more}
+    return msgspec.json.encode({"error": error})
+
+
+async def wingman_error(error: WingmanError) -> Response:
+    """An error of Wingman's tree as an answer."""
+    status = status_of(error.code)
+    if status >= 500 and not isinstance(error, Unavailable):
+        logger.error("request %s: %s: %s", _request_id(), error.code, error.message)
+    run_id = getattr(error, "run_id", None)
+    more = {} if run_id is None else {"run_id": run_id}
+    response = _response(status, error.code, error.message, more)
+    if isinstance(error, Unavailable):
+        response.headers["Retry-After"] = str(max(1, math.ceil(error.retry_after)))
+    return response
+
+
+async def http_error_response(error: HTTPException) -> Response:
+    """What Quart and Werkzeug refuse, in our shape: no such route, no such method, …"""
+    status = error.code or 500
+    code = _HTTP_CODES.get(status, "http_error")
+    message = error.description or error.name
+    if status == 404:
+        message = f"There is nothing at {request.method} {request.path}."
+    if status == 405:
+        message = f"{request.path} does not take {request.method}."
+    response = _response(status, code, message, {})
+    allow = dict(error.get_headers()).get("Allow")
+    if allow is not None:
+        response.headers["Allow"] = allow
+    return response
+
+
+async def internal_error(error: BaseException) -> Response:
+    """A bug: the log has the traceback, under the request's id; the answer has none of it."""
+    request_id = _request_id()
+    logger.error("request %s failed", request_id, exc_info=error)
+    message = "An error inside the server; its log has the details under this request_id."
+    return _response(500, "internal_error", message, {})
+
+
+def _request_id() -> str:
+    return str(request.scope.get(REQUEST_ID, ""))
+
+
+def _response(status: int, code: str, message: str, more: Mapping[str, Any]) -> Response:
+    body = error_body(code, message, _request_id(), **more)
+    return Response(body, status=status, content_type="application/json")

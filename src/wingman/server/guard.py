@@ -1,0 +1,168 @@
+"""Guard: who may talk to the server, checked before anything else is looked at.
+
+A local server is a target for any web page that the user has open. A page's request bears a
+foreign `Origin`, or reaches us under a foreign name (DNS rebinding): both are refused. Beyond
+loopback a token is required. The guard is plain ASGI, outside of the app, so that no route can
+forget it; it also names every request, and mends two habits of the servers below.
+"""
+
+import hmac
+import re
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from ipaddress import ip_address
+from typing import Any, Final, TypeAlias
+from urllib.parse import urlsplit
+
+import attrs
+import trio
+from ulid import ULID
+
+from wingman.server.errors import REQUEST_ID, error_body
+
+__all__ = ["ON_CLOSE", "Guard", "is_loopback"]
+
+Scope: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Any]]
+Send: TypeAlias = Callable[[Any], Awaitable[None]]
+App: TypeAlias = Callable[[Any, Any, Any], Awaitable[None]]
+
+# Under this key of its scope a request may leave a function, called when the exchange is over,
+# however it ends: also where the client left before the body of a stream began.
+ON_CLOSE: Final = "wingman.on_close"
+
+_SANE_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+_LAST_SEND_SECONDS: Final = 30.0
+_OPEN_PATHS: Final = frozenset({"/health"})
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host, a name or an address, is this machine itself and nothing more."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+@attrs.frozen
+class _Refusal:
+    status: int
+    code: str
+    message: str
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+class Guard:
+    """An ASGI app around another. `hosts` are the names we go by, beside those of loopback.
+
+    Bound beyond loopback without `hosts`, any name is taken: there the token is what protects.
+    """
+
+    def __init__(
+        self, app: App, *, host: str, token: str | None, allowed_hosts: Iterable[str] = ()
+    ) -> None:
+        self._app = app
+        self._token = None if token is None else token.encode()
+        self._hosts = {name.lower() for name in allowed_hosts}
+        self._any_host = not is_loopback(host) and not self._hosts
+        self._hosts.add(host.lower())
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        headers = {name.lower(): value for name, value in scope["headers"]}
+        request_id = _request_id(headers)
+        scope[REQUEST_ID] = request_id
+        exchange = _Exchange(send, request_id.encode())
+        refusal = self._refusal(scope["path"], headers)
+        if refusal is not None:
+            await exchange.refuse(refusal, request_id)
+            return
+        try:
+            await self._app(scope, receive, exchange.send)
+        finally:
+            on_close = scope.get(ON_CLOSE)
+            if on_close is not None:
+                on_close()
+
+    def _refusal(self, path: str, headers: dict[bytes, bytes]) -> _Refusal | None:
+        host = headers.get(b"host", b"").decode("latin-1")
+        if not self._knows(host):
+            return _Refusal(
+                403,
+                "forbidden_host",
+                f"This server does not go by the name {host!r}: use localhost, "
+                "or start it with --allowed-host.",
+            )
+        origin = headers.get(b"origin")
+        if origin is not None and not _same_origin(origin.decode("latin-1"), host):
+            return _Refusal(403, "forbidden_origin", "Pages of other origins may not call this.")
+        if headers.get(b"sec-fetch-site") in (b"cross-site", b"same-site"):
+            return _Refusal(403, "forbidden_origin", "Pages of other sites may not call this.")
+        if self._token is not None and path not in _OPEN_PATHS:
+            return self._check_token(headers.get(b"authorization", b""), self._token)
+        return None
+
+    def _knows(self, host: str) -> bool:
+        if self._any_host:
+            return True
+        try:
+            name = urlsplit(f"//{host}").hostname or ""
+        except ValueError:
+            return False
+        return is_loopback(name) or name in self._hosts
+
+    @staticmethod
+    def _check_token(authorization: bytes, token: bytes) -> _Refusal | None:
+        scheme, _, given = authorization.partition(b" ")
+        if scheme.lower() == b"bearer" and hmac.compare_digest(given.strip(), token):
+            return None
+        message = "Send the server's token as `Authorization: Bearer …`."
+        return _Refusal(401, "unauthorized", message, ((b"www-authenticate", b"Bearer"),))
+
+
+class _Exchange:
+    """One request's answer on its way out."""
+
+    __slots__ = ("_request_id", "_send")
+
+    def __init__(self, send: Send, request_id: bytes) -> None:
+        self._send = send
+        self._request_id = request_id
+
+    async def send(self, message: Any) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message["headers"], (b"x-request-id", self._request_id)]
+            await self._send(message)
+        elif message.get("more_body"):
+            await self._send(message)
+        else:
+            # Hypercorn says `http.disconnect` from inside our last send, quart-trio cancels this
+            # task for it, and the connection's idle timer would never be set again.
+            with trio.move_on_after(_LAST_SEND_SECONDS, shield=True):
+                await self._send(message)
+
+    async def refuse(self, refusal: _Refusal, request_id: str) -> None:
+        body = error_body(refusal.code, refusal.message, request_id)
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", str(len(body)).encode()),
+            *refusal.headers,
+        ]
+        await self.send(
+            {"type": "http.response.start", "status": refusal.status, "headers": headers}
+        )
+        await self.send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+def _request_id(headers: dict[bytes, bytes]) -> str:
+    given = headers.get(b"x-request-id", b"").decode("latin-1")
+    return given if _SANE_ID.fullmatch(given) else str(ULID())
+
+
+def _same_origin(origin: str, host: str) -> bool:
+    try:
+        return urlsplit(origin).netloc.lower() == host.lower()
+    except ValueError:
+        return False

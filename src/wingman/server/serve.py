@@ -1,0 +1,91 @@
+"""serve: the HTTP face of a runtime, from the bind to the last frame."""
+
+import logging
+from collections.abc import Sequence
+
+import attrs
+import trio
+
+from wingman.errors import InvalidRequest
+from wingman.runtime import Runtime
+from wingman.server.app import create_app
+from wingman.server.connections import Connections, open_listeners
+from wingman.server.guard import Guard, is_loopback
+
+__all__ = ["DEFAULT_PORT", "ServerConfig", "serve"]
+
+logger = logging.getLogger("wingman.server")
+
+DEFAULT_PORT = 2323
+
+# How long exchanges may take to end once there is nothing left to say.
+_CLOSE_SECONDS = 0.8
+
+
+@attrs.frozen
+class ServerConfig:
+    """Where to listen, and for whom. Beyond loopback a token is required.
+
+    `allowed_hosts` are the names that clients may use for this server, beside loopback's. `grace`
+    is how many seconds runs may go on when the server is told to shut down.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = DEFAULT_PORT
+    token: str | None = attrs.field(default=None, repr=False)
+    allowed_hosts: Sequence[str] = ()
+    grace: float = 30.0
+
+    def check(self) -> None:
+        """Raise `InvalidRequest` for a server that anybody on the network could drive."""
+        if self.token is None and not is_loopback(self.host):
+            raise InvalidRequest(
+                f"To listen on {self.host!r}, which others can reach, set a token (--token or "
+                "WINGMAN_TOKEN); or listen on 127.0.0.1."
+            )
+        if self.token is not None and not self.token.strip():
+            raise InvalidRequest("The token is empty: give one, or none.")
+
+
+async def serve(
+    runtime: Runtime,
+    *,
+    host: str = "127.0.0.1",
+    port: int = DEFAULT_PORT,
+    token: str | None = None,
+    allowed_hosts: Sequence[str] = (),
+    grace: float = 30.0,
+    shutdown: trio.Event | None = None,
+    task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Serve an open runtime over HTTP until `shutdown` is set, or for ever.
+
+    `await nursery.start(serve, runtime)` returns the base URL once it listens; port 0 takes a free
+    one. At `shutdown` it takes no more messages, gives the runs in flight `grace` seconds,
+    interrupts the rest, ends all streams with a frame that says so, and returns. Signals are the
+    program's affair.
+
+    Raises `InvalidRequest` for a bind beyond loopback without a token, `OSError` where it cannot
+    listen.
+    """
+    config = ServerConfig(host, port, token, tuple(allowed_hosts), grace)
+    config.check()
+    guard = Guard(create_app(runtime), host=host, token=token, allowed_hosts=allowed_hosts)
+    connections = Connections(guard)
+    listeners = await open_listeners(host, port)
+    url = _url(host, listeners[0])
+    async with trio.open_nursery() as nursery:
+        await nursery.start(connections.serve, listeners)
+        logger.info("listening on %s", url)
+        task_status.started(url)
+        await (trio.Event() if shutdown is None else shutdown).wait()
+        logger.info("shutting down: runs in flight have %g s", grace)
+        await runtime.drain(grace)
+        await connections.close(_CLOSE_SECONDS)
+    logger.info("stopped")
+
+
+def _url(host: str, listener: trio.SocketListener) -> str:
+    port = listener.socket.getsockname()[1]
+    shown = f"[{host}]" if ":" in host else host
+    return f"http://{shown}:{port}"

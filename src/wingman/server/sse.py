@@ -1,0 +1,209 @@
+"""Server-Sent Events: a reader of a session's channel, as the body of a response.
+
+The format is that of https://html.spec.whatwg.org/multipage/server-sent-events.html. A frame's data
+is one line of JSON, encoded once for all readers. All that is there goes out in one write.
+"""
+
+from collections.abc import AsyncIterator, Collection, Sequence
+from types import TracebackType
+from typing import Final, Self
+
+import trio
+from quart import Response
+from quart.wrappers.response import ResponseBody
+
+from wingman.errors import InvalidRequest, StreamLagged
+from wingman.events import Done, Error, Event
+from wingman.session import Published, Reader
+from wingman.session.channel import encode_event
+
+__all__ = ["SEED_KINDS", "RunFrames", "SessionFrames", "included", "stream_response"]
+
+SEED_KINDS: Final = frozenset({"text", "tool_use", "tool_result", "done", "error"})
+_EXTRA_KINDS: Final = {"thinking": "thinking", "step": "step", "progress": "tool_progress"}
+
+_KEEP_ALIVE_SECONDS: Final = 15.0
+_KEEP_ALIVE: Final = b": keep-alive\n\n"
+_OPENING: Final = b": open\n\n"
+
+_CLOSED: Final = {
+    "shutting_down": "The server is shutting down; go on with Last-Event-ID when it is up again.",
+    "deleted": "The session was deleted.",
+}
+
+
+def included(include: str | None) -> Collection[str]:
+    """The kinds of events that a client gets: the seed's, and those it asks for by `?include=`."""
+    kinds = set(SEED_KINDS)
+    for name in (include or "").split(","):
+        if not name.strip():
+            continue
+        if name.strip() not in _EXTRA_KINDS:
+            known = ", ".join(_EXTRA_KINDS)
+            raise InvalidRequest(f"There is nothing called {name!r} to include; there are: {known}")
+        kinds.add(_EXTRA_KINDS[name.strip()])
+    return kinds
+
+
+def stream_response(frames: "Frames", headers: dict[str, str] | None = None) -> Response:
+    """An SSE response; it has no time limit."""
+    response = Response(
+        b"",
+        headers={
+            "Cache-Control": "no-cache, no-transform",
+            "X-Accel-Buffering": "no",
+            **(headers or {}),
+        },
+        content_type="text/event-stream",
+    )
+    response.response = frames
+    del response.headers["Content-Length"]
+    response.timeout = None
+    return response
+
+
+class Frames(ResponseBody):
+    """Frames of a reader, which is opened with the body and not before.
+
+    A client may leave before its body begins: then there is no reader to forget.
+    """
+
+    def __init__(self, reader: Reader, kinds: Collection[str]) -> None:
+        self._reader = reader
+        self._kinds = kinds
+        self._opened = False
+        self._over = False
+
+    async def __aenter__(self) -> Self:
+        await self._reader.__aenter__()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._reader.__aexit__(kind, value, traceback)
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if not self._opened:
+            # The head waits for its first piece of body: this is that piece.
+            self._opened = True
+            return _OPENING
+        if self._over:
+            raise StopAsyncIteration
+        frames = b""
+        while not frames and not self._over:
+            frames = await self._next()
+        if not frames:
+            raise StopAsyncIteration
+        return frames
+
+    async def _next(self) -> bytes:
+        """Some frames; none if there was nothing for this client; `_over` after the last."""
+        with trio.move_on_after(_KEEP_ALIVE_SECONDS):
+            try:
+                batch = await self._reader.receive()
+            except StreamLagged as lagged:
+                return self.lagged(lagged)
+            if not batch:
+                self._over = True
+                return self.closed()
+            return self.encode(batch)
+        return _KEEP_ALIVE
+
+    def encode(self, batch: Sequence[Published]) -> bytes:
+        """The frames of these events."""
+        kinds = self._kinds
+        return b"".join(
+            frame(published.id, published.event.kind, published.data)
+            for published in batch
+            if published.event.kind in kinds
+        )
+
+    def lagged(self, lagged: StreamLagged) -> bytes:
+        """What a reader is told that has fallen behind."""
+        raise NotImplementedError
+
+    def closed(self) -> bytes:
+        """What a reader is told when there is nothing more."""
+        raise NotImplementedError
+
+
+class RunFrames(Frames):
+    """One run, from its admission to its last event. `replay` is sent for one that is over."""
+
+    def __init__(
+        self,
+        reader: Reader,
+        kinds: Collection[str],
+        run_id: str,
+        replay: Sequence[Event] = (),
+    ) -> None:
+        super().__init__(reader, kinds)
+        self._run_id = run_id
+        self._replay = replay
+
+    def lagged(self, lagged: StreamLagged) -> bytes:
+        """The stream is cut; its run goes on."""
+        self._over = True
+        return frame(None, "error", encode_event(Error(lagged.code, lagged.message, self._run_id)))
+
+    def closed(self) -> bytes:
+        """The stored events of a run that was over before, or the reason for the end."""
+        if self._replay:
+            return b"".join(
+                frame(None, event.kind, encode_event(event))
+                for event in self._replay
+                if event.kind in self._kinds
+            )
+        return _closing(self._reader.closed, self._run_id)
+
+
+class SessionFrames(Frames):
+    """A session, from run to run; each frame's data bears its `run_id` as well."""
+
+    def encode(self, batch: Sequence[Published]) -> bytes:
+        """The frames of these events, with their runs' ids."""
+        kinds = self._kinds
+        return b"".join(
+            frame(published.id, published.event.kind, _with_run_id(published))
+            for published in batch
+            if published.event.kind in kinds
+        )
+
+    def lagged(self, lagged: StreamLagged) -> bytes:
+        """The reader reads the session, and goes on here after the frame's id."""
+        self._reader.cursor = lagged.resume_at
+        data = encode_event(Error(lagged.code, lagged.message, ""))
+        return frame(lagged.resume_at, "resync", data)
+
+    def closed(self) -> bytes:
+        """The reason for the end."""
+        return _closing(self._reader.closed, "")
+
+
+def frame(id: int | None, kind: str, data: bytes) -> bytes:
+    """One frame of the stream."""
+    if id is None:
+        return b"event: %b\ndata: %b\n\n" % (kind.encode(), data)
+    return b"id: %d\nevent: %b\ndata: %b\n\n" % (id, kind.encode(), data)
+
+
+def _with_run_id(published: Published) -> bytes:
+    if isinstance(published.event, Done | Error):
+        return published.data
+    # The data is a JSON object with at least one field: this puts another in front.
+    return b'{"run_id":"%b",%b' % (published.run_id.encode(), published.data[1:])
+
+
+def _closing(reason: str | None, run_id: str) -> bytes:
+    if reason is None or reason == "ended":
+        return b""
+    code = {"deleted": "session_deleted"}.get(reason, reason)
+    message = _CLOSED.get(reason, f"The session's stream was closed ({reason}).")
+    return frame(None, "error", encode_event(Error(code, message, run_id)))
