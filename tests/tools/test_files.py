@@ -4,6 +4,7 @@ import os
 import stat
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest
@@ -139,13 +140,14 @@ async def test_an_empty_file_says_so(context: ToolContext) -> None:
     assert await read.call({"path": "a.txt"}, context) == "[The file is empty.]"
 
 
-async def test_a_cancelled_read_of_an_endless_line_stops(context: ToolContext) -> None:
+async def test_a_cancelled_read_of_an_endless_line_stops(context: ToolContext, heard: Any) -> None:
     with (context.work_dir / "sparse").open("wb") as file:
         file.write(b"x" * 10_000)
         file.truncate(200_000_000_000)  # takes no room, and minutes to read
     with trio.move_on_after(0.1) as scope:
         await read.call({"path": "sparse"}, context)
     assert scope.cancelled_caught
+    assert heard.still_running == []
 
 
 async def test_what_cannot_be_read_is_refused_with_what_to_do(context: ToolContext) -> None:
