@@ -39,8 +39,7 @@ class ByteStream:
     def __init__(self, call: Call, response: httpx.Response) -> None:
         self._call = call
         self._response = response
-        encoded = "content-encoding" in response.headers
-        self._chunks = response.aiter_bytes() if encoded else response.aiter_raw()
+        self._chunks = response.aiter_bytes()
         self._complete = False
 
     async def receive(self) -> bytes:

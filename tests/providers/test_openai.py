@@ -1,0 +1,249 @@
+"""Chat completions, OpenAI's own and those of servers that are nearly compatible."""
+
+import pytest
+from provider_wires import OPENAI_USAGE, openai_call, openai_delta, sse
+
+from wingman.conversation import (
+    Message,
+    TextBlock,
+    ThinkingBlock,
+    ToolResultBlock,
+    ToolUseBlock,
+    Usage,
+)
+from wingman.providers import Finished, TextDelta, ThinkingDelta, UsageUpdate
+from wingman.providers.framing import Fault, SSEDecoder
+from wingman.providers.openai import openai_body
+from wingman.providers.openai_stream import OpenAITranslator
+from wingman.providers.toolcalls import CallIds
+
+
+def parts_of(*events: object) -> list:
+    translator = OpenAITranslator("openai", CallIds())
+    parts = [
+        part
+        for event in SSEDecoder().feed(sse(*events, named=False))
+        for part in translator.feed(event)
+    ]
+    return [*parts, *translator.end()]
+
+
+def calls_of(*events: object) -> list[tuple]:
+    parts = parts_of(*events, openai_delta("tool_calls"), "[DONE]")
+    return [(p.name, p.input, p.malformed) for p in parts if isinstance(p, ToolUseBlock)]
+
+
+# --- events → parts -------------------------------------------------------------------------------
+
+
+def test_usage_comes_in_a_chunk_without_choices_and_names_its_parts():
+    parts = parts_of(openai_delta("stop"), OPENAI_USAGE, "[DONE]")
+    expected = Usage(12, 5, cache_read_tokens=5, reasoning_tokens=2)
+    assert parts == [UsageUpdate(expected), Finished("end_turn")]
+
+
+@pytest.mark.parametrize(
+    "details",
+    [
+        {},
+        {"prompt_tokens_details": None, "completion_tokens_details": None},
+        {"prompt_tokens_details": {"cached_tokens": None}},
+    ],
+)
+def test_usage_may_lack_its_details(details):
+    usage = {"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 2, **details}}
+    assert UsageUpdate(Usage(3, 2)) in parts_of(openai_delta("stop"), usage, "[DONE]")
+
+
+def test_usage_and_done_may_be_absent_once_a_reason_has_come():
+    assert parts_of(openai_delta(content="a"), openai_delta("stop")) == [
+        TextDelta("a"),
+        Finished("end_turn"),
+    ]
+
+
+def test_done_without_a_reason_is_an_end():
+    assert parts_of(openai_delta(content="a"), "[DONE]")[-1] == Finished("end_turn")
+
+
+def test_neither_a_reason_nor_done_is_a_broken_stream():
+    with pytest.raises(Fault, match="ended before"):
+        parts_of(openai_delta(content="a"))
+
+
+def test_choices_may_be_null_or_absent():
+    parts = parts_of({"choices": None}, {}, openai_delta(content="a"), "[DONE]")
+    assert parts[0] == TextDelta("a")
+
+
+@pytest.mark.parametrize(
+    ("error", "message", "error_type"),
+    [
+        ({"message": "Busy", "type": "server_error"}, "Busy", "server_error"),
+        ({"message": "Busy", "code": 502}, "Busy", "502"),
+        ({}, "reports an error", None),
+        ("plain", "plain", None),
+    ],
+)
+def test_an_error_in_the_stream_is_one(error, message, error_type):
+    with pytest.raises(Fault, match=message) as caught:
+        parts_of(openai_delta(content="a"), {"error": error})
+    assert caught.value.error_type == error_type
+
+
+@pytest.mark.parametrize(
+    ("reason", "finished"),
+    [
+        ("stop", "end_turn"),
+        ("eos", "end_turn"),
+        ("length", "max_tokens"),
+        ("content_filter", "refusal"),
+        ("tool_calls", "tool_use"),
+        ("function_call", "tool_use"),
+    ],
+)
+def test_why_it_ended(reason, finished):
+    assert parts_of(openai_delta(reason), "[DONE]") == [Finished(finished)]
+
+
+def test_calls_that_end_with_stop_are_calls_all_the_same():
+    parts = parts_of(openai_call(0, id="a", name="x"), openai_delta("stop"), "[DONE]")
+    assert parts[-1] == Finished("tool_use")
+
+
+def test_a_refusal_is_text_and_a_reason():
+    parts = parts_of(openai_delta(refusal="No."), openai_delta("stop"), "[DONE]")
+    assert parts == [TextDelta("No."), Finished("refusal")]
+
+
+@pytest.mark.parametrize("fields", [["reasoning"], ["reasoning_content"], ["reasoning", "reasoning_content"]])  # fmt: skip  # noqa: E501
+def test_reasoning_under_either_name_or_both_comes_once_and_whole_before_the_text(fields):
+    parts = parts_of(
+        openai_delta(**dict.fromkeys(fields, "Hm")),
+        openai_delta(**dict.fromkeys(fields, "m.")),
+        openai_delta(content="Yes."),
+        openai_delta("stop"),
+        "[DONE]",
+    )
+    assert parts == [
+        ThinkingDelta("Hm"),
+        ThinkingDelta("m."),
+        ThinkingBlock("Hmm.", provider="openai"),
+        TextDelta("Yes."),
+        Finished("end_turn"),
+    ]
+
+
+def test_reasoning_that_ends_in_calls_is_closed_before_them():
+    parts = parts_of(
+        openai_delta(reasoning="Hm"), openai_call(0, id="a", name="x"), openai_delta("tool_calls")
+    )
+    kinds = [type(part) for part in parts]
+    assert kinds == [ThinkingDelta, ThinkingBlock, ToolUseBlock, Finished]
+
+
+def test_calls_are_merged_by_index_though_their_pieces_interleave():
+    assert calls_of(
+        openai_call(0, id="a", name="x", arguments='{"n'),
+        openai_call(1, id="b", name="y", arguments='{"m'),
+        openai_call(0, arguments='": 1}'),
+        openai_call(1, arguments='": 2}'),
+    ) == [("x", {"n": 1}, None), ("y", {"m": 2}, None)]
+
+
+def test_whole_calls_that_all_bear_one_index_are_told_by_their_ids():
+    assert calls_of(
+        openai_call(0, id="a", name="x", arguments='{"n": 1}'),
+        openai_call(0, id="b", name="x", arguments='{"n": 2}'),
+    ) == [("x", {"n": 1}, None), ("x", {"n": 2}, None)]
+
+
+def test_an_id_that_changes_from_piece_to_piece_makes_no_new_call():
+    assert calls_of(
+        openai_call(0, id="a", name="x", arguments='{"n"'),
+        openai_call(0, id="b", arguments=": 1}"),
+    ) == [("x", {"n": 1}, None)]
+
+
+def test_calls_without_an_index_are_told_by_their_ids():
+    assert calls_of(
+        openai_call(id="a", name="x", arguments='{"n"'),
+        openai_call(arguments=": 1}"),
+        openai_call(id="b", name="y", arguments="{}"),
+    ) == [("x", {"n": 1}, None), ("y", {}, None)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "input", "malformed"),
+    [
+        ("", {}, None),
+        (" ", {}, None),
+        (None, {}, None),
+        ({"n": 1}, {"n": 1}, None),
+        ('{"n": ', {}, '{"n": '),
+        ("3", {}, "3"),
+    ],
+)
+def test_arguments_may_be_empty_an_object_or_malformed(arguments, input, malformed):
+    assert calls_of(openai_call(0, id="a", name="x", arguments=arguments)) == [
+        ("x", input, malformed)
+    ]
+
+
+def test_missing_and_repeated_ids_are_replaced_by_unique_ones():
+    taken = Message("assistant", (ToolUseBlock("call_0", "x", {}),))
+    ids = CallIds([taken])
+    given = [ids.unique(offered) for offered in ("call_0", None, "", "mine", "mine")]
+    assert len({"call_0", *given}) == 6
+    assert given[3] == "mine"
+
+
+# --- request → JSON -------------------------------------------------------------------------------
+
+
+def test_the_body_has_system_history_calls_and_results(ask):
+    messages = [
+        Message.user("a"),
+        Message(
+            "assistant",
+            (
+                ThinkingBlock("hm", provider="openai"),
+                TextBlock("b"),
+                ToolUseBlock("c1", "x", {"n": 1}),
+                ToolUseBlock("c2", "y", {}, malformed="{"),
+            ),
+        ),
+        Message(
+            "user",
+            (ToolResultBlock("c1", "ok", False), ToolResultBlock("c2", "no", True), TextBlock("d")),
+        ),
+        Message("assistant", (ThinkingBlock("cut", provider="openai"),), "cancelled"),
+        Message.user("e"),
+    ]
+    body = openai_body(ask(messages, system="Be brief."), "gpt", temperature=0.0)
+    assert body["messages"] == [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "a"},
+        {
+            "role": "assistant",
+            "content": "b",
+            "tool_calls": [
+                {"id": "c1", "type": "function", "function": {"name": "x", "arguments": '{"n":1}'}},
+                {"id": "c2", "type": "function", "function": {"name": "y", "arguments": "{}"}},
+            ],
+        },
+        {"role": "tool", "tool_call_id": "c1", "content": "ok"},
+        {"role": "tool", "tool_call_id": "c2", "content": "no"},
+        {"role": "user", "content": "d"},
+        {"role": "user", "content": "e"},
+    ]
+    assert body["stream_options"] == {"include_usage": True}
+    assert body["temperature"] == 0.0
+    assert body["tools"][0]["function"]["name"] == "forecast"
+
+
+def test_an_output_schema_goes_in_its_native_form(ask):
+    body = openai_body(ask(output_schema={"type": "object"}, tools=()), "gpt")
+    schema = {"name": "response", "schema": {"type": "object"}}
+    assert body["response_format"] == {"type": "json_schema", "json_schema": schema}
+    assert "tools" not in body
