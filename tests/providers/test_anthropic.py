@@ -3,8 +3,8 @@
 import json
 
 import pytest
-from provider_wires import anthropic_block, anthropic_end, message_start, sse
 
+from provider_wires import anthropic_block, anthropic_end, message_start, sse
 from wingman.conversation import (
     Message,
     RedactedThinkingBlock,
@@ -244,9 +244,7 @@ def test_calls_and_results_go_back_as_they_were_with_ids_the_api_accepts(ask):
             "assistant",
             (ToolUseBlock("call:1", "x", {"a": 1}), ToolUseBlock("t2", "y", {}, malformed="{")),
         ),
-        Message(
-            "user", (ToolResultBlock("call:1", "", False), ToolResultBlock("t2", "no", True))
-        ),
+        Message("user", (ToolResultBlock("call:1", "", False), ToolResultBlock("t2", "no", True))),
     ]
     turns = anthropic_body(ask(messages), "m")["messages"]
     assert turns[1]["content"] == [

@@ -1,8 +1,8 @@
 """Ollama's chat API: a request as its JSON, its lines as parts."""
 
 import pytest
-from provider_wires import ndjson, ollama_done, ollama_said
 
+from provider_wires import ndjson, ollama_done, ollama_said
 from wingman.conversation import (
     Message,
     TextBlock,
@@ -21,9 +21,7 @@ def parts_of(*lines: object) -> list:
     translator, decoder = OllamaTranslator(CallIds()), LineDecoder()
     data = ndjson(*lines)[:-1]  # the last line may lack its end
     parts = [
-        part
-        for line in [*decoder.feed(data), *decoder.end()]
-        for part in translator.feed(line)
+        part for line in [*decoder.feed(data), *decoder.end()] for part in translator.feed(line)
     ]
     return [*parts, *translator.end()]
 
@@ -54,7 +52,8 @@ def test_calls_come_whole_with_or_without_an_id():
     ]
     parts = parts_of(ollama_said(content="", tool_calls=calls), ollama_done())
     blocks = [part for part in parts if isinstance(part, ToolUseBlock)]
-    assert [(b.name, b.input) for b in blocks] == [("x", {"n": 1}), ("y", {}), ("z", {"m": 2}), ("w", {})]  # fmt: skip  # noqa: E501
+    inputs = [("x", {"n": 1}), ("y", {}), ("z", {"m": 2}), ("w", {})]
+    assert [(block.name, block.input) for block in blocks] == inputs
     assert blocks[1].id == "call_7"
     assert len({block.id for block in blocks}) == 4
     assert parts[-1] == Finished("tool_use")

@@ -1,8 +1,8 @@
 """Chat completions, OpenAI's own and those of servers that are nearly compatible."""
 
 import pytest
-from provider_wires import OPENAI_USAGE, openai_call, openai_delta, sse
 
+from provider_wires import OPENAI_USAGE, openai_call, openai_delta, sse
 from wingman.conversation import (
     Message,
     TextBlock,
@@ -116,7 +116,9 @@ def test_a_refusal_is_text_and_a_reason():
     assert parts == [TextDelta("No."), Finished("refusal")]
 
 
-@pytest.mark.parametrize("fields", [["reasoning"], ["reasoning_content"], ["reasoning", "reasoning_content"]])  # fmt: skip  # noqa: E501
+@pytest.mark.parametrize(
+    "fields", [["reasoning"], ["reasoning_content"], ["reasoning", "reasoning_content"]]
+)
 def test_reasoning_under_either_name_or_both_comes_once_and_whole_before_the_text(fields):
     parts = parts_of(
         openai_delta(**dict.fromkeys(fields, "Hm")),
