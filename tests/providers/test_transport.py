@@ -400,3 +400,41 @@ async def test_nobody_listening_is_a_provider_error_that_says_so():
     async with Transport(retry=Retry(attempts=2, first_delay=0.0)) as transport:
         with pytest.raises(ProviderError, match="could not be reached"):
             await transport.open_stream(a_call("http://127.0.0.1:1/"))
+
+
+async def test_the_end_of_a_complete_stream_is_awaited_a_moment_so_its_connection_is_kept(serve):
+    read, connections = trio.Event(), 0
+
+    async def handler(stream):
+        nonlocal connections
+        connections += 1
+        for _ in range(2):
+            await receive_request(stream)
+            await stream.send_all(response_head() + chunks([b"all"], end=False))
+            await read.wait()
+            await stream.send_all(b"0\r\n\r\n")
+        await stream.receive_some()
+
+    url = await serve(handler)
+    async with Transport() as transport:
+        for _ in range(2):
+            stream = await transport.open_stream(a_call(url))
+            assert await stream.receive() == b"all"
+            stream.complete()
+            read.set()
+            await stream.aclose()
+    assert connections == 1
+
+
+async def test_the_end_of_a_complete_stream_is_not_awaited_for_long(serve):
+    async def handler(stream):
+        await receive_request(stream)
+        await stream.send_all(response_head() + chunks([b"all"], end=False))
+        await stream.receive_some()
+
+    async with Transport() as transport:
+        stream = await transport.open_stream(a_call(await serve(handler)))
+        assert await stream.receive() == b"all"
+        stream.complete()
+        with trio.fail_after(2):
+            await stream.aclose()
