@@ -7,25 +7,32 @@ come from, nor HTTP.
 # The map, in the way of one message:
 #
 #   session.py   the handle that a program holds: run, run_stream, submit, cancel, history
-#   host.py      sessions by id: create, activate, delete; recovery and drain
-#   live.py      what the process knows of a live session: admission, cancelling
-#   run.py       one run and the handle on it; receipts of cancels
+#   host.py      sessions by id: create, activate, delete; open and close
+#   admission.py what a message asks for, and why it may be refused
+#   live.py      what the process knows of a live session: its runs, from admission to end
+#   run.py       one run, and the handle on it
+#   cancelling.py  ask for the end of runs or calls, wait for it, give a receipt
 #   actor.py     takes the runs one at a time
 #   loop.py      one run: infer, call tools, again; and its end
 #   draft.py     a step as far as it has come
 #   calls.py     a step's tool calls, side by side
 #   history.py   the rules of a history, as pure functions
 #   channel.py   the event channel and its readers
-#   recovery.py  the end of a run that the process did not end
+#   recovery.py  the end of a run that was cut off by a crash
+#   draining.py  take no more runs, and let those that are here end
+#   work_dir.py  the directory that a session's tools work in
 #   limits.py    every bound, with its default
 #   services.py  what the sessions of one process share
 
+from wingman.session.admission import OnBusy, RunRequest
+from wingman.session.cancelling import CancelledRun, CancelledTool, Receipt, Status
 from wingman.session.channel import EventChannel, Published, Reader
-from wingman.session.host import SessionHost, check_work_dir
+from wingman.session.host import SessionHost
 from wingman.session.limits import Limits
-from wingman.session.live import LiveSession, OnBusy, RunRequest
-from wingman.session.run import CancelledRun, CancelledTool, Receipt, Run, Status
+from wingman.session.live import LiveSession
+from wingman.session.run import Run
 from wingman.session.session import RunStream, Session
+from wingman.session.work_dir import check_work_dir
 
 __all__ = [
     "CancelledRun",

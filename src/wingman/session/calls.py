@@ -5,6 +5,7 @@ it gives a result, it is cancelled alone (the model is told), or it is cancelled
 the run completes the step).
 """
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -20,6 +21,8 @@ from wingman.tools.base import Tool, ToolContext
 
 __all__ = ["CallOutcome", "ProgressMeter", "ToolCall", "ToolCalls"]
 
+logger = logging.getLogger("wingman.session")
+
 CallOutcome: TypeAlias = Literal["completed", "stopped", "still_running"]
 
 CANCELLED_BY_USER = "Cancelled: the user cancelled this tool call."
@@ -27,13 +30,13 @@ CANCELLED_BY_USER = "Cancelled: the user cancelled this tool call."
 
 @attrs.define(eq=False)
 class ToolCall:
-    """One call. `leftover` says what of it could not be stopped."""
+    """One call. `stopped`: it was cancelled alone. `leftover`: what of it could not be stopped."""
 
     block: ToolUseBlock
     scope: trio.CancelScope = attrs.field(factory=trio.CancelScope)
     ended: trio.Event = attrs.field(factory=trio.Event)
     result: ToolResultBlock | None = None
-    cancelled: bool = False
+    stopped: bool = False
     leftover: str | None = None
 
     @property
@@ -41,13 +44,11 @@ class ToolCall:
         """How a cancel has left it."""
         if self.leftover is not None or not self.ended.is_set():
             return "still_running"
-        return "completed" if self.result is not None and not self.cancelled else "stopped"
+        return "stopped" if self.result is None or self.stopped else "completed"
 
     def cancel(self) -> None:
         """Cancel this call alone; the model will be told."""
-        if not self.ended.is_set():
-            self.cancelled = True
-            self.scope.cancel()
+        self.scope.cancel()
 
 
 @attrs.define(eq=False)
@@ -77,14 +78,19 @@ class ToolCalls:
             with call.scope:
                 async with slots:
                     call.result = await self._result(call)
-            if call.scope.cancelled_caught:
-                call.result = _error(call.block, CANCELLED_BY_USER)
+        except* Exception:
+            # It failed while it was being cancelled, in one group with the Cancelled, which goes on
+            # its way alone.
+            logger.exception("tool call %s raised while it was cancelled", call.block.id)
         finally:
             # Also where the whole run is being cancelled: whoever waits for this call's end
             # waits for this.
             call.ended.set()
-        if call.result is not None:
-            self.on_result(call.result)
+        if call.result is None:
+            # It was cancelled alone: else it had a result, or the Cancelled had gone on.
+            call.stopped = True
+            call.result = _error(call.block, CANCELLED_BY_USER)
+        self.on_result(call.result)
 
     async def _result(self, call: ToolCall) -> ToolResultBlock:
         block = call.block
@@ -103,12 +109,12 @@ class ToolCalls:
                 raise ToolError(
                     f"The tool was stopped: its time limit ({seconds:g} s) was reached."
                 )
+            return ToolResultBlock(block.id, self._shown(content), is_error=False)
         except ToolError as error:
-            return _error(block, self._cap(error.message))
+            return _error(block, self._shown(error.message))
         except Exception as error:
             # The boundary of a tool call: its failure is the model's to read.
-            return _error(block, self._cap(f"The tool failed: {type(error).__name__}: {error}"))
-        return ToolResultBlock(block.id, self._cap(content), is_error=False)
+            return _error(block, self._shown(f"The tool failed: {type(error).__name__}: {error}"))
 
     def _find(self, block: ToolUseBlock) -> Tool:
         if block.malformed is not None:
@@ -122,7 +128,9 @@ class ToolCalls:
             raise ToolError(f"There is no tool named {block.name!r}. Available tools: {names}.")
         return tool
 
-    def _cap(self, content: str) -> str:
+    def _shown(self, content: str) -> str:
+        """What the model is shown: valid Unicode, and not too much of it."""
+        content = content.encode(errors="replace").decode()
         limit = self.limits.tool_output
         if len(content) <= limit:
             return content

@@ -3,6 +3,7 @@
 It opens and closes what they share, brings back what an earlier process left, and drains.
 """
 
+import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -16,23 +17,19 @@ from ulid import ULID
 from wingman.actor import ActorStopped, ActorSystem, Directory, Instrument, Restart, Termination
 from wingman.agent import Agent
 from wingman.conversation import Message
-from wingman.errors import (
-    InvalidRequest,
-    NotFound,
-    SessionQuarantined,
-    ShuttingDown,
-    WingmanError,
-)
+from wingman.errors import NotFound, SessionQuarantined, ShuttingDown, StoreError, WingmanError
 from wingman.providers.http import Transport
 from wingman.session.actor import SessionActor
+from wingman.session.admission import RunRequest, check_same_body, queued_error
+from wingman.session.cancelling import Receipt, cancel_runs
+from wingman.session.draining import STOP_SECONDS, drain
 from wingman.session.limits import Limits
-from wingman.session.live import LiveSession, RunRequest, check_same_body, queued_error
-from wingman.session.recovery import interrupt
-from wingman.session.run import Receipt, Run
+from wingman.session.live import LiveSession
+from wingman.session.recovery import end_failed, settle_leftovers
+from wingman.session.run import Run
 from wingman.session.services import Services, now
+from wingman.session.work_dir import check_work_dir
 from wingman.store.base import (
-    RunEnded,
-    RunFailure,
     RunRecord,
     SessionDeleting,
     SessionErased,
@@ -42,10 +39,6 @@ from wingman.store.base import (
 )
 
 __all__ = ["SessionHost"]
-
-# How long a session that is being deleted, or a runtime that closes, waits for a run's end after
-# it was cancelled: a tool that shields itself must not keep the process.
-_STOP_SECONDS = 10.0
 
 
 class SessionHost:
@@ -72,6 +65,7 @@ class SessionHost:
         self._prepare = prepare
         self._idle_after = idle_after
         self._live: dict[str, LiveSession] = {}
+        self._deleting: set[str] = set()
         self._system = ActorSystem(instruments=instruments)
         self._transport = Transport()
         self._services: Services | None = None
@@ -96,7 +90,7 @@ class SessionHost:
         traceback: TracebackType | None,
     ) -> bool | None:
         # Shielded, so that what runs is ended and recorded also when our own caller is cancelled.
-        with trio.move_on_after(2 * _STOP_SECONDS, shield=True):
+        with trio.move_on_after(2 * STOP_SECONDS, shield=True):
             await self.drain(0)
         return await self._stack.__aexit__(kind, value, traceback)
 
@@ -107,7 +101,8 @@ class SessionHost:
             idle_after=self._idle_after,
             may_passivate=_may_passivate,
             on_ended=self._ended,
-            mailbox=self.limits.queued,
+            # The room is checked at admission: all that was queued must fit in after a restart.
+            mailbox=sys.maxsize,
             supervision=Restart(),
             name=lambda id: f"session {id}",
         )
@@ -167,13 +162,11 @@ class SessionHost:
         live = self._live.get(session_id)
         if live is None:
             record = await self.store.session(session_id)
-            # Somebody else may have activated it while we were reading.
+            # Somebody else may have activated it, or begun to delete it, while we were reading.
             live = self._live.get(session_id)
-            if live is None:
-                if record is None:
-                    raise NotFound("session", session_id)
-                live = self._activate(record, None)
-        if live.deleted:
+            if live is None and record is not None and session_id not in self._deleting:
+                return self._activate(record, None)
+        if live is None or live.deleted:
             raise NotFound("session", session_id)
         return live
 
@@ -194,20 +187,22 @@ class SessionHost:
         return live
 
     def shown(self, record: SessionRecord) -> SessionRecord:
-        """A stored session with the event id from which a reader of it goes on."""
-        live = self._live.get(record.id)
-        after = record.event_ceiling
-        if live is not None:
-            after = max(record.last_event_id, live.channel.start)
-        return msgspec.structs.replace(record, last_event_id=after)
+        """A stored session as readers see it: its `last_event_id` is where they go on.
+
+        A live one's channel holds what came after its activation; of one that is not live every
+        event that ever was is in the history.
+        """
+        return _shown(record, self._live.get(record.id))
 
     async def describe(self, session_id: str) -> tuple[SessionRecord, Sequence[Message]]:
-        """A session as it is stored, with its history. Raises `NotFound`."""
+        """A session as readers see it, with its history. Raises `NotFound`."""
+        # One that passivates while its history is read: the resync of its next life helps.
+        before = self._live.get(session_id)
         found = await self.store.session_with_history(session_id)
         if found is None:
             raise NotFound("session", session_id)
         record, history = found
-        return self.shown(record), history
+        return _shown(record, before or self._live.get(session_id)), history
 
     async def update(self, session_id: str, fields: Mapping[str, str | None]) -> None:
         """Change a session's title, work_dir or agent_id, for the next run to start."""
@@ -225,28 +220,47 @@ class SessionHost:
 
     async def delete(self, session_id: str) -> None:
         """Mark a session as deleted, end what it runs, and remove all of it."""
-        if await self.store.session(session_id) is None:
+        found = await self.store.session(session_id)
+        if found is None or session_id in self._deleting:
             raise NotFound("session", session_id)
-        marked = self.store.write(SessionDeleting(session_id))
-        live = self._live.get(session_id)
-        if live is not None:
-            live.mark_deleted()
-        await marked.wait()
-        if live is not None:
-            await self._stop(live)
-        await self.store.write(SessionErased(session_id)).wait()
+        # Shielded: once begun it is done, also when who asked for it goes away.
+        with trio.move_on_after(2 * STOP_SECONDS, shield=True) as scope:
+            await self._erase(session_id)
+        if scope.cancelled_caught:
+            raise StoreError(f"Session {session_id} could not be removed yet: try again later.")
+
+    async def _erase(self, session_id: str) -> None:
+        self._deleting.add(session_id)
+        try:
+            await self.store.write(SessionDeleting(session_id)).wait()
+            live = self._live.get(session_id)
+            if live is not None:
+                live.mark_deleted()
+                await self._stop(live)
+            await self.store.write(SessionErased(session_id)).wait()
+        finally:
+            self._deleting.discard(session_id)
 
     async def _stop(self, live: LiveSession) -> None:
         ref = self.services.directory.find(live.id)
         if ref is None:
             return
-        with trio.move_on_after(_STOP_SECONDS):
+        with trio.move_on_after(STOP_SECONDS):
             await ref.stop()
 
     # --- runs ----------------------------------------------------------------------------------
 
     async def submit(self, session_id: str, request: RunRequest) -> Run:
         """Admit a run, durably; or find the one that was admitted under the same request id."""
+        run = await self.admit(session_id, request)
+        await run.admitted()
+        return run
+
+    async def admit(self, session_id: str, request: RunRequest) -> Run:
+        """The same, but it is durable only when `run.admitted()` returns.
+
+        Cancelled before it returns, it has admitted nothing.
+        """
         stored = None
         if request.request_id is not None:
             stored = await self.store.run_by_request(session_id, request.request_id)
@@ -258,9 +272,7 @@ class SessionHost:
         if stored is not None:
             check_same_body(stored, request.body_hash)
             return await self.run(session_id, stored.id)
-        run = live.admit(request)
-        await run.admitted()
-        return run
+        return live.admit(request)
 
     async def run(self, session_id: str, run_id: str) -> Run:
         """A run by its id: the live one, or as the store has it. Raises `NotFound`."""
@@ -288,18 +300,13 @@ class SessionHost:
             return Receipt(())
         in_flight = live.in_flight
         runs = list(live.runs.values()) if queued else [r for r in (in_flight,) if r is not None]
-        return await live.cancel(runs)
+        return await cancel_runs(runs)
 
-    # --- what an earlier process left ----------------------------------------------------------
+    # --- the beginning and the end -------------------------------------------------------------
 
     async def _recover(self) -> None:
-        """Erase what was being deleted, end what was running, and queue what was queued."""
-        for session_id in await self.store.deleting():
-            await self.store.write(SessionErased(session_id)).wait()
-        for record in await self.store.runs(statuses=("running",)):
-            session = await self.store.session(record.session_id)
-            if session is not None:
-                await self.store.write(await interrupt(self.store, session, record)).wait()
+        """Put right what an earlier process left, and queue again what it had queued."""
+        await settle_leftovers(self.store)
         for record in await self.store.runs(statuses=("queued",)):
             await self._requeue(record)
 
@@ -309,77 +316,45 @@ class SessionHost:
             live = await self.live(record.session_id)
             live.readmit(record, agent)
         except WingmanError as error:
-            await self.store.write(_failed(record, error)).wait()
-
-    # --- the end -------------------------------------------------------------------------------
+            await self.store.write(end_failed(record, error)).wait()
 
     async def drain(self, grace: float) -> None:
         """Take no more runs, let those in flight have `grace` seconds, then interrupt them.
 
         Runs that have not started stay queued in the store; who waits for one is told so.
         """
-        services = self.services
-        services.draining = True
-        for live in list(self._live.values()):
-            live.release_queued()
-        running = [live.current for live in self._live.values() if live.current is not None]
-        with trio.move_on_after(grace):
-            await _all_ended(running)
-        for run in running:
-            run.request_cancel("interrupted")
-        with trio.move_on_after(_STOP_SECONDS):
-            await _all_ended(running)
-        for live in list(self._live.values()):
-            live.channel.close("shutting_down")
+        await drain(self.services, self._live.values(), grace)
 
     def _ended(self, session_id: str, termination: Termination) -> None:
         """A session's actor has ended for good: forget the session; nobody may wait for it."""
-        live = self._live.pop(session_id, None)
-        if live is None:
+        live = self._live[session_id]
+        if termination.cause == "passivated" and live.channel.readers:
+            # A reader came as it was about to end: it begins anew.
+            self.services.directory.ref(session_id)
             return
-        if termination.cause == "crashed" and not live.deleted:
-            error = SessionQuarantined(
-                f"Session {session_id} crashed too often and is set aside for a while "
-                f"({termination})."
-            )
-            for run in list(live.runs.values()):
-                self.store.write(_failed(run.record, error))
-                live.fail(run, run.record, error)
-        else:
-            live.release(ShuttingDown("The session's actor was stopped before the run had ended."))
+        del self._live[session_id]
+        if termination.cause == "crashed":
+            self._quarantine(live, termination)
+        for run in list(live.runs.values()):
+            live.release(run, ShuttingDown("The session was stopped before the run had ended."))
         live.channel.close("deleted" if live.deleted else termination.cause)
+
+    def _quarantine(self, live: LiveSession, termination: Termination) -> None:
+        """Give up the session's runs; one in flight is `interrupted` by the next life there is."""
+        error = SessionQuarantined(
+            f"Session {live.id} crashed too often and is set aside for a while ({termination})."
+        )
+        for run in list(live.runs.values()):
+            if not run.started:
+                self.store.write(end_failed(run.record, error))
+            live.release(run, error)
+
+
+def _shown(record: SessionRecord, live: LiveSession | None) -> SessionRecord:
+    stored = record.event_ceiling
+    after = stored if live is None else max(record.last_event_id, live.channel.start)
+    return msgspec.structs.replace(record, last_event_id=after)
 
 
 def _may_passivate(actor: SessionActor | None) -> bool:
     return actor is not None and not actor.live.runs and not actor.live.channel.readers
-
-
-def _failed(record: RunRecord, error: WingmanError) -> RunEnded:
-    return RunEnded(
-        session_id=record.session_id,
-        run_id=record.id,
-        status="failed",
-        ended_at=now(),
-        steps=record.steps,
-        usage=record.usage,
-        error=RunFailure(error.code, error.message),
-    )
-
-
-async def _all_ended(runs: Sequence[Run]) -> None:
-    for run in runs:
-        await run.wait()
-
-
-async def check_work_dir(work_dir: str | Path) -> str:
-    """The absolute path of a working directory. Raises `InvalidRequest` if it is none."""
-    try:
-        resolved = await (await trio.Path(work_dir).expanduser()).resolve(strict=True)
-        is_dir = await resolved.is_dir()
-    except (OSError, RuntimeError) as error:
-        raise InvalidRequest(
-            f"work_dir {str(work_dir)!r} does not exist - at `$.work_dir`"
-        ) from error
-    if not is_dir:
-        raise InvalidRequest(f"work_dir {str(work_dir)!r} is not a directory - at `$.work_dir`")
-    return str(resolved)

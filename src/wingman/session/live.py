@@ -1,83 +1,33 @@
 """LiveSession: what the process knows of a session while it is live.
 
 It outlives the actor object: it is there when an actor that has crashed begins again. A run is
-admitted here, in one block without a checkpoint, and cancelled here; neither waits for the actor.
+admitted here, in one block without a checkpoint, and ended here; neither waits for the actor.
 """
 
-import hashlib
 from collections.abc import Iterable
 from functools import partial
-from typing import Literal, TypeAlias
+from typing import Literal
 
 import attrs
-import msgspec
-import trio
 from ulid import ULID
 
 from wingman.actor import DeliveryState
-from wingman.agent import Agent, ChosenAgent
-from wingman.conversation import NO_USAGE, Message, ToolUseBlock
-from wingman.errors import (
-    MailboxFull,
-    NotFound,
-    RequestIdConflict,
-    SessionBusy,
-    SessionDeleted,
-    ShuttingDown,
-    WingmanError,
-)
+from wingman.agent import Agent
+from wingman.conversation import NO_USAGE, Message, ToolUseBlock, Usage
+from wingman.errors import MailboxFull, NotFound, SessionBusy, WingmanError
 from wingman.events import Done, Error, Event, Result
+from wingman.session.admission import RunRequest, check_same_body, deleted_error, queued_error
 from wingman.session.channel import EventChannel
-from wingman.session.run import (
-    CancelledRun,
-    CancelledTool,
-    Job,
-    Receipt,
-    Run,
-    Status,
-    ended_record,
-    record_error,
-)
+from wingman.session.run import Job, Run, ended_record, record_error
 from wingman.session.services import Services, now
-from wingman.store.base import (
-    CeilingRaised,
-    Commit,
-    RunEnded,
-    RunQueued,
-    RunRecord,
-    SessionRecord,
-)
+from wingman.store.base import CeilingRaised, Commit, RunEnded, RunQueued, RunRecord, SessionRecord
 
-__all__ = ["LiveSession", "OnBusy", "RunRequest"]
-
-OnBusy: TypeAlias = Literal["queue", "reject", "interrupt"]
-
-# How long a cancel waits before it answers with what has not stopped.
-CANCEL_SECONDS = 5.0
+__all__ = ["LiveSession"]
 
 # Ids of events are reserved in the store so many at a time, and again when half are left.
-_CEILING_STEP = 8192
+_RESERVED = 8192
 
 _REMEMBERED_REQUESTS = 1024
-
-
-@attrs.frozen(kw_only=True)
-class RunRequest:
-    """What one message asks for."""
-
-    chosen: ChosenAgent
-    message: str
-    max_steps: int | None = None
-    request_id: str | None = None
-    on_busy: OnBusy = "queue"
-
-    @property
-    def body_hash(self) -> str | None:
-        """What tells two messages apart that come with the same request id."""
-        if self.request_id is None:
-            return None
-        body = msgspec.json.encode((self.chosen.id, self.message, self.max_steps, self.on_busy))
-        return hashlib.sha256(body).hexdigest()
 
 
 @attrs.define(eq=False)
@@ -85,7 +35,8 @@ class LiveSession:
     """See the module's docstring. `history` is None until the actor has loaded it.
 
     `runs` are those queued and in flight, in the order they were admitted; `requests` the runs of
-    this activation by request id, as many as are remembered.
+    this activation by request id, as many as are remembered. `crash` is what ended the actor's
+    last life, until the next one has put things right. Event ids up to `ceiling` are reserved.
     """
 
     services: Services = attrs.field(repr=False)
@@ -96,10 +47,13 @@ class LiveSession:
     current: Run | None = attrs.field(default=None, repr=False)
     tool_ids: set[str] = attrs.field(factory=set, repr=False)
     deleted: bool = False
+    crash: BaseException | None = None
+    usage: Usage = attrs.field(init=False)
     channel: EventChannel = attrs.field(init=False, repr=False)
     ceiling: int = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
+        self.usage = self.record.usage
         self.ceiling = self.record.event_ceiling
         self.channel = EventChannel(self.ceiling)
 
@@ -111,15 +65,18 @@ class LiveSession:
     @property
     def in_flight(self) -> Run | None:
         """The run in flight: the one that runs, or that is about to."""
-        return self.current or next(iter(self.runs.values()), None)
+        if self.current is not None:
+            return self.current
+        return next((run for run in self.runs.values() if run.cut_by is None), None)
 
     @property
     def last_event_id(self) -> int:
         """Where a reader goes on who has read the session as it is stored."""
         return self.channel.stored_id
 
-    def load(self, history: list[Message]) -> None:
-        """Take the history as the store has it."""
+    def load(self, usage: Usage, history: list[Message]) -> None:
+        """Take the history, and the usage with it, as the store has them."""
+        self.usage = usage
         self.history = history
         self.tool_ids = {
             block.id
@@ -144,21 +101,16 @@ class LiveSession:
         """
         if self.deleted:
             raise NotFound("session", self.id)
-        services = self.services
-        services.check_room()
-        if request.on_busy == "reject" and self.runs:
+        self.services.check_room()
+        in_flight = self.in_flight
+        if request.on_busy == "reject" and in_flight is not None:
             raise SessionBusy(
                 f"Session {self.id} has a run in flight: wait for it, cancel it, "
                 'or send the message with on_busy "queue" or "interrupt".'
             )
-        ref = services.directory.ref(self.id)
-        if not ref.room:
-            raise MailboxFull(
-                f"{services.limits.queued} messages are waiting in session {self.id}, "
-                "which is the limit: send this one again later."
-            )
-        if request.on_busy == "interrupt" and self.in_flight is not None:
-            self.request_cancel(self.in_flight)
+        self._check_room()
+        if request.on_busy == "interrupt" and in_flight is not None:
+            self.request_cancel(in_flight)
         record = RunRecord(
             id=str(ULID()),
             session_id=self.id,
@@ -170,11 +122,21 @@ class LiveSession:
             body_hash=request.body_hash,
             max_steps=request.max_steps,
         )
-        return self._enqueue(record, request.chosen.agent, services.store.write(RunQueued(record)))
+        commit = self.services.store.write(RunQueued(record))
+        return self._enqueue(record, request.chosen.agent, commit)
 
     def readmit(self, record: RunRecord, agent: Agent) -> Run:
         """Put a run that the store has as queued back into the mailbox, after a restart."""
         return self._enqueue(record, agent, None)
+
+    def _check_room(self) -> None:
+        """One run may be in flight, and as many wait as the limit says."""
+        limit = self.services.limits.queued
+        if len(self.runs) > limit:
+            raise MailboxFull(
+                f"{limit} messages are waiting in session {self.id}, "
+                "which is the limit: send this one again later."
+            )
 
     def _enqueue(self, record: RunRecord, agent: Agent, commit: Commit | None) -> Run:
         run = Run(record, self, commit, self.channel.last_id)
@@ -195,44 +157,42 @@ class LiveSession:
         run.started = True
         self.services.waiting -= 1
 
-    def publish(self, run: Run, event: Event) -> None:
-        """Publish an event of a run."""
+    def publish(self, run: Run, event: Event) -> Commit | None:
+        """Publish an event of a run. Who may publish without end waits for what this returns."""
+        reserved = self.reserve()
         self.channel.publish(run.id, event)
+        return reserved
 
-    def raise_ceiling(self) -> Commit | None:
-        """Reserve more event ids if they run low; to be awaited before they are used."""
-        if self.ceiling - self.channel.last_id > _CEILING_STEP // 2:
+    def reserve(self) -> Commit | None:
+        """Reserve more event ids if they run low: none is ever given twice, whatever happens."""
+        if self.ceiling - self.channel.last_id > _RESERVED // 2:
             return None
-        self.ceiling = self.channel.last_id + _CEILING_STEP
+        self.ceiling = self.channel.last_id + _RESERVED
         return self.services.store.write(CeilingRaised(self.id, self.ceiling))
 
-    def finish(self, run: Run, ended: RunEnded, error: WingmanError | None = None) -> None:
+    def finish(self, run: Run, record: RunRecord, error: WingmanError | None = None) -> None:
         """A run's end is recorded: publish it, and free whoever waits for it."""
-        record = ended_record(run.record, ended)
-        self._forget(run)
-        if ended.session_usage is not None:
-            self.record = msgspec.structs.replace(self.record, usage=ended.session_usage)
-        if self.deleted:
-            self.release_run(run, deleted_error(self.id))
-        elif ended.result is not None:
-            self.publish(run, Done(ended.result))
-            run.end(record, ended.result)
-        else:
-            self.fail(run, record, error or record_error(record))
-
-    def fail(self, run: Run, record: RunRecord, error: WingmanError) -> None:
-        """A run's end in an error, as its waiters and its readers see it."""
-        self._forget(run)
-        self.publish(run, Error(error.code, error.message, run.id))
-        run.end(record, error)
-
-    def _forget(self, run: Run) -> None:
+        if run.ended:
+            return
         if self.runs.pop(run.id, None) is not None and not run.started:
             self.services.waiting -= 1
         if self.current is run:
             self.current = None
+        if self.deleted:
+            error = deleted_error(self.id)
+        if error is None and record.result is not None:
+            self.publish(run, Done(record.result))
+            run.end(record, record.result)
+        else:
+            error = error or record_error(record)
+            self.publish(run, Error(error.code, error.message, run.id))
+            run.end(record, error)
 
-    # --- cancelling ----------------------------------------------------------------------------
+    def release(self, run: Run, error: WingmanError) -> None:
+        """Free whoever waits for a run, and end its streams; in the store it stays as it is."""
+        self.finish(run, run.record, error)
+
+    # --- ending runs from outside --------------------------------------------------------------
 
     def request_cancel(
         self, run: Run, cut_by: Literal["cancelled", "interrupted"] = "cancelled"
@@ -246,51 +206,9 @@ class LiveSession:
         if queued:
             self.services.spawn(partial(self._end_queued, run), name=f"cancel {run.id}")
 
-    async def cancel(self, runs: Iterable[Run]) -> Receipt:
-        """Cancel these runs; return when they have stopped, or after 5 s with what has not."""
-        start = trio.current_time()
-        found: list[tuple[Run, Status, list[str]]] = []
-        for run in runs:
-            if not run.ended:
-                calls = run.calls.calls.values() if run.calls is not None else ()
-                found.append((run, run.status, [c.block.id for c in calls if not c.ended.is_set()]))
-                self.request_cancel(run)
-        cancelled = []
-        deadline = start + CANCEL_SECONDS
-        for run, was, in_flight in found:
-            calls_then = run.calls
-            with trio.move_on_at(deadline):
-                await run.wait()
-            tools = tuple(
-                CancelledTool(id, calls_then.calls[id].outcome)
-                for id in in_flight
-                if calls_then is not None
-            )
-            elapsed = round((trio.current_time() - start) * 1000, 1)
-            outcome: Literal["still_running"] | None = None if run.ended else "still_running"
-            cancelled.append(CancelledRun(run.id, was, elapsed, tools, outcome))
-        return Receipt(tuple(cancelled))
-
-    async def cancel_tool(self, run: Run, tool_use_id: str) -> Receipt:
-        """Cancel one tool call of a run; its siblings and the run go on."""
-        call = run.calls.calls.get(tool_use_id) if run.calls is not None else None
-        if call is None or call.ended.is_set():
-            await trio.lowlevel.checkpoint()
-            return Receipt(())
-        start = trio.current_time()
-        was = run.status
-        call.cancel()
-        with trio.move_on_after(CANCEL_SECONDS):
-            await call.ended.wait()
-        elapsed = round((trio.current_time() - start) * 1000, 1)
-        return Receipt(
-            (CancelledRun(run.id, was, elapsed, (CancelledTool(tool_use_id, call.outcome),)),)
-        )
-
     async def _end_queued(self, run: Run) -> None:
         """Record the end of a run that never started; a task of the runtime, not of a request."""
         reason = run.cut_by or "cancelled"
-        result = Result(run.id, "", reason, 0, (), NO_USAGE)
         ended = RunEnded(
             session_id=self.id,
             run_id=run.id,
@@ -298,68 +216,36 @@ class LiveSession:
             ended_at=now(),
             steps=0,
             usage=NO_USAGE,
-            result=result,
+            result=Result(run.id, "", reason, 0, (), NO_USAGE),
         )
         try:
+            self.reserve()
             await self.services.store.write(ended).wait()
         except WingmanError as error:
-            self.fail(run, run.record, error)
+            self.release(run, error)
         else:
-            self.finish(run, ended)
-
-    # --- the end -------------------------------------------------------------------------------
+            self.finish(run, ended_record(run.record, ended))
 
     def mark_deleted(self) -> None:
         """Take nothing more, and ask what runs to end; who waits gets `SessionDeleted`."""
         self.deleted = True
-        error = deleted_error(self.id)
-        for run in list(self.runs.values()):
-            if run is self.current:
+        for run in self._all():
+            if run.started:
                 self.request_cancel(run)
             else:
-                self._drop(run, error)
+                self._drop(run, deleted_error(self.id))
 
     def release_queued(self) -> None:
         """Free who waits for what has not started: it stays queued in the store."""
-        for run in list(self.runs.values()):
-            if run is not self.current:
+        for run in self._all():
+            if not run.started:
                 self._drop(run, queued_error(run.id))
 
     def _drop(self, run: Run, error: WingmanError) -> None:
-        """Take a queued run out of the mailbox, and leave the store as it is."""
+        """Take a run that has not started out of the mailbox, and leave the store as it is."""
         if run.delivery is not None and run.cut_by is None:
+            self.release(run, error)
             run.delivery.cancel()
-            self.release_run(run, error)
 
-    def release(self, error: WingmanError) -> None:
-        """Free whoever waits for a run that has not ended, without an end of the run itself."""
-        for run in list(self.runs.values()):
-            self.release_run(run, error)
-
-    def release_run(self, run: Run, error: WingmanError) -> None:
-        """Free whoever waits for this run, and end the streams of it."""
-        self._forget(run)
-        self.publish(run, Error(error.code, error.message, run.id))
-        run.abandon(error)
-
-
-def check_same_body(record: RunRecord, body_hash: str | None) -> None:
-    """Raise `RequestIdConflict` if a request id comes again with a different body."""
-    if record.body_hash != body_hash:
-        raise RequestIdConflict(
-            f"request_id {record.request_id!r} was used before with a different body "
-            f"(run {record.id}): use a new one for a new message."
-        )
-
-
-def deleted_error(session_id: str) -> SessionDeleted:
-    """What those get who wait for a run of a session that is being deleted."""
-    return SessionDeleted(f"Session {session_id} was deleted.")
-
-
-def queued_error(run_id: str) -> ShuttingDown:
-    """What those get who wait for a run that will start only after the next start."""
-    return ShuttingDown(
-        f"The server is shutting down; run {run_id} is queued and starts when it is up again.",
-        run_id=run_id,
-    )
+    def _all(self) -> Iterable[Run]:
+        return list(self.runs.values())

@@ -23,10 +23,11 @@ from wingman.session.calls import ProgressMeter, ToolCalls
 from wingman.session.draft import StepDraft
 from wingman.session.history import alternate, summarize
 from wingman.session.live import LiveSession
-from wingman.session.run import Job
+from wingman.session.run import Job, ended_record
 from wingman.session.services import now
 from wingman.store.base import (
     CallEnded,
+    Commit,
     RunEnded,
     RunFailure,
     RunStarted,
@@ -48,6 +49,8 @@ _UNANSWERED: dict[CutShort, str] = {
     "interrupted": "Interrupted: the server stopped before this call had ended.",
     "time_limit": "Stopped: the run's time limit was reached before this call had ended.",
 }
+
+_NOT_CALLED = "Not executed: the run had ended."
 
 
 @attrs.frozen
@@ -71,45 +74,56 @@ class RunLoop:
     usage: Usage = NO_USAGE
     messages: list[Message] = attrs.field(factory=list)
     draft: StepDraft | None = None
-    _stored_id: int = 0
+    _last_step: tuple[Commit, int] | None = None  # the commit of the last step, its last event
 
     async def execute(self) -> None:
         """Run to the end, which is recorded and published whatever happens.
 
-        Raises `StoreError` if it could not be recorded: then only what the store has is true.
+        Raises `StoreError` if the store has failed: then memory may be ahead of it, and the next
+        life of the session's actor ends this run from what the store has.
         """
         ending: Ending | None = None
-        slots = self.live.services.slots
-        held = False
         try:
-            await _acquire(slots)
-            held = True
-            await self._start()
-            ending = await self._run()
+            ending = await self._in_turn()
+        except StoreError:
+            raise
         except Exception as error:
             # The boundary of a run: its failure is the run's, and the session goes on.
             ending = self._failure(error)
+        except BaseException:
+            ending = self._cut()
+            raise
         finally:
-            # With neither an ending nor an error, Cancelled is on its way.
-            ending = ending or self._cut()
-            if held:
-                slots.release()
-            with trio.move_on_after(_END_SECONDS, shield=True) as scope:
-                await self._end(ending)
-            if scope.cancelled_caught:
-                raise StoreError(f"The end of run {self.job.run.id} could not be recorded.")
+            if ending is not None and not self.job.run.ended:
+                with trio.move_on_after(_END_SECONDS, shield=True) as scope:
+                    await self._end(ending)
+                if scope.cancelled_caught:
+                    raise StoreError(f"The end of run {self.job.run.id} could not be recorded.")
 
     # --- the loop ------------------------------------------------------------------------------
+
+    async def _in_turn(self) -> Ending | None:
+        """Wait for a place among the runs in flight, then run."""
+        slots = self.live.services.slots
+        await _acquire(slots)
+        try:
+            if self.job.run.ended:
+                return None  # it was released while it waited: it stays queued in the store
+            await self._start()
+            return await self._run()
+        finally:
+            slots.release()
 
     async def _start(self) -> None:
         run, live = self.job.run, self.live
         live.begin(run)
+        live.reserve()
         message = Message.user(run.record.message)
-        live.raise_ceiling()
         commit = live.services.store.write(
             RunStarted(live.id, run.id, now(), message, live.ceiling)
         )
         self._add((message,))
+        await run.admitted()
         await commit.wait()
 
     async def _run(self) -> Ending:
@@ -129,10 +143,10 @@ class RunLoop:
         draft = self.draft = StepDraft(self.live.tool_ids)
         await self._infer(draft)
         message = draft.message()
+        if draft.finish == "refusal":
+            return "refusal"
         if not message.tool_uses:
-            if draft.finish in ("max_tokens", "refusal"):
-                return draft.finish
-            return "end_turn"
+            return "max_tokens" if draft.finish == "max_tokens" else "end_turn"
         await self._call_tools(draft, message)
         self._end_step(draft)
         limits = self.live.services.limits
@@ -155,11 +169,8 @@ class RunLoop:
             async for part in parts:
                 event = draft.add(part)
                 self.usage = before + draft.usage
-                if event is not None:
-                    live.publish(run, event)
-                    reserved = live.raise_ceiling()
-                    if reserved is not None:
-                        await reserved.wait()
+                if event is not None and (reserved := live.publish(run, event)) is not None:
+                    await reserved.wait()
         if draft.finish is None:
             raise ProviderStreamError(
                 "the stream ended without saying so", provider=agent.provider.id
@@ -169,7 +180,7 @@ class RunLoop:
         run, live = self.job.run, self.live
         store = live.services.store
         await store.write(StepRecorded(run.id, self.steps, message, self.usage)).wait()
-        live.channel.mark_stored(max(self._stored_id, live.channel.stored_id))
+        await self._confirm_last_step()
 
         def on_result(result: ToolResultBlock) -> None:
             draft.results[result.tool_use_id] = result
@@ -194,11 +205,20 @@ class RunLoop:
         live, run = self.live, self.job.run
         messages = draft.messages()
         self.draft = None
-        self._stored_id = live.channel.last_id
-        live.services.store.write(
-            StepEnded(live.id, run.id, messages, self.steps, self.usage, self._stored_id)
+        last_id = live.channel.last_id
+        commit = live.services.store.write(
+            StepEnded(live.id, run.id, messages, self.steps, self.usage, last_id)
         )
+        self._last_step = commit, last_id
         self._add(messages)
+
+    async def _confirm_last_step(self) -> None:
+        """Make sure that the step before is safe, once a later commit is: so this hardly waits."""
+        if self._last_step is not None:
+            commit, last_id = self._last_step
+            self._last_step = None
+            await commit.wait()
+            self.live.channel.mark_stored(last_id)
 
     # --- the end -------------------------------------------------------------------------------
 
@@ -208,6 +228,9 @@ class RunLoop:
         return Ending(reason, reason, cut_short=reason)
 
     def _failure(self, error: Exception) -> Ending:
+        if self.job.run.cut_by is not None:
+            logger.error("run %s failed as it was cut", self.job.run.id, exc_info=error)
+            return self._cut()
         if not isinstance(error, WingmanError):
             logger.error("run %s failed", self.job.run.id, exc_info=error)
             error = RunFailed(
@@ -226,6 +249,7 @@ class RunLoop:
         if ending.stop_reason is not None:
             result = summarize(run.id, self.messages, ending.stop_reason, self.steps, self.usage)
         error = ending.error
+        last_id = live.channel.last_id
         ended = RunEnded(
             session_id=live.id,
             run_id=run.id,
@@ -236,16 +260,15 @@ class RunLoop:
             messages=tail,
             result=result,
             error=None if error is None else RunFailure(error.code, error.message),
-            session_usage=live.record.usage + self.usage,
-            last_event_id=live.channel.last_id,
+            session_usage=live.usage + self.usage,
+            last_event_id=last_id,
         )
-        try:
-            await live.services.store.write(ended).wait()
-        except StoreError as failed:
-            live.fail(run, run.record, failed)
-            raise
-        live.channel.mark_stored(live.channel.last_id)
-        live.finish(run, ended, error)
+        live.reserve()
+        await live.services.store.write(ended).wait()
+        await self._confirm_last_step()
+        live.usage += self.usage
+        live.channel.mark_stored(last_id)
+        live.finish(run, ended_record(run.record, ended), error)
 
     def _close_draft(self, ending: Ending) -> tuple[Message, ...]:
         """The messages of the step under way; calls it leaves unanswered are answered for it."""
@@ -254,7 +277,7 @@ class RunLoop:
             return ()
         cut_short = ending.cut_short
         answered = set(draft.results)
-        unanswered = "" if cut_short is None else _UNANSWERED[cut_short]
+        unanswered = _NOT_CALLED if cut_short is None else _UNANSWERED[cut_short]
         messages = draft.messages(unanswered, cut_short)
         for block in messages[-1].content if len(messages) > 1 else ():
             if isinstance(block, ToolResultBlock) and block.tool_use_id not in answered:

@@ -1,6 +1,6 @@
 """Run: one message, from its admission to its end; and the handle on it."""
 
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal
 
 import attrs
 import msgspec
@@ -10,18 +10,15 @@ from wingman.actor import Delivery
 from wingman.agent import Agent
 from wingman.errors import RunFailed, WingmanError
 from wingman.events import Result
-from wingman.session.calls import CallOutcome, ToolCalls
+from wingman.session.calls import ToolCalls
+from wingman.session.cancelling import Receipt, Status, cancel_runs, cancel_tool
 from wingman.session.channel import EventChannel, Reader
 from wingman.store.base import Commit, RunEnded, RunFailure, RunRecord
 
 if TYPE_CHECKING:
     from wingman.session.live import LiveSession
 
-__all__ = ["CancelledRun", "CancelledTool", "Job", "Receipt", "Run", "Status"]
-
-Status: TypeAlias = Literal[
-    "queued", "running", "cancelling", "completed", "failed", "cancelled", "interrupted"
-]
+__all__ = ["Job", "Run"]
 
 
 @attrs.frozen
@@ -30,29 +27,6 @@ class Job:
 
     run: "Run"
     agent: Agent
-
-
-class CancelledTool(msgspec.Struct, frozen=True):
-    """A tool call that was in flight when its run, or it alone, was cancelled."""
-
-    id: str
-    outcome: CallOutcome
-
-
-class CancelledRun(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a cancel did to one run. `outcome` is given where the run itself has not stopped."""
-
-    run_id: str
-    was: Status
-    stopped_in_ms: float
-    tools: tuple[CancelledTool, ...] = ()
-    outcome: Literal["still_running"] | None = None
-
-
-class Receipt(msgspec.Struct, frozen=True):
-    """What a cancel did. Empty if there was nothing to cancel."""
-
-    cancelled: tuple[CancelledRun, ...]
 
 
 @attrs.define(eq=False)
@@ -143,10 +117,11 @@ class Run:
 
     async def cancel(self) -> Receipt:
         """Cancel this run, queued or in flight, and no other; return when it has stopped."""
-        if self.live is None:
-            await trio.lowlevel.checkpoint()
-            return Receipt(())
-        return await self.live.cancel([self])
+        return await cancel_runs([self])
+
+    async def cancel_tool(self, tool_use_id: str) -> Receipt:
+        """Cancel one of its tool calls: the model is told, the siblings and the run go on."""
+        return await cancel_tool(self, tool_use_id)
 
     def request_cancel(self, cut_by: Literal["cancelled", "interrupted"] = "cancelled") -> None:
         """Ask for the run's end; `wait` says when it has come."""
@@ -154,15 +129,10 @@ class Run:
             self.live.request_cancel(self, cut_by)
 
     def end(self, record: RunRecord, outcome: Result | WingmanError) -> None:
-        """The run is over: tell whoever waits. Its last event has been published."""
+        """The run is over, for this process: tell whoever waits. Its last event is published."""
         self.record = record
         self._outcome = outcome
         self.calls = None
-        self._ended.set()
-
-    def abandon(self, error: WingmanError) -> None:
-        """Free whoever waits, without an end of the run itself: the process or the session goes."""
-        self._outcome = error
         self._ended.set()
 
 

@@ -12,11 +12,12 @@ from wingman.agent import Agent, ChosenAgent
 from wingman.conversation import Message
 from wingman.errors import NotFound
 from wingman.events import Error, Event, Result
+from wingman.session.admission import OnBusy, RunRequest
+from wingman.session.cancelling import Receipt
 from wingman.session.channel import Published, Reader
 from wingman.session.host import SessionHost
 from wingman.session.limits import Limits
-from wingman.session.live import OnBusy, RunRequest
-from wingman.session.run import Receipt, Run
+from wingman.session.run import Run
 from wingman.store.base import RunRecord
 from wingman.store.memory import MemoryStore
 
@@ -99,8 +100,9 @@ class Session:
         so is its run, tools and processes and all; the history stays valid. Raises `ProviderError`
         where the model's API failed, `MailboxFull` where too many messages wait.
         """
-        run = await self.submit(message, max_steps=max_steps)
+        run = await self._admit(message, max_steps=max_steps)
         try:
+            await run.admitted()
             return await run.result()
         finally:
             if not run.ended:
@@ -125,14 +127,9 @@ class Session:
 
         The run goes on without its caller. The same `request_id` gives the same run again.
         """
-        request = RunRequest(
-            chosen=await self._choose(),
-            message=message,
-            max_steps=max_steps,
-            request_id=request_id,
-            on_busy=on_busy,
-        )
-        return await self._opened().submit(self._id, request)
+        run = await self._admit(message, max_steps, request_id, on_busy)
+        await run.admitted()
+        return run
 
     async def cancel(self, *, queued: bool = False) -> Receipt:
         """Cancel the run in flight (and, with `queued`, those waiting); say what has stopped.
@@ -147,6 +144,24 @@ class Session:
         if found is None:
             raise NotFound("session", self._id)
         return found[1]
+
+    async def _admit(
+        self,
+        message: str,
+        max_steps: int | None = None,
+        request_id: str | None = None,
+        on_busy: OnBusy = "queue",
+    ) -> Run:
+        """Send a message. Cancelled before it returns, it has sent none."""
+        host = self._opened()
+        request = RunRequest(
+            chosen=await self._choose(),
+            message=message,
+            max_steps=max_steps,
+            request_id=request_id,
+            on_busy=on_busy,
+        )
+        return await host.admit(self._id, request)
 
     def _opened(self) -> SessionHost:
         if self._host is None:
@@ -170,9 +185,13 @@ class RunStream:
         self._batch: Iterator[Published] = iter(())
 
     async def __aenter__(self) -> Self:
-        self._run = await self._session.submit(self._message, max_steps=self._max_steps)
-        self._reader = self._run.reader()
-        await self._reader.__aenter__()
+        run = self._run = await self._session._admit(self._message, self._max_steps)
+        self._reader = await run.reader().__aenter__()
+        try:
+            await run.admitted()
+        except BaseException:
+            await self.__aexit__(None, None, None)
+            raise
         return self
 
     async def __aexit__(

@@ -79,7 +79,7 @@ def run_routes(runtime: Runtime) -> Blueprint:
         run = await host.run(session_id, run_id)
         if run.live is None:
             return json_response(Receipt(()))
-        return json_response(await run.live.cancel_tool(run, tool_use_id))
+        return json_response(await run.cancel_tool(tool_use_id))
 
     return routes
 

@@ -1,0 +1,67 @@
+"""What a message asks for, and what those are told whose message is not, or no longer, taken."""
+
+import hashlib
+from typing import Literal, TypeAlias
+
+import attrs
+import msgspec
+
+from wingman.agent import ChosenAgent
+from wingman.errors import InvalidRequest, RequestIdConflict, SessionDeleted, ShuttingDown
+from wingman.store.base import RunRecord
+
+__all__ = ["OnBusy", "RunRequest", "check_same_body", "deleted_error", "queued_error"]
+
+OnBusy: TypeAlias = Literal["queue", "reject", "interrupt"]
+"""What a message does that finds a run in flight: wait, be refused, or cancel that run."""
+
+
+@attrs.frozen(kw_only=True)
+class RunRequest:
+    """What one message asks for. Raises `InvalidRequest` where it cannot be."""
+
+    chosen: ChosenAgent
+    message: str
+    max_steps: int | None = None
+    request_id: str | None = None
+    on_busy: OnBusy = "queue"
+
+    def __attrs_post_init__(self) -> None:
+        if self.max_steps is not None and self.max_steps < 1:
+            raise InvalidRequest("Expected `int` >= 1 - at `$.max_steps`")
+        try:
+            self.message.encode()
+        except UnicodeEncodeError as error:
+            raise InvalidRequest(
+                f"The text is not valid Unicode: {error} - at `$.message`"
+            ) from None
+
+    @property
+    def body_hash(self) -> str | None:
+        """What tells two messages apart that come with the same request id."""
+        if self.request_id is None:
+            return None
+        body = msgspec.json.encode((self.chosen.id, self.message, self.max_steps, self.on_busy))
+        return hashlib.sha256(body).hexdigest()
+
+
+def check_same_body(record: RunRecord, body_hash: str | None) -> None:
+    """Raise `RequestIdConflict` if a request id comes again with a different body."""
+    if record.body_hash != body_hash:
+        raise RequestIdConflict(
+            f"request_id {record.request_id!r} was used before with a different body "
+            f"(run {record.id}): use a new one for a new message."
+        )
+
+
+def deleted_error(session_id: str) -> SessionDeleted:
+    """What those get who wait for a run of a session that is being deleted."""
+    return SessionDeleted(f"Session {session_id} was deleted.")
+
+
+def queued_error(run_id: str) -> ShuttingDown:
+    """What those get who wait for a run that will start only after the next start."""
+    return ShuttingDown(
+        f"The server is shutting down; run {run_id} is queued and starts when it is up again.",
+        run_id=run_id,
+    )

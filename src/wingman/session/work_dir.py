@@ -1,0 +1,23 @@
+"""The working directory of a session: absolute, resolved, and there."""
+
+from pathlib import Path
+
+import trio
+
+from wingman.errors import InvalidRequest
+
+__all__ = ["check_work_dir"]
+
+
+async def check_work_dir(work_dir: str | Path) -> str:
+    """The absolute path of a working directory. Raises `InvalidRequest` if it is none."""
+    try:
+        resolved = await (await trio.Path(work_dir).expanduser()).resolve(strict=True)
+        is_dir = await resolved.is_dir()
+    except (OSError, RuntimeError, ValueError) as error:
+        raise InvalidRequest(
+            f"work_dir {str(work_dir)!r} does not exist - at `$.work_dir`"
+        ) from error
+    if not is_dir:
+        raise InvalidRequest(f"work_dir {str(work_dir)!r} is not a directory - at `$.work_dir`")
+    return str(resolved)
