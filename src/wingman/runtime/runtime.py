@@ -76,7 +76,7 @@ class Runtime:
         value: BaseException | None,
         traceback: TracebackType | None,
     ) -> bool | None:
-        return await self._stack.__aexit__(kind, value, traceback)
+        return await self._stack.__aexit__(kind, value, traceback)  # noqa: ASYNC102 the host's affair
 
     async def _load(self) -> None:
         """What must be known before queued runs go on."""
