@@ -6,7 +6,7 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from actor.troupe import Company, Performer, Stage, hold, raising, unhurried
+from actor.troupe import Company, Held, Performer, Stage, hold, raising, unhurried
 from wingman.actor import (
     ActorError,
     ActorStopped,
@@ -15,6 +15,7 @@ from wingman.actor import (
     DeliveryCancelled,
     DeliveryPending,
     DeliveryState,
+    MailboxFull,
 )
 
 
@@ -183,6 +184,26 @@ async def test_cancelling_a_queued_delivery_gives_its_room_to_who_waits_for_it(
         assert ref.room == 0
         held.release()
     assert stage.seen == ["waiting"]
+
+
+async def test_room_goes_to_who_has_waited_for_it_not_to_who_comes_by(
+    system: ActorSystem,
+) -> None:
+    ref = system.spawn(Performer, mailbox=2)
+    first, second = Held(), Held()
+    ref.tell_nowait(first)
+    await first.started.wait()
+    ref.tell_nowait(second)
+    ref.tell_nowait("fills it")
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(ref.tell, "waits")
+        await wait_all_tasks_blocked()
+        first.release()
+        await second.started.wait()
+        assert ref.room == 0
+        with pytest.raises(MailboxFull):
+            ref.tell_nowait("comes by")
+        second.release()
 
 
 async def test_who_waits_for_room_learns_that_the_actor_has_ended(system: ActorSystem) -> None:

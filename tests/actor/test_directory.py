@@ -6,7 +6,7 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from actor.troupe import Curtain, Performer, hold, raising, unhurried
+from actor.troupe import AT_ONCE, Curtain, Performer, hold, raising, unhurried
 from wingman.actor import (
     ActorStopped,
     ActorSystem,
@@ -113,15 +113,42 @@ async def test_a_message_in_the_tick_of_the_passivation_keeps_the_actor_alive(
     house = House()
 
     def write(actor: object) -> bool:
-        if not house.asked:
+        if house.asked == house.lives[:1]:  # the one before was told to go
             directory.ref("a").tell_nowait("just in time")
         return house.may_passivate(actor)
 
     directory = Directory(system, house.factory, idle_after=10, may_passivate=write)
     await directory.ref("a").ask("first")
+    await directory.ref("b").ask("first")
     await trio.sleep(15)
-    assert [life.seen for life in house.lives] == [["first", "just in time"]]
-    assert "a" in directory
+    assert [life.seen for life in house.lives] == [["first", "just in time"], ["first"]]
+    assert list(directory) == ["a"]
+
+
+async def test_the_one_that_was_used_last_passivates_last(system: ActorSystem) -> None:
+    directory = Directory(system, lambda _: Performer(), idle_after=10)
+    await directory.ref("a").ask("word")
+    await trio.sleep(1)
+    await directory.ref("b").ask("word")
+    await trio.sleep(7)
+    await directory.ref("a").ask("word")
+    await trio.sleep(4)
+    assert list(directory) == ["a"]
+
+
+async def test_an_actor_that_cannot_passivate_crashes_and_begins_its_next_idle_time(
+    system: ActorSystem,
+) -> None:
+    exits = iter((raising(ValueError("cannot be saved")), trio.lowlevel.checkpoint))
+    directory = Directory(
+        system, lambda _: Curtain(leave=next(exits)), idle_after=10, supervision=AT_ONCE
+    )
+    await directory.ref("a").ask("word")
+    await trio.sleep(11)
+    assert [(info.state, info.restarts) for info in system.snapshot()] == [("idle", 1)]
+    await trio.sleep(10)
+    assert len(directory) == 0
+    assert directory.quarantined() == {}
 
 
 async def test_stop_overtakes_a_passivation(system: ActorSystem) -> None:

@@ -327,6 +327,8 @@ async def test_what_is_sent_to_an_actor_that_passivates_is_processed_in_its_next
         for number in range(4):
             nursery.start_soon(directory.ref("a").ask, number)
     assert [len(life.seen) for life in lives] == [1, 4]
+    await trio.sleep(5 - 1)
+    assert state_of_only_actor(system) == "idle"
     assert system.dead_letters == 0
 
 

@@ -196,17 +196,16 @@ class Cell:
                     return Termination("crashed", crash)
                 await self._back_off(crash, delay)
                 del crash  # its traceback would keep the old actor alive
-            elif worker.passivating and not worker.stopping:
-                # No checkpoint from here to `_end`: what arrives now wakes the next life.
-                if not self.mailbox.items:
-                    return Termination("passivated")
-                worker.passivating = False
+            elif worker.passivating and not worker.stopping and not self.mailbox.items:
+                # No checkpoint from here to `_end`: what arrives before it gets a next life.
+                return Termination("passivated")
         return Termination("killed" if self._kill_scope.cancel_called else "stopped")
 
     async def _life(self) -> Exception | None:
         """Make the actor, enter it, serve, exit it; return the exception that ended it, if any."""
         worker = self._worker
         worker.crash = None
+        worker.passivating = False
         self._state = "starting"
         try:
             actor: Any = self._factory()
@@ -236,7 +235,6 @@ class Cell:
     async def _back_off(self, crash: Exception, delay: float) -> None:
         self.restarts += 1
         self._state = "restarting"
-        self._worker.passivating = False
         self.instruments.notify("actor_restarting", self.ref, crash, delay)
         with trio.move_on_after(delay) as self._pause:
             await trio.sleep_forever()

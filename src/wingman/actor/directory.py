@@ -157,7 +157,6 @@ class Directory(Generic[K]):
         del self._cells[key]
         self._idle.pop(cell, None)
         if termination.cause == "crashed":
-            self._end_quarantines()
             self._quarantined[key] = Quarantine(trio.current_time() + self._quarantine, termination)
         self._system.cell_ended(cell, termination, dead_letters)
         if self._on_ended is not None:
