@@ -15,6 +15,7 @@ from typing import TypeAlias
 
 import trio
 
+from bench._report import Row
 from wingman.conversation import Message, TextBlock, Usage
 from wingman.events import Result
 from wingman.store import RunEnded, RunQueued, RunRecord, RunStarted, SessionRecord, SessionSaved
@@ -149,8 +150,12 @@ def _run(writer: int, number: int) -> RunRecord:
     )
 
 
-async def measure() -> list[tuple[str, float, str]]:
-    """(what, how much, unit): medians of interleaved rounds, on the temporary directory's disk."""
+def measure() -> list[Row]:
+    """Medians of interleaved rounds, on the temporary directory's disk."""
+    return trio.run(_measure)
+
+
+async def _measure() -> list[Row]:
     kinds = {"naive": naive, "grouped": grouped, "turns": turns}
     modes: tuple[Synchronous, ...] = ("normal", "full")
     rates: dict[tuple[str, Synchronous], list[float]] = {
@@ -160,20 +165,15 @@ async def measure() -> list[tuple[str, float, str]]:
         for (kind, mode), measured in rates.items():
             with tempfile.TemporaryDirectory() as directory:
                 measured.append(await kinds[kind](Path(directory) / "bench.db", mode))
-    rows: list[tuple[str, float, str]] = []
-    for mode in modes:
+    rows: list[Row] = []
+    for mode, goal in zip(modes, ("≥ 4", "≥ 10"), strict=True):
         naive_rate, grouped_rate, turn_rate = (
             statistics.median(rates[kind, mode]) for kind in kinds
         )
         rows += [
-            (f"naive append, {mode}", naive_rate, "/s"),
-            (f"group commit, {mode}", grouped_rate, "/s"),
-            (f"group commit ÷ naive, {mode}", grouped_rate / naive_rate, "×"),
-            (f"text turns, {mode}", turn_rate, "/s"),
+            Row(f"naive append, {mode}", naive_rate, "/s"),
+            Row(f"group commit, {mode}", grouped_rate, "/s"),
+            Row(f"group commit, {mode}", grouped_rate / naive_rate, "×", "naive append", goal),
+            Row(f"text turns, {mode}", turn_rate, "/s"),
         ]
     return rows
-
-
-if __name__ == "__main__":
-    for name, value, unit in trio.run(measure):
-        print(f"{name:32} {value:12,.1f} {unit}")
