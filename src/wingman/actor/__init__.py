@@ -50,8 +50,9 @@ stops, restarts or passivates. Its task starts in an empty `contextvars` context
 16. A crash of one actor does not touch another, unless it escalates.
 17. An instrument that raises is removed and logged, and disturbs nobody.
 
-**What is not.** Two actors that ask each other wait for ever, as two tasks would: put a cancel
-scope around an ask whose answer you can do without. A message is a Python object and is not
+**What is not.** Two actors that ask each other wait for ever, as two tasks would, and so does a
+`receive` that waits for a child task which asks its own actor: put a cancel scope around an ask
+whose answer you can do without. A message is a Python object and is not
 copied: do not change what you have sent. Nothing here outlives the process.
 """
 

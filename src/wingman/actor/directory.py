@@ -41,7 +41,8 @@ class Directory(Generic[K]):
     is passivated (None: never), if `may_passivate(actor)` agrees; it is asked again later if not.
     One that crashes more often than its supervision allows is quarantined: for `quarantine`
     seconds whatever is sent to it is refused with `ActorStopped` and the reason; then the next
-    message tries anew. `name(key)` names the actors, uniquely in the system.
+    message tries anew. `name(key)` names the actors, uniquely in the system. `on_ended` hears of
+    each end. It and `may_passivate` are called synchronously: what they raise ends the system.
     """
 
     def __init__(

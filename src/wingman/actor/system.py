@@ -21,7 +21,8 @@ class ActorSystem:
     """An async context manager that owns actors, each a task of its own.
 
     When its block ends, every actor is stopped: each finishes its current message. When the block
-    raises or is cancelled, they are cancelled, as the tasks of any nursery.
+    raises or is cancelled, they are cancelled, as the tasks of any nursery. Errors leave it as
+    they leave a nursery, too: in a group.
     """
 
     def __init__(self, *, instruments: tuple[Instrument, ...] = ()) -> None:
