@@ -140,9 +140,7 @@ class Cell:
     def refuse_itself(self) -> None:
         """Raise `ActorError` in the actor's own task, which would wait for itself for ever."""
         if self.task is current_task():
-            raise ActorError(
-                f"the actor {self.name!r} cannot wait for itself from within its own receive"
-            )
+            raise ActorError(f"the actor {self.name!r} would wait for itself for ever")
 
     def info(self) -> ActorInfo:
         """The cell as the snapshot shows it."""

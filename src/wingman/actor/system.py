@@ -47,7 +47,10 @@ class ActorSystem:
         if value is None:
             nursery.start_soon(self._stop_all)
         try:
-            return await self._nursery_manager.__aexit__(kind, value, traceback)
+            # Not shielded: it is the nursery's to be cancelled.
+            return await self._nursery_manager.__aexit__(  # noqa: ASYNC102
+                kind, value, traceback
+            )
         finally:
             self._nursery = None
 
