@@ -75,11 +75,13 @@ class SessionHost:
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self.store)
             await stack.enter_async_context(self._transport)
-            await stack.enter_async_context(self._system)
-            self._services = self._assemble()
             if self._prepare is not None:
                 await self._prepare()
-            await self._recover()
+            await settle_leftovers(self.store)
+            await stack.enter_async_context(self._system)
+            self._services = self._assemble()
+            for record in await self.store.runs(statuses=("queued",)):
+                await self._requeue(record)
             self._stack = stack.pop_all()
         return self
 
@@ -88,11 +90,12 @@ class SessionHost:
         kind: type[BaseException] | None,
         value: BaseException | None,
         traceback: TracebackType | None,
-    ) -> bool | None:
+    ) -> None:
         # Shielded, so that what runs is ended and recorded also when our own caller is cancelled.
         with trio.move_on_after(2 * STOP_SECONDS, shield=True):
             await self.drain(0)
-        return await self._stack.__aexit__(kind, value, traceback)
+        # What the block raised goes on its way alone: the actors' nursery would wrap it.
+        await self._stack.aclose()
 
     def _assemble(self) -> Services:
         directory: Directory[str] = Directory(
@@ -303,12 +306,6 @@ class SessionHost:
         return await cancel_runs(runs)
 
     # --- the beginning and the end -------------------------------------------------------------
-
-    async def _recover(self) -> None:
-        """Put right what an earlier process left, and queue again what it had queued."""
-        await settle_leftovers(self.store)
-        for record in await self.store.runs(statuses=("queued",)):
-            await self._requeue(record)
 
     async def _requeue(self, record: RunRecord) -> None:
         try:

@@ -158,7 +158,7 @@ class RunLoop:
         """One inference: the provider's parts become the draft, and events as they come."""
         agent, live, run = self.job.agent, self.live, self.job.run
         request = Request(
-            messages=alternate(self.history),
+            messages=alternate(tuple(self.history)),
             transport=live.services.transport,
             system=agent.instructions,
             tools=_specs(agent),
@@ -199,6 +199,8 @@ class RunLoop:
         )
         await run.calls.run(message.tool_uses)
         run.calls = None
+        # A tool that shields itself may have swallowed a cancel: the step ends here all the same.
+        await trio.lowlevel.checkpoint_if_cancelled()
 
     def _end_step(self, draft: StepDraft) -> None:
         """The whole step enters the history; nobody waits for the commit, the next one tells."""

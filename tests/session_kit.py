@@ -1,0 +1,155 @@
+"""What the tests of sessions share: a runtime that is checked when it closes, tools, validity."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import trio
+
+from wingman import Agent, Message, Runtime, Tool, tool
+from wingman.conversation import TextBlock, ToolResultBlock
+from wingman.errors import StoreError
+from wingman.events import Done, Error
+from wingman.providers import Scripted
+from wingman.providers.scripted import Script
+from wingman.session import LiveSession, Published
+from wingman.store import Change, Commit, MemoryStore, RunEnded
+
+
+@tool
+async def wait(seconds: float, name: str = "") -> str:
+    """Wait for some seconds, then say so."""
+    await trio.sleep(seconds)
+    return f"waited {name or seconds}"
+
+
+@tool
+async def say(text: str) -> str:
+    """Say a text."""
+    await trio.lowlevel.checkpoint()
+    return text
+
+
+@tool
+async def fail(text: str) -> str:
+    """Fail with a text."""
+    await trio.lowlevel.checkpoint()
+    raise ValueError(text)
+
+
+@tool
+async def stubborn(seconds: float) -> str:
+    """Wait for some seconds, whatever happens."""
+    with trio.CancelScope(shield=True):
+        await trio.sleep(seconds)
+    return "done at last"
+
+
+TOOLS = (wait, say, fail, stubborn)
+
+
+def agent(script: Script, *, name: str = "tester", tools: Sequence[Tool] = TOOLS) -> Agent:
+    """An agent whose model says what the script says."""
+    return Agent(name, provider=Scripted(script), tools=tools)
+
+
+def echo(name: str = "echo", **options: Any) -> Agent:
+    """An agent that repeats what it is told."""
+    return Agent(name, provider=Scripted(lambda request: last_text(request.messages), **options))
+
+
+def last_text(messages: Sequence[Message]) -> str:
+    """The last text of the user in these messages."""
+    texts = [b.text for b in messages[-1].content if isinstance(b, TextBlock)]
+    return texts[-1] if texts else ""
+
+
+def requests_of(agent: Agent) -> list[Sequence[Message]]:
+    """The messages of each inference that the agent's model was asked for."""
+    provider = agent.provider
+    assert isinstance(provider, Scripted)
+    return [request.messages for request in provider.requests]
+
+
+@asynccontextmanager
+async def opened(*agents: Agent, store: Any = "memory", **options: Any) -> AsyncIterator[Runtime]:
+    """A runtime; when it closes, nothing may be left that is counted or held."""
+    async with Runtime(store, agents=agents, **options) as runtime:
+        yield runtime
+        services = runtime.host.services
+    assert services.waiting == 0
+    assert services.slots.value == runtime.host.limits.runs
+
+
+def idle(runtime: Runtime) -> bool:
+    """Whether nothing runs or waits, and every place is free."""
+    services = runtime.host.services
+    return services.waiting == 0 and services.slots.value == runtime.host.limits.runs
+
+
+def live_of(runtime: Runtime, session_id: str) -> LiveSession:
+    """The session as the process knows it."""
+    live = runtime.host.find(session_id)
+    assert live is not None
+    return live
+
+
+def assert_valid(messages: Sequence[Message]) -> None:
+    """Each call has one result, in the message after it; no other result; no empty message."""
+    open_calls: list[str] = []
+    for message in messages:
+        assert message.content, "an empty message"
+        results = [b.tool_use_id for b in message.content if isinstance(b, ToolResultBlock)]
+        assert results == open_calls, f"calls {open_calls} are answered by {results}"
+        if results:
+            assert message.role == "user"
+            assert all(isinstance(b, ToolResultBlock) for b in message.content[: len(results)])
+        open_calls = [use.id for use in message.tool_uses]
+        assert not open_calls or message.role == "assistant"
+    assert not open_calls, f"calls {open_calls} are not answered"
+
+
+def assert_sendable(messages: Sequence[Message]) -> None:
+    """A model's API takes these: valid, roles alternate, a user's message first and last."""
+    assert_valid(messages)
+    roles = [message.role for message in messages]
+    assert roles == ["user", "assistant"] * (len(roles) // 2) + ["user"]
+
+
+def assert_ends(events: Sequence[Published], run_ids: Sequence[str]) -> None:
+    """Ids grow by one, and the last event of each run is its one end."""
+    ids = [published.id for published in events]
+    assert ids == sorted(set(ids))
+    ends = [p.run_id for p in events if isinstance(p.event, Done | Error)]
+    assert sorted(ends) == sorted(run_ids)
+    for run_id in run_ids:
+        assert isinstance([p for p in events if p.run_id == run_id][-1].event, Done | Error)
+
+
+class Refused:
+    """A commit that fails."""
+
+    async def wait(self) -> None:
+        await trio.lowlevel.checkpoint()
+        raise StoreError("The disk is full.")
+
+
+class FaultyStore(MemoryStore):
+    """A store that refuses the ends of runs, so many times, of one session or of any."""
+
+    def __init__(self, failures: int, kind: type = RunEnded) -> None:
+        super().__init__()
+        self.failures = failures
+        self.kind = kind
+        self.only: str | None = None
+
+    def write(self, *changes: Change) -> Commit:
+        if self.failures and any(self._hits(change) for change in changes):
+            self.failures -= 1
+            return Refused()
+        return super().write(*changes)
+
+    def _hits(self, change: Change) -> bool:
+        if not isinstance(change, self.kind):
+            return False
+        return self.only is None or getattr(change, "session_id", None) == self.only
