@@ -1,0 +1,6 @@
+"""`python -m wingman`: the command line."""
+
+from wingman.cli import main
+
+if __name__ == "__main__":
+    main(prog_name="wingman")

@@ -1,0 +1,152 @@
+"""Console: how a run looks in a terminal.
+
+The model's text goes to stdout, so that it can be piped; all else (tool calls, what they gave,
+notes) goes to stderr. Colours are click's matter: it leaves them out where there is no terminal.
+"""
+
+import re
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, assert_never
+
+import attrs
+import click
+import msgspec
+
+from wingman.events import (
+    Done,
+    Error,
+    Event,
+    Result,
+    Step,
+    Text,
+    Thinking,
+    ToolProgress,
+    ToolResult,
+    ToolUse,
+)
+from wingman.session import Receipt
+
+__all__ = ["Console", "clean", "compact", "count"]
+
+_SHOWN_LINES: Final = 5
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+@attrs.define
+class Console:
+    """Shows one run's events as they come; `verbose` shows whole results, thinking and progress."""
+
+    verbose: bool = False
+    _names: dict[str, str] = attrs.field(factory=dict, init=False)  # of this step's calls, by id
+    _open: str = attrs.field(default="", init=False)  # the stream whose line is begun, if any is
+
+    def show(self, event: Event) -> None:
+        """Print an event."""
+        match event:
+            case Text(text=text):
+                self._text(text)
+            case ToolUse(id=id, name=name, input=input):
+                self._names[id] = name
+                arrow = click.style(f"→ {clean(name)}", fg="cyan", bold=True)
+                self._line(f"{arrow} {self._clipped(compact(input), len(name) + 3)}")
+            case ToolResult(tool_use_id=tool_use_id, content=content, is_error=is_error):
+                self._result(tool_use_id, content, is_error)
+            case Thinking(text=text) | ToolProgress(text=text):
+                self._aside(text)
+            case Step(step=step):
+                self._names.clear()
+                if self.verbose:
+                    self.note(f"step {step}")
+            case Done() | Error():
+                self.end_line()
+            case _:
+                assert_never(event)
+
+    def cancelled(self, receipt: Receipt) -> None:
+        """Say what a cancel has stopped."""
+        for run in receipt.cancelled:
+            tools = [f"{self._names.get(t.id, t.id)} {t.outcome}" for t in run.tools]
+            what = ", ".join(tools).replace("_", " ")
+            took = f"{run.stopped_in_ms:g} ms"
+            if run.outcome is not None:
+                self.note(f"Still running after {took}: {what or 'the run'}.", "red")
+            else:
+                self.note(f"Cancelled, stopped in {took}{what and f': {what}'}.", "yellow")
+
+    def summary(self, result: Result) -> None:
+        """Say what the run came to."""
+        usage = result.usage
+        self.note(
+            f"{count(result.steps, 'step')}, {count(len(result.tool_calls), 'tool call')}, "
+            f"{usage.input_tokens:,} tokens in, {usage.output_tokens:,} out"
+        )
+        if result.stop_reason not in ("end_turn", "cancelled"):
+            reason = result.stop_reason.replace("_", " ")
+            self.note(f"The run ended early: {reason}.", "yellow")
+
+    def note(self, text: str, colour: str | None = None) -> None:
+        """Print a line about the run, to stderr."""
+        self._line(click.style(text, fg=colour, dim=colour is None))
+
+    def end_line(self) -> None:
+        """End the line that is begun, if one is."""
+        if self._open:
+            click.echo(err=self._open == "stderr")
+            self._open = ""
+
+    def _text(self, text: str) -> None:
+        if self._open == "stderr":
+            self.end_line()
+        # To a file or a pipe goes what the model said; a terminal would obey what is in it.
+        click.echo(clean(text) if sys.stdout.isatty() else text, nl=False)
+        if text:
+            self._open = "" if text.endswith("\n") else "stdout"
+
+    def _aside(self, text: str) -> None:
+        if not self.verbose or not text:
+            return
+        if self._open == "stdout":
+            self.end_line()
+        click.secho(clean(text), dim=True, nl=False, err=True)
+        self._open = "" if text.endswith("\n") else "stderr"
+
+    def _result(self, id: str, content: str, is_error: bool) -> None:
+        lines = clean(content).rstrip().split("\n")
+        if len(self._names) > 1:  # of several calls at once; which one is this?
+            lines[0] = f"{self._names.get(id, id)}: {lines[0]}"
+        shown = lines if self.verbose else lines[:_SHOWN_LINES]
+        arrow = click.style("←", fg="red" if is_error else "green", bold=True)
+        for number, line in enumerate(shown):
+            self._line(f"{arrow if number == 0 else ' '} {self._clipped(line, 2)}")
+        if more := len(lines) - len(shown):
+            self.note(f"  … {count(more, 'more line')}")
+
+    def _line(self, text: str) -> None:
+        self.end_line()
+        click.echo(text, err=True)
+
+    def _clipped(self, text: str, indent: int) -> str:
+        return text if self.verbose else _clip(text, shutil.get_terminal_size().columns - indent)
+
+
+def clean(text: str) -> str:
+    """The text without control characters, by which it could take over the terminal."""
+    return _CONTROL.sub("", text)
+
+
+def _clip(text: str, width: int) -> str:
+    """The text, cut where it is longer than `width` characters."""
+    return text if len(text) <= width else text[: max(width - 1, 0)] + "…"
+
+
+def compact(value: Mapping[str, Any] | Sequence[Any]) -> str:
+    """A value as JSON on one line, for people: with blanks, and without control characters."""
+    text = msgspec.json.format(msgspec.json.encode(value), indent=0).decode()
+    return clean(text)
+
+
+def count(number: int, noun: str) -> str:
+    """A number of things: "1 step", "2 steps"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,0 +1,43 @@
+"""From click into Trio, and back with an exit code, or an error that is one line."""
+
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Final
+
+import click
+import trio
+
+from wingman.errors import WingmanError
+
+__all__ = ["launch"]
+
+# A broken pipe: the reader of our output has seen enough. Click ends the process quietly.
+_EXPECTED: Final = (WingmanError, click.ClickException, KeyboardInterrupt, BrokenPipeError)
+
+
+def launch(main: Callable[[], Awaitable[int]]) -> None:
+    """Run a command's async part, and end the command with the exit code it returns.
+
+    Errors that are expected (Wingman's own, click's) come out as one line and exit code 1, or as
+    click says. They are found in exception groups, where nurseries put them and click does not
+    look; so is Ctrl-C. Any other is a bug, and shows its traceback.
+    """
+    try:
+        code = trio.run(main)
+    except (WingmanError, BaseExceptionGroup) as error:
+        leaves = list(_leaves(error))
+        if not all(isinstance(leaf, _EXPECTED) for leaf in leaves):
+            raise
+        # Ctrl-C comes first: whatever else broke, broke because of it.
+        leaves.sort(key=lambda leaf: not isinstance(leaf, KeyboardInterrupt))
+        if isinstance(leaves[0], WingmanError):
+            raise click.ClickException(leaves[0].message) from error
+        raise leaves[0] from None
+    click.get_current_context().exit(code)
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for part in error.exceptions:
+            yield from _leaves(part)
+    else:
+        yield error

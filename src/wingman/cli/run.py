@@ -1,0 +1,190 @@
+"""`wingman run`: one message, one session in memory, in the terminal."""
+
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from functools import partial
+from pathlib import Path
+from typing import Final, NoReturn
+
+import attrs
+import click
+import trio
+
+from wingman.agent import Agent
+from wingman.cli.console import Console
+from wingman.cli.launch import launch
+from wingman.providers import Provider, ProviderRegistry
+from wingman.session import Run, RunStream, Session
+from wingman.telemetry import configure_logging
+from wingman.tools import BUILTIN, Tool
+
+__all__ = ["run_command"]
+
+_INSTRUCTIONS: Final = (
+    "You answer in the user's terminal and work in the current directory. Be brief."
+)
+_PREFERRED: Final = ("anthropic", "openai")
+_KEYLESS: Final = "scripted"
+
+# How long the second signal waits for what the first has asked for: a process that ignores
+# SIGTERM is killed in less, and nothing of the run shall outlive it.
+_LAST_SECONDS: Final = 1.0
+
+
+def _tools(_context: click.Context, _option: click.Parameter, names: str) -> tuple[Tool, ...]:
+    if names == "none":
+        return ()
+    try:
+        return tuple(BUILTIN[name] for name in dict.fromkeys(names.split(",")))
+    except KeyError as error:
+        known = ", ".join(BUILTIN)
+        raise click.BadParameter(f"there is no tool {error}; there are: {known}.") from error
+
+
+@click.command("run")
+@click.argument("message")
+@click.option(
+    "--provider",
+    metavar="NAME",
+    help="anthropic, openai, ollama, scripted, or an installed one.  [default: the first of "
+    "anthropic and openai that has a key, else scripted, which needs none]",
+)
+@click.option("--model", help="Which of the provider's models.  [default: the provider's own]")
+@click.option(
+    "--work-dir",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    default=".",
+    show_default="the current directory",
+    help="Where the tools work.",
+)
+@click.option(
+    "--tools",
+    metavar="NAMES",
+    callback=_tools,
+    default=",".join(BUILTIN),
+    show_default=True,
+    help="Which tools the model has, separated by commas, or none.",
+)
+@click.option("--max-steps", type=click.IntRange(min=1), help="How many inferences at most.")
+@click.option("--instructions", default=_INSTRUCTIONS, help="What the model is told beforehand.")
+@click.option("-v", "--verbose", is_flag=True, help="Show thinking, progress and whole results.")
+def run_command(
+    message: str,
+    provider: str | None,
+    model: str | None,
+    work_dir: Path,
+    tools: tuple[Tool, ...],
+    max_steps: int | None,
+    instructions: str,
+    verbose: bool,
+) -> None:
+    """Send one MESSAGE to a model, and show its text and its tool calls as they come.
+
+    MESSAGE - reads it from standard input. Text goes to standard output, all else to standard
+    error. Nothing is stored. Ctrl-C cancels the run and says what has stopped; a second one leaves
+    at once.
+    """
+    configure_logging("warning")
+    console = Console(verbose)
+    agent = Agent(
+        "wingman run",
+        instructions=instructions,
+        provider=_provider(provider, model, console),
+        tools=tools,
+        max_steps=max_steps,
+    )
+    launch(partial(_run, agent, work_dir, _message(message), console))
+
+
+def _message(given: str) -> str:
+    text = sys.stdin.read() if given == "-" else given
+    if not text.strip():
+        raise click.UsageError("The message is empty.")
+    return text
+
+
+def _provider(name: str | None, model: str | None, console: Console) -> Provider:
+    """The provider that is named, else the first that is configured, else the keyless one."""
+    registry = ProviderRegistry()
+    if name is None:
+        configured = (name for name in _PREFERRED if registry.entry(name).configured())
+        name = next(configured, None)
+    if name is None:
+        name = _KEYLESS
+        keys = " or ".join(f"{registry.entry(name).key_variable}" for name in _PREFERRED)
+        console.note(f"No {keys} is set: this is the keyless model, which is no language model.")
+    if name not in registry.names():
+        known = ", ".join(registry.names())
+        raise click.UsageError(f"There is no provider {name!r}; there are: {known}.")
+    entry = registry.entry(name)
+    if not (model or entry.default_model):
+        raise click.UsageError(f"{name} has no default model: name one with --model.")
+    return registry.create(name, model)
+
+
+async def _run(agent: Agent, work_dir: Path, message: str, console: Console) -> int:
+    async with (
+        Session(agent, work_dir=work_dir) as session,
+        session.run_stream(message) as stream,
+    ):
+        try:
+            code = await _follow(stream, console)
+        finally:
+            console.end_line()
+        console.summary(stream.result)
+        return code
+
+
+async def _follow(stream: RunStream, console: Console) -> int:
+    """Show the run to its end, which a signal may bring about; return the exit code."""
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        interrupt = _Interrupt(signals, stream.run, console)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(interrupt.listen)
+            async for event in stream:
+                console.show(event)
+            if interrupt.number is None:
+                nursery.cancel_scope.cancel()
+    return interrupt.exit_code
+
+
+@attrs.define
+class _Interrupt:
+    """The first signal cancels the run and says what has stopped; the next leaves at once."""
+
+    _signals: AsyncIterator[int]
+    _run: Run
+    _console: Console
+    number: int | None = attrs.field(default=None, init=False)
+
+    @property
+    def exit_code(self) -> int:
+        """0, or what a shell makes of the signal."""
+        return 0 if self.number is None else 128 + self.number
+
+    async def listen(self) -> None:
+        """Wait for the first signal; return when the run has stopped."""
+        self.number = await anext(self._signals)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._leave_at_the_next)
+            receipt = await self._run.cancel()
+            nursery.cancel_scope.cancel()
+        self._console.cancelled(receipt)
+        if not self._run.ended:
+            self._leave()
+
+    async def _leave_at_the_next(self) -> None:
+        await anext(self._signals)
+        with trio.move_on_after(_LAST_SECONDS):
+            await self._run.wait()
+        if not self._run.ended:
+            self._console.note("Left before all had stopped.", "red")
+            self._leave()
+
+    def _leave(self) -> NoReturn:
+        """End the process: what has not stopped would hold an orderly end for as long again."""
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(self.exit_code)

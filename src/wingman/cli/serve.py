@@ -1,0 +1,162 @@
+"""`wingman serve`: the server, until a signal."""
+
+import errno
+import gc
+import os
+import signal
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import attrs
+import click
+import trio
+
+from wingman.cli.launch import launch
+from wingman.cli.limits import limit_options, limits_from
+from wingman.errors import InvalidRequest
+from wingman.runtime import Runtime
+from wingman.session import Limits
+from wingman.telemetry import LEVELS, configure_logging
+
+if TYPE_CHECKING:
+    from wingman.server import ServerConfig
+
+__all__ = ["default_database", "serve_command"]
+
+# Thousands of small objects that live long: Python's own thresholds would look through all of
+# them over and over. They are the process's matter, so they are set here and nowhere else.
+_GC_THRESHOLDS: Final = (50_000, 50, 1000)
+
+
+@click.command("serve")
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=2323,
+    show_default=True,
+    help="The port to listen on; 0: any that is free.",
+)
+@click.option(
+    "--db",
+    metavar="PATH",
+    help="The SQLite file, a path or a URL, or memory.  "
+    "[default: wingman/wingman.db in $XDG_DATA_HOME or ~/.local/share]",
+)
+@click.option(
+    "--log-level",
+    type=click.Choice(LEVELS, case_sensitive=False),
+    default="info",
+    show_default=True,
+    help="What is logged, to standard error.",
+)
+@click.option(
+    "--token",
+    envvar="WINGMAN_TOKEN",
+    show_envvar=True,
+    help="What clients must send as `Authorization: Bearer …`; needed beyond this machine. "
+    "The environment hides it from other users, an option does not.",
+)
+@click.option(
+    "--allowed-host",
+    "allowed_hosts",
+    metavar="NAME",
+    multiple=True,
+    help="A name that clients may know this server by, beside localhost. May be repeated.",
+)
+@click.option(
+    "--grace",
+    type=click.FloatRange(min=0),
+    metavar="SECONDS",
+    default=30.0,
+    show_default=True,
+    help="How long runs in flight may go on after the first signal.",
+)
+@limit_options
+def serve_command(
+    host: str,
+    port: int,
+    db: str | None,
+    log_level: str,
+    token: str | None,
+    allowed_hosts: tuple[str, ...],
+    grace: float,
+    **limits: Any,
+) -> None:
+    """Serve sessions over HTTP, until SIGINT or SIGTERM.
+
+    The first signal takes no more work and lets what runs have its grace; the second interrupts it.
+    Either way nothing that was acknowledged is lost: queued runs go on at the next start.
+    """
+    # Quart and Hypercorn: heavy, and no other command's matter.
+    from wingman.server import ServerConfig  # noqa: PLC0415
+
+    configure_logging(log_level)
+    gc.set_threshold(*_GC_THRESHOLDS)
+    config = ServerConfig(host, port, token, allowed_hosts, grace)
+    try:
+        config.check()
+    except InvalidRequest as error:
+        raise click.UsageError(error.message) from error
+    launch(partial(_serve, config, db or str(default_database()), limits_from(limits)))
+
+
+def default_database() -> Path:
+    """Where the database is if nobody says: https://specifications.freedesktop.org/basedir-spec."""
+    home = Path(os.environ.get("XDG_DATA_HOME", ""))
+    if not home.is_absolute():  # the specification has it ignored, as if it were not set
+        home = Path.home() / ".local" / "share"
+    return home / "wingman" / "wingman.db"
+
+
+async def _serve(config: "ServerConfig", db: str, limits: Limits) -> int:
+    """Open the database, listen, and serve until a signal; return the exit code."""
+    shutdown = _Shutdown(config.grace)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(shutdown.obey_signals, nursery.cancel_scope)
+        async with Runtime(db, limits=limits) as runtime, trio.open_nursery() as serving:
+            url = await _listen(serving, runtime, config, shutdown.requested)
+            click.echo(f"Wingman listens on {url} (database {db})", err=True)
+            gc.freeze()  # what start-up has made stays: no collection need look at it again
+        nursery.cancel_scope.cancel()
+    return shutdown.exit_code
+
+
+async def _listen(
+    nursery: trio.Nursery, runtime: Runtime, config: "ServerConfig", shutdown: trio.Event
+) -> str:
+    """Start the server and return its base URL, once it listens."""
+    from wingman.server import serve  # noqa: PLC0415
+
+    try:
+        url: str = await nursery.start(
+            partial(serve, runtime, shutdown=shutdown, **attrs.asdict(config))
+        )
+    except OSError as error:
+        place = f"{config.host}:{config.port}"
+        if error.errno == errno.EADDRINUSE:
+            hint = "stop what listens there, or choose another --port"
+            raise click.ClickException(f"{place} is in use: {hint}.") from error
+        raise click.ClickException(f"Cannot listen on {place}: {error.strerror}.") from error
+    return url
+
+
+@attrs.define
+class _Shutdown:
+    """The first signal asks for an orderly end, the second interrupts what runs."""
+
+    grace: float
+    requested: trio.Event = attrs.field(factory=trio.Event, init=False)
+    exit_code: int = attrs.field(default=0, init=False)
+
+    async def obey_signals(self, everything: trio.CancelScope) -> None:
+        """Wait for signals. A third one meets the system's own handlers, and ends the process."""
+        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            await anext(signals)
+            say = f"Wingman stops: what runs has {self.grace:g} s. A second signal interrupts it."
+            click.echo(say, err=True)
+            self.requested.set()
+            number = await anext(signals)
+        self.exit_code = 128 + number
+        everything.cancel()
