@@ -97,6 +97,12 @@ async def test_a_message_that_comes_together_with_results_counts_as_said(ask):
     assert [use.input for use in again.tool_uses] == [{"command": "two"}]
 
 
+async def test_what_an_earlier_message_asked_for_that_was_cut_off_is_not_done(ask):
+    joined = Message("user", (TextBlock("!bash one"), TextBlock("!bash two")))
+    again = await step(ask, [joined])
+    assert [use.input for use in again.tool_uses] == [{"command": "two"}]
+
+
 async def test_a_failure_is_told_and_a_long_result_is_cut(ask):
     task = Message.user("!bash one\n!bash two")
     said = await step(ask, [task])

@@ -52,7 +52,7 @@ class Keyless:
 
 def _next(request: Request) -> str | ToolCalls:
     asked, since = _task(request.messages)
-    steps = list(_plan(asked.text))
+    steps = list(_plan(asked))
     done = sum(1 for message in since if message.tool_uses)
     if not steps:
         return _tools_help(request.tools)
@@ -62,13 +62,18 @@ def _next(request: Request) -> str | ToolCalls:
     return _report(since)
 
 
-def _task(messages: Sequence[Message]) -> tuple[Message, Sequence[Message]]:
-    """The last message in which the user says something, and what has followed it."""
+def _task(messages: Sequence[Message]) -> tuple[str, Sequence[Message]]:
+    """The last thing that the user says, and what has followed it.
+
+    Messages of the user that follow each other come joined, a block each: what the earlier ones
+    asked for was cut off, and is not to be done now.
+    """
     for index in range(len(messages) - 1, -1, -1):
         message = messages[index]
-        if message.role == "user" and any(isinstance(b, TextBlock) for b in message.content):
-            return message, messages[index + 1 :]
-    return Message("user", ()), messages
+        texts = [block.text for block in message.content if isinstance(block, TextBlock)]
+        if message.role == "user" and texts:
+            return texts[-1], messages[index + 1 :]
+    return "", messages
 
 
 def _plan(text: str) -> Iterator[list[tuple[str, str]]]:
