@@ -45,6 +45,7 @@ def create_app(runtime: Runtime) -> QuartTrio:
     # A blocking message waits for its run, however long that is.
     app.config["RESPONSE_TIMEOUT"] = None
     app.url_map.strict_slashes = False
+    app.url_map.merge_slashes = False
     for routes in (
         agent_routes,
         session_routes,

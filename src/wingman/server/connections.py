@@ -1,25 +1,33 @@
-"""Connections: Hypercorn's HTTP, on sockets that we accept ourselves.
+"""Connections: Hypercorn's HTTP/1.1, on sockets that we accept ourselves.
 
 Hypercorn's own `serve` keeps its connections to itself: one whose client has stopped reading can
 then neither be cancelled (its send is shielded) nor found. Here each connection is known, and can
 be broken when the time for a graceful end is over.
 """
 
+import logging
 import socket
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any, Final, cast
 
+import h11
 import trio
 from hypercorn.config import Config
+from hypercorn.protocol.h11 import H11Protocol
+from hypercorn.trio.task_group import TaskGroup
 from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ConnectionState
-from hypercorn.utils import wrap_app
+from hypercorn.utils import parse_socket_addr, wrap_app
 
 __all__ = ["Connections", "open_listeners"]
 
+logger = logging.getLogger("wingman.server")
+
 # A client that has taken nothing for so long is gone, whatever it still acknowledges.
 _STALLED_SECONDS: Final = 60
+# So long a connection may be idle; and so long a request's head may take to arrive.
 _KEEP_ALIVE_SECONDS: Final = 75
 _BACKLOG: Final = 1024
 
@@ -28,10 +36,7 @@ class Connections:
     """The open connections of one app."""
 
     def __init__(self, app: Callable[..., Any]) -> None:
-        self._config = Config()
-        self._config.keep_alive_timeout = _KEEP_ALIVE_SECONDS
-        self._config.accesslog = None
-        self._config.errorlog = None
+        self._config = _config()
         self._app = wrap_app(app, 0, "asgi")
         self._context = WorkerContext(None)
         self._streams: set[trio.SocketStream] = set()
@@ -48,11 +53,17 @@ class Connections:
         """Accept and serve until `close`."""
         with self._scope:
             async with trio.open_nursery() as nursery:
-                with self._accepting:
-                    task_status.started()
-                    await trio.serve_listeners(
-                        self._handle, list(listeners), handler_nursery=nursery
-                    )
+                try:
+                    with self._accepting:
+                        task_status.started()
+                        await trio.serve_listeners(
+                            self._handle, list(listeners), handler_nursery=nursery
+                        )
+                    await trio.sleep_forever()
+                finally:
+                    for stream in self._streams:
+                        # A shielded send wakes up at this, and at nothing else.
+                        stream.socket.close()
 
     async def close(self, grace: float) -> None:
         """Accept nothing more, let exchanges end for `grace` seconds, then break what is left."""
@@ -63,22 +74,85 @@ class Connections:
             if self._streams:
                 self._drained = trio.Event()
                 await self._drained.wait()
-        for stream in self._streams:
-            # A shielded send wakes up at this, and at nothing else.
-            stream.socket.close()
         self._scope.cancel()
 
     async def _handle(self, stream: trio.SocketStream) -> None:
         self._streams.add(stream)
         try:
-            # It is typed for TLS, and takes a plain stream just as well.
-            tls = cast("trio.SSLStream[trio.SocketStream]", stream)
-            state = ConnectionState({})
-            await TCPServer(self._app, self._config, self._context, state, tls).run()
+            await _Connection(self._app, self._config, self._context, stream).run()
+        except Exception:
+            # What one client sends must not end the others' connections.
+            logger.exception("a connection failed")
         finally:
             self._streams.discard(stream)
             if self._drained is not None and not self._streams:
                 self._drained.set()
+
+
+class _Connection(TCPServer):
+    """One connection. It speaks HTTP/1.1 alone, and no TLS."""
+
+    def __init__(
+        self, app: Any, config: Config, context: WorkerContext, stream: trio.SocketStream
+    ) -> None:
+        # It is typed for TLS, and takes a plain stream just as well.
+        tls = cast("trio.SSLStream[trio.SocketStream]", stream)
+        super().__init__(app, config, context, ConnectionState({}), tls)
+        self._socket = stream.socket
+
+    async def run(self) -> None:
+        try:
+            client = parse_socket_addr(self._socket.family, self._socket.getpeername())
+            server = parse_socket_addr(self._socket.family, self._socket.getsockname())
+            async with TaskGroup() as self._task_group:
+                self.protocol = cast("Any", _Http1)(
+                    self.app,
+                    self.config,
+                    self.context,
+                    self._task_group,
+                    self.state,
+                    False,
+                    client,
+                    server,
+                    self.protocol_send,
+                )
+                await self.idle_task.restart(self._task_group, self._idle_timeout)
+                await self._read_data()
+        except OSError:
+            pass  # The client is gone.
+        finally:
+            await self._close()
+
+
+class _Http1(H11Protocol):
+    """HTTP/1.1 that answers in HTTP/1.1, whatever the client would like to upgrade to."""
+
+    async def _check_protocol(self, event: h11.Request) -> None:
+        """Hypercorn would go over to HTTP/2 here."""
+
+    async def _create_stream(self, request: h11.Request) -> None:
+        headers = list(request.headers)
+        if any(name == b"upgrade" for name, _ in headers):
+            # RFC 9110, 7.8: a server may ignore it. Hypercorn would take up a WebSocket.
+            request = h11.Request(
+                method=request.method,
+                target=request.target,
+                headers=[header for header in headers if header[0] != b"upgrade"],
+                http_version=request.http_version,
+            )
+        await super()._create_stream(request)
+
+
+def _config() -> Config:
+    config = Config()
+    config.keep_alive_timeout = _KEEP_ALIVE_SECONDS
+    config.accesslog = None
+    config.errorlog = logger
+    config.include_server_header = False
+    # An answer may be given before its request's body is there. With a bound, what comes then
+    # would wait for ever for a reader that is gone, and the connection with it.
+    config.max_app_queue_size = sys.maxsize
+    return config
 
 
 async def open_listeners(host: str, port: int) -> list[trio.SocketListener]:

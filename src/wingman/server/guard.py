@@ -11,7 +11,6 @@ import re
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from ipaddress import ip_address
 from typing import Any, Final, TypeAlias
-from urllib.parse import urlsplit
 
 import attrs
 import trio
@@ -19,20 +18,24 @@ from ulid import ULID
 
 from wingman.server.errors import REQUEST_ID, error_body
 
-__all__ = ["ON_CLOSE", "Guard", "is_loopback"]
+__all__ = ["ON_DISCONNECT", "Guard", "is_loopback"]
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Any]]
 Send: TypeAlias = Callable[[Any], Awaitable[None]]
 App: TypeAlias = Callable[[Any, Any, Any], Awaitable[None]]
 
-# Under this key of its scope a request may leave a function, called when the exchange is over,
-# however it ends: also where the client left before the body of a stream began.
-ON_CLOSE: Final = "wingman.on_close"
+# Under this key of its scope a request may leave a function, called if its client leaves before
+# the answer is complete: also where the body of a stream has not begun.
+ON_DISCONNECT: Final = "wingman.on_disconnect"
 
 _SANE_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _LAST_SEND_SECONDS: Final = 30.0
 _OPEN_PATHS: Final = frozenset({"/health"})
+_OWN_SITES: Final = frozenset({b"same-origin", b"none"})
+
+_HOST: Final = re.compile(r"(?P<name>[a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?", re.IGNORECASE)
+_ORIGIN: Final = re.compile(r"https?://(?P<host>[^/]+)", re.IGNORECASE)
 
 
 def is_loopback(host: str) -> bool:
@@ -69,9 +72,7 @@ class Guard:
         self._hosts.add(host.lower())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            return
-        headers = {name.lower(): value for name, value in scope["headers"]}
+        headers = _headers(scope)
         request_id = _request_id(headers)
         scope[REQUEST_ID] = request_id
         exchange = _Exchange(send, request_id.encode())
@@ -82,9 +83,8 @@ class Guard:
         try:
             await self._app(scope, receive, exchange.send)
         finally:
-            on_close = scope.get(ON_CLOSE)
-            if on_close is not None:
-                on_close()
+            if not exchange.complete and ON_DISCONNECT in scope:
+                scope[ON_DISCONNECT]()
 
     def _refusal(self, path: str, headers: dict[bytes, bytes]) -> _Refusal | None:
         host = headers.get(b"host", b"").decode("latin-1")
@@ -98,19 +98,23 @@ class Guard:
         origin = headers.get(b"origin")
         if origin is not None and not _same_origin(origin.decode("latin-1"), host):
             return _Refusal(403, "forbidden_origin", "Pages of other origins may not call this.")
-        if headers.get(b"sec-fetch-site") in (b"cross-site", b"same-site"):
+        if headers.get(b"sec-fetch-site", b"none") not in _OWN_SITES:
             return _Refusal(403, "forbidden_origin", "Pages of other sites may not call this.")
         if self._token is not None and path not in _OPEN_PATHS:
-            return self._check_token(headers.get(b"authorization", b""), self._token)
+            refusal = self._check_token(headers.get(b"authorization", b""), self._token)
+            if refusal is not None:
+                return refusal
+        if not path.startswith("/"):
+            return _Refusal(400, "invalid_request", "The request's target is not a path.")
         return None
 
     def _knows(self, host: str) -> bool:
         if self._any_host:
             return True
-        try:
-            name = urlsplit(f"//{host}").hostname or ""
-        except ValueError:
+        match = _HOST.fullmatch(host)
+        if match is None:
             return False
+        name = match["name"].strip("[]").lower()
         return is_loopback(name) or name in self._hosts
 
     @staticmethod
@@ -125,11 +129,12 @@ class Guard:
 class _Exchange:
     """One request's answer on its way out."""
 
-    __slots__ = ("_request_id", "_send")
+    __slots__ = ("_request_id", "_send", "complete")
 
     def __init__(self, send: Send, request_id: bytes) -> None:
         self._send = send
         self._request_id = request_id
+        self.complete = False
 
     async def send(self, message: Any) -> None:
         if message["type"] == "http.response.start":
@@ -142,6 +147,7 @@ class _Exchange:
             # task for it, and the connection's idle timer would never be set again.
             with trio.move_on_after(_LAST_SEND_SECONDS, shield=True):
                 await self._send(message)
+                self.complete = True
 
     async def refuse(self, refusal: _Refusal, request_id: str) -> None:
         body = error_body(refusal.code, refusal.message, request_id)
@@ -156,13 +162,21 @@ class _Exchange:
         await self.send({"type": "http.response.body", "body": body, "more_body": False})
 
 
+def _headers(scope: Scope) -> dict[bytes, bytes]:
+    """A request's headers. One that comes twice is joined, as RFC 9110 (5.3) has it: a second
+    `Host`, `Origin` or `Authorization` then spoils the first, and neither is believed."""
+    headers: dict[bytes, bytes] = {}
+    for name, value in scope["headers"]:
+        headers[name] = headers[name] + b", " + value if name in headers else value
+    return headers
+
+
 def _request_id(headers: dict[bytes, bytes]) -> str:
     given = headers.get(b"x-request-id", b"").decode("latin-1")
     return given if _SANE_ID.fullmatch(given) else str(ULID())
 
 
 def _same_origin(origin: str, host: str) -> bool:
-    try:
-        return urlsplit(origin).netloc.lower() == host.lower()
-    except ValueError:
-        return False
+    """Whether a page is our own. Its scheme is not compared: TLS may end before us."""
+    match = _ORIGIN.fullmatch(origin)
+    return match is not None and match["host"].lower() == host.lower()

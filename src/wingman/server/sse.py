@@ -4,12 +4,12 @@ The format is that of https://html.spec.whatwg.org/multipage/server-sent-events.
 is one line of JSON, encoded once for all readers. All that is there goes out in one write.
 """
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from types import TracebackType
 from typing import Final, Self
 
 import trio
-from quart import Response
+from quart import Response, request
 from quart.wrappers.response import ResponseBody
 
 from wingman.errors import InvalidRequest, StreamLagged
@@ -17,14 +17,13 @@ from wingman.events import Done, Error, Event
 from wingman.session import Published, Reader
 from wingman.session.channel import encode_event
 
-__all__ = ["SEED_KINDS", "RunFrames", "SessionFrames", "included", "stream_response"]
+__all__ = ["SEED_KINDS", "RunFrames", "SessionFrames", "included", "replay", "stream_response"]
 
 SEED_KINDS: Final = frozenset({"text", "tool_use", "tool_result", "done", "error"})
 _EXTRA_KINDS: Final = {"thinking": "thinking", "step": "step", "progress": "tool_progress"}
 
-_KEEP_ALIVE_SECONDS: Final = 15.0
+KEEP_ALIVE_SECONDS: Final = 15.0
 _KEEP_ALIVE: Final = b": keep-alive\n\n"
-_OPENING: Final = b": open\n\n"
 
 _CLOSED: Final = {
     "shutting_down": "The server is shutting down; go on with Last-Event-ID when it is up again.",
@@ -45,10 +44,10 @@ def included(include: str | None) -> Collection[str]:
     return kinds
 
 
-def stream_response(frames: "Frames", headers: dict[str, str] | None = None) -> Response:
-    """An SSE response; it has no time limit."""
+def stream_response(frames: "bytes | Frames", headers: dict[str, str] | None = None) -> Response:
+    """An SSE response, of frames that are there or that are to come; it has no time limit."""
     response = Response(
-        b"",
+        frames if isinstance(frames, bytes) else b"",
         headers={
             "Cache-Control": "no-cache, no-transform",
             "X-Accel-Buffering": "no",
@@ -56,9 +55,10 @@ def stream_response(frames: "Frames", headers: dict[str, str] | None = None) -> 
         },
         content_type="text/event-stream",
     )
-    response.response = frames
-    del response.headers["Content-Length"]
-    response.timeout = None
+    if isinstance(frames, Frames):
+        del response.headers["Content-Length"]
+        if request.method != "HEAD":
+            response.response = frames
     return response
 
 
@@ -71,7 +71,6 @@ class Frames(ResponseBody):
     def __init__(self, reader: Reader, kinds: Collection[str]) -> None:
         self._reader = reader
         self._kinds = kinds
-        self._opened = False
         self._over = False
 
     async def __aenter__(self) -> Self:
@@ -90,31 +89,25 @@ class Frames(ResponseBody):
         return self
 
     async def __anext__(self) -> bytes:
-        if not self._opened:
-            # The head waits for its first piece of body: this is that piece.
-            self._opened = True
-            return _OPENING
-        if self._over:
+        # What this client has not asked for may come all the time: its silence counts.
+        with trio.move_on_after(KEEP_ALIVE_SECONDS):
+            while not self._over:
+                frames = await self._next()
+                if frames:
+                    return frames
             raise StopAsyncIteration
-        frames = b""
-        while not frames and not self._over:
-            frames = await self._next()
-        if not frames:
-            raise StopAsyncIteration
-        return frames
+        return _KEEP_ALIVE
 
     async def _next(self) -> bytes:
         """Some frames; none if there was nothing for this client; `_over` after the last."""
-        with trio.move_on_after(_KEEP_ALIVE_SECONDS):
-            try:
-                batch = await self._reader.receive()
-            except StreamLagged as lagged:
-                return self.lagged(lagged)
-            if not batch:
-                self._over = True
-                return self.closed()
-            return self.encode(batch)
-        return _KEEP_ALIVE
+        try:
+            batch = await self._reader.receive()
+        except StreamLagged as lagged:
+            return self.lagged(lagged)
+        if not batch:
+            self._over = True
+            return self.closed()
+        return self.encode(batch)
 
     def encode(self, batch: Sequence[Published]) -> bytes:
         """The frames of these events."""
@@ -135,18 +128,16 @@ class Frames(ResponseBody):
 
 
 class RunFrames(Frames):
-    """One run, from its admission to its last event. `replay` is sent for one that is over."""
+    """One run, from its admission to its last event."""
 
-    def __init__(
-        self,
-        reader: Reader,
-        kinds: Collection[str],
-        run_id: str,
-        replay: Sequence[Event] = (),
-    ) -> None:
+    def __init__(self, reader: Reader, kinds: Collection[str], run_id: str) -> None:
         super().__init__(reader, kinds)
         self._run_id = run_id
-        self._replay = replay
+
+    def encode(self, batch: Sequence[Published]) -> bytes:
+        """The frames of these events; after the run's last there is none."""
+        self._over = isinstance(batch[-1].event, Done | Error)
+        return super().encode(batch)
 
     def lagged(self, lagged: StreamLagged) -> bytes:
         """The stream is cut; its run goes on."""
@@ -154,13 +145,7 @@ class RunFrames(Frames):
         return frame(None, "error", encode_event(Error(lagged.code, lagged.message, self._run_id)))
 
     def closed(self) -> bytes:
-        """The stored events of a run that was over before, or the reason for the end."""
-        if self._replay:
-            return b"".join(
-                frame(None, event.kind, encode_event(event))
-                for event in self._replay
-                if event.kind in self._kinds
-            )
+        """The reason for the end."""
         return _closing(self._reader.closed, self._run_id)
 
 
@@ -185,6 +170,11 @@ class SessionFrames(Frames):
     def closed(self) -> bytes:
         """The reason for the end."""
         return _closing(self._reader.closed, "")
+
+
+def replay(events: Iterable[Event]) -> bytes:
+    """The frames of events that were published before; their ids are not kept."""
+    return b"".join(frame(None, event.kind, encode_event(event)) for event in events)
 
 
 def frame(id: int | None, kind: str, data: bytes) -> bytes:

@@ -100,8 +100,9 @@ class EventChannel:
         return self._events[skip:] if skip else self._events[:]
 
     async def wait(self, after: int) -> None:
-        """Return when there is an event after `after`, or the channel is closed."""
-        if self.last_id > after or self.closed is not None:
+        """Return when there is something to say to a reader there: an event after `after`, the
+        channel's end, or that there has been no such event."""
+        if self.last_id != after or self.closed is not None:
             await checkpoint()
             return
         if self._lot is None:

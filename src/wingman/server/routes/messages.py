@@ -1,22 +1,26 @@
 """/sessions/{id}/message: send a message; blocking, streamed, or answered at once."""
 
 from collections.abc import MutableMapping
-from functools import partial
 from typing import Annotated, Any, Literal
 
 import msgspec
+import trio
 from quart import Blueprint, Response, request
 
 from wingman.conversation import Message, TextBlock, ToolResultBlock, ToolUseBlock
-from wingman.errors import InvalidRequest
+from wingman.errors import InvalidRequest, WingmanError
 from wingman.events import Done, Error, Event, Text, ToolResult, ToolUse
 from wingman.runtime import Runtime
+from wingman.server.errors import wingman_error
 from wingman.server.exchange import body, json_response
-from wingman.server.guard import ON_CLOSE
-from wingman.server.sse import RunFrames, included, stream_response
+from wingman.server.guard import ON_DISCONNECT
+from wingman.server.sse import RunFrames, included, replay, stream_response
 from wingman.session import OnBusy, Run, RunRequest
 
 __all__ = ["message_routes"]
+
+# How long the store may take to admit a message.
+_ADMIT_SECONDS = 30.0
 
 
 class MessageBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -36,25 +40,33 @@ def message_routes(runtime: Runtime) -> Blueprint:
 
     @routes.post("/sessions/<session_id>/message")
     async def send(session_id: str) -> Response:
-        run = await _admit(runtime, session_id)
+        fields = await body(MessageBody)
         if "respond-async" in request.headers.get("Prefer", ""):
+            # Nobody stays connected: there is nothing to disconnect from.
+            run = await _submit(runtime, session_id, fields)
             headers = {**_location(run), "Preference-Applied": "respond-async"}
             return json_response({"run_id": run.id, "status": run.status}, 202, headers)
-        return json_response(await run.result(), headers=_location(run))
+        run = await _submit_attached(runtime, session_id, fields)
+        try:
+            response = json_response(await run.result())
+        except WingmanError as error:
+            response = await wingman_error(error)
+        response.headers.update(_location(run))
+        return response
 
     @routes.post("/sessions/<session_id>/message/stream")
     async def stream(session_id: str) -> Response:
         kinds = included(request.args.get("include"))
-        run = await _admit(runtime, session_id)
-        replay = await _replay(runtime, run) if run.ended else ()
-        return stream_response(RunFrames(run.reader(), kinds, run.id, replay), _location(run))
+        run = await _submit_attached(runtime, session_id, await body(MessageBody))
+        if run.ended:
+            return stream_response(replay(await _events(runtime, run)), _location(run))
+        return stream_response(RunFrames(run.reader(), kinds, run.id), _location(run))
 
     return routes
 
 
-async def _admit(runtime: Runtime, session_id: str) -> Run:
-    """Decode the message and admit its run. From here on the run is its session's, not ours."""
-    fields = await body(MessageBody)
+async def _submit(runtime: Runtime, session_id: str, fields: MessageBody) -> Run:
+    """Admit the message's run. From here on it is its session's, not ours."""
     run_request = RunRequest(
         chosen=await runtime.choose_agent(session_id, fields.agent_id),
         message=fields.message,
@@ -62,16 +74,19 @@ async def _admit(runtime: Runtime, session_id: str) -> Run:
         request_id=_request_id(fields),
         on_busy=fields.on_busy,
     )
-    run = await runtime.host.submit(session_id, run_request)
-    if fields.on_disconnect == "cancel":
-        scope: MutableMapping[str, Any] = request.scope  # type: ignore[assignment]
-        scope[ON_CLOSE] = partial(_cancel_unless_ended, run)
+    return await runtime.host.submit(session_id, run_request)
+
+
+async def _submit_attached(runtime: Runtime, session_id: str, fields: MessageBody) -> Run:
+    """The same; where the message says so, the run ends when its client leaves."""
+    if fields.on_disconnect == "continue":
+        return await _submit(runtime, session_id, fields)
+    # A client may leave while its run is being admitted: it must be found for the cancel.
+    with trio.fail_after(_ADMIT_SECONDS, shield=True):
+        run = await _submit(runtime, session_id, fields)
+    scope: MutableMapping[str, Any] = request.scope  # type: ignore[assignment]
+    scope[ON_DISCONNECT] = run.request_cancel
     return run
-
-
-def _cancel_unless_ended(run: Run) -> None:
-    if not run.ended:
-        run.request_cancel()
 
 
 def _request_id(fields: MessageBody) -> str | None:
@@ -90,17 +105,17 @@ def _location(run: Run) -> dict[str, str]:
     return {"Location": f"/sessions/{run.session_id}/runs/{run.id}"}
 
 
-async def _replay(runtime: Runtime, run: Run) -> list[Event]:
-    """The events of a run that is over, from what it has added to the history."""
+async def _events(runtime: Runtime, run: Run) -> list[Event]:
+    """The events of a run that is over, from what it has added to the history.
+
+    Raises what ended the waiting for a run that has no end of its own.
+    """
+    failure = run.record.error
+    last = Done(run.outcome()) if failure is None else Error(failure.code, failure.message, run.id)
     events: list[Event] = []
     for message in await runtime.store.run_messages(run.id):
         events += _events_of(message)
-    record = run.record
-    if record.result is not None:
-        events.append(Done(record.result))
-    elif record.error is not None:
-        events.append(Error(record.error.code, record.error.message, run.id))
-    return events
+    return [*events, last]
 
 
 def _events_of(message: Message) -> list[Event]:

@@ -10,8 +10,7 @@ from wingman.errors import InvalidRequest, NotFound
 from wingman.runtime import Runtime
 from wingman.server.exchange import body, json_response, query_int
 from wingman.server.views import RunView, run_view
-from wingman.session import Receipt
-from wingman.store import RunStatus
+from wingman.session import Receipt, Status
 
 __all__ = ["run_routes"]
 
@@ -36,8 +35,11 @@ def run_routes(runtime: Runtime) -> Blueprint:
 
     async def views(session_id: str | None) -> list[RunView]:
         limit = query_int("limit", _PAGE, least=1, most=1000)
-        records = await runtime.store.runs(session_id, _statuses(), limit)
-        return [run_view(record, host.find(record.session_id)) for record in records]
+        wanted = _statuses()
+        stored = dict.fromkeys("running" if s == "cancelling" else s for s in wanted)
+        records = await runtime.store.runs(session_id, tuple(stored), limit)
+        found = [run_view(record, host.find(record.session_id)) for record in records]
+        return [view for view in found if not wanted or view.status in wanted]
 
     @routes.get("/runs")
     async def list_all() -> Response:
@@ -45,7 +47,7 @@ def run_routes(runtime: Runtime) -> Blueprint:
 
     @routes.get("/sessions/<session_id>/runs")
     async def list_of_session(session_id: str) -> Response:
-        if host.find(session_id) is None and await runtime.store.session(session_id) is None:
+        if await runtime.store.session(session_id) is None:
             raise NotFound("session", session_id)
         return json_response(await views(session_id))
 
@@ -84,12 +86,12 @@ def run_routes(runtime: Runtime) -> Blueprint:
     return routes
 
 
-def _statuses() -> tuple[RunStatus, ...]:
+def _statuses() -> tuple[Status, ...]:
     """The statuses asked for, by `?status=running` or `?status=queued,running`."""
     text = request.args.get("status")
     if not text:
         return ()
-    known = get_args(RunStatus)
+    known = get_args(Status)
     statuses = tuple(name.strip() for name in text.split(","))
     for name in statuses:
         if name not in known:

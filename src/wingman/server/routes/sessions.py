@@ -14,6 +14,7 @@ __all__ = ["session_routes"]
 
 _READ_ONLY = ("id", "status", "last_event_id", "created_at", "updated_at", "usage", "history")
 _PAGE = 100
+_LONGEST_ID = 18
 
 
 class NewSession(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -90,12 +91,12 @@ def _cursor() -> int | None:
     text = request.headers.get("Last-Event-ID") or request.args.get("after")
     if not text:
         return None
-    if not (text.isascii() and text.isdigit()):
+    if not (text.isascii() and text.isdigit() and len(text) <= _LONGEST_ID):
         raise InvalidRequest(
             f"An event id is a number, not {text!r}: send the id of the last frame you have seen "
             "as `Last-Event-ID` or `?after=`"
         )
-    return min(int(text), 2**63 - 1)
+    return int(text)
 
 
 async def _view(runtime: Runtime, session_id: str) -> object:
