@@ -1,0 +1,214 @@
+"""Clients: each does one random thing after another over HTTP, and writes what it is told into the
+book, until the server is gone.
+"""
+
+from collections.abc import Awaitable, Callable
+from random import Random
+from typing import Any
+
+import attrs
+import httpx
+import trio
+
+from crash.book import Book, Known, Sent
+from crash.follower import frames
+from crash.plans import make_plan
+
+__all__ = ["Client"]
+
+_MOST_SESSIONS = 10
+_MOST_WAITING = 12  # unanswered messages of a session, beyond which nothing new is sent to it
+
+
+@attrs.define(eq=False)
+class Client:
+    """One of several that share a book and a connection pool."""
+
+    http: httpx.AsyncClient
+    book: Book
+    random: Random
+    agent_id: str
+    on_created: Callable[[Known], None]
+
+    async def run(self) -> None:
+        """Act until the server no longer answers."""
+        actions: dict[Callable[[Known], Awaitable[None]], float] = {
+            self._new_message: 60,
+            self._same_message: 12,
+            self._cancel: 8,
+            self._cancel_run: 4,
+            self._cancel_tool: 5,
+            self._update: 4,
+            self._delete: 0.4,
+            self._read: 4,
+        }
+        try:
+            while True:
+                await trio.sleep(self.random.uniform(0, 0.03))
+                usable = self.book.usable()
+                if len(usable) < 3 or (len(usable) < _MOST_SESSIONS and self.random.random() < 0.1):
+                    await self._create()
+                    continue
+                (action,) = self.random.choices(list(actions), list(actions.values()))
+                # Some clients do not wait for an answer.
+                patience = 0.2 if self.random.random() < 0.2 else 60.0
+                with trio.move_on_after(patience):
+                    await action(self.random.choice(usable))
+        except httpx.TransportError:
+            await trio.lowlevel.checkpoint()
+
+    # --- messages ------------------------------------------------------------------------------
+
+    async def _new_message(self, known: Known) -> None:
+        if sum(not sent.over for sent in known.sent) > _MOST_WAITING:
+            return
+        number = self.book.number()
+        plan = make_plan(self.random, number, known.log)
+        body: dict[str, Any] = {"message": plan.text, "agent_id": self.agent_id}
+        if self.random.random() < 0.6:
+            body["request_id"] = f"request-{number}"
+        (on_busy,) = self.random.choices(("queue", "reject", "interrupt"), (90, 4, 6))
+        if on_busy != "queue":
+            body["on_busy"] = on_busy
+        await self._send(self.book.sending(number, known, body, plan))
+
+    async def _same_message(self, known: Known) -> None:
+        """What has a request id may be sent again, at any time."""
+        again = [sent for sent in known.sent[-40:] if sent.request_id is not None]
+        if again:
+            self._done("messages sent again")
+            await self._send(self.random.choice(again))
+
+    async def _send(self, sent: Sent) -> None:
+        sent.sends += 1
+        sent.refused = False
+        self._done("messages sent")
+        path = f"/sessions/{sent.session.id}/message"
+        form = self.random.choice(("blocking", "async", "async", "stream"))
+        if form == "stream":
+            await self._stream(f"{path}/stream", sent)
+            return
+        headers = {"Prefer": "respond-async"} if form == "async" else {}
+        response = await self.http.post(path, json=sent.body, headers=headers)
+        self._told(sent, response)
+        if response.status_code == 200:
+            self.book.answered(sent, response.json())
+
+    async def _stream(self, path: str, sent: Sent) -> None:
+        async with self.http.stream("POST", path, json=sent.body) as response:
+            if response.status_code != 200:
+                await response.aread()
+            self._told(sent, response)
+            if response.status_code == 200:
+                async for frame in frames(response):
+                    if frame.event == "done":
+                        self.book.answered(sent, frame.data)
+
+    def _told(self, sent: Sent, response: httpx.Response) -> None:
+        """Note what a response's head says: which run it is, or that nothing was kept."""
+        status = response.status_code
+        location = response.headers.get("Location")
+        findings = self.book.findings
+        if location is not None:
+            self._done("acknowledgements")
+            self.book.acknowledge(sent, location.rpartition("/")[2])
+        else:
+            findings.check(status >= 400, f"{sent} got {status} without a Location")
+        if status < 400:
+            return
+        code = response.json()["error"]["code"]
+        self._done(f"answers {status} {code}")
+        match code:
+            case "session_not_found" | "session_deleted":
+                deleting = sent.session.deleting
+                findings.check(deleting, f"{sent} got {code}, and nobody had it deleted")
+            case "session_busy" | "mailbox_full":
+                self.book.refuse(sent)
+            case "shutting_down":
+                pass  # with or without a run: a request id's may be queued
+            case _:
+                findings.check(False, f"{sent} got {status} {response.text}")
+
+    # --- the rest ------------------------------------------------------------------------------
+
+    async def _create(self) -> None:
+        response = await self.http.post("/sessions", json={"title": None})
+        if response.status_code == 201:
+            self._done("sessions created")
+            known = self.book.created(response.json()["id"], self.random.random() < 0.5)
+            self.on_created(known)
+
+    async def _cancel(self, known: Known) -> None:
+        body = {"queued": self.random.random() < 0.2}
+        await self._receipt(f"/sessions/{known.id}/cancel", known, body)
+
+    async def _cancel_run(self, known: Known) -> None:
+        runs = [sent.run_id for sent in known.sent if sent.run_id and not sent.over]
+        if runs:
+            run_id = self.random.choice(runs)
+            await self._receipt(f"/sessions/{known.id}/runs/{run_id}/cancel", known, only=run_id)
+
+    async def _cancel_tool(self, known: Known) -> None:
+        calls = list(known.calls_under_way.items())
+        if calls:
+            call_id, run_id = self.random.choice(calls)
+            path = f"/sessions/{known.id}/runs/{run_id}/tools/{call_id}/cancel"
+            response = await self.http.post(path)
+            self._done("tool calls cancelled")
+            self._expect(response, known, 200)
+
+    async def _receipt(
+        self, path: str, known: Known, body: Any = None, only: str | None = None
+    ) -> None:
+        response = await self.http.post(path, json={} if body is None else body)
+        if not self._expect(response, known, 200):
+            return
+        for each in response.json()["cancelled"]:
+            self._done("runs cancelled")
+            named = only in (None, each["run_id"])
+            self.book.findings.check(named, f"a cancel of {only} touched {each}")
+            outcomes = [part.get("outcome") for part in (each, *each.get("tools", ()))]
+            stopped = "still_running" not in outcomes
+            self.book.findings.check(stopped, f"session {known.id}: still running: {each}")
+            if "outcome" not in each:
+                self.book.ended(each["run_id"])
+
+    async def _update(self, known: Known) -> None:
+        if known.updating:
+            return
+        title = f"Title {self.book.number()}"
+        known.titles.append(title)
+        known.updating = True
+        try:
+            response = await self.http.put(f"/sessions/{known.id}", json={"title": title})
+            if self._expect(response, known, 200):
+                # One that was sent and not waited for may still come.
+                known.titles[:] = [title, *known.titles[1:-1]]
+                self._done("sessions updated")
+        finally:
+            known.updating = False
+
+    async def _delete(self, known: Known) -> None:
+        known.deleting = True
+        response = await self.http.delete(f"/sessions/{known.id}")
+        if response.status_code == 200:
+            known.deleted = True
+            self._done("sessions deleted")
+
+    async def _read(self, known: Known) -> None:
+        response = await self.http.get(f"/sessions/{known.id}")
+        self._expect(response, known, 200)
+
+    def _expect(self, response: httpx.Response, known: Known, status: int) -> bool:
+        """Whether it has this status; another needs a reason."""
+        if response.status_code == status:
+            return True
+        gone = response.status_code == 404 and known.deleting
+        draining = response.status_code == 503
+        request = response.request
+        said = f"{request.method} {request.url.path}: {response.status_code} {response.text}"
+        self.book.findings.check(gone or draining, said)
+        return False
+
+    def _done(self, what: str) -> None:
+        self.book.findings.done[what] += 1

@@ -1,0 +1,121 @@
+"""A reader that follows one session across crashes, by the contract: it goes on from the last id it
+saw, and where it is told to resync it reads the session, and goes on from that frame's id.
+"""
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import attrs
+import httpx
+import trio
+
+from crash.book import Book, Known
+from crash.snapshot import Rows, invalid, tool_results, tool_uses
+
+__all__ = ["Follower", "Frame", "frames"]
+
+
+@attrs.frozen
+class Frame:
+    """One frame of a stream."""
+
+    id: int | None
+    event: str
+    data: dict[str, Any]
+
+
+async def frames(response: httpx.Response) -> AsyncIterator[Frame]:
+    """The frames of a stream, as they come; comments are left out."""
+    fields: dict[str, str] = {}
+    async for line in response.aiter_lines():
+        if line:
+            name, _, value = line.partition(": ")
+            fields[name] = value
+        elif fields:
+            if "event" in fields:
+                id = fields.get("id")
+                yield Frame(id and int(id), fields["event"], json.loads(fields["data"]))
+            fields = {}
+
+
+@attrs.define(eq=False)
+class Follower:
+    """What it has: the history's first `covered` messages, as read, and what it saw after them."""
+
+    known: Known
+    book: Book
+    last_id: int | None = None
+    covered: int = 0
+    uses: set[str] = attrs.field(factory=set)
+    results: set[str] = attrs.field(factory=set)
+    done: set[str] = attrs.field(factory=set)
+
+    async def follow(self, http: httpx.AsyncClient) -> None:
+        """Follow until the server is gone, or the session is."""
+        try:
+            if self.last_id is None and not await self._read(http, None):
+                return
+            headers = {"Last-Event-ID": str(self.last_id)}
+            path = f"/sessions/{self.known.id}/events"
+            async with http.stream("GET", path, headers=headers) as response:
+                if response.status_code == 200:
+                    self.book.findings.done["followed"] += 1
+                    async for frame in frames(response):
+                        await self._take(frame, http)
+        except httpx.TransportError:
+            await trio.lowlevel.checkpoint()
+
+    async def _take(self, frame: Frame, http: httpx.AsyncClient) -> None:
+        self.book.findings.done["events"] += 1
+        if frame.id is not None:
+            grew = self.last_id is not None and frame.id > self.last_id
+            where = f"session {self.known.id}: event {frame.id} ({frame.event})"
+            self.book.findings.check(grew, f"{where} came after {self.last_id}")
+            if frame.event != "resync":
+                self.last_id = frame.id
+        match frame.event:
+            case "resync":
+                self.book.findings.done["resyncs"] += 1
+                await self._read(http, frame.id)
+            case "tool_use":
+                self.uses.add(frame.data["id"])
+                self.known.calls_under_way[frame.data["id"]] = frame.data["run_id"]
+            case "tool_result":
+                self.results.add(frame.data["tool_use_id"])
+                self.known.calls_under_way.pop(frame.data["tool_use_id"], None)
+            case "done":
+                self.done.add(frame.data["run_id"])
+                self.book.ended(frame.data["run_id"])
+            case "error":
+                self.done.add(frame.data["run_id"])
+
+    async def _read(self, http: httpx.AsyncClient, resumed_at: int | None) -> bool:
+        """Read the session; from here on its events are looked at. False if it is gone."""
+        response = await http.get(f"/sessions/{self.known.id}")
+        if response.status_code != 200:
+            return False
+        view = response.json()
+        where = f"session {self.known.id}"
+        self.book.findings.check(invalid(view["history"]) is None, f"{where}: invalid, as followed")
+        if resumed_at is not None:
+            behind = view["last_event_id"] < resumed_at
+            at = f"{view['last_event_id']} < {resumed_at}"
+            self.book.findings.check(not behind, f"{where}: read behind the resync's id: {at}")
+        self.last_id = view["last_event_id"] if resumed_at is None else resumed_at
+        self.covered = len(view["history"])
+        self.known.calls_under_way.clear()
+        return True
+
+    def check_complete(self, rows: Rows) -> None:
+        """Nothing is missing between what was read and what came after it."""
+        ended = {run.id for run in rows.runs if run.over}
+        missing: set[str] = set()
+        for run_id, message in rows.history[self.covered :]:
+            missing.update(use["id"] for use in tool_uses(message) if use["id"] not in self.uses)
+            ids = {result["tool_use_id"] for result in tool_results(message)}
+            missing |= ids - self.results
+            if run_id in ended - self.done:
+                missing.add(f"the end of {run_id}")
+        where = f"session {self.known.id}, followed from {self.covered} on"
+        self.book.findings.check(not missing, f"{where}: missed {sorted(missing)}")

@@ -1,0 +1,247 @@
+"""The harness: one life of the server after the other, each ended at a random moment.
+
+Between two lives it looks at what is left: processes, the log of what ran, the database.
+"""
+
+import contextlib
+import os
+import signal
+from functools import partial
+from pathlib import Path
+from random import Random
+from typing import Final
+
+import attrs
+import httpx
+import trio
+
+from crash.book import Book, Findings, Known
+from crash.clients import Client
+from crash.follower import Follower
+from crash.laws import check_book, check_database, check_executions, check_passage
+from crash.look import look
+from crash.plans import generic
+from crash.snapshot import Snapshot
+from crash.victim import Victim, orphans
+
+__all__ = ["Harness"]
+
+# A mailbox of few messages, so that some are refused; a grace that some runs do not get by with.
+_OPTIONS: Final = ("--log-level", "warning", "--grace", "0.2", "--max-queued", "8")
+_CLIENTS: Final = 8
+_START_SECONDS: Final = 20.0
+_STOP_SECONDS: Final = 15.0
+_ORPHAN_SECONDS: Final = 5.0
+_EMPTY: Final = Snapshot({}, (), "ok")
+
+
+@attrs.define(eq=False)
+class Harness:
+    """Kill a server `kills` times, in a directory of one's own; `findings` says what was wrong.
+
+    `longest` is the longest time, in seconds, between a server's first word and its death.
+    """
+
+    directory: Path
+    seed: int = 0
+    longest: float = 1.5
+    findings: Findings = attrs.field(factory=Findings)
+    book: Book = attrs.field(init=False)
+    random: Random = attrs.field(init=False)
+    before: Snapshot = _EMPTY
+    _agent_id: str = ""
+    _recovered: bool = False
+    _followers: dict[str, Follower] = attrs.field(factory=dict)
+
+    def __attrs_post_init__(self) -> None:
+        self.book = Book(self.directory / "logs", self.findings)
+        self.random = Random(self.seed)
+        self.book.logs.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def mark(self) -> str:
+        """What all processes of this harness bear in their environment."""
+        return str(self.directory)
+
+    @property
+    def log(self) -> Path:
+        """What the servers have said."""
+        return self.directory / "server.log"
+
+    async def run(self, kills: int) -> None:
+        """Kill so many times; then let all runs end, stop the server, and look once more."""
+        for number in range(1, kills + 1):
+            await self._life(number)
+            await self._inspect()
+            if number % 10 == 0 or number == kills:
+                done = self.findings.done
+                print(
+                    f"{number} lives, {done['messages sent']} messages, "
+                    f"{done['acknowledgements']} acknowledged, {done['events']} events, "
+                    f"{len(self.findings.wrong)} findings",
+                    flush=True,
+                )
+        await self._last_life()
+        await self._inspect()
+        self._check_the_end()
+
+    # --- one life ------------------------------------------------------------------------------
+
+    async def _life(self, number: int) -> None:
+        random = self.random
+        # One in eight dies before it listens, while it recovers what the last one left.
+        early = number > 1 and random.random() < 0.125
+        gently = not early and random.random() < 0.08
+        async with trio.open_nursery() as nursery:
+            victim = await self._start(nursery)
+            try:
+                patience = random.uniform(0.1, 1.2) if early else _START_SECONDS
+                with trio.move_on_after(patience):
+                    await victim.listens.wait()
+                self._recovered = victim.listens.is_set()
+                self.findings.check(early or self._recovered, "a server did not start: see its log")
+                if self._recovered:
+                    await self._act(victim, random.uniform(0.02, self.longest), gently)
+            finally:
+                victim.kill()
+            await victim.process.wait()
+            nursery.cancel_scope.cancel()
+        self.findings.done[
+            "kills before it listened"
+            if not self._recovered
+            else "ends by SIGTERM"
+            if gently
+            else "kills"
+        ] += 1
+
+    async def _start(self, nursery: trio.Nursery) -> Victim:
+        database = self.directory / "wingman.db"
+        return await Victim.start(nursery, database, self.log, self.mark, _OPTIONS)
+
+    async def _act(self, victim: Victim, seconds: float, gently: bool) -> None:
+        """Let clients and followers work for so long; then the server dies under them."""
+        limits = httpx.Limits(max_connections=None)
+        async with (
+            httpx.AsyncClient(base_url=victim.url, timeout=60, limits=limits) as http,
+            trio.open_nursery() as nursery,
+        ):
+            if not self._agent_id:
+                self._agent_id = await _make_agent(http)
+            follow = partial(self._follow, nursery, http)
+            nursery.start_soon(look, http, self.before, self.book)
+            for known in self.book.usable():
+                follow(known)
+            for _ in range(_CLIENTS):
+                random = Random(self.random.random())
+                client = Client(http, self.book, random, self._agent_id, follow)
+                nursery.start_soon(client.run)
+            await trio.sleep(seconds)
+            if gently:
+                await self._stop(victim, patience=_STOP_SECONDS)
+            else:
+                victim.kill()
+            # They read what had been sent to them, and then find that nobody is there.
+            nursery.cancel_scope.deadline = trio.current_time() + 5
+
+    async def _stop(self, victim: Victim, patience: float) -> None:
+        victim.terminate()
+        with trio.move_on_after(patience):
+            code = await victim.process.wait()
+            self.findings.check(code == 0, f"a server that was told to stop exited with {code}")
+            return
+        self.findings.check(False, f"a server did not stop within {patience:g} s")
+
+    def _follow(self, nursery: trio.Nursery, http: httpx.AsyncClient, known: Known) -> None:
+        if known.followed:
+            follower = self._followers.setdefault(known.id, Follower(known, self.book))
+            nursery.start_soon(follower.follow, http)
+
+    async def _last_life(self) -> None:
+        """Queued runs go on by themselves; what hangs is cancelled; then it is stopped."""
+        async with trio.open_nursery() as nursery:
+            victim = await self._start(nursery)
+            try:
+                with trio.fail_after(_START_SECONDS):
+                    await victim.listens.wait()
+                self._recovered = True
+                async with (
+                    httpx.AsyncClient(base_url=victim.url, timeout=60) as http,
+                    trio.open_nursery() as readers,
+                ):
+                    for known in self.book.usable():
+                        self._follow(readers, http, known)
+                    await look(http, self.before, self.book)
+                    with trio.move_on_after(60):
+                        await self._finish(http)
+                    await trio.sleep(0.2)
+                    await self._stop(victim, patience=_STOP_SECONDS)
+                    readers.cancel_scope.deadline = trio.current_time() + 5
+            finally:
+                victim.kill()
+            await victim.process.wait()
+            nursery.cancel_scope.cancel()
+
+    async def _finish(self, http: httpx.AsyncClient) -> None:
+        params = {"status": "queued,running,cancelling"}
+        while left := (await http.get("/runs", params=params)).json():
+            await trio.sleep(0.3)
+            for run in left:
+                if run["status"] == "running":
+                    await http.post(f"/sessions/{run['session_id']}/runs/{run['id']}/cancel")
+
+    # --- between two lives ---------------------------------------------------------------------
+
+    async def _inspect(self) -> None:
+        await self._check_orphans()
+        database = self.directory / "wingman.db"
+        copy = self.directory / "copy.db"
+        if not database.exists():
+            return
+        snapshot = await trio.to_thread.run_sync(Snapshot.take, database, copy)
+        check_database(snapshot, self.findings)
+        check_executions(snapshot, self.book)
+        check_book(snapshot, self.book)
+        check_passage(self.before, snapshot, self.findings, self._recovered)
+        self.before = snapshot
+        self._count(snapshot)
+
+    def _count(self, snapshot: Snapshot) -> None:
+        done = self.findings.done
+        done["snapshots"] += 1
+        done["sessions cut off in the middle of a delete"] += sum(
+            rows.deleting for rows in snapshot.sessions.values()
+        )
+        for run in [run for rows in snapshot.sessions.values() for run in rows.runs]:
+            if not run.over:
+                done[f"runs cut off while {run.status}"] += 1
+                done["steps cut off between their calls"] += len(run.pending) > 1
+
+    async def _check_orphans(self) -> None:
+        start = trio.current_time()
+        left = await trio.to_thread.run_sync(orphans, self.mark)
+        while left and trio.current_time() < start + _ORPHAN_SECONDS:
+            await trio.sleep(0.02)
+            left = await trio.to_thread.run_sync(orphans, self.mark)
+        for pid, command in left.items():
+            self.findings.check(False, f"outlived the server: {generic(command)}")
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def _check_the_end(self) -> None:
+        """All has ended; the followers have seen all of it; no server has had an error."""
+        for rows in self.before.sessions.values():
+            for run in rows.runs:
+                self.findings.check(run.over, f"run {run.id} is {run.status} at the end")
+                self.findings.done[f"runs {run.status}"] += 1
+            if rows.id in self._followers and not self.book.sessions[rows.id].deleting:
+                self._followers[rows.id].check_complete(rows)
+                self.findings.done["followers that saw all"] += 1
+        said = self.log.read_text()
+        at = said.find("Traceback")
+        self.findings.check(at < 0, f"a server had an error: {said[max(at - 200, 0) : at + 3000]}")
+
+
+async def _make_agent(http: httpx.AsyncClient) -> str:
+    body = {"name": "Victim", "tools": ["bash", "read"], "provider": {"id": "scripted"}}
+    response = await http.post("/agents", json=body)
+    return str(response.json()["id"])
