@@ -73,7 +73,11 @@ def requests_of(agent: Agent) -> list[Sequence[Message]]:
 
 @asynccontextmanager
 async def opened(*agents: Agent, store: Any = "memory", **options: Any) -> AsyncIterator[Runtime]:
-    """A runtime; when it closes, nothing may be left that is counted or held."""
+    """A runtime; when it closes, nothing may be left that is counted or held.
+
+    Virtual time jumps while a session is created (a thread looks at its directory): create first.
+    """
+    options.setdefault("idle_after", None)
     async with Runtime(store, agents=agents, **options) as runtime:
         yield runtime
         services = runtime.host.services
@@ -137,7 +141,7 @@ class Refused:
 class FaultyStore(MemoryStore):
     """A store that refuses the ends of runs, so many times, of one session or of any."""
 
-    def __init__(self, failures: int, kind: type = RunEnded) -> None:
+    def __init__(self, failures: int, kind: type | tuple[type, ...] = RunEnded) -> None:
         super().__init__()
         self.failures = failures
         self.kind = kind

@@ -8,7 +8,8 @@ from session_kit import agent, assert_valid, echo, idle, live_of, opened, reques
 from wingman import Limits, Session, tool
 from wingman.conversation import ToolResultBlock
 from wingman.providers import Delay, ToolCalls
-from wingman.session import CancelledTool, Receipt
+from wingman.session import CancelledTool, Receipt, Run
+from wingman.store import MemoryStore
 
 
 async def test_a_cancel_takes_the_run_in_flight_and_returns_when_it_has_stopped(
@@ -236,16 +237,17 @@ async def test_many_may_cancel_the_same_run_at_once(autojump_clock: MockClock) -
 
 
 async def test_a_keyboard_interrupt_ends_the_run_and_the_session() -> None:
-    async with opened(agent([Delay("never", first=1000)])) as runtime:
-        pass
-    store = runtime.store
-    with pytest.raises(KeyboardInterrupt):
+    store = MemoryStore()
+    runs: list[Run] = []
+
+    async def program() -> None:
         async with opened(agent([Delay("never", first=1000)]), store=store) as runtime:
             session = await runtime.create_session("tester")
-            run = await session.submit("go")
+            runs.append(await session.submit("go"))
             await wait_all_tasks_blocked()
             raise KeyboardInterrupt
-    assert run.outcome().stop_reason == "interrupted"
-    stored = await store.run(session.id, run.id)
-    assert stored is not None
-    assert stored.status == "interrupted"
+
+    with pytest.raises(KeyboardInterrupt):
+        await program()
+    assert runs[0].outcome().stop_reason == "interrupted"
+    assert [run.status for run in await store.runs()] == ["interrupted"]

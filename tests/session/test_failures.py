@@ -7,7 +7,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from session_kit import agent, assert_sendable, assert_valid, idle, last_text, opened, requests_of
-from wingman import Session
+from wingman import Event, RunStream, Session
 from wingman.conversation import ToolUseBlock
 from wingman.errors import ProviderError, ProviderTimeout, RunFailed
 from wingman.events import Error
@@ -59,16 +59,20 @@ async def test_a_call_that_had_arrived_when_the_stream_broke_is_answered_and_not
         assert_sendable(requests_of(helper)[-1])
 
 
+async def collect(stream: RunStream, events: list[Event]) -> None:
+    async for event in stream:
+        events.append(event)  # noqa: PERF401 also those before an error
+
+
 async def test_an_error_that_is_a_bug_tells_the_log_and_nobody_else(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     helper = agent([Fail(KeyError("sk-secret"), after="Well"), "next"])
     async with Session(helper) as session:
         async with session.run_stream("hello") as stream:
-            events = []
+            events: list[Event] = []
             with pytest.raises(RunFailed) as caught:
-                async for event in stream:
-                    events.append(event)
+                await collect(stream, events)
         assert caught.value.code == "internal_error"
         assert "sk-secret" not in str(caught.value)
         assert not any(isinstance(event, Error) for event in events)

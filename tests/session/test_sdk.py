@@ -96,10 +96,10 @@ async def test_a_failed_run_raises_its_error_from_run_stream_and_result() -> Non
     async with Session(agent([Fail(error), Fail(error)])) as session:
         with pytest.raises(ProviderError, match="no"):
             await session.run("one")
-        with pytest.raises(ProviderError, match="no"):
-            async with session.run_stream("two") as stream:
-                async for _ in stream:
-                    pass
+        async with session.run_stream("two") as stream:
+            assert isinstance(await anext(stream), Step)
+            with pytest.raises(ProviderError, match="no"):
+                await anext(stream)
         with pytest.raises(ProviderError, match="no"):
             stream.result
 
@@ -222,7 +222,10 @@ async def test_what_cannot_be_is_refused_before_anything_is_kept(tmp_path: objec
 async def test_an_error_in_the_block_of_a_session_comes_out_as_it_is(
     autojump_clock: MockClock,
 ) -> None:
-    with pytest.raises(KeyError, match="mine"):
+    async def program() -> None:
         async with Session(echo(delay=100)) as session:
             await session.submit("hello")
             raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        await program()

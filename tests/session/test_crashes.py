@@ -1,0 +1,124 @@
+"""A session whose actor crashes begins again from the store, says so, and disturbs nobody."""
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from session_kit import FaultyStore, agent, assert_ends, assert_valid, echo, idle, live_of, opened
+from wingman.conversation import ToolResultBlock
+from wingman.errors import SessionQuarantined, StoreError
+from wingman.events import Error
+from wingman.providers import ToolCalls
+from wingman.store import RunEnded, RunStarted, StepEnded, StepRecorded
+
+
+@pytest.mark.parametrize("kind", [RunStarted, StepRecorded, (StepEnded, RunEnded), RunEnded])
+async def test_after_a_failed_write_the_session_goes_on_from_what_is_stored(
+    kind: type | tuple[type, ...], autojump_clock: MockClock
+) -> None:
+    calls = ToolCalls(("say", {"text": "hi"}), text="Let me see. ")
+    first = [True]
+
+    def speak(request: object) -> object:
+        return calls if first and first.pop() else "fine"
+
+    helper = agent(speak)  # type: ignore[arg-type]
+    store = FaultyStore(len(kind) if isinstance(kind, tuple) else 1, kind)
+    async with opened(helper, store=store) as runtime:
+        session = await runtime.create_session(helper)
+        live = live_of(runtime, session.id)
+        run, queued = await session.submit("go"), await session.submit("queued")
+        with pytest.raises(StoreError, match=r"disk is full.*goes on from what is stored"):
+            await run.result()
+        assert run.status == "failed"
+        assert (await queued.result()).response
+        assert live_of(runtime, session.id) is live
+        assert [info.restarts for info in runtime.host.system.snapshot()] == [1]
+        result = await session.run("again")
+        assert result.response == "fine"
+        history = await session.history()
+        assert_valid(history)
+        assert live.history == list(history)
+        records = await store.runs(session.id)
+        assert [record.status for record in records] == ["failed", "completed", "completed"]
+        assert records[0].error is not None
+        assert records[0].error.code == "store_error"
+        assert_ends(live.channel.read(0), [record.id for record in records])
+        record, _ = await runtime.host.describe(session.id)
+        assert record.last_event_id <= live.channel.last_id
+        assert idle(runtime)
+
+
+async def test_the_step_under_way_is_completed_from_its_rows(autojump_clock: MockClock) -> None:
+    calls = ToolCalls(("say", {"text": "hi"}), ("say", {"text": "ho"}))
+    store = FaultyStore(2, (StepEnded, RunEnded))
+    helper = agent([calls, "never stored"])
+    async with opened(helper, store=store) as runtime:
+        session = await runtime.create_session(helper)
+        with pytest.raises(StoreError):
+            await session.run("go")
+        history = await session.history()
+        assert_valid(history)
+        results = [b for b in history[2].content if isinstance(b, ToolResultBlock)]
+        assert [b.content for b in results] == ["hi", "ho"]
+
+
+async def test_one_that_keeps_crashing_is_quarantined_with_a_reason_and_others_go_on(
+    autojump_clock: MockClock,
+) -> None:
+    helper = echo()
+    store = FaultyStore(0)
+    async with opened(helper, store=store) as runtime:
+        bad, good = [await runtime.create_session(helper) for _ in range(2)]
+        store.failures, store.only = 1000, bad.id
+        async with live_of(runtime, bad.id).channel.reader() as reader:
+            run, queued = await bad.submit("go"), await bad.submit("queued")
+            for each in (run, queued):
+                with pytest.raises(SessionQuarantined, match=r"crashed too often.*disk is full"):
+                    await each.result()
+            events = [published.event for published in await reader.receive()]
+            assert [e.run_id for e in events if isinstance(e, Error)] == [run.id, queued.id]
+            assert await reader.receive() == ()
+            assert reader.closed == "crashed"
+        with pytest.raises(SessionQuarantined, match="disk is full") as caught:
+            await bad.run("again")
+        assert caught.value.retry_after > 0
+        assert (await good.run("hello")).response == "hello"
+        assert idle(runtime)
+        # When the store is well again, so is the session, and the run in flight is accounted for.
+        store.failures = 0
+        await trio.sleep(100)
+        assert (await bad.run("at last")).response == "at last"
+        statuses = [record.status for record in await store.runs(bad.id)]
+        assert statuses == ["interrupted", "queued", "completed"]
+        assert_valid(await bad.history())
+        assert idle(runtime)
+
+
+async def test_a_quarantined_session_can_be_deleted(autojump_clock: MockClock) -> None:
+    helper = echo()
+    store = FaultyStore(1000)
+    async with opened(helper, store=store) as runtime:
+        session = await runtime.create_session(helper)
+        with pytest.raises(SessionQuarantined):
+            await session.run("go")
+        await runtime.host.delete(session.id)
+        assert await store.session(session.id) is None
+        assert idle(runtime)
+
+
+async def test_a_run_can_be_cancelled_while_its_session_begins_again(
+    autojump_clock: MockClock,
+) -> None:
+    helper = echo()
+    store = FaultyStore(1)
+    async with opened(helper, store=store) as runtime:
+        session = await runtime.create_session(helper)
+        run, queued = await session.submit("go"), await session.submit("queued")
+        await trio.sleep(0.05)
+        receipt = await session.cancel(queued=True)
+        assert {c.run_id for c in receipt.cancelled} == {run.id, queued.id}
+        assert run.ended
+        assert queued.outcome().stop_reason == "cancelled"
+        assert (await session.run("again")).response == "again"
+        assert idle(runtime)
