@@ -100,9 +100,10 @@ class Client:
                 await response.aread()
             self._told(sent, response)
             if response.status_code == 200:
-                async for frame in frames(response):
-                    if frame.event == "done":
-                        self.book.answered(sent, frame.data)
+                async with frames(response) as channel:
+                    async for frame in channel:
+                        if frame.event == "done":
+                            self.book.answered(sent, frame.data)
 
     def _told(self, sent: Sent, response: httpx.Response) -> None:
         """Note what a response's head says: which run it is, or that nothing was kept."""

@@ -2,8 +2,11 @@
 saw, and where it is told to resync it reads the session, and goes on from that frame's id.
 """
 
+import contextlib
 import json
+import math
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import attrs
@@ -25,18 +28,31 @@ class Frame:
     data: dict[str, Any]
 
 
-async def frames(response: httpx.Response) -> AsyncIterator[Frame]:
-    """The frames of a stream, as they come; comments are left out."""
+@asynccontextmanager
+async def frames(response: httpx.Response) -> AsyncIterator[trio.MemoryReceiveChannel[Frame]]:
+    """The frames of a stream, as they come, to its end or the server's; comments are left out."""
+    # A task of its own reads them, and nothing else happens in its loop: httpx's generators are
+    # not closed by whoever leaves them in the middle.
+    sender, receiver = trio.open_memory_channel[Frame](math.inf)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(_pump, response, sender)
+        async with receiver:
+            yield receiver
+        nursery.cancel_scope.cancel()
+
+
+async def _pump(response: httpx.Response, sender: trio.MemorySendChannel[Frame]) -> None:
     fields: dict[str, str] = {}
-    async for line in response.aiter_lines():
-        if line:
-            name, _, value = line.partition(": ")
-            fields[name] = value
-        elif fields:
-            if "event" in fields:
-                id = fields.get("id")
-                yield Frame(id and int(id), fields["event"], json.loads(fields["data"]))
-            fields = {}
+    async with sender:
+        with contextlib.suppress(httpx.TransportError):
+            async for line in response.aiter_lines():
+                name, _, value = line.partition(": ")
+                fields[name] = value
+                if not line and "event" in fields:
+                    id = int(fields["id"]) if "id" in fields else None
+                    sender.send_nowait(Frame(id, fields["event"], json.loads(fields["data"])))
+                if not line:
+                    fields.clear()
 
 
 @attrs.define(eq=False)
@@ -53,31 +69,31 @@ class Follower:
 
     async def follow(self, http: httpx.AsyncClient) -> None:
         """Follow until the server is gone, or the session is."""
-        try:
+        with contextlib.suppress(httpx.TransportError):
             if self.last_id is None and not await self._read(http, None):
                 return
             headers = {"Last-Event-ID": str(self.last_id)}
             path = f"/sessions/{self.known.id}/events"
             async with http.stream("GET", path, headers=headers) as response:
-                if response.status_code == 200:
-                    self.book.findings.done["followed"] += 1
-                    async for frame in frames(response):
-                        await self._take(frame, http)
-        except httpx.TransportError:
-            await trio.lowlevel.checkpoint()
+                if response.status_code != 200:
+                    return
+                self.book.findings.done["streams followed"] += 1
+                async with frames(response) as channel:
+                    async for frame in channel:
+                        if not await self._take(frame, http):
+                            return
 
-    async def _take(self, frame: Frame, http: httpx.AsyncClient) -> None:
+    async def _take(self, frame: Frame, http: httpx.AsyncClient) -> bool:
+        """Take a frame in; False if it could not be, and is to be asked for again."""
         self.book.findings.done["events"] += 1
         if frame.id is not None:
             grew = self.last_id is not None and frame.id > self.last_id
             where = f"session {self.known.id}: event {frame.id} ({frame.event})"
             self.book.findings.check(grew, f"{where} came after {self.last_id}")
-            if frame.event != "resync":
-                self.last_id = frame.id
         match frame.event:
             case "resync":
                 self.book.findings.done["resyncs"] += 1
-                await self._read(http, frame.id)
+                return await self._read(http, frame.id)
             case "tool_use":
                 self.uses.add(frame.data["id"])
                 self.known.calls_under_way[frame.data["id"]] = frame.data["run_id"]
@@ -89,10 +105,15 @@ class Follower:
                 self.book.ended(frame.data["run_id"])
             case "error":
                 self.done.add(frame.data["run_id"])
+        self.last_id = frame.id or self.last_id
+        return True
 
     async def _read(self, http: httpx.AsyncClient, resumed_at: int | None) -> bool:
-        """Read the session; from here on its events are looked at. False if it is gone."""
-        response = await http.get(f"/sessions/{self.known.id}")
+        """Read the session; what comes from here on is seen. False if it, or its server, went."""
+        try:
+            response = await http.get(f"/sessions/{self.known.id}")
+        except httpx.TransportError:
+            return False
         if response.status_code != 200:
             return False
         view = response.json()
