@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
+import trio
 from msgspec import UNSET, UnsetType
 from ulid import ULID
 
@@ -50,6 +51,7 @@ class Agents:
         self._records: dict[str, AgentRecord] = {}
         self._built: dict[str, ChosenAgent] = {}
         self._code: dict[str, ChosenAgent] = {}
+        self._changes = trio.Lock()  # one at a time, so that each sees the one before
         credentials.on_change(self._built.clear)
         for agent in code:
             self.add_code(agent)
@@ -96,18 +98,21 @@ class Agents:
             created_at=moment,
             updated_at=moment,
         )
-        return await self._save(empty, fields)
+        async with self._changes:
+            return await self._save(empty, fields)
 
     async def update(self, agent_id: str, fields: AgentFields) -> AgentRecord:
         """Change the fields that are given; runs that are admitted already keep what they had."""
-        return await self._save(self.get(agent_id), fields)
+        async with self._changes:
+            return await self._save(self.get(agent_id), fields)
 
     async def delete(self, agent_id: str) -> None:
         """Remove an agent; runs that are admitted already keep their copy."""
-        self.get(agent_id)
-        await self._store.write(AgentDeleted(agent_id)).wait()
-        self._records.pop(agent_id, None)
-        self._built.pop(agent_id, None)
+        async with self._changes:
+            self.get(agent_id)
+            await self._store.write(AgentDeleted(agent_id)).wait()
+            self._records.pop(agent_id, None)
+            self._built.pop(agent_id, None)
 
     def known(self, agent_id: str) -> None:
         """Raise `NotFound` if there is no such agent, in the store or in code."""

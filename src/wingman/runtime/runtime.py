@@ -31,7 +31,7 @@ class Runtime:
     `store` is `"memory"`, a path or a URL, or a store of one's own. `agents` are those defined in
     code: queued runs find them again by name after a restart. `tools` are known by name to agents
     that come over HTTP, beside the built-in ones. `idle_after` is how many seconds an idle session
-    stays in memory (None: for ever).
+    stays in memory (None: for ever). The tools of agents in code are theirs alone.
 
     Leaving the block interrupts what still runs; `drain` first, to let it finish. Queued runs stay
     in the store and go on when it is opened again.
@@ -51,10 +51,8 @@ class Runtime:
         self.store: Store = open_store(store) if isinstance(store, str | Path) else store
         self.providers = ProviderRegistry() if providers is None else providers
         self.credentials = Credentials(self.store, self.providers)
-        agents = tuple(agents)
-        own = [tool for agent in agents for tool in agent.tools] + list(tools)
         self.agents = Agents(
-            self.store, [*BUILTIN.values(), *own], self.providers, self.credentials, agents
+            self.store, [*BUILTIN.values(), *tools], self.providers, self.credentials, agents
         )
         self.host = SessionHost(
             self.store,

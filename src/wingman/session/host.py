@@ -96,6 +96,7 @@ class SessionHost:
             await self.drain(0)
         # What the block raised goes on its way alone: the actors' nursery would wrap it.
         await self._stack.aclose()
+        self._services = None
 
     def _assemble(self) -> Services:
         directory: Directory[str] = Directory(
