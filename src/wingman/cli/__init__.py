@@ -14,7 +14,7 @@ commands do is done by the packages below. Exit codes: 0, 1 for what failed, 2 f
 #   limits.py     the runtime's limits as options
 #   console.py    how a run looks in a terminal
 #   launch.py     from click into Trio; errors come back as one line
-#   processes.py  what is left of a process group
+#   processes.py  which processes there are
 
 import io
 import os

@@ -99,8 +99,9 @@ class Console:
     def _text(self, text: str) -> None:
         if self._open == "stderr":
             self.end_line()
-        # To a file or a pipe goes what the model said; a terminal would obey what is in it.
-        click.echo(clean(text) if sys.stdout.isatty() else text, nl=False)
+        # To a file or a pipe goes what the model said, all of it (`color` keeps click from cleaning
+        # it); a terminal would obey what is in it.
+        click.echo(clean(text) if sys.stdout.isatty() else text, nl=False, color=True)
         if text:
             self._open = "" if text.endswith("\n") else "stdout"
 

@@ -1,34 +1,30 @@
-"""What is left of a process group: for the demo, which does not take the server's word for it."""
+"""The processes that are there: for the demo, which does not take the server's word for it."""
 
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
-__all__ = ["members"]
+__all__ = ["VISIBLE", "working_in"]
+
+_PROC: Final = Path("/proc")
+
+VISIBLE: Final = (_PROC / "self" / "cwd").exists()
+"""Whether this system shows its processes as Linux does."""
 
 
-def members(group: int) -> list[str]:
-    """The living processes of a group, each as "pid name"; zombies do not live.
+def working_in(directory: Path) -> list[str]:
+    """The living processes whose working directory this is, each as "pid name".
 
-    Where there is no /proc, the group itself, if it has any process.
+    Neither a session nor a namespace of their own hides them. Zombies have no directory any more.
     """
-    if Path("/proc/self/stat").exists():
-        return list(_from_proc(group))
-    try:
-        os.killpg(group, 0)
-    except ProcessLookupError:
-        return []
-    return [f"group {group}"]
+    return list(_working_in(os.path.realpath(directory)))
 
 
-def _from_proc(group: int) -> Iterator[str]:
-    """https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html: pid (comm) state ppid pgrp …"""
-    for directory in Path("/proc").glob("[0-9]*"):
+def _working_in(directory: str) -> Iterator[str]:
+    for process in _PROC.glob("[0-9]*"):
         try:
-            stat = (directory / "stat").read_text(errors="replace")
+            if os.readlink(process / "cwd") == directory:  # noqa: PTH115 - quick: there are many
+                yield f"{process.name} {(process / 'comm').read_text().strip()}"
         except OSError:
-            continue  # it ended while being looked at
-        head, _, tail = stat.rpartition(")")
-        state, _parent, pgrp, *_ = tail.split()
-        if int(pgrp) == group and state not in "ZX":
-            yield f"{directory.name} {head.partition('(')[2]}"
+            continue  # another user's, or it ended while being looked at

@@ -20,7 +20,7 @@ from wingman.session import Run, RunStream, Session
 from wingman.telemetry import configure_logging
 from wingman.tools import BUILTIN, Tool
 
-__all__ = ["run_command"]
+__all__ = ["default_provider", "run_command"]
 
 _INSTRUCTIONS: Final = (
     "You answer in the user's terminal and work in the current directory. Be brief."
@@ -80,14 +80,15 @@ def run_command(
     instructions: str,
     verbose: bool,
 ) -> None:
-    """Send one MESSAGE to a model, and show its text and its tool calls as they come.
+    """Send one MESSAGE to a model and show what it does.
 
-    MESSAGE - reads it from standard input. Text goes to standard output, all else to standard
-    error. Nothing is stored. Ctrl-C cancels the run and says what has stopped; a second one leaves
-    at once.
+    Its text and its tool calls are shown as they come: text on standard output, all else on
+    standard error. MESSAGE - reads it from standard input. Nothing is stored. Ctrl-C cancels the
+    run and says what has stopped; a second one leaves at once.
     """
     configure_logging("warning")
     console = Console(verbose)
+    text = _message(message)
     agent = Agent(
         "wingman run",
         instructions=instructions,
@@ -95,7 +96,7 @@ def run_command(
         tools=tools,
         max_steps=max_steps,
     )
-    launch(partial(_run, agent, work_dir, _message(message), console))
+    launch(partial(_run, agent, work_dir, text, console))
 
 
 def _message(given: str) -> str:
@@ -106,15 +107,15 @@ def _message(given: str) -> str:
 
 
 def _provider(name: str | None, model: str | None, console: Console) -> Provider:
-    """The provider that is named, else the first that is configured, else the keyless one."""
+    """The provider that is named, or the default one, saying so if that is no model."""
     registry = ProviderRegistry()
     if name is None:
-        configured = (name for name in _PREFERRED if registry.entry(name).configured())
-        name = next(configured, None)
-    if name is None:
-        name = _KEYLESS
-        keys = " or ".join(f"{registry.entry(name).key_variable}" for name in _PREFERRED)
-        console.note(f"No {keys} is set: this is the keyless model, which is no language model.")
+        name = default_provider(registry)
+        if name == _KEYLESS:
+            keys = " or ".join(str(registry.entry(name).key_variable) for name in _PREFERRED)
+            console.note(
+                f"No {keys} is set: this is the keyless model, which is no language model."
+            )
     if name not in registry.names():
         known = ", ".join(registry.names())
         raise click.UsageError(f"There is no provider {name!r}; there are: {known}.")
@@ -122,6 +123,12 @@ def _provider(name: str | None, model: str | None, console: Console) -> Provider
     if not (model or entry.default_model):
         raise click.UsageError(f"{name} has no default model: name one with --model.")
     return registry.create(name, model)
+
+
+def default_provider(registry: ProviderRegistry) -> str:
+    """The first real model's API that is configured, else the model that needs no key."""
+    configured = (name for name in _PREFERRED if registry.entry(name).configured())
+    return next(configured, _KEYLESS)
 
 
 async def _run(agent: Agent, work_dir: Path, message: str, console: Console) -> int:
