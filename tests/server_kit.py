@@ -2,7 +2,7 @@
 test directs, and a client that sees every byte."""
 
 import json
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple, Self
 
@@ -322,6 +322,13 @@ class Wire:
             return False
         self._bytes += data
         return bool(data)
+
+
+async def until(condition: Callable[[], object], seconds: float = 10) -> None:
+    """Wait for what has no event to wait for: the state of the live runtime."""
+    with trio.fail_after(seconds):
+        while not condition():  # noqa: ASYNC110
+            await trio.sleep(0.002)
 
 
 def error_of(answer: httpx.Response) -> tuple[int, str, str]:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 import trio
-from server_kit import Frame, Gate, Server, Wire, error_of, serving
+
+from server_kit import Frame, Gate, Server, Wire, error_of, serving, until
 
 
 async def follow(server: Server, session_id: str, after: int | None = None) -> Wire:
@@ -31,8 +32,7 @@ async def subscribed(server: Server, session_id: str, readers: int = 1) -> None:
     """Wait until so many read the session's channel: "from now" is then."""
     live = server.runtime.host.find(session_id)
     assert live is not None
-    while live.channel.readers < readers:
-        await trio.sleep(0.001)
+    await until(lambda: live.channel.readers >= readers)
 
 
 async def test_a_reader_follows_from_now_on_and_from_run_to_run(server: Server) -> None:
@@ -187,9 +187,7 @@ async def test_a_reader_keeps_its_session_in_memory_and_lets_go_of_it() -> None:
         sent = await server.streamed(session_id)
         assert [f.id for f in await read(wire, 2)] == [f.id for f in sent]
         await trio.aclose_forcefully(wire.stream)
-        with trio.fail_after(5):
-            while server.runtime.host.find(session_id) is not None:
-                await trio.sleep(0.01)
+        await until(lambda: server.runtime.host.find(session_id) is None)
 
 
 async def test_a_reader_of_a_deleted_session_is_told_so(server: Server) -> None:

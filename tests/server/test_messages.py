@@ -1,8 +1,8 @@
 """POST /sessions/{id}/message: blocking, answered at once, and again under the same request id."""
 
 import trio
-from server_kit import Gate, Server, call, error_of, serving
 
+from server_kit import Gate, Server, call, error_of, serving
 from wingman import Limits, tool
 
 

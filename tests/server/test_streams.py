@@ -1,8 +1,9 @@
 """POST /sessions/{id}/message/stream: one run as Server-Sent Events."""
 
+import pytest
 import trio
-from server_kit import Frame, Gate, Server, call, error_of, serving, thought
 
+from server_kit import Frame, Gate, Server, call, error_of, serving, thought, until
 from wingman import tool
 from wingman.errors import ProviderError
 
@@ -185,7 +186,9 @@ async def test_a_second_stream_of_a_running_request_id_follows_the_same_run(
     assert len(server.stage.requests) == 1
 
 
-async def test_silence_is_filled_with_comments(server: Server, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+async def test_silence_is_filled_with_comments(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("wingman.server.sse.KEEP_ALIVE_SECONDS", 0.01)
     gate = Gate()
     session_id = await server.session()
@@ -197,8 +200,7 @@ async def test_silence_is_filled_with_comments(server: Server, monkeypatch) -> N
         async with trio.open_nursery() as nursery:
 
             async def open_after_some_comments() -> None:
-                while wire.comments < 3:
-                    await trio.sleep(0.005)
+                await until(lambda: wire.comments >= 3)
                 gate.open()
 
             nursery.start_soon(open_after_some_comments)

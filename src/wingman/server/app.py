@@ -20,6 +20,7 @@ from wingman.server.routes.system import system_routes
 __all__ = ["create_app"]
 
 _LARGEST_BODY = 16 * 1024 * 1024
+_BODY_SECONDS = 60
 
 
 class LeanQuart(QuartTrio):
@@ -42,6 +43,7 @@ def create_app(runtime: Runtime) -> QuartTrio:
     """The HTTP face of a runtime, which must be open while the app is served."""
     app = LeanQuart("wingman", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = _LARGEST_BODY
+    app.config["BODY_TIMEOUT"] = _BODY_SECONDS
     # A blocking message waits for its run, however long that is.
     app.config["RESPONSE_TIMEOUT"] = None
     app.url_map.strict_slashes = False

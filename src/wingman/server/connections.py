@@ -14,6 +14,9 @@ from typing import Any, Final, cast
 import h11
 import trio
 from hypercorn.config import Config
+from hypercorn.events import Closed, Event
+from hypercorn.protocol.events import Event as StreamEvent
+from hypercorn.protocol.events import Response
 from hypercorn.protocol.h11 import H11Protocol
 from hypercorn.trio.task_group import TaskGroup
 from hypercorn.trio.tcp_server import TCPServer
@@ -29,6 +32,7 @@ logger = logging.getLogger("wingman.server")
 _STALLED_SECONDS: Final = 60
 # So long a connection may be idle; and so long a request's head may take to arrive.
 _KEEP_ALIVE_SECONDS: Final = 75
+_LINGER_SECONDS: Final = 2
 _BACKLOG: Final = 1024
 
 
@@ -84,13 +88,17 @@ class Connections:
             # What one client sends must not end the others' connections.
             logger.exception("a connection failed")
         finally:
+            stream.socket.close()
             self._streams.discard(stream)
             if self._drained is not None and not self._streams:
                 self._drained.set()
 
 
 class _Connection(TCPServer):
-    """One connection. It speaks HTTP/1.1 alone, and no TLS."""
+    """One connection. It speaks HTTP/1.1 alone, and no TLS.
+
+    It closes when its last task has ended, and its client has had the time to read the answer.
+    """
 
     def __init__(
         self, app: Any, config: Config, context: WorkerContext, stream: trio.SocketStream
@@ -98,12 +106,14 @@ class _Connection(TCPServer):
         # It is typed for TLS, and takes a plain stream just as well.
         tls = cast("trio.SSLStream[trio.SocketStream]", stream)
         super().__init__(app, config, context, ConnectionState({}), tls)
-        self._socket = stream.socket
+        self._plain = stream
+        self._reading = trio.CancelScope()
 
     async def run(self) -> None:
+        sock = self._plain.socket
         try:
-            client = parse_socket_addr(self._socket.family, self._socket.getpeername())
-            server = parse_socket_addr(self._socket.family, self._socket.getsockname())
+            client = parse_socket_addr(sock.family, sock.getpeername())
+            server = parse_socket_addr(sock.family, sock.getsockname())
             async with TaskGroup() as self._task_group:
                 self.protocol = cast("Any", _Http1)(
                     self.app,
@@ -117,11 +127,32 @@ class _Connection(TCPServer):
                     self.protocol_send,
                 )
                 await self.idle_task.restart(self._task_group, self._idle_timeout)
-                await self._read_data()
+                with self._reading:
+                    await self._read_data()
+                await self.idle_task.stop()
+            await self._linger()
         except OSError:
             pass  # The client is gone.
-        finally:
-            await self._close()
+
+    async def protocol_send(self, event: Event) -> None:
+        if not isinstance(event, Closed):
+            await super().protocol_send(event)
+            return
+        # We may be under `_reading` ourselves, and the app must be told before it ends.
+        with trio.move_on_after(_LINGER_SECONDS, shield=True):
+            await self.protocol.handle(event)
+        self._reading.cancel()
+
+    async def _linger(self) -> None:
+        """Let a client read the answer that it has while it still sends: where bytes are left
+        unread a close is a reset, and takes back what was sent (RFC 9112, 9.6)."""
+        try:
+            with trio.move_on_after(_LINGER_SECONDS):
+                await self._plain.send_eof()
+                while await self._plain.receive_some():
+                    pass
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            pass
 
 
 class _Http1(H11Protocol):
@@ -129,6 +160,12 @@ class _Http1(H11Protocol):
 
     async def _check_protocol(self, event: h11.Request) -> None:
         """Hypercorn would go over to HTTP/2 here."""
+
+    async def stream_send(self, event: StreamEvent) -> None:
+        if isinstance(event, Response) and self.connection.their_state is h11.SEND_BODY:
+            # An answer before its request's body is there: we shall not read the rest.
+            event.headers.append((b"connection", b"close"))
+        await super().stream_send(event)
 
     async def _create_stream(self, request: h11.Request) -> None:
         headers = list(request.headers)

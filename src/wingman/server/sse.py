@@ -83,7 +83,7 @@ class Frames(ResponseBody):
         value: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await self._reader.__aexit__(kind, value, traceback)
+        await self._reader.__aexit__(kind, value, traceback)  # noqa: ASYNC102 it does not wait
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
