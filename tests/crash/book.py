@@ -35,7 +35,8 @@ class Sent:
     """One message, however often it was sent.
 
     `after` are the messages that were acknowledged before it was first sent: it comes after them.
-    `refused`: the server said that it keeps nothing of it. `over`: somebody was told of its end.
+    `refused`: the server said that it keeps nothing of it. `over`: somebody was told of its end, or
+    it was seen in a snapshot. `lost`: the server died before it had taken it.
     """
 
     number: int
@@ -48,6 +49,12 @@ class Sent:
     answer: dict[str, Any] | None = None
     refused: bool = False
     over: bool = False
+    lost: bool = False
+
+    @property
+    def waiting(self) -> bool:
+        """Whether it may be in the mailbox, or in flight."""
+        return not (self.over or self.lost or self.refused)
 
     @property
     def request_id(self) -> str | None:

@@ -34,12 +34,12 @@ class Client:
         """Act until the server no longer answers."""
         actions: dict[Callable[[Known], Awaitable[None]], float] = {
             self._new_message: 60,
-            self._same_message: 12,
+            self._same_message: 8,
             self._cancel: 8,
             self._cancel_run: 4,
             self._cancel_tool: 5,
-            self._update: 4,
-            self._delete: 0.4,
+            self._update: 2,
+            self._delete: 0.15,
             self._read: 4,
         }
         try:
@@ -60,7 +60,7 @@ class Client:
     # --- messages ------------------------------------------------------------------------------
 
     async def _new_message(self, known: Known) -> None:
-        if sum(not sent.over for sent in known.sent) > _MOST_WAITING:
+        if sum(sent.waiting for sent in known.sent) > _MOST_WAITING:
             return
         number = self.book.number()
         plan = make_plan(self.random, number, known.log)
@@ -81,7 +81,7 @@ class Client:
 
     async def _send(self, sent: Sent) -> None:
         sent.sends += 1
-        sent.refused = False
+        sent.refused = sent.lost = False
         self._done("messages sent")
         path = f"/sessions/{sent.session.id}/message"
         form = self.random.choice(("blocking", "async", "async", "stream"))

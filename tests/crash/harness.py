@@ -236,6 +236,7 @@ class Harness:
             if rows.id in self._followers and not self.book.sessions[rows.id].deleting:
                 self._followers[rows.id].check_complete(rows)
                 self.findings.done["followers that saw all"] += 1
+        self.findings.done["runs acknowledged"] = len(self.book.by_run)
         said = self.log.read_text()
         at = said.find("Traceback")
         self.findings.check(at < 0, f"a server had an error: {said[max(at - 200, 0) : at + 3000]}")

@@ -108,6 +108,7 @@ def _check_messages(rows: Rows, sent: list[Sent], findings: Findings) -> None:
         run = runs.get(text)
         once = of_text[text] <= 1
         findings.check(once, f"{each} is there {of_text[text]} times, sent {each.sends} times")
+        each.lost = run is None
         if run is None:
             findings.check(each.run_id is None, f"{each} was acknowledged, and is not there")
             continue
@@ -115,6 +116,7 @@ def _check_messages(rows: Rows, sent: list[Sent], findings: Findings) -> None:
         findings.check(each.run_id in (None, run.id), f"{each} is there as another run, {run.id}")
         findings.check(run.request_id == each.request_id, f"{each} has another request id")
         findings.check(run.over or not each.over, f"{each} had ended, and is {run.status}")
+        each.over = run.over
         if each.answer is not None:
             findings.check(
                 run.result == each.answer, f"{each} was answered otherwise: {run.result}"
