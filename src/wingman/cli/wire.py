@@ -19,6 +19,7 @@ __all__ = ["Wire"]
 
 _INDENT: Final = "   "
 _LABEL: Final = 15  # the width of what stands before the content of a line
+_NARROWEST: Final = 20  # characters of content on a line
 _MOST_LINES: Final = 3  # of one body, or one event
 
 
@@ -40,17 +41,17 @@ class Wire:
         """POST, and return the answer's JSON."""
         self._request(path, body)
         response = await self._http.post(path, json=body)
-        self._line(f"{response.status_code} {response.reason_phrase}", compact(response.json()))
+        answer = response.json()
+        self._line(str(response.status_code), compact(answer))
         self._succeeded(path, response)
-        return response.json()
+        return answer
 
     @asynccontextmanager
     async def stream(self, path: str, body: Mapping[str, Any]) -> AsyncIterator["Events"]:
         """POST, and hand out the events of the stream that answers. It is read to its end."""
         self._request(path, body)
         async with self._http.stream("POST", path, json=body) as response:
-            status = f"{response.status_code} {response.reason_phrase}"
-            self._line(status, response.headers.get("content-type", ""))
+            self._line(str(response.status_code), response.headers.get("content-type", ""))
             self._succeeded(path, response)
             chunks = response.aiter_bytes()
             yield Events(chunks, self._event)
@@ -95,7 +96,7 @@ class Wire:
         if self._in_text:
             click.echo()
             self._in_text = False
-        width = shutil.get_terminal_size().columns - len(_INDENT) - _LABEL
+        width = max(shutil.get_terminal_size().columns - len(_INDENT) - _LABEL, _NARROWEST)
         first, *rest = wrap(content, width, max_lines=_MOST_LINES, placeholder=" …") or [""]
         click.echo(_label(label, colour) + first)
         for line in rest:
