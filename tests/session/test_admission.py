@@ -17,8 +17,6 @@ from wingman.errors import (
 from wingman.session import Run
 from wingman.store import RunQueued
 
-SLOW = {"delay": 10.0}
-
 
 async def stored_messages(runtime: Runtime, session: Session) -> list[str]:
     return [run.message for run in await runtime.store.runs(session.id)]
@@ -27,7 +25,7 @@ async def stored_messages(runtime: Runtime, session: Session) -> list[str]:
 async def test_messages_are_answered_in_the_order_they_were_admitted(
     autojump_clock: MockClock,
 ) -> None:
-    helper = echo(**SLOW)
+    helper = echo(delay=10)
     async with opened(helper) as runtime:
         session = await runtime.create_session(helper)
         runs = [await session.submit(str(n)) for n in range(5)]
@@ -41,7 +39,7 @@ async def test_messages_are_answered_in_the_order_they_were_admitted(
 
 
 async def test_a_full_mailbox_refuses_and_keeps_nothing(autojump_clock: MockClock) -> None:
-    helper = echo(**SLOW)
+    helper = echo(delay=10)
     async with opened(helper, limits=Limits(queued=2)) as runtime:
         session = await runtime.create_session(helper)
         taken = [await session.submit(text) for text in ("one", "two", "three")]
@@ -56,7 +54,7 @@ async def test_a_full_mailbox_refuses_and_keeps_nothing(autojump_clock: MockCloc
 
 
 async def test_a_full_mailbox_makes_an_interrupt_cancel_nothing(autojump_clock: MockClock) -> None:
-    helper = echo(**SLOW)
+    helper = echo(delay=10)
     async with opened(helper, limits=Limits(queued=1)) as runtime:
         session = await runtime.create_session(helper)
         first, second = await session.submit("one"), await session.submit("two")
@@ -69,7 +67,7 @@ async def test_a_full_mailbox_makes_an_interrupt_cancel_nothing(autojump_clock: 
 async def test_sessions_take_turns_and_too_many_that_wait_are_refused(
     autojump_clock: MockClock,
 ) -> None:
-    helper = echo(**SLOW)
+    helper = echo(delay=10)
     async with opened(helper, limits=Limits(runs=2, waiting=3)) as runtime:
         sessions = [await runtime.create_session(helper) for _ in range(6)]
         runs = []
@@ -90,7 +88,7 @@ async def test_sessions_take_turns_and_too_many_that_wait_are_refused(
 
 
 async def test_a_busy_session_may_be_left_alone(autojump_clock: MockClock) -> None:
-    helper = echo(**SLOW)
+    helper = echo(delay=10)
     async with opened(helper) as runtime:
         session = await runtime.create_session(helper)
         first = await session.submit("one", on_busy="reject")
@@ -104,7 +102,7 @@ async def test_a_busy_session_may_be_left_alone(autojump_clock: MockClock) -> No
 async def test_an_interrupt_cancels_the_run_in_flight_and_goes_next_after_those_that_wait(
     autojump_clock: MockClock,
 ) -> None:
-    helper = echo(**SLOW)
+    helper = echo(delay=10)
     async with opened(helper) as runtime:
         session = await runtime.create_session(helper)
         first, second = await session.submit("one"), await session.submit("two")
@@ -121,7 +119,7 @@ async def test_an_interrupt_cancels_the_run_in_flight_and_goes_next_after_those_
 async def test_a_race_of_fifty_has_one_winner_or_fifty_ends(
     on_busy: str, autojump_clock: MockClock
 ) -> None:
-    helper = echo(**SLOW)
+    helper = echo(delay=10)
     async with opened(helper) as runtime:
         session = await runtime.create_session(helper)
         runs: list[Run] = []
@@ -154,7 +152,7 @@ async def test_a_race_of_fifty_has_one_winner_or_fifty_ends(
 
 
 async def test_the_same_request_id_gives_the_same_run(autojump_clock: MockClock) -> None:
-    helper = echo(**SLOW)
+    helper = echo(delay=10)
     async with opened(helper) as runtime:
         session = await runtime.create_session(helper)
         first = await session.submit("hello", request_id="r1")
@@ -172,7 +170,7 @@ async def test_the_same_request_id_gives_the_same_run(autojump_clock: MockClock)
 async def test_the_same_request_id_fifty_times_at_once_is_one_run(
     autojump_clock: MockClock,
 ) -> None:
-    helper = echo(**SLOW)
+    helper = echo(delay=10)
     ids: set[str] = set()
     async with opened(helper) as runtime:
         session = await runtime.create_session(helper)
@@ -193,7 +191,7 @@ async def test_the_same_request_id_fifty_times_at_once_is_one_run(
 async def test_a_request_id_is_looked_at_before_room_draining_and_busyness(
     autojump_clock: MockClock,
 ) -> None:
-    helper = echo(**SLOW)
+    helper = echo(delay=10)
     async with opened(helper, limits=Limits(queued=1)) as runtime:
         session = await runtime.create_session(helper)
         first = await session.submit("one", request_id="r1", on_busy="reject")

@@ -22,7 +22,7 @@ from wingman.providers import Finished, Part, TextDelta, ThinkingDelta
 from wingman.providers.base import Request
 
 SECONDS = st.sampled_from([0.0, 1.0, 2.0, 5.0])
-CALLS = st.one_of(
+CALLS: st.SearchStrategy[tuple[str, dict[str, object]]] = st.one_of(
     st.builds(lambda s: ("wait", {"seconds": s}), SECONDS),
     st.builds(lambda s: ("stubborn", {"seconds": s}), st.sampled_from([0.0, 1.0])),
     st.just(("fail", {"text": "broken"})),
@@ -116,7 +116,7 @@ async def cut_at(step: int, script: list[Inference], limits: Limits) -> bool:
     async with opened(agent, limits=limits) as runtime:
         session = await runtime.create_session(agent)
         live = live_of(runtime, session.id)
-        tasks = len(trio.lowlevel.current_root_task().child_nurseries)
+        tasks = trio.lowlevel.current_statistics().tasks_living
         run = await session.submit("go")
         counter = Counter(step, run.request_cancel)
         trio.lowlevel.add_instrument(counter)
@@ -134,7 +134,7 @@ async def cut_at(step: int, script: list[Inference], limits: Limits) -> bool:
         again = [r.id for r in await runtime.store.runs(session.id)]
         assert_ends(live.channel.read(0), again)
         check_events(live.channel.read(0), result.run_id, history)
-        assert len(trio.lowlevel.current_root_task().child_nurseries) == tasks
+        assert trio.lowlevel.current_statistics().tasks_living == tasks
         assert (runtime.host.system.dead_letters, live.runs, live.current) == (0, {}, None)
         assert [info.restarts for info in runtime.host.system.snapshot()] == [0]
     return cut

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from session_kit import assert_sendable, assert_valid
 from wingman import Message
-from wingman.conversation import NO_USAGE, TextBlock, ToolResultBlock, ToolUseBlock
+from wingman.conversation import NO_USAGE, CutShort, TextBlock, ToolResultBlock, ToolUseBlock
 from wingman.session.history import alternate, complete_step, repair, summarize
 
 IDS = st.sampled_from(["a", "b", "c", "d"])
@@ -43,7 +43,7 @@ def valid_histories(draw: st.DrawFn) -> list[Message]:
     return messages
 
 
-CUT = st.sampled_from([None, "cancelled", "failed"])
+CUT: st.SearchStrategy[CutShort | None] = st.sampled_from([None, "cancelled", "failed"])
 
 
 @given(ANYTHING)

@@ -122,5 +122,5 @@ async def test_many_sessions_leave_nothing_behind(autojump_clock: MockClock) -> 
         assert [run.status for run in await runtime.store.runs()] == ["completed"] * 200
         await trio.sleep(30)
         assert len(runtime.host.services.directory) == 0
-        assert runtime.host._live == {}
+        assert list(runtime.host._active.all()) == []
         assert idle(runtime)

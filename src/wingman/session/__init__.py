@@ -7,7 +7,8 @@ come from, nor HTTP.
 # The map, in the way of one message:
 #
 #   session.py   the handle that a program holds: run, run_stream, submit, cancel, history
-#   host.py      sessions by id: create, activate, delete; open and close
+#   host.py      sessions over one store: open and close, create, read, change, delete, submit
+#   active.py    those that are live, by id: activation, passivation, quarantine
 #   admission.py what a message asks for, and why it may be refused
 #   live.py      what the process knows of a live session: its runs, from admission to end
 #   run.py       one run, and the handle on it

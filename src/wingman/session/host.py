@@ -3,7 +3,6 @@
 It opens and closes what they share, brings back what an earlier process left, and drains.
 """
 
-import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -14,12 +13,12 @@ import msgspec
 import trio
 from ulid import ULID
 
-from wingman.actor import ActorStopped, ActorSystem, Directory, Instrument, Restart, Termination
+from wingman.actor import ActorSystem, Instrument
 from wingman.agent import Agent
 from wingman.conversation import Message
-from wingman.errors import NotFound, SessionQuarantined, ShuttingDown, StoreError, WingmanError
+from wingman.errors import NotFound, StoreError, WingmanError
 from wingman.providers.http import Transport
-from wingman.session.actor import SessionActor
+from wingman.session.active import ActiveSessions
 from wingman.session.admission import RunRequest, check_same_body, queued_error
 from wingman.session.cancelling import Receipt, cancel_runs
 from wingman.session.draining import STOP_SECONDS, drain
@@ -31,8 +30,6 @@ from wingman.session.services import Services, now
 from wingman.session.work_dir import check_work_dir
 from wingman.store.base import (
     RunRecord,
-    SessionDeleting,
-    SessionErased,
     SessionRecord,
     SessionSaved,
     Store,
@@ -64,11 +61,9 @@ class SessionHost:
         self._resolve = resolve
         self._prepare = prepare
         self._idle_after = idle_after
-        self._live: dict[str, LiveSession] = {}
-        self._deleting: set[str] = set()
         self._system = ActorSystem(instruments=instruments)
         self._transport = Transport()
-        self._services: Services | None = None
+        self._sessions: ActiveSessions | None = None
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -79,7 +74,9 @@ class SessionHost:
                 await self._prepare()
             await settle_leftovers(self.store)
             await stack.enter_async_context(self._system)
-            self._services = self._assemble()
+            self._sessions = ActiveSessions(
+                self.store, self._transport, self.limits, self._system, self._idle_after
+            )
             for record in await self.store.runs(statuses=("queued",)):
                 await self._requeue(record)
             self._stack = stack.pop_all()
@@ -96,35 +93,18 @@ class SessionHost:
             await self.drain(0)
         # What the block raised goes on its way alone: the actors' nursery would wrap it.
         await self._stack.aclose()
-        self._services = None
+        self._sessions = None
 
-    def _assemble(self) -> Services:
-        directory: Directory[str] = Directory(
-            self._system,
-            lambda id: SessionActor(self._live[id]),
-            idle_after=self._idle_after,
-            may_passivate=_may_passivate,
-            on_ended=self._ended,
-            # The room is checked at admission: all that was queued must fit in after a restart.
-            mailbox=sys.maxsize,
-            supervision=Restart(),
-            name=lambda id: f"session {id}",
-        )
-        return Services(
-            store=self.store,
-            transport=self._transport,
-            limits=self.limits,
-            system=self._system,
-            directory=directory,
-            slots=trio.Semaphore(self.limits.runs),
-        )
+    @property
+    def _active(self) -> ActiveSessions:
+        if self._sessions is None:
+            raise RuntimeError("the runtime is not open: use it with `async with`")
+        return self._sessions
 
     @property
     def services(self) -> Services:
         """What the sessions share. Raises `RuntimeError` outside the block."""
-        if self._services is None:
-            raise RuntimeError("the runtime is not open: use it with `async with`")
-        return self._services
+        return self._active.services
 
     @property
     def system(self) -> ActorSystem:
@@ -156,39 +136,18 @@ class SessionHost:
             updated_at=moment,
         )
         await self.store.write(SessionSaved(record)).wait()
-        return self._activate(record, [])
+        return self._active.activate(record, [])
 
     async def live(self, session_id: str) -> LiveSession:
         """The live session with this id, activated from the store if need be.
 
         Raises `NotFound`, or `SessionQuarantined` for one whose actor keeps crashing.
         """
-        live = self._live.get(session_id)
-        if live is None:
-            record = await self.store.session(session_id)
-            # Somebody else may have activated it, or begun to delete it, while we were reading.
-            live = self._live.get(session_id)
-            if live is None and record is not None and session_id not in self._deleting:
-                return self._activate(record, None)
-        if live is None or live.deleted:
-            raise NotFound("session", session_id)
-        return live
+        return await self._active.wake(session_id)
 
     def find(self, session_id: str) -> LiveSession | None:
         """The live session with this id, if it is live."""
-        return self._live.get(session_id)
-
-    def _activate(self, record: SessionRecord, history: list[Message] | None) -> LiveSession:
-        live = LiveSession(self.services, record, history)
-        self._live[record.id] = live
-        try:
-            self.services.directory.ref(record.id)
-        except ActorStopped as error:
-            del self._live[record.id]
-            raise SessionQuarantined(
-                f"Session {record.id} crashed too often and is set aside for a while: {error}"
-            ) from error
-        return live
+        return self._active.find(session_id)
 
     def shown(self, record: SessionRecord) -> SessionRecord:
         """A stored session as readers see it: its `last_event_id` is where they go on.
@@ -196,22 +155,22 @@ class SessionHost:
         A live one's channel holds what came after its activation; of one that is not live every
         event that ever was is in the history.
         """
-        return _shown(record, self._live.get(record.id))
+        return _shown(record, self._active.find(record.id))
 
     async def describe(self, session_id: str) -> tuple[SessionRecord, Sequence[Message]]:
         """A session as readers see it, with its history. Raises `NotFound`."""
         # One that passivates while its history is read: the resync of its next life helps.
-        before = self._live.get(session_id)
+        before = self._active.find(session_id)
         found = await self.store.session_with_history(session_id)
         if found is None:
             raise NotFound("session", session_id)
         record, history = found
-        return _shown(record, before or self._live.get(session_id)), history
+        return _shown(record, before or self._active.find(session_id)), history
 
     async def update(self, session_id: str, fields: Mapping[str, str | None]) -> None:
         """Change a session's title, work_dir or agent_id, for the next run to start."""
         stored = await self.store.session(session_id)
-        live = self._live.get(session_id)
+        live = self._active.find(session_id)
         if stored is None:
             raise NotFound("session", session_id)
         record = msgspec.structs.replace(
@@ -224,33 +183,11 @@ class SessionHost:
 
     async def delete(self, session_id: str) -> None:
         """Mark a session as deleted, end what it runs, and remove all of it."""
-        found = await self.store.session(session_id)
-        if found is None or session_id in self._deleting:
-            raise NotFound("session", session_id)
         # Shielded: once begun it is done, also when who asked for it goes away.
         with trio.move_on_after(2 * STOP_SECONDS, shield=True) as scope:
-            await self._erase(session_id)
+            await self._active.erase(session_id)
         if scope.cancelled_caught:
             raise StoreError(f"Session {session_id} could not be removed yet: try again later.")
-
-    async def _erase(self, session_id: str) -> None:
-        self._deleting.add(session_id)
-        try:
-            await self.store.write(SessionDeleting(session_id)).wait()
-            live = self._live.get(session_id)
-            if live is not None:
-                live.mark_deleted()
-                await self._stop(live)
-            await self.store.write(SessionErased(session_id)).wait()
-        finally:
-            self._deleting.discard(session_id)
-
-    async def _stop(self, live: LiveSession) -> None:
-        ref = self.services.directory.find(live.id)
-        if ref is None:
-            return
-        with trio.move_on_after(STOP_SECONDS):
-            await ref.stop()
 
     # --- runs ----------------------------------------------------------------------------------
 
@@ -280,7 +217,7 @@ class SessionHost:
 
     async def run(self, session_id: str, run_id: str) -> Run:
         """A run by its id: the live one, or as the store has it. Raises `NotFound`."""
-        live = self._live.get(session_id)
+        live = self._active.find(session_id)
         if live is not None and run_id in live.runs:
             return live.runs[run_id]
         record = await self.store.run(session_id, run_id)
@@ -297,7 +234,7 @@ class SessionHost:
 
     async def cancel(self, session_id: str, *, queued: bool = False) -> Receipt:
         """Cancel what is in flight in a session when this is processed, and what waits if asked."""
-        live = self._live.get(session_id)
+        live = self._active.find(session_id)
         if live is None:
             if await self.store.session(session_id) is None:
                 raise NotFound("session", session_id)
@@ -321,38 +258,10 @@ class SessionHost:
 
         Runs that have not started stay queued in the store; who waits for one is told so.
         """
-        await drain(self.services, self._live.values(), grace)
-
-    def _ended(self, session_id: str, termination: Termination) -> None:
-        """A session's actor has ended for good: forget the session; nobody may wait for it."""
-        live = self._live[session_id]
-        if termination.cause == "passivated" and live.channel.readers:
-            # A reader came as it was about to end: it begins anew.
-            self.services.directory.ref(session_id)
-            return
-        del self._live[session_id]
-        if termination.cause == "crashed":
-            self._quarantine(live, termination)
-        for run in list(live.runs.values()):
-            live.release(run, ShuttingDown("The session was stopped before the run had ended."))
-        live.channel.close("deleted" if live.deleted else termination.cause)
-
-    def _quarantine(self, live: LiveSession, termination: Termination) -> None:
-        """Give up the session's runs; one in flight is `interrupted` by the next life there is."""
-        error = SessionQuarantined(
-            f"Session {live.id} crashed too often and is set aside for a while ({termination})."
-        )
-        for run in list(live.runs.values()):
-            if not run.started:
-                self.store.write(end_failed(run.record, error))
-            live.release(run, error)
+        await drain(self.services, self._active.all(), grace)
 
 
 def _shown(record: SessionRecord, live: LiveSession | None) -> SessionRecord:
     stored = record.event_ceiling
     after = stored if live is None else max(record.last_event_id, live.channel.start)
     return msgspec.structs.replace(record, last_event_id=after)
-
-
-def _may_passivate(actor: SessionActor | None) -> bool:
-    return actor is not None and not actor.live.runs and not actor.live.channel.readers

@@ -123,8 +123,8 @@ class RunLoop:
             RunStarted(live.id, run.id, now(), message, live.ceiling)
         )
         self._add((message,))
-        await run.admitted()
         await commit.wait()
+        await run.admitted()  # it was written before, so this hardly waits
 
     async def _run(self) -> Ending:
         limits = self.live.services.limits

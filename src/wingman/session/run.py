@@ -86,6 +86,7 @@ class Run:
         """Return when the run is durable. Raises `StoreError` if it could not be made so."""
         if self.commit is not None:
             await self.commit.wait()
+            self.commit = None
 
     async def wait(self) -> None:
         """Wait for the run's end. Cancelling this wait does not touch the run."""
