@@ -29,12 +29,12 @@ def main(kills: int, seed: int, longest: float, directory: Path | None) -> None:
     if directory is None:
         directory = Path(tempfile.mkdtemp(prefix="wingman-crash-"))
     harness = Harness(directory, seed, longest)
-    start = trio.run(partial(_timed, harness, kills))
+    seconds = trio.run(partial(_timed, harness, kills))
     for what, times in sorted(harness.findings.done.items()):
         print(f"{times:8} {what}")
-    print(f"{start:.0f} s, in {directory}: {len(harness.findings.wrong)} findings")
-    for wrong in harness.findings.wrong:
-        print(f"- {wrong[:2000]}")
+    print(f"{seconds:.0f} s, in {directory}: {len(harness.findings.wrong)} findings")
+    for kind, times in harness.findings.kinds.most_common():
+        print(f"{times:8} {kind}")
     sys.exit(bool(harness.findings.wrong))
 
 

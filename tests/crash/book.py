@@ -4,6 +4,7 @@ have happened or not, but then wholly.
 It knows nothing of HTTP or of the database. `Findings` is where all that look for faults write.
 """
 
+import re
 from collections import Counter
 from itertools import count
 from pathlib import Path
@@ -15,19 +16,29 @@ from crash.plans import Plan
 
 __all__ = ["Book", "Findings", "Known", "Sent"]
 
+_PARTICULARS = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}|[\d.]+")
+
 
 @attrs.define
 class Findings:
-    """What was found wrong, each thing said once, and how often each kind of thing was done."""
+    """What was found wrong, `kinds` of it and all, and how often each kind of thing was done.
+
+    Findings that differ in ids and numbers alone are of one kind.
+    """
 
     wrong: list[str] = attrs.field(factory=list)
+    kinds: Counter[str] = attrs.field(factory=Counter)
     done: Counter[str] = attrs.field(factory=Counter)
 
     def check(self, holds: bool, otherwise: str) -> None:
-        """Note `otherwise` unless it `holds`."""
-        if not holds and otherwise not in self.wrong:
-            self.wrong.append(otherwise)
-            print(f"  WRONG: {otherwise}", flush=True)
+        """Note `otherwise` unless it `holds`; the first of its kind is said aloud."""
+        if holds or otherwise in self.wrong:
+            return
+        self.wrong.append(otherwise)
+        kind = _PARTICULARS.sub("…", otherwise)[:80]
+        self.kinds[kind] += 1
+        if self.kinds[kind] == 1:
+            print(f"  WRONG: {otherwise[:1000]}", flush=True)
 
 
 @attrs.define(eq=False)

@@ -17,6 +17,7 @@ import trio
 
 from crash.book import Book, Findings, Known
 from crash.clients import Client
+from crash.disk import hold_up_commits
 from crash.follower import Follower
 from crash.laws import check_book, check_database, check_executions, check_passage
 from crash.look import look
@@ -62,6 +63,11 @@ class Harness:
     def mark(self) -> str:
         """What all processes of this harness bear in their environment."""
         return str(self.directory)
+
+    @property
+    def database(self) -> Path:
+        """What the servers own, one after the other."""
+        return self.directory / "wingman.db"
 
     @property
     def log(self) -> Path:
@@ -115,8 +121,7 @@ class Harness:
         ] += 1
 
     async def _start(self, nursery: trio.Nursery) -> Victim:
-        database = self.directory / "wingman.db"
-        return await Victim.start(nursery, database, self.log, self.mark, _OPTIONS)
+        return await Victim.start(nursery, self.database, self.log, self.mark, _OPTIONS)
 
     async def _act(self, victim: Victim, seconds: float, gently: bool) -> None:
         """Let clients and followers work for so long; then the server dies under them."""
@@ -135,7 +140,11 @@ class Harness:
                 random = Random(self.random.random())
                 client = Client(http, self.book, random, self._agent_id, follow)
                 nursery.start_soon(client.run)
-            await trio.sleep(seconds)
+            with trio.move_on_after(seconds):
+                if self.random.random() < 0.4:
+                    self.findings.done["lives with a slow disk"] += 1
+                    await hold_up_commits(self.database, Random(self.random.random()))
+                await trio.sleep_forever()
             if gently:
                 await self._stop(victim, patience=_STOP_SECONDS)
             else:
@@ -193,11 +202,10 @@ class Harness:
 
     async def _inspect(self) -> None:
         await self._check_orphans()
-        database = self.directory / "wingman.db"
-        copy = self.directory / "copy.db"
-        if not database.exists():
+        if not self.database.exists():
             return
-        snapshot = await trio.to_thread.run_sync(Snapshot.take, database, copy)
+        copy = self.directory / "copy.db"
+        snapshot = await trio.to_thread.run_sync(Snapshot.take, self.database, copy)
         check_database(snapshot, self.findings)
         check_executions(snapshot, self.book)
         check_book(snapshot, self.book)

@@ -119,7 +119,7 @@ class Journal(MemoryStore):
 
     async def __aexit__(self, *exc_info: object) -> None:
         self._cancel()
-        await self._stack.__aexit__(*exc_info)
+        await self._stack.__aexit__(*exc_info)  # noqa: ASYNC102 - it has been cancelled
 
     async def _commit(self, delay: float) -> None:
         while True:
