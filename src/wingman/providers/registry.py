@@ -137,13 +137,18 @@ class ProviderRegistry:
             self._entries[name] = _loaded(self._entry_points()[name])
         return self._entries[name]
 
-    def check(self, name: str) -> ProviderEntry:
-        """The same for a name in a request's body: raises `InvalidRequest`, naming all."""
+    def check(self, name: str, at: str = "$.provider.id") -> ProviderEntry:
+        """The same for a name in a request's body: raises `InvalidRequest`, naming all.
+
+        `at` is the field's path.
+        """
         try:
             return self.entry(name)
         except NotFound as error:
             known = ", ".join(self.names())
-            raise InvalidRequest(f"There is no provider {name!r}; there are: {known}.") from error
+            raise InvalidRequest(
+                f"There is no provider {name!r}; there are: {known} - at `{at}`"
+            ) from error
 
     def create(
         self,

@@ -51,7 +51,7 @@ class Credentials:
     async def put(self, credentials: Mapping[str, Credential]) -> None:
         """Store some; they are durable when this returns. The others stay as they are."""
         for name, credential in credentials.items():
-            self._providers.check(name)
+            self._providers.check(name, at="$.providers")
             if credential.key is None and credential.base_url is None:
                 raise InvalidRequest(
                     f"A credential needs a key or a base_url - at `$.providers.{name}`"

@@ -29,7 +29,7 @@ class MessageBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     message: Annotated[str, msgspec.Meta(min_length=1)]
     agent_id: str | None = None
     request_id: Annotated[str, msgspec.Meta(min_length=1, max_length=255)] | None = None
-    max_steps: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    max_steps: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] | None = None
     on_busy: OnBusy = "queue"
     on_disconnect: Literal["continue", "cancel"] = "continue"
 
