@@ -1,6 +1,7 @@
 """Agents: the agents of a runtime, those in the store and those that a program defines in code."""
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -99,12 +100,12 @@ class Agents:
             updated_at=moment,
         )
         async with self._changes:
-            return await self._save(empty, fields)
+            return await self._save(empty, fields, moment)
 
     async def update(self, agent_id: str, fields: AgentFields) -> AgentRecord:
         """Change the fields that are given; runs that are admitted already keep what they had."""
         async with self._changes:
-            return await self._save(self.get(agent_id), fields)
+            return await self._save(self.get(agent_id), fields, now())
 
     async def delete(self, agent_id: str) -> None:
         """Remove an agent; runs that are admitted already keep their copy."""
@@ -137,13 +138,13 @@ class Agents:
             raise NotFound("agent", run.agent_id)
         return chosen.agent
 
-    async def _save(self, old: AgentRecord, fields: AgentFields) -> AgentRecord:
+    async def _save(self, old: AgentRecord, fields: AgentFields, moment: datetime) -> AgentRecord:
         given = {
             name: value
             for name, value in msgspec.structs.asdict(fields).items()
             if value is not UNSET
         }
-        record = msgspec.structs.replace(old, **given, updated_at=now())
+        record = msgspec.structs.replace(old, **given, updated_at=moment)
         self._check(record)
         await self._store.write(AgentSaved(record)).wait()
         self._records[record.id] = record

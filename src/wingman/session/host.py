@@ -218,6 +218,8 @@ class SessionHost:
     async def run(self, session_id: str, run_id: str) -> Run:
         """A run by its id: the live one, or as the store has it. Raises `NotFound`."""
         live = self._active.find(session_id)
+        if live is not None and live.deleted:
+            raise NotFound("session", session_id)
         if live is not None and run_id in live.runs:
             return live.runs[run_id]
         record = await self.store.run(session_id, run_id)
@@ -239,6 +241,8 @@ class SessionHost:
             if await self.store.session(session_id) is None:
                 raise NotFound("session", session_id)
             return Receipt(())
+        if live.deleted:
+            raise NotFound("session", session_id)
         in_flight = live.in_flight
         runs = list(live.runs.values()) if queued else [r for r in (in_flight,) if r is not None]
         return await cancel_runs(runs)
