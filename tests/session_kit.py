@@ -4,15 +4,17 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
+import attrs
 import trio
 
 from wingman import Agent, Message, Runtime, Tool, tool
+from wingman.agent import ChosenAgent
 from wingman.conversation import TextBlock, ToolResultBlock
 from wingman.errors import StoreError
 from wingman.events import Done, Error
 from wingman.providers import Scripted
 from wingman.providers.scripted import Script
-from wingman.session import LiveSession, Published
+from wingman.session import LiveSession, OnBusy, Published, RunRequest
 from wingman.store import Change, Commit, MemoryStore, RunEnded
 
 
@@ -62,6 +64,11 @@ def last_text(messages: Sequence[Message]) -> str:
     """The last text of the user in these messages."""
     texts = [b.text for b in messages[-1].content if isinstance(b, TextBlock)]
     return texts[-1] if texts else ""
+
+
+def request(message: str, on_busy: OnBusy = "queue") -> RunRequest:
+    """A message to the echo, to be admitted in one moment with other things."""
+    return RunRequest(chosen=ChosenAgent(echo(), "echo", None), message=message, on_busy=on_busy)
 
 
 def requests_of(agent: Agent) -> list[Sequence[Message]]:
@@ -138,11 +145,45 @@ class Refused:
         raise StoreError("The disk is full.")
 
 
-class FaultyStore(MemoryStore):
-    """A store that refuses the ends of runs, so many times, of one session or of any."""
+@attrs.frozen
+class Late:
+    """A commit that takes its time."""
 
-    def __init__(self, failures: int, kind: type | tuple[type, ...] = RunEnded) -> None:
+    seconds: float
+
+    async def wait(self) -> None:
+        await trio.sleep(self.seconds)
+
+
+class LateStore(MemoryStore):
+    """A store whose commits of one kind take a second; `written` is every change, in order."""
+
+    def __init__(self, kind: type) -> None:
         super().__init__()
+        self.kind = kind
+        self.written: list[Change] = []
+
+    def write(self, *changes: Change) -> Commit:
+        self.written += changes
+        commit = super().write(*changes)
+        return Late(1.0) if any(isinstance(change, self.kind) for change in changes) else commit
+
+
+class FaultyStore(MemoryStore):
+    """A store that refuses the ends of runs, so many times, of one session or of any.
+
+    With `all_the_same` it keeps what it says that it refused.
+    """
+
+    def __init__(
+        self,
+        failures: int,
+        kind: type | tuple[type, ...] = RunEnded,
+        *,
+        all_the_same: bool = False,
+    ) -> None:
+        super().__init__()
+        self.all_the_same = all_the_same
         self.failures = failures
         self.kind = kind
         self.only: str | None = None
@@ -150,6 +191,8 @@ class FaultyStore(MemoryStore):
     def write(self, *changes: Change) -> Commit:
         if self.failures and any(self._hits(change) for change in changes):
             self.failures -= 1
+            if self.all_the_same:
+                super().write(*changes)
             return Refused()
         return super().write(*changes)
 

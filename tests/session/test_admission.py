@@ -4,7 +4,7 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from session_kit import FaultyStore, assert_valid, echo, idle, live_of, opened
+from session_kit import FaultyStore, LateStore, assert_valid, echo, idle, live_of, opened, request
 from wingman import Limits, Runtime, Session
 from wingman.errors import (
     MailboxFull,
@@ -12,10 +12,11 @@ from wingman.errors import (
     Overloaded,
     RequestIdConflict,
     SessionBusy,
+    ShuttingDown,
     StoreError,
 )
 from wingman.session import Run
-from wingman.store import RunQueued
+from wingman.store import CeilingRaised, RunEnded, RunQueued, SessionSaved
 
 
 async def stored_messages(runtime: Runtime, session: Session) -> list[str]:
@@ -237,3 +238,41 @@ async def test_a_session_that_is_not_there_takes_no_message() -> None:
             await runtime.host.run(session.id, "01NOSUCH")
         with pytest.raises(NotFound):
             await session.cancel()
+
+
+async def test_interrupts_of_one_moment_leave_the_last() -> None:
+    async with opened(echo()) as runtime:
+        session = await runtime.create_session("echo")
+        live = live_of(runtime, session.id)
+        runs = [live.admit(request(str(number), "interrupt")) for number in range(5)]
+        reasons = [(await run.result()).stop_reason for run in runs]
+        assert reasons == ["cancelled"] * 4 + ["end_turn"]
+        assert len(await session.history()) == 2
+        assert idle(runtime)
+
+
+async def test_ids_are_reserved_before_the_end_of_a_run_that_never_started() -> None:
+    store = LateStore(type(None))
+    async with opened(echo(), store=store) as runtime:
+        session = await runtime.create_session("echo")
+        run = live_of(runtime, session.id).admit(request("hello"))
+        run.request_cancel()
+        await run.wait()
+        kinds = [type(change) for change in store.written]
+        assert kinds == [SessionSaved, RunQueued, CeilingRaised, RunEnded]
+
+
+async def test_a_run_that_is_released_as_it_gets_its_place_does_not_start() -> None:
+    async with opened(echo(), limits=Limits(runs=1)) as runtime:
+        session = await runtime.create_session("echo")
+        slots = runtime.host.services.slots
+        await slots.acquire()
+        run = await session.submit("hello")
+        await wait_all_tasks_blocked()
+        slots.release()
+        live_of(runtime, session.id).release_queued()
+        await wait_all_tasks_blocked()
+        with pytest.raises(ShuttingDown):
+            await run.result()
+        assert [record.status for record in await runtime.store.runs()] == ["queued"]
+        assert idle(runtime)

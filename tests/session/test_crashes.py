@@ -122,3 +122,29 @@ async def test_a_run_can_be_cancelled_while_its_session_begins_again(
         assert queued.outcome().stop_reason == "cancelled"
         assert (await session.run("again")).response == "again"
         assert idle(runtime)
+
+
+async def test_an_end_that_was_recorded_after_all_is_believed(autojump_clock: MockClock) -> None:
+    helper = echo()
+    async with opened(helper, store=FaultyStore(1, all_the_same=True)) as runtime:
+        session = await runtime.create_session(helper)
+        result = await session.run("hello")
+        assert (result.response, result.stop_reason) == ("hello", "end_turn")
+        assert [info.restarts for info in runtime.host.system.snapshot()] == [1]
+        assert len(await session.history()) == 2
+        assert idle(runtime)
+
+
+async def test_a_reader_goes_on_from_the_id_it_is_shown_after_a_crash(
+    autojump_clock: MockClock,
+) -> None:
+    helper = echo()
+    async with opened(helper, store=FaultyStore(1)) as runtime:
+        session = await runtime.create_session(helper)
+        with pytest.raises(StoreError):
+            await session.run("lost")
+        record, history = await runtime.host.describe(session.id)
+        assert [message.text for message in history] == ["lost"]
+        await session.run("hello")
+        events = live_of(runtime, session.id).channel.read(record.last_event_id)
+        assert [p.event.kind for p in events] == ["error", "step", "text", "done"]

@@ -12,7 +12,7 @@ from wingman.errors import NotFound, SessionDeleted, StoreError
 from wingman.events import Error
 from wingman.providers import ToolCalls
 from wingman.session import Run
-from wingman.store import SessionDeleting
+from wingman.store import Change, Commit, MemoryStore, SessionDeleting
 
 
 async def assert_gone(runtime: Runtime, session: Session) -> None:
@@ -172,4 +172,34 @@ async def test_a_session_whose_tool_will_not_stop_is_gone_for_all_but_the_tool(
         with pytest.raises(SessionDeleted):
             await run.result()
         await trio.sleep(1)
+        await assert_gone(runtime, session)
+
+
+class Unhurried(MemoryStore):
+    """A store that marks a session as deleted only after a second."""
+
+    def write(self, *changes: Change) -> Commit:
+        write = super().write
+        if not isinstance(changes[0], SessionDeleting):
+            return write(*changes)
+
+        class Later:
+            async def wait(self) -> None:
+                await trio.sleep(1)
+                await write(*changes).wait()
+
+        return Later()
+
+
+async def test_a_session_does_not_wake_while_it_is_being_marked(autojump_clock: MockClock) -> None:
+    async with opened(echo(), store=Unhurried(), idle_after=10) as runtime:
+        session = await runtime.create_session("echo")
+        await trio.sleep(30)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(runtime.host.delete, session.id)
+            await wait_all_tasks_blocked()
+            with pytest.raises(NotFound):
+                await session.run("hello")
+            with pytest.raises(NotFound):
+                await runtime.host.delete(session.id)
         await assert_gone(runtime, session)

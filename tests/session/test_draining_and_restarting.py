@@ -10,14 +10,25 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from session_kit import agent, assert_sendable, assert_valid, echo, idle, opened, requests_of
+from session_kit import (
+    LateStore,
+    agent,
+    assert_sendable,
+    assert_valid,
+    echo,
+    idle,
+    live_of,
+    opened,
+    request,
+    requests_of,
+)
 from wingman import Limits, Runtime
 from wingman.conversation import ToolResultBlock
 from wingman.errors import RequestIdConflict, RunFailed, ShuttingDown
 from wingman.events import Error
 from wingman.providers import Delay, ToolCalls
 from wingman.session import Run
-from wingman.store import MemoryStore
+from wingman.store import MemoryStore, RunEnded
 
 
 async def told(run: Run) -> ShuttingDown:
@@ -127,14 +138,13 @@ async def test_a_queued_run_that_is_being_cancelled_ends_before_the_runtime_clos
     autojump_clock: MockClock,
 ) -> None:
     helper = echo(delay=10)
-    store = MemoryStore()
+    store = LateStore(RunEnded)
     async with opened(helper, store=store) as runtime:
         session = await runtime.create_session(helper)
-        await session.submit("one")
-        run = await session.submit("two")
+        run = live_of(runtime, session.id).admit(request("hello"))
         run.request_cancel()
     assert run.outcome().stop_reason == "cancelled"
-    assert [run.status for run in await store.runs()] == ["interrupted", "cancelled"]
+    assert [run.status for run in await store.runs()] == ["cancelled"]
 
 
 async def test_more_than_a_mailbox_holds_is_queued_again(autojump_clock: MockClock) -> None:

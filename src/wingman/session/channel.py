@@ -77,7 +77,7 @@ class EventChannel:
 
     def mark_stored(self, event_id: int) -> None:
         """The history in the store now contains all that was published up to this event."""
-        self.stored_id = max(self.stored_id, event_id)
+        self.stored_id = event_id
 
     def close(self, reason: str) -> None:
         """Nothing will be published any more; readers get what is left, then the end."""
