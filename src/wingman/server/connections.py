@@ -115,22 +115,24 @@ class _Connection(TCPServer):
             client = parse_socket_addr(sock.family, sock.getpeername())
             server = parse_socket_addr(sock.family, sock.getsockname())
             async with TaskGroup() as self._task_group:
-                self.protocol = cast("Any", _Http1)(
+                http = _Http1(
                     self.app,
                     self.config,
                     self.context,
                     self._task_group,
-                    self.state,
+                    ConnectionState(self.state),
                     False,
                     client,
                     server,
                     self.protocol_send,
                 )
+                self.protocol = cast("Any", http)
                 await self.idle_task.restart(self._task_group, self._idle_timeout)
                 with self._reading:
                     await self._read_data()
                 await self.idle_task.stop()
-            await self._linger()
+            if http.client_sends:
+                await self._linger()
         except OSError:
             pass  # The client is gone.
 
@@ -157,6 +159,11 @@ class _Connection(TCPServer):
 
 class _Http1(H11Protocol):
     """HTTP/1.1 that answers in HTTP/1.1, whatever the client would like to upgrade to."""
+
+    @property
+    def client_sends(self) -> bool:
+        """Whether the client is in the middle of what it has to say, or of rubbish."""
+        return self.connection.their_state in (h11.SEND_BODY, h11.ERROR)
 
     async def _check_protocol(self, event: h11.Request) -> None:
         """Hypercorn would go over to HTTP/2 here."""
