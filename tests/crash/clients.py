@@ -39,7 +39,7 @@ class Client:
             self._cancel_run: 4,
             self._cancel_tool: 5,
             self._update: 2,
-            self._delete: 0.5,
+            self._delete: 1,
             self._read: 4,
         }
         try:

@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from random import Random
 from typing import Any
 
 import attrs
@@ -61,6 +62,7 @@ class Follower:
 
     known: Known
     book: Book
+    random: Random
     last_id: int | None = None
     covered: int = 0
     uses: set[str] = attrs.field(factory=set)
@@ -68,20 +70,33 @@ class Follower:
     done: set[str] = attrs.field(factory=set)
 
     async def follow(self, http: httpx.AsyncClient) -> None:
-        """Follow until the server is gone, or the session is."""
+        """Follow until the server is gone, or the session is.
+
+        Now and then it leaves, and comes back: with the last id, or, having forgotten all it saw,
+        by reading the session and going on from there.
+        """
         with contextlib.suppress(httpx.TransportError):
-            if self.last_id is None and not await self._read(http, None):
-                return
-            headers = {"Last-Event-ID": str(self.last_id)}
-            path = f"/sessions/{self.known.id}/events"
-            async with http.stream("GET", path, headers=headers) as response:
-                if response.status_code != 200:
-                    return
-                self.book.findings.done["streams followed"] += 1
-                async with frames(response) as channel:
-                    async for frame in channel:
-                        if not await self._take(frame, http):
-                            return
+            there = True
+            while there:
+                with trio.move_on_after(self.random.uniform(0.1, 2.0)):
+                    there = await self._follow_once(http)
+                if self.random.random() < 0.3:
+                    self.last_id = None
+
+    async def _follow_once(self, http: httpx.AsyncClient) -> bool:
+        if self.last_id is None and not await self._read(http, None):
+            return False
+        headers = {"Last-Event-ID": str(self.last_id)}
+        path = f"/sessions/{self.known.id}/events"
+        async with http.stream("GET", path, headers=headers) as response:
+            if response.status_code != 200:
+                return False
+            self.book.findings.done["streams followed"] += 1
+            async with frames(response) as channel:
+                async for frame in channel:
+                    if not await self._take(frame, http):
+                        return False
+        return False
 
     async def _take(self, frame: Frame, http: httpx.AsyncClient) -> bool:
         """Take a frame in; False if it could not be, and is to be asked for again."""

@@ -162,8 +162,10 @@ class Harness:
 
     def _follow(self, nursery: trio.Nursery, http: httpx.AsyncClient, known: Known) -> None:
         if known.followed:
-            follower = self._followers.setdefault(known.id, Follower(known, self.book))
-            nursery.start_soon(follower.follow, http)
+            if known.id not in self._followers:
+                random = Random(self.random.random())
+                self._followers[known.id] = Follower(known, self.book, random)
+            nursery.start_soon(self._followers[known.id].follow, http)
 
     async def _last_life(self) -> None:
         """Queued runs go on by themselves; what hangs is cancelled; then it is stopped."""
