@@ -1,5 +1,6 @@
 """What the tests of the tools share: a working directory, and a way to see what still runs."""
 
+import sys
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import attrs
 import pytest
 
-from wingman.tools import ToolContext
+from wingman.tools import ToolContext, groups, kept, process
 
 
 @attrs.frozen
@@ -52,3 +53,16 @@ def survivors(monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[int]]:
         return found
 
     return look
+
+
+@pytest.fixture(
+    params=[
+        pytest.param(
+            kept, marks=pytest.mark.skipif(sys.platform != "linux", reason="needs Linux"), id="kept"
+        ),
+        pytest.param(groups, id="groups"),
+    ]
+)
+def each_way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands under keepers, and commands in process groups."""
+    monkeypatch.setattr(process, "_start", request.param.start)

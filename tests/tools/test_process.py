@@ -1,49 +1,25 @@
-"""A command owns its processes, and none outlives the call, however it ends."""
+"""A command owns its processes, and none outlives the call, however it ends.
 
-import ctypes
-import os
-import shutil
-import signal
+What holds of both ways to run a command; `test_kept` and `test_groups` have what holds of one.
+"""
+
 import time
 import tracemalloc
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import attrs
 import pytest
 import trio
 
+from tools.commands import cancel_at_first_output, sh
 from wingman.errors import ToolError
-from wingman.tools import ToolContext, groups
+from wingman.tools import ToolContext
 from wingman.tools.output import Output, clip
-from wingman.tools.process import run_process
-
-PR_SET_CHILD_SUBREAPER = 36
 
 Look = Callable[[], list[int]]
 
-
-async def sh(context: ToolContext, command: str, seconds: float = 20, room: int = 30_000) -> Any:
-    argv = [shutil.which("bash") or "sh", "-c", command]
-    return await run_process(
-        argv, context, seconds=seconds, max_output=room, progress=context.progress
-    )
-
-
-async def cancel_at_first_output(context: ToolContext, command: str) -> float:
-    """Run a command, cancel it when it says something; seconds from the cancel to the return."""
-    with trio.CancelScope() as scope:
-        started = []
-
-        def cancel(_text: str) -> None:
-            if not started:
-                started.append(time.perf_counter())
-                scope.cancel()
-
-        await sh(attrs.evolve(context, progress=cancel), command)
-    assert scope.cancelled_caught
-    return time.perf_counter() - started[0]
+pytestmark = pytest.mark.usefixtures("each_way")
 
 
 async def test_stdout_and_stderr_come_in_the_order_they_were_written(context: ToolContext) -> None:
@@ -146,17 +122,6 @@ async def test_a_background_child_that_holds_stdout_does_not_hold_the_call(
     assert survivors() == []
 
 
-async def test_what_left_the_group_with_stdout_in_hand_does_not_hold_the_call(
-    context: ToolContext, survivors: Look
-) -> None:
-    began = time.perf_counter()
-    completed = await sh(context, "setsid sleep 60 & sleep 0.1; echo done")
-    for pid in survivors():  # the seam: only a namespace could hold it
-        os.kill(pid, signal.SIGKILL)
-    assert completed.output == "done\n"
-    assert time.perf_counter() - began < 3
-
-
 async def test_a_hundred_megabytes_take_no_memory(context: ToolContext) -> None:
     tracemalloc.start()
     try:
@@ -198,66 +163,6 @@ async def test_a_missing_directory_is_a_tool_error(context: ToolContext) -> None
     context.work_dir.rmdir()
     with pytest.raises(ToolError, match="could not be started"):
         await sh(context, "true")
-
-
-@pytest.fixture
-def subreaper() -> Iterator[None]:
-    """Orphans come to this process, as they come to PID 1 of a container."""
-    libc = ctypes.CDLL(None)
-    if libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
-        pytest.skip("no child subreaper here")
-    yield
-    libc.prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
-
-
-def zombie_children() -> list[int]:
-    """This process's children that nobody has reaped."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            state, parent, *_ = entry.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if state == "Z" and int(parent) == os.getpid():
-            found.append(int(entry.parent.name))
-    return found
-
-
-@pytest.mark.usefixtures("subreaper")
-async def test_as_init_of_a_container_it_reaps_the_orphans(
-    context: ToolContext, heard: Any, survivors: Look
-) -> None:
-    await cancel_at_first_output(context, "sleep 60 & sleep 60 & echo ready; wait")
-    assert survivors() == []
-    assert zombie_children() == []
-    assert heard.still_running == []
-
-
-@pytest.mark.usefixtures("subreaper")
-async def test_zombies_that_nobody_reaps_do_not_count_as_running(
-    context: ToolContext, heard: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(groups, "_reap_adopted", lambda group: None)
-    took = await cancel_at_first_output(context, "sleep 60 & sleep 60 & echo ready; wait")
-    assert heard.still_running == []
-    assert took < 0.4
-    monkeypatch.undo()
-    assert zombie_children() != []
-    groups._reap_adopted(os.getpgid(zombie_children()[0]))
-    assert zombie_children() == []
-
-
-async def test_a_group_that_cannot_be_ended_is_reported(
-    context: ToolContext, heard: Any, survivors: Look, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(groups, "_signal", lambda group, number: None)
-    monkeypatch.setattr(groups, "_TERM_GRACE", 0.05)
-    monkeypatch.setattr(groups, "_KILL_GRACE", 0.05)
-    await sh(context, "sleep 60 > /dev/null & exit 0")
-    (pid,) = survivors()
-    os.kill(pid, signal.SIGKILL)
-    (what,) = heard.still_running
-    assert what.startswith("the process group ")
 
 
 @pytest.mark.parametrize("length", [0, 5, 99, 100, 101, 150, 5_000])

@@ -4,7 +4,8 @@
     decorator.py   @tool, from   schema.py (signature → JSON Schema, input → arguments)
                                  docstrings.py (what the model is told)
                                  threads.py (sync functions, abandoned as a last resort)
-    process.py     one command, from   groups.py (the end of a process group)
+    process.py     one command, from   kept.py (under a keeper, which `keeping` is the program of)
+                                       groups.py (in a process group, where there are no keepers)
                                        output.py (its head and tail, in bounded memory)
     shell.py       bash                  on process.py
     search.py      glob, grep            on process.py too: search_worker.py is its program

@@ -1,4 +1,8 @@
-"""The end of a process group: SIGTERM, a short grace, SIGKILL, and the truth about what is left.
+"""A command in a process group of its own, for systems where it can have no keeper (see `kept`).
+
+Its end is the end of the group: SIGTERM, a short grace, SIGKILL, and the truth about what is left.
+This promises less: what leaves the group by `setsid` is not followed, and if this process is
+killed, its commands go on.
 
 A group's number is not given to a new process while anything bears it: neither while a member
 lives, nor while its leader is not reaped. So it is signalled as long as one of these is known to
@@ -8,25 +12,54 @@ hold, and after that only asked about (signal 0), which harms nobody.
 import contextlib
 import os
 import signal
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import cast
 
+import attrs
 import trio
 
-__all__ = ["LONGEST_END", "end_group"]
+__all__ = ["GroupChild", "start"]
 
 _TERM_GRACE = 0.5  # seconds between SIGTERM and SIGKILL
 _KILL_GRACE = 2.0  # seconds until what SIGKILL did not end is given up
-LONGEST_END = _TERM_GRACE + _KILL_GRACE + 0.5
 _POLL_FIRST, _POLL_LAST = 0.001, 0.05  # seconds; ordinary commands are gone at the first look
 _POLL_CLOSELY = 0.002  # an init that reaps at leisure must not hold a cancel
 
 
-async def end_group(leader: trio.Process) -> bool:
-    """End all processes of the group that `leader` leads, and reap it; True when all are gone.
+@attrs.frozen(eq=False)
+class GroupChild:
+    """A command that leads a group. It is a `Child` of `process`, which says what that can do."""
 
-    A few milliseconds as a rule, and never longer than `LONGEST_END`. It does not shield itself:
-    the `finally` that calls it does.
-    """
+    _leader: trio.Process
+    stdout: trio.abc.ReceiveStream
+    failure: str | None = None
+
+    async def wait(self) -> int | None:
+        return await self._leader.wait()
+
+    async def end(self) -> str | None:
+        gone = await _end_group(self._leader)
+        return None if gone else f"the process group {self._leader.pid}"
+
+
+async def start(argv: Sequence[str], cwd: Path, environment: Mapping[str, str]) -> GroupChild:
+    """Start a command, leader of a new session and so of a new group, and the pipe it writes."""
+    process = await trio.lowlevel.open_process(
+        argv,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        cwd=cwd,
+        env=environment,
+        start_new_session=True,
+    )
+    return GroupChild(process, cast("trio.abc.ReceiveStream", process.stdout))
+
+
+async def _end_group(leader: trio.Process) -> bool:
+    """End all processes of the group that `leader` leads, and reap it; True when all are gone."""
     for number, patience in ((signal.SIGTERM, _TERM_GRACE), (signal.SIGKILL, _KILL_GRACE)):
         if leader.returncode is not None and not _has_members(leader.pid):
             return True
@@ -65,7 +98,10 @@ def _has_members(group: int, *, closely: bool = False) -> bool:
     except PermissionError:
         return True
     states = list(_states(group)) if closely else []
-    return not states or any(state not in "ZX" for state in states)
+    alive = not states or any(state not in "ZX" for state in states)
+    if not alive:
+        _reap_adopted(group)  # they have died since the look above
+    return alive
 
 
 def _reap_adopted(group: int) -> None:

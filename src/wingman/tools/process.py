@@ -1,29 +1,56 @@
-"""One command in a process group of its own, its output bounded, and nothing left of it afterwards.
+"""One command, its output bounded, and nothing left of it afterwards.
 
 The call owns its processes. However it ends (the command exits, the time is up, the caller
-cancels), the whole group is ended with it, background children too, before the call returns. What
-leaves the group by `setsid` is not followed: that would need a namespace around `argv`.
+cancels), all that descends from the command is ended with it before the call returns: background
+children, those that ignore SIGTERM, daemons that called `setsid`. If this process is killed, they
+die with it, at once. Both hold on Linux, where each command has a keeper (`kept`); elsewhere only
+the process group is ended (`groups`).
 
 This module knows nothing of tools but their context; it starts no shell unless `argv` is one.
 """
 
 import os
-import subprocess
+import sys
 from collections.abc import Callable, Sequence
-from typing import cast
+from typing import Protocol
 
 import attrs
 import trio
 
 from wingman.errors import ToolError
+from wingman.tools import groups, kept
 from wingman.tools.base import ToolContext
-from wingman.tools.groups import LONGEST_END, end_group
 from wingman.tools.output import Output
 
 __all__ = ["Completed", "child_environment", "run_process"]
 
 _EOF_GRACE = 0.2  # seconds that a background child may hold the output open after the leader's exit
+_LONGEST_END = 4.5  # seconds; no child takes longer to end, and a cancel answers after 5
 _SECRETS = ("_API_KEY", "_AUTH_TOKEN")
+
+
+_start = kept.start if sys.platform == "linux" else groups.start
+
+
+class Child(Protocol):
+    """A command that has been started, or is to be: one of `kept` or of `groups`."""
+
+    @property
+    def stdout(self) -> trio.abc.ReceiveStream:
+        """What it writes, stderr too."""
+
+    @property
+    def failure(self) -> str | None:
+        """Why there will be no exit code, when `wait` has returned None."""
+
+    async def wait(self) -> int | None:
+        """Wait for its end: its exit code, negative for a signal."""
+
+    async def end(self) -> str | None:
+        """End all its processes; what could not be ended in a few seconds, None for nothing.
+
+        It does not shield itself: the `finally` that calls it does.
+        """
 
 
 @attrs.frozen
@@ -55,7 +82,7 @@ async def run_process(
     max_output: int,
     progress: Callable[[str], None] | None = None,
 ) -> Completed:
-    """Run `argv` in `context.work_dir`, for so many `seconds` at most, and end its group.
+    """Run `argv` in `context.work_dir`, for so many `seconds` at most, and end what it started.
 
     stdin is empty; stdout and stderr share one pipe. `output` is at most `max_output` characters,
     head and tail, however much is written; `progress` gets all of it in pieces. What could not be
@@ -63,45 +90,35 @@ async def run_process(
     """
     output = Output(max_output)
     exit_code: int | None = None
-    process, pipe = await _open(argv, context)
+    child = await _started(argv, context)
     # To enter a nursery is no checkpoint: nothing stands between the birth of the process and the
     # `finally` that ends it. The pump is outside of the clock, to hear the last words.
     async with trio.open_nursery() as nursery:
         try:
             eof = trio.Event()
-            nursery.start_soon(_pump, pipe, output, progress, eof)
+            nursery.start_soon(_pump, child.stdout, output, progress, eof)
             with trio.move_on_after(seconds):
-                exit_code = await process.wait()
+                exit_code = await child.wait()
                 with trio.move_on_after(_EOF_GRACE):
                     await eof.wait()
         finally:
-            gone = False
-            with trio.move_on_after(LONGEST_END, shield=True):
-                gone = await end_group(process)
-            if not gone:
-                context.report_still_running(f"the process group {process.pid}")
-        # Who left the group may still hold the pipe.
+            left: str | None = "the command's processes"
+            with trio.move_on_after(_LONGEST_END, shield=True):
+                left = await child.end()
+            if left is not None:
+                context.report_still_running(left)
+        # What could not be ended may still hold the pipe.
         nursery.cancel_scope.deadline = trio.current_time() + _EOF_GRACE
+    if child.failure is not None:
+        raise ToolError(child.failure)
     return Completed(output.text, exit_code)
 
 
-async def _open(
-    argv: Sequence[str], context: ToolContext
-) -> tuple[trio.Process, trio.abc.ReceiveStream]:
-    """Start the process, leader of a new session and so of a new group, and the pipe it writes."""
+async def _started(argv: Sequence[str], context: ToolContext) -> Child:
     try:
-        process = await trio.lowlevel.open_process(
-            argv,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            cwd=context.work_dir,
-            env=child_environment(),
-            start_new_session=True,
-        )
+        return await _start(argv, context.work_dir, child_environment())
     except (OSError, ValueError) as error:  # ValueError: a NUL or a lone surrogate in the command
         raise ToolError(f"The command could not be started: {error}") from error
-    return process, cast("trio.abc.ReceiveStream", process.stdout)
 
 
 async def _pump(

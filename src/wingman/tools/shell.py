@@ -45,7 +45,7 @@ async def bash(command: Command, context: ToolContext, timeout: Seconds = 120) -
 
 
 def _shell_argv(command: str) -> list[str]:
-    """The program that runs a command line. What is to hold `setsid`'s escapees goes around it."""
+    """The program that runs a command line."""
     return [shutil.which("bash") or "/bin/sh", "-c", command]
 
 

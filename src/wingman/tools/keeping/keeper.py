@@ -1,0 +1,164 @@
+"""One call's process: it starts the command, waits, and ends what the call leaves.
+
+On the call's socket, to the keeper: the request (see `read_request`), then maybe `end TERM KILL`,
+the seconds to wait after each of the two signals. From the keeper, one line each: `exit CODE`
+(negative: a signal), `error TEXT` (it could not be started), and last `gone`, or `left TEXT`.
+"""
+
+import contextlib
+import errno
+import os
+import select
+import signal
+import socket
+import time
+
+from wingman.tools.keeping.descent import descendants, drain, named, signal_all, wakeup
+
+DEFAULTED = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
+PAUSE_FIRST, PAUSE_LAST = 0.002, 0.05  # seconds between two looks for what is to be signalled
+LAST_EFFORT = 2.0  # seconds until what SIGKILL does not end is left to the spawner
+
+
+class Keeper:
+    """One call's process: it starts the command, waits, and ends what the call leaves."""
+
+    def __init__(self, call: socket.socket, server: int | None) -> None:
+        self.call = call
+        self.inbox = b""
+        self.outbox = b""
+        self.abandoned = False  # nobody is there any more who could want anything
+        self.leader = 0
+        self.wakeup = wakeup()
+        self.poll = select.poll()
+        for fd in (call.fileno(), self.wakeup, server):
+            if fd is not None:
+                self.poll.register(fd, select.POLLIN)
+
+    def run(self, pipe: int) -> bool:
+        """The whole call; True when nothing is left of it."""
+        request = self.read_request()
+        self.listen(0)
+        if request is None or self.abandoned or self.inbox:
+            self.say("gone")  # it is to end before it has begun
+            self.flush()
+            return True
+        try:
+            self.leader = spawn(*request, pipe)
+        except (OSError, ValueError) as error:
+            self.say(f"error {error}")
+        os.close(pipe)
+        while self.reap() and not self.abandoned and b"\n" not in self.inbox:
+            self.listen()
+        seconds = [0.0, LAST_EFFORT]
+        if not self.abandoned:
+            seconds = [float(word) for word in self.inbox.split()[1:3]] or seconds
+        gone = self.end(signal.SIGTERM, seconds[0]) or self.end(signal.SIGKILL, seconds[1])
+        self.say("gone" if gone else f"left {', '.join(map(named, descendants()))}")
+        self.flush()
+        return gone
+
+    def read_request(self) -> tuple[bytes, list[bytes], dict[bytes, bytes]] | None:
+        """Directory, argv and environment; None if the caller left before it had said all.
+
+        Its length and a newline, then, each with a NUL between: directory, the number of arguments,
+        the arguments, and the environment as `NAME=value`.
+        """
+        while b"\n" not in self.inbox:
+            if self.abandoned:
+                return None
+            self.listen()
+        head, _, self.inbox = self.inbox.partition(b"\n")
+        length = int(head)
+        while len(self.inbox) < length:
+            if self.abandoned:
+                return None
+            self.listen()
+        request, self.inbox = self.inbox[:length], self.inbox[length:]
+        directory, count, *rest = request.split(b"\0")
+        argv, settings = rest[: int(count)], rest[int(count) :]
+        pairs = (setting.partition(b"=") for setting in settings)
+        return directory, argv, {name: value for name, _, value in pairs}
+
+    def end(self, number: int, seconds: float) -> bool:
+        """Signal all descendants until none is left; False if some are when the time is up.
+
+        SIGTERM reaches a group once, SIGKILL again and again, in case that it forks while it ends.
+        """
+        until = time.monotonic() + seconds
+        pause = PAUSE_FIRST
+        told: set[int] = set()
+        while self.reap():
+            now = time.monotonic()
+            if now >= until or (self.abandoned and number != signal.SIGKILL):
+                return False
+            signal_all(number, told if number != signal.SIGKILL else set())
+            again = min(now + pause, until)
+            pause = min(2 * pause, PAUSE_LAST)
+            while self.reap() and (left := again - time.monotonic()) > 0:
+                self.listen(left)
+        return True
+
+    def reap(self) -> bool:
+        """Take leave of the children that have ended; whether there are others."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return False
+            if pid == 0:
+                return True
+            if pid == self.leader:
+                self.say(f"exit {os.waitstatus_to_exitcode(status)}")
+
+    def listen(self, seconds: float | None = None) -> None:
+        """Wait until something happens: a child ends, the caller speaks, or nobody is there."""
+        self.flush()
+        for fd, _ in self.poll.poll(None if seconds is None else seconds * 1000 + 0.5):
+            if fd == self.wakeup:
+                drain(fd)
+                continue
+            data = b""
+            if fd == self.call.fileno():
+                with contextlib.suppress(OSError):  # reset: it left without having heard all
+                    data = self.call.recv(65_536)
+            self.inbox += data
+            if not data:
+                self.abandoned = True
+                self.poll.unregister(fd)
+
+    def say(self, line: str) -> None:
+        self.outbox += line.replace("\n", " ").encode(errors="replace") + b"\n"
+
+    def flush(self) -> None:
+        """What is said between two waits goes out as one, and wakes the caller once."""
+        if self.outbox:
+            with contextlib.suppress(OSError):
+                self.call.sendall(self.outbox)
+            self.outbox = b""
+
+
+def spawn(directory: bytes, argv: list[bytes], environment: dict[bytes, bytes], output: int) -> int:
+    """Start a command as the leader of a session, with nothing of this process's but `output`."""
+    os.chdir(directory)
+    actions = [
+        (os.POSIX_SPAWN_DUP2, output, 1),
+        (os.POSIX_SPAWN_DUP2, output, 2),
+        (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
+    ]
+    path = os.fsdecode(environment.get(b"PATH", os.defpath.encode()))
+    places = [""] if b"/" in argv[0] else path.split(os.pathsep)
+    for place in places:
+        try:
+            return os.posix_spawn(
+                os.path.join(os.fsencode(place), argv[0]),  # noqa: PTH118 - pathlib is not imported
+                argv,
+                environment,
+                file_actions=actions,
+                setsid=True,
+                setsigmask=(),
+                setsigdef=DEFAULTED,
+            )
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), os.fsdecode(argv[0]))
