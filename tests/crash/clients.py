@@ -14,7 +14,7 @@ from crash.book import Book, Known, Sent
 from crash.follower import frames
 from crash.plans import make_plan
 
-__all__ = ["Client"]
+__all__ = ["Client", "make_agent"]
 
 _MOST_SESSIONS = 10
 _MOST_WAITING = 12  # unanswered messages of a session, beyond which nothing new is sent to it
@@ -213,3 +213,10 @@ class Client:
 
     def _done(self, what: str) -> None:
         self.book.findings.done[what] += 1
+
+
+async def make_agent(http: httpx.AsyncClient) -> str:
+    """An agent that obeys; its id."""
+    body = {"name": "Victim", "tools": ["bash", "read"], "provider": {"id": "scripted"}}
+    response = await http.post("/agents", json=body)
+    return str(response.json()["id"])

@@ -5,15 +5,14 @@ what ran, and what the program had been told; and each of these moments is then 
 process: another runtime is opened over what a store would have had.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
-from typing import Any, Self
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-import attrs
 import pytest
 import trio
 from trio.testing import MockClock
 
+from journal_kit import Journal, Moment, Watch
 from session_kit import agent, assert_sendable, assert_valid, opened, requests_of
 from wingman import Agent, Runtime, Session, tool
 from wingman.conversation import TextBlock, ThinkingBlock, ToolUseBlock
@@ -21,7 +20,7 @@ from wingman.providers import Delay, Finished, Parts, TextDelta, ThinkingDelta, 
 from wingman.providers.base import Request
 from wingman.providers.scripted import Item
 from wingman.session import Run
-from wingman.store import Change, Commit, MemoryStore, RunRecord
+from wingman.store import Change, RunRecord
 
 
 def call(name: str, seconds: float = 0.0) -> tuple[str, Mapping[str, Any]]:
@@ -73,95 +72,6 @@ def hand(ran: list[str]) -> Agent:
         return f"marked {name}"
 
     return agent(speak, name="hand", tools=[mark])
-
-
-@attrs.define(eq=False)
-class Promise:
-    done: trio.Event = attrs.field(factory=trio.Event)
-
-    async def wait(self) -> None:
-        await self.done.wait()
-
-
-class Journal(MemoryStore):
-    """A store that keeps what was written, call by call, and commits it `delay` seconds later."""
-
-    def __init__(self, delay: float | None = None, calls: Sequence[tuple[Change, ...]] = ()):
-        super().__init__()
-        self.delay = delay
-        self.written: list[tuple[Change, ...]] = []
-        self.promises: list[Promise] = []
-        for changes in calls:
-            self.write_through(changes)
-        self._stack = trio.open_nursery()
-
-    @property
-    def committed(self) -> int:
-        return len(self.written) - len(self.promises)
-
-    def write_through(self, changes: tuple[Change, ...]) -> Commit:
-        self.written.append(changes)
-        return super().write(*changes)
-
-    def write(self, *changes: Change) -> Commit:
-        if self.delay is None:
-            return self.write_through(changes)
-        self.written.append(changes)
-        self.promises.append(Promise())
-        return self.promises[-1]
-
-    async def __aenter__(self) -> Self:
-        nursery = await self._stack.__aenter__()
-        if self.delay is not None:
-            nursery.start_soon(self._commit, self.delay)
-        self._cancel = nursery.cancel_scope.cancel
-        return self
-
-    async def __aexit__(self, *exc_info: object) -> None:
-        self._cancel()
-        await self._stack.__aexit__(*exc_info)  # noqa: ASYNC102 - it has been cancelled
-
-    async def _commit(self, delay: float) -> None:
-        while True:
-            await trio.sleep(delay)
-            batch = list(self.promises)
-            for promise, changes in zip(batch, self.written[self.committed :], strict=False):
-                super().write(*changes)
-                self.promises.remove(promise)
-                promise.done.set()
-
-
-@attrs.frozen
-class Moment:
-    """A state that a crash may leave: so many calls committed, when this had run and been told."""
-
-    calls: int
-    ran: tuple[str, ...]
-    told: frozenset[tuple[str, str]]
-
-
-@attrs.define(eq=False)
-class Watch(trio.abc.Instrument):
-    """Looks at the program after each step of each task."""
-
-    store: Journal
-    ran: list[str]
-    told: set[tuple[str, str]]
-    moments: set[Moment] = attrs.field(factory=set)
-
-    def after_task_step(self, task: trio.lowlevel.Task) -> None:
-        ran, told = tuple(self.ran), frozenset(self.told)
-        # What is being committed may be safe before anybody knows.
-        for calls in range(self.store.committed, len(self.store.written) + 1):
-            self.moments.add(Moment(calls, ran, told))
-
-    @asynccontextmanager
-    async def on(self) -> AsyncIterator[None]:
-        trio.lowlevel.add_instrument(self)
-        try:
-            yield
-        finally:
-            trio.lowlevel.remove_instrument(self)
 
 
 async def play(runtime: Runtime, told: set[tuple[str, str]]) -> None:
