@@ -6,24 +6,25 @@ come from, nor HTTP.
 
 # The map, in the way of one message:
 #
-#   session.py   the handle that a program holds: run, run_stream, submit, cancel, history
-#   host.py      sessions over one store: open and close, create, read, change, delete, submit
-#   active.py    those that are live, by id: activation, passivation, quarantine
-#   admission.py what a message asks for, and why it may be refused
-#   live.py      what the process knows of a live session: its runs, from admission to end
-#   run.py       one run, and the handle on it
+#   session.py     the handle that a program holds: run, run_stream, submit, cancel, history
+#   host.py        sessions over one store: open and close, create, read, change, delete, submit
+#   active.py      those that are live, by id: activation, passivation, quarantine
+#   admission.py   what a message asks for, and why it may be refused
+#   live.py        what the process knows of a live session: its runs, from admission to end
+#   run.py         one run, and the handle on it
+#   actor.py       takes the runs one at a time
+#   loop.py        one run: infer, call tools, again; and its end
+#   ending.py      how a run ends, and what that means for the step under way
+#   draft.py       a step as far as it has come
+#   calls.py       a step's tool calls, side by side
 #   cancelling.py  ask for the end of runs or calls, wait for it, give a receipt
-#   actor.py     takes the runs one at a time
-#   loop.py      one run: infer, call tools, again; and its end
-#   draft.py     a step as far as it has come
-#   calls.py     a step's tool calls, side by side
-#   history.py   the rules of a history, as pure functions
-#   channel.py   the event channel and its readers
-#   recovery.py  the end of a run that was cut off by a crash
-#   draining.py  take no more runs, and let those that are here end
-#   work_dir.py  the directory that a session's tools work in
-#   limits.py    every bound, with its default
-#   services.py  what the sessions of one process share
+#   history.py     the rules of a history, as pure functions
+#   channel.py     the event channel and its readers
+#   recovery.py    the end of a run that was cut off by a crash
+#   draining.py    take no more runs, and let those that are here end
+#   limits.py      every bound, with its default
+#   services.py    what the sessions of one process share
+#   work_dir.py    the directory that a session's tools work in
 
 from wingman.session.admission import OnBusy, RunRequest
 from wingman.session.cancelling import CancelledRun, CancelledTool, Receipt, Status

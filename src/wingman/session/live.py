@@ -69,11 +69,6 @@ class LiveSession:
             return self.current
         return next((run for run in self.runs.values() if run.cut_by is None), None)
 
-    @property
-    def last_event_id(self) -> int:
-        """Where a reader goes on who has read the session as it is stored."""
-        return self.channel.stored_id
-
     def load(self, usage: Usage, history: list[Message]) -> None:
         """Take the history, and the usage with it, as the store has them."""
         self.usage = usage

@@ -7,7 +7,6 @@ What must last goes to the store in order. Three things wait for their commit: t
 record before its tools run, and the end before it is published.
 """
 
-import logging
 from contextlib import aclosing
 from pathlib import Path
 
@@ -15,12 +14,13 @@ import attrs
 import trio
 
 from wingman.agent import Agent
-from wingman.conversation import NO_USAGE, CutShort, Message, ToolResultBlock, Usage
-from wingman.errors import ProviderStreamError, RunFailed, StoreError, WingmanError
+from wingman.conversation import NO_USAGE, Message, ToolResultBlock, Usage
+from wingman.errors import ProviderStreamError, StoreError
 from wingman.events import Step, StopReason, ToolProgress, ToolResult
 from wingman.providers.base import Request, ToolSpec
 from wingman.session.calls import ProgressMeter, ToolCalls
 from wingman.session.draft import StepDraft
+from wingman.session.ending import Ending, cut, failure
 from wingman.session.history import alternate, summarize
 from wingman.session.live import LiveSession
 from wingman.session.run import Job, ended_record
@@ -31,36 +31,14 @@ from wingman.store.base import (
     RunEnded,
     RunFailure,
     RunStarted,
-    RunStatus,
     StepEnded,
     StepRecorded,
 )
 
 __all__ = ["RunLoop"]
 
-logger = logging.getLogger("wingman.session")
-
 # How long the end of a run may take to be recorded before the store counts as failed.
 _END_SECONDS = 30.0
-
-_UNANSWERED: dict[CutShort, str] = {
-    "cancelled": "Cancelled: the user stopped the run before this call had ended.",
-    "failed": "Not executed: the model's response broke off.",
-    "interrupted": "Interrupted: the server stopped before this call had ended.",
-    "time_limit": "Stopped: the run's time limit was reached before this call had ended.",
-}
-
-_NOT_CALLED = "Not executed: the run had ended."
-
-
-@attrs.frozen
-class Ending:
-    """How a run ends: with a reason, or with an error; and what that does to the step under way."""
-
-    status: RunStatus
-    stop_reason: StopReason | None = None
-    error: WingmanError | None = None
-    cut_short: CutShort | None = None
 
 
 @attrs.define(eq=False)
@@ -89,9 +67,9 @@ class RunLoop:
             raise
         except Exception as error:
             # The boundary of a run: its failure is the run's, and the session goes on.
-            ending = self._failure(error)
+            ending = failure(self.job.run, error)
         except BaseException:
-            ending = self._cut()
+            ending = cut(self.job.run)
             raise
         finally:
             if ending is not None and not self.job.run.ended:
@@ -224,24 +202,6 @@ class RunLoop:
 
     # --- the end -------------------------------------------------------------------------------
 
-    def _cut(self) -> Ending:
-        """The ending of a run that is cancelled, by name or with all that runs here."""
-        reason = self.job.run.cut_by or "interrupted"
-        return Ending(reason, reason, cut_short=reason)
-
-    def _failure(self, error: Exception) -> Ending:
-        if self.job.run.cut_by is not None:
-            logger.error("run %s failed as it was cut", self.job.run.id, exc_info=error)
-            return self._cut()
-        if not isinstance(error, WingmanError):
-            logger.error("run %s failed", self.job.run.id, exc_info=error)
-            error = RunFailed(
-                "The run failed by an error inside the server; its log has the details.",
-                "internal_error",
-                self.job.run.id,
-            )
-        return Ending("failed", error=error, cut_short="failed")
-
     async def _end(self, ending: Ending) -> None:
         """Record the end, then publish it."""
         live, run = self.live, self.job.run
@@ -277,10 +237,8 @@ class RunLoop:
         draft, self.draft = self.draft, None
         if draft is None:
             return ()
-        cut_short = ending.cut_short
         answered = set(draft.results)
-        unanswered = _NOT_CALLED if cut_short is None else _UNANSWERED[cut_short]
-        messages = draft.messages(unanswered, cut_short)
+        messages = draft.messages(ending.unanswered, ending.cut_short)
         for block in messages[-1].content if len(messages) > 1 else ():
             if isinstance(block, ToolResultBlock) and block.tool_use_id not in answered:
                 self.live.publish(
