@@ -13,14 +13,14 @@ import trio
 from trio.testing import MockClock
 
 from journal_kit import Journal, Moment, Watch
-from session_kit import agent, assert_sendable, assert_valid, opened, requests_of
+from session_kit import agent, assert_sendable, assert_valid, live_of, opened, requests_of
 from wingman import Agent, Runtime, Session, tool
-from wingman.conversation import TextBlock, ThinkingBlock, ToolUseBlock
+from wingman.conversation import Message, TextBlock, ThinkingBlock, ToolUseBlock
 from wingman.providers import Delay, Finished, Parts, TextDelta, ThinkingDelta, ToolCalls
 from wingman.providers.base import Request
 from wingman.providers.scripted import Item
-from wingman.session import Run
-from wingman.store import Change, RunRecord
+from wingman.session import Reader, Run
+from wingman.store import Change, PendingStep, RunRecord
 
 
 def call(name: str, seconds: float = 0.0) -> tuple[str, Mapping[str, Any]]:
@@ -86,10 +86,15 @@ async def play(runtime: Runtime, told: set[tuple[str, str]]) -> None:
         await run.wait()
         told.add(("ended", run.id))
 
+    async def listen(reader: Reader) -> None:
+        while batch := await reader.receive():
+            told.add(("heard", f"{session.id} {batch[-1].id}"))
+
     session = await runtime.create_session("hand")
     told.add(("created", session.id))
     doomed = await runtime.create_session("hand")
     async with trio.open_nursery() as nursery:
+        nursery.start_soon(listen, live_of(runtime, session.id).channel.reader())
         await submit(doomed, "doomed")
         nursery.start_soon(hear, await submit(session, "go"))
         nursery.start_soon(hear, await submit(session, "second", request_id="second"))
@@ -100,28 +105,61 @@ async def play(runtime: Runtime, told: set[tuple[str, str]]) -> None:
         told.add(("deleting", doomed.id))
         await runtime.host.delete(doomed.id)
         told.add(("deleted", doomed.id))
+        for run in list(live_of(runtime, session.id).runs.values()):
+            await run.wait()
+        nursery.cancel_scope.cancel()
 
 
 async def recover(calls: Sequence[tuple[Change, ...]], moment: Moment) -> None:
     """Open a runtime over what was committed, and hold it to what was told."""
     store = Journal(calls=calls)
     before = {run.id: run for run in await store.runs()}
+    steps = {id: step for id in before if (step := await store.pending_step(id)) is not None}
     deleted = {id for what, id in moment.told if what in ("deleting", "deleted")}
     await check_acknowledged(store, before, moment, deleted)
     ran: list[str] = []
     helper = hand(ran)
     async with opened(helper, store=store) as runtime:
+        cut_off = {id for id, run in before.items() if run.status == "running"}
+        assert cut_off.isdisjoint(run.id for run in await store.runs(statuses=("running",)))
+        check_ids(runtime, moment)
         for record in (await store.sessions(10)).sessions:
             session = await runtime.session(record.id)
             assert (await session.run("again")).response == "Again."
+            await check_requests(session, before)
             await check_history(store, session)
-        for record in await store.runs():
-            check_fate(before.get(record.id), record)
+        for run in await store.runs():
+            check_fate(before.get(run.id), run)
+        for run_id, step in steps.items():
+            check_step(await store.run_messages(run_id), step)
         assert await store.deleting() == ()
         assert await store.runs(statuses=("running", "queued")) == ()
     for messages in requests_of(helper):
         assert_sendable(messages)
     assert not set(ran) & set(moment.ran), "ran twice"
+
+
+def check_ids(runtime: Runtime, moment: Moment) -> None:
+    """No event that was heard has an id that is given again."""
+    for what, heard in moment.told:
+        session_id, _, id = heard.partition(" ")
+        if what == "heard" and (live := runtime.host.find(session_id)) is not None:
+            assert live.channel.start >= int(id)
+
+
+async def check_requests(session: Session, before: Mapping[str, RunRecord]) -> None:
+    """A message that was taken is not taken again."""
+    for run in before.values():
+        if run.request_id is not None and run.session_id == session.id:
+            again = await session.submit(run.message, request_id=run.request_id)
+            assert again.id == run.id
+
+
+def check_step(messages: Sequence[Message], step: PendingStep) -> None:
+    """The step that was under way has entered the history, with the results that had come."""
+    assert step.message in messages
+    results = [block for message in messages for block in message.content]
+    assert all(result in results for result in step.results)
 
 
 async def check_history(store: Journal, session: Session) -> None:
