@@ -1,5 +1,6 @@
 """Commands under keepers: nothing of them outlives the call, or Wingman, whatever they do."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -61,6 +62,14 @@ def offspring(of: int) -> list[int]:
         except OSError:
             continue
     return found
+
+
+def new_spawner() -> None:
+    """The next call starts one."""
+    kept._spawner.close()
+    if kept._spawner._pid:
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(kept._spawner._pid, 0)
 
 
 async def until(condition: Callable[[], bool], seconds: float) -> None:
@@ -334,8 +343,10 @@ async def test_a_call_outlives_the_spawner_and_the_next_has_a_new_one(
     kill_it = "kill -9 $(cut -d' ' -f4 /proc/$PPID/stat)"
     completed = await sh(context, f"setsid sleep 60 & {kill_it}; sleep 0.05; echo well; exit 3")
     assert (completed.output, completed.exit_code) == ("well\n", 3)
+    killed = kept._spawner._pid
     for _ in range(3):
         assert (await sh(context, "echo well")).output == "well\n"
+    assert killed not in offspring(os.getpid())
     assert survivors() == []
     assert heard.still_running == []
 
@@ -370,7 +381,7 @@ async def test_neither_are_the_spawners_and_the_keepers_any_of_wingmans(
 ) -> None:
     with (context.work_dir / "database").open("w") as file:
         os.set_inheritable(file.fileno(), True)
-        kept._spawner.close()
+        new_spawner()
         completed = await sh(context, "ls -l /proc/$PPID/fd /proc/$PPID/cwd")
     assert "database" not in completed.output
     assert "cwd ->" in completed.output
@@ -395,7 +406,7 @@ async def test_the_keys_are_in_no_environment_above_it(
     context: ToolContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TEST_API_KEY", "hush-hush")
-    kept._spawner.close()
+    new_spawner()
     completed = await sh(context, "cat /proc/$PPID/environ; tr '\\0' ' ' < /proc/$PPID/cmdline")
     assert "hush-hush" not in completed.output
     assert "keeping/__main__.py" in completed.output
@@ -490,7 +501,7 @@ def test_a_forked_process_has_one_of_its_own(context: ToolContext) -> None:
 async def test_one_that_cannot_start_is_a_tool_error(
     context: ToolContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kept._spawner.close()
+    new_spawner()
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
     with pytest.raises(ToolError, match="could not be started"):
         await sh(context, "true")

@@ -51,6 +51,8 @@ class _Spawner:
                     return False
                 except (BrokenPipeError, ConnectionResetError):  # it is dead: let another be born
                     self.close()
+                    with contextlib.suppress(ChildProcessError):
+                        os.waitpid(self._pid, 0)
                 else:
                     return True
         raise BrokenPipeError("the process that starts commands ends at once")
@@ -85,8 +87,6 @@ class _Spawner:
         if self._control is not None:
             self._control.close()
             self._control = None
-            with contextlib.suppress(ChildProcessError):
-                os.waitpid(self._pid, os.WNOHANG)
 
     def forget(self) -> None:
         """This process is a child that a fork has made: the spawner is the parent's."""

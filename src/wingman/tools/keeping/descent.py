@@ -65,7 +65,7 @@ def signal_all(number: int, told: set[int], spared: Collection[int] = ()) -> Non
     for pid in list(descendants(spared)):
         with contextlib.suppress(ProcessLookupError, PermissionError):
             group = os.getpgid(pid)
-            if group == own:  # a keeper, or a command that is not yet a leader
+            if group in (own, 0, 1):  # a keeper, or not yet a leader; 0 and 1 mean other things
                 os.kill(pid, number)
             elif group not in told:
                 told.add(group)

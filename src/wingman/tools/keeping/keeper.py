@@ -17,6 +17,7 @@ from wingman.tools.keeping.descent import descendants, drain, named, signal_all,
 
 DEFAULTED = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
 PAUSE_FIRST, PAUSE_LAST = 0.002, 0.05  # seconds between two looks for what is to be signalled
+NAMED = 20  # processes at most; more than that is one story
 LAST_EFFORT = 2.0  # seconds until what SIGKILL does not end is left to the spawner
 
 
@@ -54,7 +55,7 @@ class Keeper:
         if not self.abandoned:
             seconds = [float(word) for word in self.inbox.split()[1:3]] or seconds
         gone = self.end(signal.SIGTERM, seconds[0]) or self.end(signal.SIGKILL, seconds[1])
-        self.say("gone" if gone else f"left {', '.join(map(named, descendants()))}")
+        self.say("gone" if gone else f"left {', '.join(map(named, list(descendants())[:NAMED]))}")
         self.flush()
         return gone
 
