@@ -70,6 +70,8 @@ class Client:
         (on_busy,) = self.random.choices(("queue", "reject", "interrupt"), (90, 4, 6))
         if on_busy != "queue":
             body["on_busy"] = on_busy
+        if self.random.random() < 0.1:
+            body["on_disconnect"] = "cancel"
         await self._send(self.book.sending(number, known, body, plan))
 
     async def _same_message(self, known: Known) -> None:

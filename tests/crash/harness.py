@@ -18,6 +18,7 @@ import trio
 from crash.book import Book, Findings, Known
 from crash.clients import Client, make_agent
 from crash.disk import hold_up_commits
+from crash.endings import Ending, choose_ending, end
 from crash.follower import Follower
 from crash.laws import check_book, check_database, check_executions, check_passage
 from crash.look import look
@@ -31,7 +32,6 @@ __all__ = ["Harness"]
 _OPTIONS: Final = ("--log-level", "warning", "--grace", "0.2", "--max-queued", "8")
 _CLIENTS: Final = 8
 _START_SECONDS: Final = 20.0
-_STOP_SECONDS: Final = 15.0
 _ORPHAN_SECONDS: Final = 5.0
 _EMPTY: Final = Snapshot({}, (), "ok")
 
@@ -52,6 +52,7 @@ class Harness:
     before: Snapshot = _EMPTY
     _agent_id: str = ""
     _recovered: bool = False
+    _orderly: bool = False
     _followers: dict[str, Follower] = attrs.field(factory=dict)
 
     def __attrs_post_init__(self) -> None:
@@ -77,7 +78,7 @@ class Harness:
     async def run(self, kills: int) -> None:
         """Kill so many times; then let all runs end, stop the server, and look once more."""
         for number in range(1, kills + 1):
-            await self._life(number)
+            await self._life()
             await self._inspect()
             if number % 10 == 0 or number == kills:
                 done = self.findings.done
@@ -93,11 +94,11 @@ class Harness:
 
     # --- one life ------------------------------------------------------------------------------
 
-    async def _life(self, number: int) -> None:
+    async def _life(self) -> None:
         random = self.random
         # One in eight dies before it listens, while it recovers what the last one left.
-        early = number > 1 and random.random() < 0.125
-        gently = not early and random.random() < 0.08
+        early = random.random() < 0.125
+        ending = choose_ending(random)
         async with trio.open_nursery() as nursery:
             victim = await self._start(nursery)
             try:
@@ -107,23 +108,18 @@ class Harness:
                 self._recovered = victim.listens.is_set()
                 self.findings.check(early or self._recovered, "a server did not start: see its log")
                 if self._recovered:
-                    await self._act(victim, random.uniform(0.02, self.longest), gently)
+                    await self._act(victim, random.uniform(0.02, self.longest), ending)
             finally:
                 victim.kill()
-            await victim.process.wait()
+            self._orderly = await victim.process.wait() >= 0
             nursery.cancel_scope.cancel()
-        self.findings.done[
-            "kills before it listened"
-            if not self._recovered
-            else "ends by SIGTERM"
-            if gently
-            else "kills"
-        ] += 1
+        how = f"ends by {ending}" if self._recovered else "kills before it listened"
+        self.findings.done[how] += 1
 
     async def _start(self, nursery: trio.Nursery) -> Victim:
         return await Victim.start(nursery, self.database, self.log, self.mark, _OPTIONS)
 
-    async def _act(self, victim: Victim, seconds: float, gently: bool) -> None:
+    async def _act(self, victim: Victim, seconds: float, ending: Ending) -> None:
         """Let clients and followers work for so long; then the server dies under them."""
         limits = httpx.Limits(max_connections=None)
         async with (
@@ -145,20 +141,9 @@ class Harness:
                     self.findings.done["lives with a slow disk"] += 1
                     await hold_up_commits(self.database, Random(self.random.random()))
                 await trio.sleep_forever()
-            if gently:
-                await self._stop(victim, patience=_STOP_SECONDS)
-            else:
-                victim.kill()
+            await end(victim, ending, self.random, self.findings)
             # They read what had been sent to them, and then find that nobody is there.
             nursery.cancel_scope.deadline = trio.current_time() + 5
-
-    async def _stop(self, victim: Victim, patience: float) -> None:
-        victim.terminate()
-        with trio.move_on_after(patience):
-            code = await victim.process.wait()
-            self.findings.check(code == 0, f"a server that was told to stop exited with {code}")
-            return
-        self.findings.check(False, f"a server did not stop within {patience:g} s")
 
     def _follow(self, nursery: trio.Nursery, http: httpx.AsyncClient, known: Known) -> None:
         if known.followed:
@@ -185,11 +170,11 @@ class Harness:
                     with trio.move_on_after(60):
                         await self._finish(http)
                     await trio.sleep(0.2)
-                    await self._stop(victim, patience=_STOP_SECONDS)
+                    await end(victim, "SIGTERM", self.random, self.findings)
                     readers.cancel_scope.deadline = trio.current_time() + 5
             finally:
                 victim.kill()
-            await victim.process.wait()
+            self._orderly = await victim.process.wait() >= 0
             nursery.cancel_scope.cancel()
 
     async def _finish(self, http: httpx.AsyncClient) -> None:
@@ -212,6 +197,10 @@ class Harness:
         check_executions(snapshot, self.book)
         check_book(snapshot, self.book)
         check_passage(self.before, snapshot, self.findings, self._recovered)
+        if self._orderly:
+            rows = snapshot.sessions.values()
+            running = [run.id for each in rows for run in each.runs if run.status == "running"]
+            self.findings.check(not running, f"{running} run, and the server had stopped in order")
         self.before = snapshot
         self._count(snapshot)
 
