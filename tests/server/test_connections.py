@@ -7,7 +7,6 @@ import struct
 from collections.abc import AsyncIterator
 
 import hypercorn.protocol.h11
-import hypercorn.trio.tcp_server
 import pytest
 import trio
 from hypercorn.config import Config
@@ -17,7 +16,7 @@ from hypercorn.trio.worker_context import WorkerContext
 
 from server_kit import Gate, Server, Wire, call, error_of, serving, until
 from wingman import tool
-from wingman.server import connections
+from wingman.server import http1
 
 
 async def test_a_connection_takes_many_requests_one_after_the_other(server: Server) -> None:
@@ -226,7 +225,7 @@ async def test_a_body_that_is_too_large_is_413_and_the_client_gets_to_read_it(
 async def test_a_client_that_says_nothing_or_half_a_request_is_let_go(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(connections, "_KEEP_ALIVE_SECONDS", 0.2)
+    monkeypatch.setattr(http1, "_KEEP_ALIVE_SECONDS", 0.2)
     async with serving() as server:
         silent, half, slow = [await server.wire() for _ in range(3)]
         async with silent, half, slow, trio.open_nursery() as nursery:
@@ -352,17 +351,21 @@ def test_hypercorn_has_the_shape_that_connections_are_built_on() -> None:
     """We stand on its inside: where it changes, look at `connections.py` again."""
     taken = list(inspect.signature(TCPServer.__init__).parameters)
     assert taken == ["self", "app", "config", "context", "state", "stream"]
-    for name in ("protocol_send", "_read_data", "_close", "_idle_timeout"):
+    for name in ("protocol_send", "_read_data"):
         assert inspect.iscoroutinefunction(getattr(TCPServer, name)), name
     assert list(inspect.signature(H11Protocol.__init__).parameters) == [
         *["self", "app", "config", "context", "task_group", "connection_state"],
         *["ssl", "client", "server", "send"],
     ]
-    for name, parameter in (("_check_protocol", "event"), ("_create_stream", "request")):
+    for name, parameter in (
+        ("_check_protocol", "event"),
+        ("_create_stream", "request"),
+        ("_send_h11_event", "event"),
+        ("stream_send", "event"),
+    ):
         method = getattr(H11Protocol, name)
         assert inspect.iscoroutinefunction(method)
         assert list(inspect.signature(method).parameters) == ["self", parameter]
-    assert "_task_group" in inspect.getsource(hypercorn.trio.tcp_server)
     assert "await self._check_protocol(event)" in inspect.getsource(hypercorn.protocol.h11)
     assert "max_app_queue_size" in vars(Config)
     assert hasattr(WorkerContext(None), "terminated")

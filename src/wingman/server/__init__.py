@@ -1,7 +1,8 @@
 """The HTTP face of a runtime: `await serve(runtime, port=2323)`.
 
     serve.py        from the bind to the last frame
-    connections.py  Hypercorn's HTTP on sockets that we accept ourselves
+    connections.py  the sockets that we accept ourselves, and their end
+    http1.py        Hypercorn's HTTP/1.1 on one of them
     guard.py        who may talk to us: Host, Origin, token
     app.py          the Quart-Trio app
     routes/         one module a section of the HTTP contract

@@ -2,10 +2,14 @@
 
 from typing import Any
 
-from quart import Response
-from quart.ctx import RequestContext
+import trio
+from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable
+from quart import Request, Response
+from quart.wrappers.base import BaseRequestWebsocket
 from quart_trio import QuartTrio
+from quart_trio.asgi import TrioASGIHTTPConnection
 from werkzeug.exceptions import HTTPException
+from werkzeug.routing import MapAdapter
 
 from wingman.errors import WingmanError
 from wingman.runtime import Runtime
@@ -23,20 +27,38 @@ _LARGEST_BODY = 16 * 1024 * 1024
 _BODY_SECONDS = 60
 
 
-class LeanQuart(QuartTrio):
-    """Quart without what we do not use: cookies' sessions, signals, before- and after-hooks.
+class LeanConnection(TrioASGIHTTPConnection):
+    """One exchange, in one task and a child that listens for the client's leaving."""
 
-    They cost as much as the rest of a request, and there is nothing here that listens.
+    async def __call__(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        request = self._create_request_from_scope(send)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self.handle_messages, nursery, request, receive)
+            await self.handle_request(nursery, request, send)
+
+
+class LeanQuart(QuartTrio):
+    """Quart without what we do not use: cookies' sessions, signals, hooks, URLs by host.
+
+    They cost as much as the rest of a request, and there is nothing here that listens. Whatever
+    answers a request here, a view or an error handler, answers with a `Response`.
     """
 
-    async def full_dispatch_request(self, request_context: RequestContext | None = None) -> Any:
+    asgi_http_class = LeanConnection
+
+    async def handle_request(self, request: Request) -> Any:
         """Dispatch to the view; answer what it raises."""
-        result: Any
-        try:
-            result = await self.dispatch_request(request_context)
-        except Exception as error:
-            result = await self.handle_user_exception(error)
-        return await self.make_response(result)
+        async with self.request_context(request) as context:
+            try:
+                return await self.dispatch_request(context)
+            except Exception as error:
+                return await self.handle_user_exception(error)
+
+    def create_url_adapter(self, request: BaseRequestWebsocket | None) -> MapAdapter | None:
+        """Routes go by path and method; hosts are the guard's affair."""
+        if request is None:
+            return None
+        return MapAdapter(self.url_map, "", "/", None, "http", request.path, request.method)
 
 
 def create_app(runtime: Runtime) -> QuartTrio:

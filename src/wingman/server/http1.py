@@ -1,0 +1,170 @@
+"""One connection: Hypercorn's HTTP/1.1 on a plain stream, mended where it keeps others waiting.
+
+What is taken of Hypercorn is its protocol; what is ours is when a connection is idle, when it
+closes, and that an answer goes out in one piece.
+"""
+
+import logging
+import math
+import sys
+from typing import Any, Final, cast
+
+import h11
+import trio
+from hypercorn.config import Config
+from hypercorn.events import Closed, Event, RawData, Updated
+from hypercorn.protocol.events import Event as StreamEvent
+from hypercorn.protocol.events import Response
+from hypercorn.protocol.h11 import H11Protocol
+from hypercorn.trio.task_group import TaskGroup
+from hypercorn.trio.tcp_server import TCPServer
+from hypercorn.trio.worker_context import WorkerContext
+from hypercorn.typing import AppWrapper, ConnectionState, H11SendableEvent
+from hypercorn.utils import parse_socket_addr
+
+__all__ = ["Connection", "http_config"]
+
+logger = logging.getLogger("wingman.server")
+
+# So long a connection may be idle; and so long a request's head may take to arrive.
+_KEEP_ALIVE_SECONDS: Final = 75
+_LINGER_SECONDS: Final = 2
+
+
+def http_config() -> Config:
+    """How Hypercorn's protocol is set up."""
+    config = Config()
+    config.accesslog = None
+    config.errorlog = logger
+    config.include_server_header = False
+    # An answer may be given before its request's body is there. With a bound, what comes then
+    # would wait for ever for a reader that is gone, and the connection with it.
+    config.max_app_queue_size = sys.maxsize
+    return config
+
+
+class Connection(TCPServer):
+    """One connection. It speaks HTTP/1.1 alone, and no TLS.
+
+    It closes when its last task has ended, and its client has had the time to read the answer.
+    """
+
+    def __init__(
+        self, app: AppWrapper, config: Config, context: WorkerContext, stream: trio.SocketStream
+    ) -> None:
+        # It is typed for TLS, and takes a plain stream just as well.
+        tls = cast("trio.SSLStream[trio.SocketStream]", stream)
+        super().__init__(app, config, context, ConnectionState({}), tls)
+        self._plain = stream
+        self._idle = True
+        self._reading = trio.CancelScope()
+
+    async def run(self) -> None:
+        """Serve until either side closes, or has nothing to say for too long."""
+        sock = self._plain.socket
+        try:
+            client = parse_socket_addr(sock.family, sock.getpeername())
+            server = parse_socket_addr(sock.family, sock.getsockname())
+            async with TaskGroup() as tasks:
+                state = ConnectionState(self.state)
+                send = self.protocol_send
+                http = _Http1(
+                    self.app, self.config, self.context, tasks, state, False, client, server, send
+                )
+                self.protocol = cast("Any", http)
+                self._reading.deadline = trio.current_time() + _KEEP_ALIVE_SECONDS
+                with self._reading:
+                    await self._read_data()
+            if http.client_sends:
+                await self._linger()
+        except OSError:
+            pass  # The client is gone.
+
+    def close_if_idle(self) -> None:
+        """Close, unless an answer is under way; then Hypercorn closes when it is complete."""
+        if self._idle:
+            self._reading.cancel()
+
+    def abort(self) -> None:
+        """Close the socket: a shielded send wakes up at this, and at nothing else."""
+        self._plain.socket.close()
+
+    async def protocol_send(self, event: Event) -> None:
+        """What the protocol has for us: bytes to send, and whether it is idle or done."""
+        match event:
+            case RawData():
+                await super().protocol_send(event)
+            case Updated():
+                # A task for each time it is idle would cost as much as the rest of a request.
+                self._idle = event.idle
+                end = trio.current_time() + _KEEP_ALIVE_SECONDS if event.idle else math.inf
+                self._reading.deadline = end
+            case Closed():
+                # We may be under `_reading` ourselves, and the app must be told before it ends.
+                with trio.move_on_after(_LINGER_SECONDS, shield=True):
+                    await self.protocol.handle(event)
+                self._reading.cancel()
+
+    async def _linger(self) -> None:
+        """Let a client read the answer that it has while it still sends: where bytes are left
+        unread a close is a reset, and takes back what was sent (RFC 9112, 9.6)."""
+        try:
+            with trio.move_on_after(_LINGER_SECONDS):
+                await self._plain.send_eof()
+                while await self._plain.receive_some():
+                    pass
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            pass
+
+
+class _Http1(H11Protocol):
+    """HTTP/1.1 that answers in HTTP/1.1, whatever the client would like to upgrade to."""
+
+    _held: bytes | None = None
+
+    @property
+    def client_sends(self) -> bool:
+        """Whether the client is in the middle of what it has to say, or of rubbish."""
+        return self.connection.their_state in (h11.SEND_BODY, h11.ERROR)
+
+    async def _check_protocol(self, event: h11.Request) -> None:
+        """Hypercorn would go over to HTTP/2 here."""
+
+    async def _create_stream(self, request: h11.Request) -> None:
+        headers = list(request.headers)
+        if any(name == b"upgrade" for name, _ in headers):
+            # RFC 9110, 7.8: a server may ignore it. Hypercorn would take up a WebSocket.
+            request = h11.Request(
+                method=request.method,
+                target=request.target,
+                headers=[header for header in headers if header[0] != b"upgrade"],
+                http_version=request.http_version,
+            )
+        await super()._create_stream(request)
+
+    async def stream_send(self, event: StreamEvent) -> None:
+        """What the app has for its client."""
+        if isinstance(event, Response) and self.connection.their_state is h11.SEND_BODY:
+            # An answer before its request's body is there: we shall not read the rest.
+            event.headers.append((b"connection", b"close"))
+        await super().stream_send(event)
+
+    async def _send_h11_event(self, event: H11SendableEvent) -> None:
+        """Send a part of an answer; one whose length is known goes out in one piece."""
+        try:
+            data = self.connection.send(event)
+        except h11.LocalProtocolError:
+            if self.connection.their_state is not h11.ERROR:
+                raise
+            return
+        if isinstance(event, h11.Response) and _has_length(event):
+            self._held = data
+        elif self._held is not None and isinstance(event, h11.Data):
+            self._held += data
+        else:
+            held, self._held = self._held or b"", None
+            await self.send(RawData(data=held + data))
+
+
+def _has_length(response: h11.Response) -> bool:
+    return any(name == b"content-length" for name, _ in response.headers)
