@@ -54,8 +54,11 @@ class ToolCallResult(msgspec.Struct, frozen=True):
     is_error: bool
 
 
-class Result(msgspec.Struct, frozen=True):
-    """What a run came to. `response` is the text after the last tool result."""
+class Result(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a run came to. `response` is the text after the last tool result.
+
+    `detail` says in words which limit struck, where one did, and how the tools had failed.
+    """
 
     run_id: str
     response: str
@@ -63,6 +66,7 @@ class Result(msgspec.Struct, frozen=True):
     steps: int
     tool_calls: tuple[ToolCallResult, ...]
     usage: Usage
+    detail: str | None = None
 
 
 class Text(msgspec.Struct, frozen=True):

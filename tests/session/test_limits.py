@@ -28,6 +28,24 @@ async def test_the_step_limit_is_the_messages_or_the_agents_or_the_runtimes(
         assert_valid(await session.history())
 
 
+async def test_a_call_that_fails_the_same_way_again_and_again_is_named_by_the_step_limit() -> None:
+    stubborn = Scripted(lambda request: ToolCalls(("say", {"text": 1})))
+    async with Session(Agent("a", provider=stubborn, tools=agent([]).tools)) as session:
+        result = await session.run("go", max_steps=5)
+        assert result.stop_reason == "step_limit"
+        assert result.detail == (
+            "The run's step limit (5) was reached. The last 5 calls of 'say' failed the same way: "
+            "Invalid input: Expected `str`, got `int` - at `$.text`"
+        )
+
+
+async def test_a_step_limit_over_calls_that_worked_names_the_limit_alone() -> None:
+    endless = Agent("a", provider=ON_AND_ON, tools=agent([]).tools)
+    async with Session(endless) as session:
+        result = await session.run("go", max_steps=4)
+        assert result.detail == "The run's step limit (4) was reached."
+
+
 async def test_the_token_limit_is_looked_at_after_each_step() -> None:
     endless = Agent("a", provider=ON_AND_ON, tools=agent([]).tools)
     async with Session(endless, limits=Limits(tokens=60)) as session:
@@ -45,6 +63,7 @@ async def test_the_time_limit_in_the_middle_of_text_keeps_what_had_arrived(
     async with Session(slow, limits=Limits(seconds=3)) as session:
         result = await session.run("go")
         assert (result.stop_reason, result.response) == ("time_limit", "0123456789abcdef" * 2)
+        assert result.detail == "The run's time limit (3 s) was reached."
         history = await session.history()
         assert history[-1].cut_short == "time_limit"
         assert (await session.run("again")).response == "next"

@@ -172,6 +172,7 @@ async def test_what_could_not_be_ended_in_time_is_reported_by_name_and_pursued(
 ) -> None:
     monkeypatch.setattr(kept, "_TERM_GRACE", 0)
     monkeypatch.setattr(kept, "_KILL_GRACE", 0)
+    monkeypatch.setattr(kept, "_ANSWER_GRACE", 3)
     await cancel_at_first_output(context, "echo ready; sleep 60; true")
     (what,) = heard.still_running
     assert what.startswith("the processes ")
@@ -528,7 +529,7 @@ async def test_calls_wait_for_one_that_has_its_hands_full(context: ToolContext) 
 async def test_a_call_that_was_given_up_before_it_began_never_begins(
     context: ToolContext, monkeypatch: pytest.MonkeyPatch, heard: Any
 ) -> None:
-    for grace in ("_TERM_GRACE", "_KILL_GRACE", "_LAST_GRACE"):
+    for grace in ("_TERM_GRACE", "_KILL_GRACE", "_ANSWER_GRACE", "_LAST_GRACE"):
         monkeypatch.setattr(kept, grace, 0.01)
     await sh(context, "true")
     os.kill(kept._spawner._pid, signal.SIGSTOP)

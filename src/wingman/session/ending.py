@@ -1,18 +1,22 @@
 """Ending: how a run ends, and what that means for the step under way."""
 
 import logging
+from collections.abc import Sequence
 
 import attrs
 
-from wingman.conversation import CutShort
+from wingman.conversation import CutShort, Message, ToolResultBlock
 from wingman.errors import RunFailed, WingmanError
 from wingman.events import StopReason
 from wingman.session.run import Run
 from wingman.store.base import RunStatus
 
-__all__ = ["Ending", "cut", "failure"]
+__all__ = ["Ending", "cut", "failure", "limit_struck"]
 
 logger = logging.getLogger("wingman.session")
+
+# So many failures in a row that are all alike are no accident any more.
+_SAME_FAILURES = 3
 
 _UNANSWERED: dict[CutShort | None, str] = {
     None: "Not executed: the run had ended.",
@@ -25,17 +29,53 @@ _UNANSWERED: dict[CutShort | None, str] = {
 
 @attrs.frozen
 class Ending:
-    """With a reason or with an error. `cut_short` marks what of the step had not come."""
+    """With a reason or with an error. `cut_short` marks what of the step had not come.
+
+    `detail` says in words what the reason is, where a limit struck.
+    """
 
     status: RunStatus
     stop_reason: StopReason | None = None
     error: WingmanError | None = None
     cut_short: CutShort | None = None
+    detail: str | None = None
 
     @property
     def unanswered(self) -> str:
         """What the model is told of a call that has no result."""
         return _UNANSWERED[self.cut_short]
+
+
+def limit_struck(stop_reason: StopReason, what: str, messages: Sequence[Message]) -> Ending:
+    """The ending of a run that has reached a limit.
+
+    A call that failed the same way again and again is most often why: then it says so.
+    """
+    detail = f"The run's {what} was reached."
+    failed = _failing_calls(messages)
+    if len(failed) >= _SAME_FAILURES:
+        name, content = failed[-1]
+        detail += f" The last {len(failed)} calls of {name!r} failed the same way: {content[:300]}"
+    cut_short: CutShort | None = "time_limit" if stop_reason == "time_limit" else None
+    return Ending("completed", stop_reason, cut_short=cut_short, detail=detail)
+
+
+def _failing_calls(messages: Sequence[Message]) -> list[tuple[str, str]]:
+    """The run's last tool calls, as far back as all have failed like the last: name and error."""
+    names = {use.id: use.name for message in messages for use in message.tool_uses}
+    results = [
+        block
+        for message in messages
+        for block in message.content
+        if isinstance(block, ToolResultBlock)
+    ]
+    failed: list[tuple[str, str]] = []
+    for result in reversed(results):
+        call = names[result.tool_use_id], result.content
+        if not result.is_error or (failed and call != failed[-1]):
+            break
+        failed.append(call)
+    return failed
 
 
 def cut(run: Run) -> Ending:

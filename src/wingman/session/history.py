@@ -95,6 +95,7 @@ def summarize(
     stop_reason: StopReason,
     steps: int,
     usage: Usage,
+    detail: str | None = None,
 ) -> Result:
     """What a run came to, read off the messages that it added to the history."""
     response: list[str] = []
@@ -114,7 +115,7 @@ def summarize(
         for use in uses
         if (result := results.get(use.id)) is not None
     )
-    return Result(run_id, "".join(response), stop_reason, steps, calls, usage)
+    return Result(run_id, "".join(response), stop_reason, steps, calls, usage, detail)
 
 
 def _missing(tool_use_id: str) -> ToolResultBlock:

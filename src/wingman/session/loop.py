@@ -16,11 +16,11 @@ import trio
 from wingman.agent import Agent
 from wingman.conversation import NO_USAGE, Message, ToolResultBlock, Usage
 from wingman.errors import ProviderStreamError, StoreError
-from wingman.events import Step, StopReason, ToolProgress, ToolResult
+from wingman.events import Step, ToolProgress, ToolResult
 from wingman.providers.base import Request, ToolSpec
 from wingman.session.calls import ProgressMeter, ToolCalls
 from wingman.session.draft import StepDraft
-from wingman.session.ending import Ending, cut, failure
+from wingman.session.ending import Ending, cut, failure, limit_struck
 from wingman.session.history import alternate, summarize
 from wingman.session.live import LiveSession
 from wingman.session.run import Job, ended_record
@@ -105,32 +105,36 @@ class RunLoop:
         await run.admitted()  # it was written before, so this hardly waits
 
     async def _run(self) -> Ending:
-        limits = self.live.services.limits
-        reason: StopReason | None = None
-        with trio.move_on_after(limits.seconds) as clock:
-            while reason is None:
-                reason = await self._step()
-        if clock.cancelled_caught:
-            return Ending("completed", "time_limit", cut_short="time_limit")
-        return Ending("completed", reason)
+        seconds = self.live.services.limits.seconds
+        ending: Ending | None = None
+        with trio.move_on_after(seconds):
+            while ending is None:
+                ending = await self._step()
+        return ending or limit_struck("time_limit", f"time limit ({seconds:g} s)", self.messages)
 
-    async def _step(self) -> StopReason | None:
-        """One inference and its tool calls; why the run ends with it, if it does."""
+    async def _step(self) -> Ending | None:
+        """One inference and its tool calls; the run's ending, if it ends with it."""
         self.steps += 1
         self.live.publish(self.job.run, Step(self.steps, self.usage))
         draft = self.draft = StepDraft(self.live.tool_ids)
         await self._infer(draft)
         message = draft.message()
         if draft.finish == "refusal":
-            return "refusal"
+            return Ending("completed", "refusal")
         if not message.tool_uses:
-            return "max_tokens" if draft.finish == "max_tokens" else "end_turn"
+            return Ending("completed", "max_tokens" if draft.finish == "max_tokens" else "end_turn")
         await self._call_tools(draft, message)
         self._end_step(draft)
-        limits = self.live.services.limits
-        if limits.tokens is not None and self.usage.total_tokens >= limits.tokens:
-            return "token_limit"
-        return "step_limit" if self.steps >= self._max_steps() else None
+        return self._limit()
+
+    def _limit(self) -> Ending | None:
+        """The ending by a limit that this step has reached, if it has."""
+        tokens, steps = self.live.services.limits.tokens, self._max_steps()
+        if tokens is not None and self.usage.total_tokens >= tokens:
+            return limit_struck("token_limit", f"token limit ({tokens:,})", self.messages)
+        if self.steps >= steps:
+            return limit_struck("step_limit", f"step limit ({steps})", self.messages)
+        return None
 
     async def _infer(self, draft: StepDraft) -> None:
         """One inference: the provider's parts become the draft, and events as they come."""
@@ -209,7 +213,9 @@ class RunLoop:
         self._add(tail)
         result = None
         if ending.stop_reason is not None:
-            result = summarize(run.id, self.messages, ending.stop_reason, self.steps, self.usage)
+            result = summarize(
+                run.id, self.messages, ending.stop_reason, self.steps, self.usage, ending.detail
+            )
         error = ending.error
         last_id = live.channel.last_id
         ended = RunEnded(

@@ -24,6 +24,7 @@ __all__ = ["KeptChild", "start"]
 _PROGRAM = Path(__file__).with_name("keeping") / "__main__.py"
 _TERM_GRACE = 0.5  # seconds between SIGTERM and SIGKILL
 _KILL_GRACE = 2.0  # seconds until what SIGKILL did not end is given up
+_ANSWER_GRACE = 0.5  # seconds that its keeper may need for it, beyond those, on a busy machine
 _LAST_GRACE = 1.25  # seconds for the spawner to end a keeper that does not answer, and all it had
 _BUSY_PAUSE = 0.005  # seconds; hundreds of calls wait for the spawner to take them
 _LOST = "The command was lost: the process that kept it was ended."
@@ -135,13 +136,13 @@ class KeptChild:
     async def end(self) -> str | None:
         """End the command and all that descends from it; what is left of it, None for nothing.
 
-        Milliseconds as a rule, and never more than 4 s. It does not shield itself: the `finally`
+        Milliseconds as a rule, and never more than 4.25 s. It does not shield itself: the `finally`
         that calls it does.
         """
         async with self._call:
             # What was not asked for in full was not started.
             if self._asked and self._left is None:
-                with trio.move_on_after(_TERM_GRACE + _KILL_GRACE + 0.25):
+                with trio.move_on_after(_TERM_GRACE + _KILL_GRACE + _ANSWER_GRACE):
                     with contextlib.suppress(trio.BrokenResourceError):
                         await self._call.send_all(b"end %g %g\n" % (_TERM_GRACE, _KILL_GRACE))
                     await self._hear_the_end()
