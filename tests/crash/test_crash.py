@@ -7,6 +7,6 @@ from crash.harness import Harness
 
 async def test_a_server_that_is_killed_at_random_moments_keeps_its_promises(tmp_path: Path) -> None:
     harness = Harness(tmp_path, seed=1, longest=0.8)
-    await harness.run(kills=6)
+    await harness.run(kills=5)
     assert harness.findings.wrong == []
     assert harness.findings.done["acknowledgements"] > 20
