@@ -209,6 +209,25 @@ async def test_silence_is_filled_with_comments(
     assert wire.comments >= 3
 
 
+async def test_a_bug_in_a_stream_cuts_it_and_is_logged_and_its_run_goes_on(
+    server: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: object) -> bytes:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("wingman.server.sse.frame", broken)
+    session_id = await server.session()
+    async with await server.wire() as wire:
+        await wire.send("POST", f"/sessions/{session_id}/message/stream", {"message": "go"})
+        head = await wire.head()
+        assert await wire.at_end()
+    run = (await server.client.get(f"{head.headers['location']}?wait=10")).json()
+    assert run["status"] == "completed"
+    [record] = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert record.name == "wingman.server"
+    assert record.exc_info is not None
+
+
 async def test_head_of_a_stream_has_no_body_and_does_not_wait(server: Server) -> None:
     session_id = await server.session()
     async with await server.wire() as wire:

@@ -3,7 +3,7 @@
 A local server is a target for any web page that the user has open. A page's request bears a
 foreign `Origin`, or reaches us under a foreign name (DNS rebinding): both are refused. Beyond
 loopback a token is required. The guard is plain ASGI, outside of the app, so that no route can
-forget it; it also names every request, and mends two habits of the servers below.
+forget it; it also names every request, and knows whether its client stayed to the end.
 """
 
 import hmac
@@ -143,8 +143,8 @@ class _Exchange:
         elif message.get("more_body"):
             await self._send(message)
         else:
-            # Hypercorn says `http.disconnect` from inside our last send, quart-trio cancels this
-            # task for it, and the connection's idle timer would never be set again.
+            # Hypercorn says `http.disconnect` from inside our last send, and quart-trio cancels
+            # this task for it: the connection would not be made ready for its next request.
             with trio.move_on_after(_LAST_SEND_SECONDS, shield=True):
                 await self._send(message)
                 self.complete = True
