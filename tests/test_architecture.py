@@ -80,7 +80,7 @@ def test_the_server_speaks_no_http_of_its_own_to_others() -> None:
 def test_a_package_names_what_it_offers(package: str) -> None:
     module = importlib.import_module(f"wingman.{package}")
     assert module.__doc__
-    assert sorted(module.__all__) == list(module.__all__)
+    assert len(set(module.__all__)) == len(module.__all__)  # their order is ruff's to hold
     for name in module.__all__:
         assert getattr(module, name) is not None
 

@@ -11,11 +11,7 @@ import trio
 from click.testing import CliRunner
 
 from cli.terminal import PATIENCE, wingman
-from wingman import Runtime
 from wingman.cli import main
-from wingman.cli.run import default_provider
-from wingman.providers import ProviderRegistry
-from wingman.runtime import AgentFields
 
 KEY = "sk-secret-1234"
 
@@ -109,19 +105,6 @@ async def test_a_key_that_is_missing_is_one_line(tmp_path: Path) -> None:
         assert await command.ended() == 1
     assert "OPENAI_API_KEY" in command.err
     assert command.err.count("\n") == 1
-
-
-@pytest.mark.parametrize("keys", [(), ("OPENAI_API_KEY",), ("OPENAI_API_KEY", "ANTHROPIC_API_KEY")])
-async def test_the_default_provider_is_the_runtimes(
-    keys: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "OPENAI_BASE_URL", "ANTHROPIC_BASE_URL"):
-        monkeypatch.delenv(name, raising=False)
-    for name in keys:
-        monkeypatch.setenv(name, KEY)
-    async with Runtime() as runtime:
-        record = await runtime.agents.create(AgentFields(name="any"))
-    assert default_provider(ProviderRegistry()) == record.provider.id
 
 
 def test_an_unknown_tool_is_wrong_usage() -> None:

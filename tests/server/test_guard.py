@@ -226,6 +226,12 @@ async def test_a_bind_beyond_loopback_needs_a_token() -> None:
             ServerConfig(token=token).check()
 
 
+@pytest.mark.parametrize("grace", [-1.0, float("nan")])
+def test_a_grace_is_a_number_of_seconds(grace: float) -> None:
+    with pytest.raises(InvalidRequest, match="grace"):
+        ServerConfig(grace=grace).check()
+
+
 def test_a_config_does_not_show_its_token() -> None:
     assert "secret" not in repr(ServerConfig(token="secret"))
 

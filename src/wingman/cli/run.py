@@ -16,17 +16,16 @@ from wingman.agent import Agent
 from wingman.cli.console import Console
 from wingman.cli.launch import launch
 from wingman.providers import Provider, ProviderRegistry
+from wingman.runtime import KEYLESS, PREFERRED, default_provider
 from wingman.session import Run, RunStream, Session
 from wingman.telemetry import configure_logging
 from wingman.tools import BUILTIN, Tool
 
-__all__ = ["default_provider", "run_command"]
+__all__ = ["run_command"]
 
 _INSTRUCTIONS: Final = (
     "You answer in the user's terminal and work in the current directory. Be brief."
 )
-_PREFERRED: Final = ("anthropic", "openai")
-_KEYLESS: Final = "scripted"
 
 # How long the second signal waits for what the first has asked for: a process that ignores
 # SIGTERM is killed in less, and nothing of the run shall outlive it.
@@ -110,9 +109,9 @@ def _provider(name: str | None, model: str | None, console: Console) -> Provider
     """The provider that is named, or the default one, saying so if that is no model."""
     registry = ProviderRegistry()
     if name is None:
-        name = default_provider(registry)
-        if name == _KEYLESS:
-            keys = " or ".join(str(registry.entry(name).key_variable) for name in _PREFERRED)
+        name = default_provider(lambda name: registry.entry(name).configured())
+        if name == KEYLESS:
+            keys = " or ".join(str(registry.entry(name).key_variable) for name in PREFERRED)
             console.note(
                 f"No {keys} is set: this is the keyless model, which is no language model."
             )
@@ -123,12 +122,6 @@ def _provider(name: str | None, model: str | None, console: Console) -> Provider
     if not (model or entry.default_model):
         raise click.UsageError(f"{name} has no default model: name one with --model.")
     return registry.create(name, model)
-
-
-def default_provider(registry: ProviderRegistry) -> str:
-    """The first real model's API that is configured, else the model that needs no key."""
-    configured = (name for name in _PREFERRED if registry.entry(name).configured())
-    return next(configured, _KEYLESS)
 
 
 async def _run(agent: Agent, work_dir: Path, message: str, console: Console) -> int:

@@ -7,8 +7,16 @@
 It does not know HTTP: the server is one face of it, a program another.
 """
 
-from wingman.runtime.agents import AgentFields, Agents
+from wingman.runtime.agents import KEYLESS, PREFERRED, AgentFields, Agents, default_provider
 from wingman.runtime.credentials import Credentials
 from wingman.runtime.runtime import Runtime
 
-__all__ = ["AgentFields", "Agents", "Credentials", "Runtime"]
+__all__ = [
+    "KEYLESS",
+    "PREFERRED",
+    "AgentFields",
+    "Agents",
+    "Credentials",
+    "Runtime",
+    "default_provider",
+]

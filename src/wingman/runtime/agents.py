@@ -1,8 +1,8 @@
 """Agents: the agents of a runtime, those in the store and those that a program defines in code."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import trio
@@ -17,7 +17,17 @@ from wingman.session.services import now
 from wingman.store import AgentDeleted, AgentSaved, RunRecord, Store
 from wingman.tools import Tool
 
-__all__ = ["AgentFields", "Agents"]
+__all__ = ["KEYLESS", "PREFERRED", "AgentFields", "Agents", "default_provider"]
+
+
+# The providers of which an agent gets the first that is configured, if it names none.
+PREFERRED: Final = ("anthropic", "openai")
+KEYLESS: Final = "scripted"
+
+
+def default_provider(configured: Callable[[str], bool]) -> str:
+    """The first real model's API that is configured, else the model that needs no key."""
+    return next(filter(configured, PREFERRED), KEYLESS)
 
 
 class AgentFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -167,11 +177,8 @@ class Agents:
                 raise InvalidRequest(f"Tool {name!r} is named twice - at `$.tools[{index}]`")
 
     def _default_provider(self) -> ProviderConfig:
-        """The first real model's API that is configured, else the model that needs no key."""
-        for name in ("anthropic", "openai"):
-            if self._credentials.configured(name):
-                return ProviderConfig(name, self._providers.entry(name).default_model)
-        return ProviderConfig("scripted", self._providers.entry("scripted").default_model)
+        name = default_provider(self._credentials.configured)
+        return ProviderConfig(name, self._providers.entry(name).default_model)
 
     def _build(self, record: AgentRecord) -> Agent:
         config = record.provider

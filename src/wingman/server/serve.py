@@ -45,6 +45,8 @@ class ServerConfig:
             )
         if self.token is not None and not self.token.strip():
             raise InvalidRequest("The token is empty: give one, or none.")
+        if not self.grace >= 0:  # also where it is not a number
+            raise InvalidRequest("The grace is a number of seconds, 0 or more.")
 
 
 async def serve(
