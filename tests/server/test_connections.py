@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator
 import hypercorn.protocol.h11
 import pytest
 import trio
-from hypercorn.config import Config
 from hypercorn.protocol.h11 import H11Protocol
 from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
@@ -367,5 +366,4 @@ def test_hypercorn_has_the_shape_that_connections_are_built_on() -> None:
         assert inspect.iscoroutinefunction(method)
         assert list(inspect.signature(method).parameters) == ["self", parameter]
     assert "await self._check_protocol(event)" in inspect.getsource(hypercorn.protocol.h11)
-    assert "max_app_queue_size" in vars(Config)
     assert hasattr(WorkerContext(None), "terminated")

@@ -13,7 +13,6 @@ from ipaddress import ip_address
 from typing import Any, Final, TypeAlias
 
 import attrs
-import trio
 from ulid import ULID
 
 from wingman.server.errors import REQUEST_ID, error_body
@@ -30,7 +29,6 @@ App: TypeAlias = Callable[[Any, Any, Any], Awaitable[None]]
 ON_DISCONNECT: Final = "wingman.on_disconnect"
 
 _SANE_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
-_LAST_SEND_SECONDS: Final = 30.0
 _OPEN_PATHS: Final = frozenset({"/health"})
 _OWN_SITES: Final = frozenset({b"same-origin", b"none"})
 
@@ -139,15 +137,8 @@ class _Exchange:
     async def send(self, message: Any) -> None:
         if message["type"] == "http.response.start":
             message["headers"] = [*message["headers"], (b"x-request-id", self._request_id)]
-            await self._send(message)
-        elif message.get("more_body"):
-            await self._send(message)
-        else:
-            # Hypercorn says `http.disconnect` from inside our last send, and quart-trio cancels
-            # this task for it: the connection would not be made ready for its next request.
-            with trio.move_on_after(_LAST_SEND_SECONDS, shield=True):
-                await self._send(message)
-                self.complete = True
+        await self._send(message)
+        self.complete = message["type"] == "http.response.body" and not message.get("more_body")
 
     async def refuse(self, refusal: _Refusal, request_id: str) -> None:
         body = error_body(refusal.code, refusal.message, request_id)

@@ -6,7 +6,6 @@ closes, and that an answer goes out in one piece.
 
 import logging
 import math
-import sys
 from typing import Any, Final, cast
 
 import h11
@@ -37,9 +36,6 @@ def http_config() -> Config:
     config.accesslog = None
     config.errorlog = logger
     config.include_server_header = False
-    # An answer may be given before its request's body is there. With a bound, what comes then
-    # would wait for ever for a reader that is gone, and the connection with it.
-    config.max_app_queue_size = sys.maxsize
     return config
 
 
@@ -95,7 +91,8 @@ class Connection(TCPServer):
             case RawData():
                 await super().protocol_send(event)
             case Updated():
-                # A task for each time it is idle would cost as much as the rest of a request.
+                # No checkpoint here: quart-trio cancels the task that comes this way, as soon as
+                # its answer is complete, and the connection would not be made ready again.
                 self._idle = event.idle
                 end = trio.current_time() + _KEEP_ALIVE_SECONDS if event.idle else math.inf
                 self._reading.deadline = end
