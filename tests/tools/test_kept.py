@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 import trio
 
@@ -550,3 +551,13 @@ def test_a_kernel_that_lists_no_children_has_them_found_by_a_look_at_all() -> No
         assert process.pid in descent.scanned_children()(os.getpid())
         assert descent.scanned_children()(process.pid) == []
         process.kill()
+
+
+async def test_a_keeper_does_not_hold_the_directory_of_its_command(context: ToolContext) -> None:
+    place = context.work_dir / "place"
+    place.mkdir()
+    here = attrs.evolve(context, work_dir=place)
+    keeper_cwd = 'readlink "/proc/$PPID/cwd"'
+    # The command may be quicker than its keeper: it asks until the answer stays.
+    script = f'for i in $(seq 100); do [ "$({keeper_cwd})" = / ] && break; sleep 0.01; done; '
+    assert await bash.call({"command": script + keeper_cwd}, here) == "/\n"

@@ -49,6 +49,9 @@ class Keeper:
         except (OSError, ValueError) as error:
             self.say(f"error {error}")
         os.close(pipe)
+        os.chdir(
+            "/"
+        )  # the command's directory is not ours to hold: it may be removed, or unmounted
         while self.reap() and not self.abandoned and b"\n" not in self.inbox:
             self.listen()
         seconds = [0.0, LAST_EFFORT]
