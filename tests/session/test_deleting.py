@@ -203,3 +203,26 @@ async def test_a_session_does_not_wake_while_it_is_being_marked(autojump_clock: 
             with pytest.raises(NotFound):
                 await runtime.host.delete(session.id)
         await assert_gone(runtime, session)
+
+
+async def test_a_request_that_comes_again_during_the_delete_hears_of_the_session_not_of_a_run(
+    autojump_clock: MockClock,
+) -> None:
+    codes = set()
+    for ticks in range(12):
+        store = MemoryStore()
+        async with opened(echo(), store=store) as runtime:
+            session = await runtime.create_session("echo")
+            first = await session.submit("hello", request_id="one")
+            await first.wait()
+        async with opened(echo(), store=store) as runtime:
+            again = await runtime.session(session.id)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(runtime.host.delete, session.id)
+                for _ in range(ticks):
+                    await trio.lowlevel.checkpoint()
+                try:
+                    assert (await again.submit("hello", request_id="one")).id == first.id
+                except NotFound as error:
+                    codes.add(error.code)
+    assert codes == {"session_not_found"}

@@ -77,7 +77,8 @@ class ActiveSessions:
             live = self._live.get(session_id)
             if live is None and record is not None and session_id not in self._deleting:
                 return self.activate(record, None)
-        if live is None or live.deleted:
+        # From the moment that it is being marked, the store may not show its runs any more.
+        if live is None or live.deleted or session_id in self._deleting:
             raise NotFound("session", session_id)
         return live
 

@@ -222,17 +222,23 @@ class SessionHost:
             raise NotFound("session", session_id)
         if live is not None and run_id in live.runs:
             return live.runs[run_id]
-        record = await self.store.run(session_id, run_id)
+        record = await self._run_record(session_id, run_id)
         if live is not None and run_id in live.runs:
             return live.runs[run_id]
-        if record is None:
-            raise NotFound("run", run_id)
         if record.status in ("queued", "running"):
             # It ended while we were reading, or waits for the next start.
-            record = await self.store.run(session_id, run_id) or record
+            record = await self._run_record(session_id, run_id)
         if record.status in ("queued", "running"):
             raise queued_error(run_id)
         return Run.from_record(record)
+
+    async def _run_record(self, session_id: str, run_id: str) -> RunRecord:
+        record = await self.store.run(session_id, run_id)
+        if record is None:
+            # Of a session that is being deleted the store shows no run.
+            gone = await self.store.session(session_id) is None
+            raise NotFound("session", session_id) if gone else NotFound("run", run_id)
+        return record
 
     async def cancel(self, session_id: str, *, queued: bool = False) -> Receipt:
         """Cancel what is in flight in a session when this is processed, and what waits if asked."""
