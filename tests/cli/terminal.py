@@ -81,10 +81,20 @@ async def wingman(
     *arguments: str, home: Path, stdin: bytes = b"", **environment: str
 ) -> AsyncIterator[Command]:
     """Start `wingman`, at home in a directory, without the keys of whoever runs the tests."""
+    program = (sys.executable, "-m", "wingman")
+    async with running(*program, *arguments, home=home, stdin=stdin, **environment) as command:
+        yield command
+
+
+@asynccontextmanager
+async def running(
+    *program: str, home: Path, stdin: bytes = b"", **environment: str
+) -> AsyncIterator[Command]:
+    """Start a program in the same way."""
     mark = f"{uuid.uuid4()}"
     clean = {name: value for name, value in os.environ.items() if not name.endswith(_SECRETS)}
     process = await trio.lowlevel.open_process(
-        [sys.executable, "-m", "wingman", *arguments],
+        program,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -4,6 +4,7 @@ import errno
 import gc
 import os
 import signal
+import threading
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -27,6 +28,9 @@ __all__ = ["default_database", "serve_command"]
 # Thousands of small objects that live long: Python's own thresholds would look through all of
 # them over and over. They are the process's matter, so they are set here and nowhere else.
 _GC_THRESHOLDS: Final = (50_000, 50, 1000)
+
+# A second, less what it takes to tell that it is over.
+_LEAVE_SECONDS: Final = 0.95
 
 
 @click.command("serve")
@@ -87,7 +91,8 @@ def serve_command(
     """Serve sessions over HTTP, until SIGINT or SIGTERM.
 
     The first signal takes no more work and lets what runs have its grace; the second interrupts it.
-    Either way nothing that was acknowledged is lost: queued runs go on at the next start.
+    Either way the process is gone a second later, whatever will not stop, and nothing that was
+    acknowledged is lost: queued runs go on at the next start.
     """
     # Quart and Hypercorn: heavy, and no other command's matter.
     from wingman.server import ServerConfig  # noqa: PLC0415
@@ -144,7 +149,11 @@ async def _listen(
 
 @attrs.define
 class _Shutdown:
-    """The first signal asks for an orderly end, the second interrupts what runs."""
+    """The first signal asks for an orderly end, the second interrupts what runs.
+
+    Either is obeyed in time: `_LEAVE_SECONDS` after the grace, or after the second signal, the
+    process leaves, whatever there is that does not stop.
+    """
 
     grace: float
     requested: trio.Event = attrs.field(factory=trio.Event, init=False)
@@ -156,7 +165,23 @@ class _Shutdown:
             await anext(signals)
             say = f"Wingman stops: what runs has {self.grace:g} s. A second signal interrupts it."
             click.echo(say, err=True)
+            _leave_after(self.grace + _LEAVE_SECONDS)
             self.requested.set()
             number = await anext(signals)
+        _leave_after(_LEAVE_SECONDS)
         self.exit_code = 128 + number
         everything.cancel()
+
+
+def _leave_after(seconds: float) -> None:
+    """End the process then, if it is still there: a thread, as nothing in Trio may be able to."""
+    timer = threading.Timer(min(seconds, threading.TIMEOUT_MAX), _leave)
+    timer.daemon = True
+    timer.start()
+
+
+def _leave() -> None:
+    """Leave as in a crash: what is committed stays, tools die with us, and the next start settles
+    the runs that had not ended."""
+    click.echo("Wingman leaves; what has not stopped ends with it, interrupted.", err=True)
+    os._exit(1)

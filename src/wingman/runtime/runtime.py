@@ -154,9 +154,12 @@ class Runtime:
             )
         return self.agents.choose(agent_id)
 
-    async def drain(self, grace: float = 30.0) -> None:
-        """Take no more runs, give those in flight `grace` seconds, then interrupt them."""
-        await self.host.drain(grace)
+    async def drain(self, grace: float = 30.0, patience: float = 10.0) -> None:
+        """Take no more runs, give those in flight `grace` seconds, then interrupt them.
+
+        Those are waited for `patience` seconds at most; then all streams end.
+        """
+        await self.host.drain(grace, patience)
 
     def _handle(self, session_id: str) -> Session:
         async def choose() -> ChosenAgent:

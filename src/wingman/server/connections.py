@@ -57,13 +57,13 @@ class Connections:
                     for connection in self._open:
                         connection.abort()
 
-    async def close(self, grace: float) -> None:
-        """Accept nothing more, let exchanges end for `grace` seconds, then break what is left."""
+    async def close(self, deadline: float) -> None:
+        """Accept nothing more, let exchanges end until `deadline`, then break what is left."""
         self._accepting.cancel()
         await self._context.terminated.set()
         for connection in self._open:
             connection.close_if_idle()
-        with trio.move_on_after(grace):
+        with trio.move_on_at(deadline):
             if self._open:
                 self._drained = trio.Event()
                 await self._drained.wait()

@@ -18,8 +18,10 @@ logger = logging.getLogger("wingman.server")
 
 DEFAULT_PORT = 2323
 
-# How long exchanges may take to end once there is nothing left to say.
-_CLOSE_SECONDS = 0.8
+# After the grace: how long what was interrupted may take to stop (a command that ignores SIGTERM
+# is killed after half a second), and how long after it the last exchange is broken.
+_STOP_SECONDS = 0.6
+_CLOSE_SECONDS = 0.7
 
 
 @attrs.frozen
@@ -64,8 +66,8 @@ async def serve(
 
     `await nursery.start(serve, runtime)` returns the base URL once it listens; port 0 takes a free
     one. At `shutdown` it takes no more messages, gives the runs in flight `grace` seconds,
-    interrupts the rest, ends all streams with a frame that says so, and returns. Signals are the
-    program's affair.
+    interrupts the rest, ends all streams with a frame that says so, and returns, at the latest a
+    second after the grace. Signals are the program's affair.
 
     Raises `InvalidRequest` for a bind beyond loopback without a token, `OSError` where it cannot
     listen.
@@ -82,8 +84,9 @@ async def serve(
         task_status.started(url)
         await (trio.Event() if shutdown is None else shutdown).wait()
         logger.info("shutting down: runs in flight have %g s", grace)
-        await runtime.drain(grace)
-        await connections.close(_CLOSE_SECONDS)
+        end = trio.current_time() + grace + _CLOSE_SECONDS
+        await runtime.drain(grace, _STOP_SECONDS)
+        await connections.close(end)
     logger.info("stopped")
 
 

@@ -15,10 +15,13 @@ STOP_SECONDS = 10.0
 keep a session that is being deleted, or a runtime that closes."""
 
 
-async def drain(services: Services, sessions: Collection[LiveSession], grace: float) -> None:
+async def drain(
+    services: Services, sessions: Collection[LiveSession], grace: float, patience: float
+) -> None:
     """Take no more runs, let those in flight have `grace` seconds, then interrupt them.
 
-    Runs that have not started stay queued in the store; who waits for one is told so.
+    Runs that have not started stay queued in the store; who waits for one is told so. What was
+    interrupted is waited for `patience` seconds at most; then all streams end.
     """
     services.draining = True
     for live in list(sessions):
@@ -28,7 +31,7 @@ async def drain(services: Services, sessions: Collection[LiveSession], grace: fl
         await _all_ended(left)
     for run in left:
         run.request_cancel("interrupted")
-    with trio.move_on_after(STOP_SECONDS):
+    with trio.move_on_after(patience):
         await _all_ended(left)
     for live in list(sessions):
         live.channel.close("shutting_down")

@@ -263,12 +263,13 @@ class SessionHost:
         except WingmanError as error:
             await self.store.write(end_failed(record, error)).wait()
 
-    async def drain(self, grace: float) -> None:
+    async def drain(self, grace: float, patience: float = STOP_SECONDS) -> None:
         """Take no more runs, let those in flight have `grace` seconds, then interrupt them.
 
-        Runs that have not started stay queued in the store; who waits for one is told so.
+        Runs that have not started stay queued in the store; who waits for one is told so. What was
+        interrupted is waited for `patience` seconds at most.
         """
-        await drain(self.services, self._active.all(), grace)
+        await drain(self.services, self._active.all(), grace, patience)
 
 
 def _shown(record: SessionRecord, live: LiveSession | None) -> SessionRecord:
