@@ -1,5 +1,6 @@
 """A session that is deleted is gone for all: for those who wait, who read, and who come later."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 
 import pytest
@@ -7,12 +8,12 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from session_kit import FaultyStore, agent, echo, idle, live_of, opened
-from wingman import Runtime, Session
+from wingman import Message, Runtime, Session
 from wingman.errors import NotFound, SessionDeleted, StoreError
 from wingman.events import Error
 from wingman.providers import ToolCalls
 from wingman.session import Run
-from wingman.store import Change, Commit, MemoryStore, SessionDeleting
+from wingman.store import Change, Commit, MemoryStore, SessionDeleting, SessionRecord
 
 
 async def assert_gone(runtime: Runtime, session: Session) -> None:
@@ -203,6 +204,39 @@ async def test_a_session_does_not_wake_while_it_is_being_marked(autojump_clock: 
             with pytest.raises(NotFound):
                 await runtime.host.delete(session.id)
         await assert_gone(runtime, session)
+
+
+class Ahead(MemoryStore):
+    """A store whose reads and marks are there a second before anybody is told."""
+
+    async def session_with_history(
+        self, session_id: str
+    ) -> tuple[SessionRecord, Sequence[Message]] | None:
+        await trio.sleep(0.5)
+        return await super().session_with_history(session_id)
+
+    def write(self, *changes: Change) -> Commit:
+        commit = super().write(*changes)
+        if not isinstance(changes[0], SessionDeleting):
+            return commit
+
+        class Told:
+            async def wait(self) -> None:
+                await trio.sleep(1)
+
+        return Told()
+
+
+async def test_an_actor_that_is_still_loading_when_its_session_is_deleted_does_not_crash(
+    autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with opened(echo(), store=Ahead(), idle_after=10) as runtime:
+        session = await runtime.create_session("echo")
+        await trio.sleep(30)
+        await runtime.session(session.id)
+        await runtime.host.delete(session.id)
+        await assert_gone(runtime, session)
+    assert caplog.records == []
 
 
 async def test_a_request_that_comes_again_during_the_delete_hears_of_the_session_not_of_a_run(

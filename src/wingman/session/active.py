@@ -36,7 +36,6 @@ class ActiveSessions:
         idle_after: float | None,
     ) -> None:
         self._live: dict[str, LiveSession] = {}
-        self._deleting: set[str] = set()
         self._store = store
         self.services = Services(
             store=store,
@@ -75,10 +74,10 @@ class ActiveSessions:
             record = await self._store.session(session_id)
             # Somebody else may have activated it, or begun to delete it, while we were reading.
             live = self._live.get(session_id)
-            if live is None and record is not None and session_id not in self._deleting:
+            if live is None and record is not None and session_id not in self.services.deleting:
                 return self.activate(record, None)
         # From the moment that it is being marked, the store may not show its runs any more.
-        if live is None or live.deleted or session_id in self._deleting:
+        if live is None or live.deleted or session_id in self.services.deleting:
             raise NotFound("session", session_id)
         return live
 
@@ -101,9 +100,9 @@ class ActiveSessions:
         Raises `NotFound` if it is not there, or somebody else is at it.
         """
         found = await self._store.session(session_id)
-        if found is None or session_id in self._deleting:
+        if found is None or session_id in self.services.deleting:
             raise NotFound("session", session_id)
-        self._deleting.add(session_id)
+        self.services.deleting.add(session_id)
         try:
             await self._store.write(SessionDeleting(session_id)).wait()
             live = self._live.get(session_id)
@@ -113,7 +112,7 @@ class ActiveSessions:
                     await self.services.directory.ref(session_id).stop()
             await self._store.write(SessionErased(session_id)).wait()
         finally:
-            self._deleting.discard(session_id)
+            self.services.deleting.discard(session_id)
 
     def _ended(self, session_id: str, termination: Termination) -> None:
         """A session's actor has ended for good: forget the session; nobody may wait for it."""

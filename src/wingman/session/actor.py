@@ -68,7 +68,7 @@ class SessionActor:
         found = await store.session_with_history(live.id)
         if found is not None:
             live.load(found[0].usage, repair(found[1]))
-        elif live.deleted:
+        elif live.deleted or live.id in live.services.deleting:
             live.load(live.usage, [])
         else:
             raise NotFound("session", live.id)

@@ -26,6 +26,7 @@ class Services:
 
     `slots` are the places of runs in flight, given in the order they are asked for: as a session
     has one run in flight at most, sessions take turns. `waiting` counts the runs without a place.
+    `deleting` are the sessions of which the store may at any moment show nothing any more.
     """
 
     store: Store
@@ -34,6 +35,7 @@ class Services:
     system: ActorSystem
     directory: Directory[str]
     slots: trio.Semaphore
+    deleting: set[str] = attrs.field(factory=set)
     waiting: int = 0
     draining: bool = False
 
