@@ -4,12 +4,12 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from session_kit import agent, assert_valid, echo, idle, live_of, opened, requests_of
+from session_kit import LateStore, agent, assert_valid, echo, idle, live_of, opened, requests_of
 from wingman import Limits, Session, tool
 from wingman.conversation import ToolResultBlock
 from wingman.providers import Delay, ToolCalls
 from wingman.session import CancelledTool, Receipt, Run
-from wingman.store import MemoryStore
+from wingman.store import MemoryStore, RunEnded
 
 
 async def test_a_cancel_takes_the_run_in_flight_and_returns_when_it_has_stopped(
@@ -206,6 +206,18 @@ async def test_a_cancel_in_the_very_moment_of_admission_is_not_lost() -> None:
                 assert run.outcome().stop_reason == "cancelled"
         assert live_of(runtime, session.id).runs == {}
         assert idle(runtime)
+
+
+async def test_a_run_that_was_about_to_end_by_itself_is_not_said_to_have_been_stopped(
+    autojump_clock: MockClock,
+) -> None:
+    async with opened(echo(), store=LateStore(RunEnded)) as runtime:
+        session = await runtime.create_session("echo")
+        run = await session.submit("hello")
+        await wait_all_tasks_blocked()
+        (cancelled,) = (await run.cancel()).cancelled
+        assert (cancelled.was, cancelled.outcome) == ("running", "completed")
+        assert run.outcome().response == "hello"
 
 
 async def test_a_cancel_of_one_session_does_not_touch_another(autojump_clock: MockClock) -> None:

@@ -33,13 +33,14 @@ class CancelledTool(msgspec.Struct, frozen=True):
 
 
 class CancelledRun(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a cancel did to one run. `outcome` is given where the run itself has not stopped."""
+    """What a cancel did to one run. `outcome` is given where that was not to stop it: it still
+    runs, or it was about to end by itself, and has."""
 
     run_id: str
     was: Status
     stopped_in_ms: float
     tools: tuple[CancelledTool, ...] = ()
-    outcome: Literal["still_running"] | None = None
+    outcome: Literal["still_running", "completed", "failed"] | None = None
 
 
 class Receipt(msgspec.Struct, frozen=True):
@@ -62,8 +63,14 @@ class _Asked:
             self.was,
             _milliseconds(since),
             tuple(CancelledTool(call.block.id, call.outcome) for call in self.calls),
-            None if self.run.ended else "still_running",
+            self._outcome(),
         )
+
+    def _outcome(self) -> Literal["still_running", "completed", "failed"] | None:
+        if not self.run.ended:
+            return "still_running"
+        status = self.run.status
+        return status if status in ("completed", "failed") else None
 
 
 async def cancel_runs(runs: Iterable["Run"]) -> Receipt:
