@@ -93,6 +93,23 @@ async def test_the_second_signal_ends_what_runs_at_once(tmp_path: Path) -> None:
     assert "Traceback" not in command.err
 
 
+async def test_an_idle_session_leaves_memory_and_comes_back(tmp_path: Path) -> None:
+    async with wingman(
+        "serve", "--port", "0", "--db", "w.db", "--idle-after", "0.1", home=tmp_path
+    ) as command:
+        url = await url_of(command)
+        async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=PATIENCE) as http:
+            session = (await http.post("/sessions", json={})).json()
+            with trio.fail_after(PATIENCE):
+                while (await http.get("/actors")).json()["actors"]:
+                    await trio.sleep(0.02)
+            about = {"name": "A", "provider": {"id": "scripted"}}
+            agent = (await http.post("/agents", json=about)).json()
+            message = {"agent_id": agent["id"], "message": "Hello"}
+            answer = await http.post(f"/sessions/{session['id']}/message", json=message)
+            assert answer.json()["stop_reason"] == "end_turn"
+
+
 async def test_a_port_in_use_is_one_line(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])

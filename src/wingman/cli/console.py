@@ -70,7 +70,9 @@ class Console:
             tools = [f"{self._names.get(t.id, t.id)} {t.outcome}" for t in run.tools]
             what = ", ".join(tools).replace("_", " ")
             took = f"{run.stopped_in_ms:g} ms"
-            if run.outcome is not None:
+            if run.outcome in ("completed", "failed"):
+                self.note(f"It was about to end, and has {run.outcome}.", "yellow")
+            elif run.outcome == "still_running":
                 self.note(f"Still running after {took}: {what or 'the run'}.", "red")
             else:
                 self.note(f"Cancelled, stopped in {took}{what and f': {what}'}.", "yellow")

@@ -5,6 +5,7 @@ import gc
 import os
 import signal
 import threading
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -17,7 +18,6 @@ from wingman.cli.launch import launch
 from wingman.cli.limits import limit_options, limits_from
 from wingman.errors import InvalidRequest
 from wingman.runtime import Runtime
-from wingman.session import Limits
 from wingman.telemetry import LEVELS, configure_logging
 
 if TYPE_CHECKING:
@@ -77,6 +77,14 @@ _LEAVE_SECONDS: Final = 0.95
     show_default=True,
     help="How long runs in flight may go on after the first signal.",
 )
+@click.option(
+    "--idle-after",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    default=300.0,
+    show_default=True,
+    help="How long a session without a message or a reader stays in memory.",
+)
 @limit_options
 def serve_command(
     host: str,
@@ -86,6 +94,7 @@ def serve_command(
     token: str | None,
     allowed_hosts: tuple[str, ...],
     grace: float,
+    idle_after: float,
     **limits: Any,
 ) -> None:
     """Serve sessions over HTTP, until SIGINT or SIGTERM.
@@ -104,7 +113,8 @@ def serve_command(
         config.check()
     except InvalidRequest as error:
         raise click.UsageError(error.message) from error
-    launch(partial(_serve, config, db or str(default_database()), limits_from(limits)))
+    runtime = partial(Runtime, limits=limits_from(limits), idle_after=idle_after)
+    launch(partial(_serve, config, db or str(default_database()), runtime))
 
 
 def default_database() -> Path:
@@ -115,12 +125,12 @@ def default_database() -> Path:
     return home / "wingman" / "wingman.db"
 
 
-async def _serve(config: "ServerConfig", db: str, limits: Limits) -> int:
+async def _serve(config: "ServerConfig", db: str, open_runtime: Callable[[str], Runtime]) -> int:
     """Open the database, listen, and serve until a signal; return the exit code."""
     shutdown = _Shutdown(config.grace)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(shutdown.obey_signals, nursery.cancel_scope)
-        async with Runtime(db, limits=limits) as runtime, trio.open_nursery() as serving:
+        async with open_runtime(db) as runtime, trio.open_nursery() as serving:
             url = await _listen(serving, runtime, config, shutdown.requested)
             click.echo(f"Wingman listens on {url} (database {db})", err=True)
             gc.freeze()  # what start-up has made stays: no collection need look at it again
