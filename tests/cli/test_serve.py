@@ -101,7 +101,7 @@ async def test_an_idle_session_leaves_memory_and_comes_back(tmp_path: Path) -> N
         async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=PATIENCE) as http:
             session = (await http.post("/sessions", json={})).json()
             with trio.fail_after(PATIENCE):
-                while (await http.get("/actors")).json()["actors"]:
+                while (await http.get("/actors")).json()["actors"]:  # noqa: ASYNC110 - over HTTP
                     await trio.sleep(0.02)
             about = {"name": "A", "provider": {"id": "scripted"}}
             agent = (await http.post("/agents", json=about)).json()
