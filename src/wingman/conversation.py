@@ -15,6 +15,7 @@ import msgspec
 __all__ = [
     "Block",
     "CutShort",
+    "ImageBlock",
     "Message",
     "RedactedThinkingBlock",
     "TextBlock",
@@ -33,9 +34,21 @@ class _Block(msgspec.Struct, frozen=True, tag_field="type", omit_defaults=True):
 
 
 class TextBlock(_Block, frozen=True, tag="text"):
-    """Text, of the user or of the model."""
+    """Text, of the user or of the model.
+
+    `signature` is what some providers put on the model's text; it goes back to `provider` alone.
+    """
 
     text: str
+    signature: str | None = None
+    provider: str | None = None
+
+
+class ImageBlock(_Block, frozen=True, tag="image"):
+    """An image in a user's message: `media_type` such as `image/png`, `data` in base64."""
+
+    media_type: str
+    data: str
 
 
 class ThinkingBlock(_Block, frozen=True, tag="thinking"):
@@ -61,25 +74,32 @@ class ToolUseBlock(_Block, frozen=True, tag="tool_use"):
 
     `input` is always an object. Where the model's text did not parse as one, `input` is empty and
     `malformed` keeps the text: such a call is answered with an error and never executed.
+    `signature` is what some providers put on a call; it goes back to `provider` alone.
     """
 
     id: str
     name: str
     input: dict[str, Any]
     malformed: str | None = None
+    signature: str | None = None
+    provider: str | None = None
 
 
 class ToolResultBlock(_Block, frozen=True, tag="tool_result"):
-    """What a tool call gave. Exactly one for each `tool_use`, in the message that follows it."""
+    """What a tool call gave. Exactly one for each `tool_use`, in the message that follows it.
+
+    `content` is its text, `images` what it shows besides.
+    """
 
     tool_use_id: str
     content: str
     is_error: bool
     cut_short: CutShort | None = None
+    images: tuple[ImageBlock, ...] = ()
 
 
 Block: TypeAlias = (
-    TextBlock | ThinkingBlock | RedactedThinkingBlock | ToolUseBlock | ToolResultBlock
+    TextBlock | ImageBlock | ThinkingBlock | RedactedThinkingBlock | ToolUseBlock | ToolResultBlock
 )
 
 

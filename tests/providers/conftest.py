@@ -24,10 +24,11 @@ FORECAST = ToolSpec(
 
 @pytest.fixture(autouse=True)
 def no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("ANTHROPIC", "OPENAI"):
+    for name in ("ANTHROPIC", "GEMINI", "OPENAI", "OPENAI_COMPATIBLE"):
         monkeypatch.delenv(f"{name}_API_KEY", raising=False)
         monkeypatch.delenv(f"{name}_BASE_URL", raising=False)
-    monkeypatch.delenv("OLLAMA_HOST", raising=False)
+    for variable in ("GOOGLE_API_KEY", "OLLAMA_HOST"):
+        monkeypatch.delenv(variable, raising=False)
 
 
 @pytest.fixture

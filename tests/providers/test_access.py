@@ -6,6 +6,7 @@ from wingman.errors import ProviderNotConfigured
 from wingman.providers import Anthropic, Ollama, OpenAI, Scripted
 from wingman.providers.access import Endpoint
 from wingman.providers.anthropic import ACCESS as ANTHROPIC
+from wingman.providers.exchange import bearer_call
 from wingman.providers.ollama import ACCESS as OLLAMA
 from wingman.providers.openai import ACCESS as OPENAI
 
@@ -79,7 +80,7 @@ def test_a_place_that_is_no_url_is_a_configuration_error():
 @pytest.mark.parametrize("make", [Anthropic, OpenAI, Ollama])
 def test_no_repr_shows_a_key(make):
     assert "sk-secret" not in repr(make("m", api_key="sk-secret"))
-    assert "sk-secret" not in repr(make("m", api_key="sk-secret")._call("/x"))
+    assert "sk-secret" not in repr(bearer_call("x", Endpoint("http://x", "sk-secret"), "/x"))
     assert "sk-secret" not in repr(Endpoint("http://x", "sk-secret"))
 
 

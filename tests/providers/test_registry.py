@@ -26,7 +26,14 @@ from wingman.providers.catalogue import CATALOGUE, complete
 
 def test_the_built_in_ones_are_made_by_name_with_their_options():
     registry = ProviderRegistry()
-    assert registry.names() == ["anthropic", "ollama", "openai", "scripted"]
+    assert registry.names() == [
+        "anthropic",
+        "gemini",
+        "ollama",
+        "openai",
+        "openai-compatible",
+        "scripted",
+    ]
     made = registry.create(
         "anthropic", "claude-x", api_key="k", base_url="http://x", max_tokens=9, temperature=0.5
     )
@@ -42,7 +49,7 @@ def test_the_built_in_ones_are_made_by_name_with_their_options():
 
 
 def test_an_unknown_name_is_an_invalid_request_that_names_the_known_ones():
-    with pytest.raises(InvalidRequest, match=r"'nonesuch'.*anthropic, ollama, openai, scripted"):
+    with pytest.raises(InvalidRequest, match=r"'nonesuch'.*anthropic, gemini, ollama, openai, "):
         ProviderRegistry().create("nonesuch")
     with pytest.raises(NotFound) as caught:
         ProviderRegistry().entry("nonesuch")
@@ -57,7 +64,15 @@ def test_a_provider_without_a_default_wants_its_model_named():
 def test_configured_is_with_a_credential_or_by_the_environment(monkeypatch):
     registry = ProviderRegistry()
     configured = {name: registry.entry(name).configured() for name in registry.names()}
-    assert configured == {"anthropic": False, "ollama": True, "openai": False, "scripted": True}
+    assert configured == {
+        "anthropic": False,
+        "gemini": False,
+        "ollama": True,
+        "openai": False,
+        "openai-compatible": False,
+        "scripted": True,
+    }
+    assert registry.entry("openai-compatible").configured(base_url="http://127.0.0.1:8000/v1")
     assert registry.entry("anthropic").configured("key")
     assert registry.entry("openai").configured(base_url="http://127.0.0.1:8000/v1")
     monkeypatch.setenv("ANTHROPIC_API_KEY", "k")

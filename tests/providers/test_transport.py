@@ -250,6 +250,8 @@ def test_a_status_has_its_error(status, kind):
         (b'{"error":"model not found"}', "model not found", None),
         (b'{"detail":[{"loc":["body"]}]}', '[{"loc":["body"]}]', None),
         (b'{"message":"Nope"}', "Nope", None),
+        (b'{"error":{"code":429,"message":"Slow","status":"EXHAUSTED"}}', "Slow", "EXHAUSTED"),
+        (b'[{"error":{"code":500,"message":"Oops","status":"INTERNAL"}}]', "Oops", "INTERNAL"),
         (b"<html>Bad gateway</html>", "<html>Bad gateway</html>", None),
         (b"[1]", "[1]", None),
         (b"", "did not say why", None),

@@ -10,15 +10,17 @@ from wingman.runtime import AgentFields
     ("keys", "provider"),
     [
         ((), "scripted"),
-        (("OPENAI_API_KEY",), "openai"),
+        (("GOOGLE_API_KEY",), "gemini"),
+        (("GEMINI_API_KEY", "OPENAI_API_KEY"), "openai"),
         (("OPENAI_API_KEY", "ANTHROPIC_API_KEY"), "anthropic"),
     ],
 )
 async def test_the_default_provider_is_the_first_that_is_configured_else_the_keyless(
     keys: tuple[str, ...], provider: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "OPENAI_BASE_URL", "ANTHROPIC_BASE_URL"):
-        monkeypatch.delenv(name, raising=False)
+    for name in ("ANTHROPIC", "OPENAI", "GEMINI", "GOOGLE"):
+        monkeypatch.delenv(f"{name}_API_KEY", raising=False)
+        monkeypatch.delenv(f"{name}_BASE_URL", raising=False)
     for name in keys:
         monkeypatch.setenv(name, "sk-secret")
     async with Runtime() as runtime:

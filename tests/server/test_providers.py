@@ -23,8 +23,10 @@ async def test_providers_are_listed_and_read(server: Server) -> None:
     listed = (await server.client.get("/provider")).json()
     assert [entry["id"] for entry in listed] == [
         "anthropic",
+        "gemini",
         "ollama",
         "openai",
+        "openai-compatible",
         "scripted",
         "stage",
     ]
@@ -65,7 +67,7 @@ async def test_a_key_goes_in_and_never_comes_out(
             answers = [await server.client.get(t) for t in ("/provider/auth", "/provider")]
             said.extend(answer.text for answer in answers)
             auth = answers[0].json()["providers"]
-            assert set(auth) == {"anthropic", "openai", "ollama"}
+            assert set(auth) == {"anthropic", "gemini", "ollama", "openai", "openai-compatible"}
             assert auth["anthropic"]["type"] == "api_key"
             return bool(auth["anthropic"]["configured"])
 

@@ -14,8 +14,14 @@ sessions, runs, steps, actors or the store; it executes no tool and keeps no his
 
     framing.py          Server-Sent Events and lines out of bytes
     toolcalls.py        tool calls as models send them, made into blocks
+    fitting.py          a history made to fit: images, names and ids that an API would refuse
+    schemas.py          JSON Schemas of structured output
     anthropic.py        Anthropic's Messages API; anthropic_stream.py: what it streams
-    openai.py           chat completions, of OpenAI or anyone; openai_stream.py: what they stream
+    responses.py        OpenAI's Responses API; responses_stream.py: what it streams
+    chat.py             chat completions, of anyone; chat_stream.py: what they stream
+    openai.py           OpenAI: the one API or the other, by where it is
+    openai_compatible.py  any server that speaks chat completions
+    gemini.py           Google's Gemini API; gemini_stream.py: what it streams
     ollama.py           Ollama's chat API
 
     scripted.py         a provider that says what it is told to, for tests
@@ -40,10 +46,12 @@ from wingman.providers.base import (
     ToolSpec,
     UsageUpdate,
 )
+from wingman.providers.gemini import Gemini
 from wingman.providers.http import Transport
 from wingman.providers.keyless import Keyless
 from wingman.providers.ollama import Ollama
 from wingman.providers.openai import OpenAI
+from wingman.providers.openai_compatible import OpenAICompatible
 from wingman.providers.registry import ProviderEntry, ProviderFactory, ProviderRegistry
 from wingman.providers.retry import Retry
 from wingman.providers.scripted import Delay, Fail, Parts, Scripted, ToolCalls
@@ -54,10 +62,12 @@ __all__ = [
     "Fail",
     "FinishReason",
     "Finished",
+    "Gemini",
     "Keyless",
     "ModelInfo",
     "Ollama",
     "OpenAI",
+    "OpenAICompatible",
     "Part",
     "Parts",
     "Provider",

@@ -34,14 +34,16 @@ def _as_given(base_url: str) -> str:
 class Access:
     """How one provider is reached: its defaults, and the environment variables it looks at.
 
-    `key_variable` is None for a provider that has no keys. `key_optional` says of which places no
-    key is needed. `normalise` makes a URL of what people write.
+    `base_url` is None for a provider that has no home of its own. `key_variable` is None for one
+    that has no keys; `second_key_variable` is looked at if that one is empty. `key_optional` says
+    of which places no key is needed. `normalise` makes a URL of what people write.
     """
 
     provider: str
-    base_url: str
+    base_url: str | None
     url_variable: str
     key_variable: str | None = None
+    second_key_variable: str | None = None
     key_optional: Callable[[str], bool] = attrs.field(default=lambda _: False, repr=False)
     normalise: Callable[[str], str] = attrs.field(default=_as_given, repr=False)
 
@@ -51,17 +53,24 @@ class Access:
         base_url: str | None = None,
         environment: Mapping[str, str] = os.environ,
     ) -> Endpoint:
-        """Where to go and with what key; raises `ProviderNotConfigured` if a key is lacking."""
-        home = self._url(environment.get(self.url_variable) or self.base_url)
+        """Where to go and with what key; raises `ProviderNotConfigured` if either is lacking."""
+        home = self._url(environment.get(self.url_variable) or self.base_url or "")
         url = self._url(base_url) if base_url else home
-        key = api_key
-        if not key and self.key_variable is not None and url == home:
-            key = environment.get(self.key_variable)
+        if not url:
+            raise ProviderNotConfigured(
+                f"{self.provider} has no base URL: set {self.url_variable}=… in the environment, "
+                "or PUT /provider/auth, or give base_url=…."
+            )
+        key = api_key or (self._key(environment) if url == home else None)
         if key:
             return Endpoint(url, self._checked(key.strip()))
         if self.key_variable is not None and not self.key_optional(url):
             raise ProviderNotConfigured(self._how_to_configure(url, home))
         return Endpoint(url)
+
+    def _key(self, environment: Mapping[str, str]) -> str | None:
+        variables = (self.key_variable, self.second_key_variable)
+        return next(filter(None, (environment.get(v) for v in variables if v)), None)
 
     def _url(self, url: str) -> str:
         try:

@@ -12,6 +12,7 @@ import msgspec
 
 from wingman.conversation import (
     Block,
+    ImageBlock,
     Message,
     RedactedThinkingBlock,
     TextBlock,
@@ -24,8 +25,10 @@ from wingman.providers.anthropic_stream import AnthropicTranslator
 from wingman.providers.base import ModelInfo, Part, Request
 from wingman.providers.bytestream import Call
 from wingman.providers.exchange import ask_for_models, converse
+from wingman.providers.fitting import COMMON_IMAGES, EMPTY_MESSAGE, safe_name, with_images
 from wingman.providers.framing import SSEDecoder
 from wingman.providers.http import Transport
+from wingman.providers.schemas import closed
 from wingman.providers.toolcalls import CallIds
 
 __all__ = ["ACCESS", "Anthropic", "anthropic_body"]
@@ -97,7 +100,7 @@ def anthropic_body(
     body: dict[str, Any] = {
         "model": model,
         "max_tokens": max_tokens or DEFAULT_MAX_TOKENS,
-        "messages": _messages(request.messages),
+        "messages": _messages(with_images(request.messages, COMMON_IMAGES)),
         "stream": True,
     }
     if temperature is not None:
@@ -108,7 +111,7 @@ def anthropic_body(
         body["tools"] = [msgspec.structs.asdict(tool) for tool in request.tools]
         body["tools"][-1] |= _CACHED
     if request.output_schema is not None:
-        schema = _closed(request.output_schema)
+        schema = closed(request.output_schema)
         body["output_config"] = {"format": {"type": "json_schema", "schema": schema}}
     return body
 
@@ -132,7 +135,7 @@ def _content(message: Message) -> list[dict[str, Any]]:
     blocks = [wire for block in message.content if (wire := _block(block)) is not None]
     if message.role == "user":
         # A user's message cannot be left out: what follows would answer something else.
-        return blocks or [{"type": "text", "text": "(empty message)"}]
+        return blocks or [{"type": "text", "text": EMPTY_MESSAGE}]
     while blocks and blocks[-1]["type"] in ("thinking", "redacted_thinking"):
         blocks.pop()  # the API refuses a message that ends in thinking, as one that was cut may
     return blocks
@@ -143,6 +146,8 @@ def _block(block: Block) -> dict[str, Any] | None:
     match block:
         case TextBlock(text):
             return {"type": "text", "text": text} if text.strip() else None
+        case ImageBlock():
+            return _image(block)
         case ThinkingBlock(thinking, signature, provider):
             if provider != ID or not signature:
                 return None
@@ -150,28 +155,29 @@ def _block(block: Block) -> dict[str, Any] | None:
         case RedactedThinkingBlock(data, provider):
             return {"type": "redacted_thinking", "data": data} if provider == ID else None
         case ToolUseBlock(id, name, input):
-            return {"type": "tool_use", "id": _safe(id), "name": name, "input": input}
-        case ToolResultBlock(id, content, is_error):
-            text = content or ("(no message)" if is_error else "")
-            result = {"type": "tool_result", "tool_use_id": _safe(id), "content": text}
-            return result | {"is_error": True} if is_error else result
+            return {"type": "tool_use", "id": _safe(id), "name": safe_name(name), "input": input}
+        case ToolResultBlock():
+            return _result(block)
+
+
+def _result(block: ToolResultBlock) -> dict[str, Any]:
+    text = block.content or ("(no message)" if block.is_error else "")
+    content: str | list[dict[str, Any]] = text
+    if block.images:
+        content = [{"type": "text", "text": text}] if text.strip() else []
+        content += map(_image, block.images)
+    result = {"type": "tool_result", "tool_use_id": _safe(block.tool_use_id), "content": content}
+    return result | {"is_error": True} if block.is_error else result
+
+
+def _image(block: ImageBlock) -> dict[str, Any]:
+    source = {"type": "base64", "media_type": block.media_type, "data": block.data}
+    return {"type": "image", "source": source}
 
 
 def _safe(id: str) -> str:
     # Another provider's ids may have characters that this one refuses.
     return re.sub(r"[^a-zA-Z0-9_-]", "_", id)
-
-
-def _closed(schema: Any) -> Any:
-    """The schema with every object closed, as the API demands of structured outputs."""
-    if isinstance(schema, list):
-        return [_closed(item) for item in schema]
-    if not isinstance(schema, dict):
-        return schema
-    closed = {key: _closed(value) for key, value in schema.items()}
-    if schema.get("type") == "object":
-        closed.setdefault("additionalProperties", False)
-    return closed
 
 
 class _Model(msgspec.Struct):

@@ -7,7 +7,9 @@ A provider's `stream` is an async generator that yields parts, in this order:
 
 - `TextDelta`, `ThinkingDelta`: pieces, as they come;
 - `ThinkingBlock`, `RedactedThinkingBlock`, `ToolUseBlock`: whole blocks, each when it is complete.
-  A `ThinkingBlock` closes the `ThinkingDelta`s before it and is what the history keeps;
+  One of the first two closes the `ThinkingDelta`s before it and is what the history keeps;
+- `TextBlock`: closes the `TextDelta`s before it in the same way. It is needed only where a provider
+  tells apart, or signs, what would else be one text;
 - `UsageUpdate`: what this inference has used so far, cumulative; may come several times;
 - `Finished`, exactly once, last. A stream that ends without it has broken: the adapter raises
   `ProviderStreamError` rather than end.
@@ -25,6 +27,7 @@ import msgspec
 from wingman.conversation import (
     Message,
     RedactedThinkingBlock,
+    TextBlock,
     ThinkingBlock,
     ToolUseBlock,
     Usage,
@@ -74,6 +77,7 @@ class Finished(msgspec.Struct, frozen=True):
 Part: TypeAlias = (
     TextDelta
     | ThinkingDelta
+    | TextBlock
     | ThinkingBlock
     | RedactedThinkingBlock
     | ToolUseBlock

@@ -1,8 +1,9 @@
 """Models with their windows, in tokens: for when a provider cannot be asked, or does not tell.
 
 Facts from the providers' public documentation, as of 2026; a provider's own word goes before.
-Ollama has none here: its models are those that its server has pulled.
-Sources: https://docs.anthropic.com/en/docs/about-claude/models, https://platform.openai.com/docs/models
+Ollama and compatible servers have none here: their models are those that the server has.
+Sources: https://docs.anthropic.com/en/docs/about-claude/models,
+https://platform.openai.com/docs/models, https://ai.google.dev/gemini-api/docs/models
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,6 +34,13 @@ CATALOGUE: Final[Mapping[str, Sequence[ModelInfo]]] = {
         ModelInfo("gpt-4.1-mini", "GPT-4.1 mini", 1_047_576, 32_768),
         ModelInfo("gpt-4o", "GPT-4o", 128_000, 16_384),
         ModelInfo("gpt-4o-mini", "GPT-4o mini", 128_000, 16_384),
+    ),
+    "gemini": (
+        ModelInfo("gemini-3-pro-preview", "Gemini 3 Pro Preview", 1_048_576, 65_536),
+        ModelInfo("gemini-3-flash-preview", "Gemini 3 Flash Preview", 1_048_576, 65_536),
+        ModelInfo("gemini-2.5-pro", "Gemini 2.5 Pro", 1_048_576, 65_536),
+        ModelInfo("gemini-2.5-flash", "Gemini 2.5 Flash", 1_048_576, 65_536),
+        ModelInfo("gemini-2.5-flash-lite", "Gemini 2.5 Flash-Lite", 1_048_576, 65_536),
     ),
     "scripted": (ModelInfo("keyless", "Keyless: no language model"),),
 }

@@ -11,13 +11,14 @@ from typing import Protocol, TypeVar
 import msgspec
 
 from wingman.errors import ProviderError
+from wingman.providers.access import Endpoint
 from wingman.providers.base import Part
 from wingman.providers.bytestream import Call
 from wingman.providers.framing import Fault
 from wingman.providers.http import Transport
 from wingman.providers.retry import Retry
 
-__all__ = ["Decoder", "Translator", "ask_for_models", "converse"]
+__all__ = ["Decoder", "Translator", "ask_for_models", "bearer_call", "converse"]
 
 T = TypeVar("T")
 EventT = TypeVar("EventT")
@@ -70,6 +71,15 @@ async def converse(
         raise stream.broken(fault.message, fault.error_type) from fault
     finally:
         await stream.aclose()
+
+
+def bearer_call(provider: str, endpoint: Endpoint, path: str, body: object = None) -> Call:
+    """A call whose key, if there is one, is a bearer token; `body` is sent as JSON."""
+    headers = {"content-type": "application/json"}
+    if endpoint.key:
+        headers["authorization"] = f"Bearer {endpoint.key}"
+    data = None if body is None else msgspec.json.encode(body)
+    return Call(provider, endpoint.base_url + path, headers, data, endpoint.key)
 
 
 async def ask_for_models(transport: Transport, call: Call, type: type[T]) -> T:

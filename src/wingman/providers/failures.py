@@ -72,7 +72,7 @@ def refusal(
     message, error_type, body_id = _explanation(body)
     if 300 <= status < 400:
         message = "answered with a redirect, which is not followed: correct its base URL"
-    return _refusal_class(status)(
+    return _refusal_class(status, error_type)(
         scrub(message, secret)[:_LONGEST_MESSAGE] or "refused, and did not say why",
         provider=provider,
         status=status,
@@ -91,7 +91,9 @@ def scrub(text: str, secret: str | None) -> str:
     return text.replace(secret, "…") if secret else text
 
 
-def _refusal_class(status: int) -> type[ProviderError]:
+def _refusal_class(status: int, error_type: str | None) -> type[ProviderError]:
+    if error_type == "API_KEY_INVALID":
+        return ProviderAuthError  # Gemini says so with a 400
     match status:
         case 401 | 403:
             return ProviderAuthError
@@ -108,13 +110,16 @@ def _refusal_class(status: int) -> type[ProviderError]:
 def _explanation(body: bytes) -> tuple[str, str | None, str | None]:
     """The message, the type and the request id that an error's body gives.
 
-    Anthropic and OpenAI: `{"error": {"type": …, "message": …}}`; Ollama: `{"error": "…"}`; others
-    `message` or `detail` at the top. A body that is no JSON is taken as the message.
+    Anthropic and OpenAI: `{"error": {"type": …, "message": …}}`; Gemini: the same with `status` and
+    `details`, at times in a list; Ollama: `{"error": "…"}`; others `message` or `detail` at the
+    top. A body that is no JSON is taken as the message.
     """
     try:
         top = msgspec.json.decode(body)
     except msgspec.DecodeError:
         return body.decode(errors="replace").strip(), None, None
+    if isinstance(top, list) and len(top) == 1 and isinstance(top[0], dict):
+        top = top[0]
     if not isinstance(top, dict):
         return str(top), None, None
     error = top.get("error")
@@ -122,9 +127,19 @@ def _explanation(body: bytes) -> tuple[str, str | None, str | None]:
     message = error if isinstance(error, str) else inner.get("message") or top.get("detail")
     return (
         _text(message),
-        _text(inner.get("type") or inner.get("code")) or None,
+        _text(inner.get("type") or _reason(inner) or inner.get("code")) or None,
         _text(top.get("request_id")) or None,
     )
+
+
+def _reason(error: dict[str, Any]) -> str | None:
+    """What Google's APIs call an error: the reason in its details, or its status."""
+    details = error.get("details")
+    for detail in details if isinstance(details, list) else ():
+        if isinstance(detail, dict) and isinstance(reason := detail.get("reason"), str):
+            return reason
+    status = error.get("status")
+    return status if isinstance(status, str) else None
 
 
 def _text(value: Any) -> str:

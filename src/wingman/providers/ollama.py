@@ -11,7 +11,14 @@ from urllib.parse import urlsplit
 import attrs
 import msgspec
 
-from wingman.conversation import Message, TextBlock, ThinkingBlock, ToolResultBlock, Usage
+from wingman.conversation import (
+    ImageBlock,
+    Message,
+    TextBlock,
+    ThinkingBlock,
+    ToolResultBlock,
+    Usage,
+)
 from wingman.providers.access import Access
 from wingman.providers.base import (
     Finished,
@@ -24,16 +31,18 @@ from wingman.providers.base import (
     UsageUpdate,
 )
 from wingman.providers.bytestream import Call
-from wingman.providers.exchange import ask_for_models, converse
+from wingman.providers.chat import function_spec
+from wingman.providers.exchange import ask_for_models, bearer_call, converse
+from wingman.providers.fitting import safe_name, with_images
 from wingman.providers.framing import Fault, LineDecoder, decode
 from wingman.providers.http import Transport
-from wingman.providers.openai import function_spec
 from wingman.providers.toolcalls import CallIds, tool_use
 
 __all__ = ["ACCESS", "Ollama", "OllamaTranslator", "ollama_body"]
 
 ID: Final = "ollama"
 _PORT: Final = 11434
+_IMAGES: Final = frozenset({"image/jpeg", "image/png", "image/webp"})
 
 
 def _host(text: str) -> str:
@@ -71,7 +80,7 @@ class Ollama:
     def stream(self, request: Request) -> AsyncGenerator[Part, None]:
         """Run one inference."""
         body = ollama_body(request, self.model, self.max_tokens, self.temperature)
-        call = self._call("/api/chat", msgspec.json.encode(body))
+        call = self._call("/api/chat", body)
         translator = OllamaTranslator(CallIds(request.messages))
         return converse(request.transport, call, LineDecoder(), translator)
 
@@ -80,12 +89,8 @@ class Ollama:
         page = await ask_for_models(transport, self._call("/api/tags"), _ModelPage)
         return [ModelInfo(model.name, model.name) for model in page.models]
 
-    def _call(self, path: str, body: bytes | None = None) -> Call:
-        endpoint = ACCESS.endpoint(self.api_key, self.base_url)
-        headers = {"content-type": "application/json"}
-        if endpoint.key:
-            headers["authorization"] = f"Bearer {endpoint.key}"
-        return Call(ID, endpoint.base_url + path, headers, body, endpoint.key)
+    def _call(self, path: str, body: dict[str, Any] | None = None) -> Call:
+        return bearer_call(ID, ACCESS.endpoint(self.api_key, self.base_url), path, body)
 
 
 # --- request → JSON -------------------------------------------------------------------------------
@@ -110,8 +115,8 @@ def _messages(request: Request) -> Iterator[dict[str, Any]]:
     if request.system:
         yield {"role": "system", "content": request.system}
     names: dict[str, str] = {}
-    for message in request.messages:
-        names.update((use.id, use.name) for use in message.tool_uses)
+    for message in with_images(request.messages, _IMAGES):
+        names.update((use.id, safe_name(use.name)) for use in message.tool_uses)
         if message.role == "assistant":
             yield _assistant(message)
             continue
@@ -119,9 +124,22 @@ def _messages(request: Request) -> Iterator[dict[str, Any]]:
             if isinstance(block, ToolResultBlock):
                 id = block.tool_use_id
                 called = {"tool_name": names.get(id, ""), "tool_call_id": id}
-                yield {"role": "tool", "content": block.content, **called}
-            elif isinstance(block, TextBlock):
-                yield {"role": "user", "content": block.text}
+                result = {"role": "tool", "content": block.content, **called}
+                yield _with_images(result, block.images)
+        yield from _user(message)
+
+
+def _user(message: Message) -> Iterator[dict[str, Any]]:
+    texts = [block.text for block in message.content if isinstance(block, TextBlock)]
+    images = [block for block in message.content if isinstance(block, ImageBlock)]
+    if images:  # they belong to one message, and there to no place in its text
+        yield _with_images({"role": "user", "content": "\n\n".join(texts)}, images)
+    else:
+        yield from ({"role": "user", "content": text} for text in texts)
+
+
+def _with_images(turn: dict[str, Any], images: Sequence[ImageBlock]) -> dict[str, Any]:
+    return turn | {"images": [image.data for image in images]} if images else turn
 
 
 def _assistant(message: Message) -> dict[str, Any]:
@@ -131,7 +149,7 @@ def _assistant(message: Message) -> dict[str, Any]:
         turn["thinking"] = "".join(block.thinking for block in thoughts)
     if message.tool_uses:
         turn["tool_calls"] = [
-            {"id": use.id, "function": {"name": use.name, "arguments": use.input}}
+            {"id": use.id, "function": {"name": safe_name(use.name), "arguments": use.input}}
             for use in message.tool_uses
         ]
     return turn

@@ -1,6 +1,6 @@
 """Providers by name: what an agent on the wire means by `{"id": "anthropic"}`.
 
-Four are built in; a program may `register` others, and so may installed packages, by an entry point
+Six are built in; a program may `register` others, and so may installed packages, by an entry point
 in the group `wingman.providers` whose object is a `ProviderEntry` or a factory. Entry points are
 loaded when first asked for.
 """
@@ -19,7 +19,7 @@ from wingman.errors import (
     ProviderError,
     ProviderNotConfigured,
 )
-from wingman.providers import anthropic, ollama, openai
+from wingman.providers import anthropic, gemini, ollama, openai, openai_compatible
 from wingman.providers.access import Access
 from wingman.providers.base import ModelInfo, Provider
 from wingman.providers.catalogue import CATALOGUE, complete
@@ -34,7 +34,7 @@ _log = logging.getLogger("wingman.providers")
 
 
 class ProviderFactory(Protocol):
-    """Makes a provider; the classes `Anthropic`, `OpenAI` and `Ollama` are such themselves."""
+    """Makes a provider; the classes `Anthropic`, `OpenAI`, `Gemini`, … are such themselves."""
 
     def __call__(
         self,
@@ -97,6 +97,10 @@ def _built_in() -> dict[str, ProviderEntry]:
     entries = (
         ProviderEntry("anthropic", anthropic.Anthropic, "claude-sonnet-4-5", anthropic.ACCESS),
         ProviderEntry("openai", openai.OpenAI, "gpt-4.1", openai.ACCESS),
+        ProviderEntry("gemini", gemini.Gemini, "gemini-2.5-flash", gemini.ACCESS),
+        ProviderEntry(
+            "openai-compatible", openai_compatible.OpenAICompatible, None, openai_compatible.ACCESS
+        ),
         ProviderEntry("ollama", ollama.Ollama, None, ollama.ACCESS),
         ProviderEntry("scripted", _keyless, "keyless"),
     )

@@ -20,6 +20,7 @@ import trio
 
 from wingman.conversation import (
     Block,
+    ImageBlock,
     RedactedThinkingBlock,
     TextBlock,
     ThinkingBlock,
@@ -197,6 +198,8 @@ def _size(block: Block) -> int:
         case ThinkingBlock(thinking):
             return len(thinking)
         case RedactedThinkingBlock(data):
+            return len(data)
+        case ImageBlock(data=data):
             return len(data)
 
 

@@ -27,10 +27,13 @@ class CallIds:
         return id
 
 
-def tool_use(id: str, name: str, arguments: str) -> ToolUseBlock:
-    """A call whose arguments are JSON text: empty means none, what is no object is malformed."""
+def tool_use(id: str, name: str, arguments: str, cut: bool = False) -> ToolUseBlock:
+    """A call whose arguments are JSON text: empty means none, what is no object is malformed.
+
+    Where the call may have been `cut`, empty means that the arguments did not come.
+    """
     if not arguments.strip():
-        return ToolUseBlock(id, name, {})
+        return ToolUseBlock(id, name, {}, malformed=arguments if cut else None)
     try:
         input = msgspec.json.decode(arguments)
     except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):

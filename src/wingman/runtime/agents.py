@@ -21,7 +21,7 @@ __all__ = ["KEYLESS", "PREFERRED", "AgentFields", "Agents", "default_provider"]
 
 
 # The providers of which an agent gets the first that is configured, if it names none.
-PREFERRED: Final = ("anthropic", "openai")
+PREFERRED: Final = ("anthropic", "openai", "gemini")
 KEYLESS: Final = "scripted"
 
 

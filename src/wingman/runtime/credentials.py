@@ -41,11 +41,14 @@ class Credentials:
         """Raise `ProviderNotConfigured`, saying how to configure it, if it is not."""
         if self.configured(provider):
             return
-        variable = self._providers.entry(provider).key_variable
+        entry = self._providers.entry(provider)
+        field, variable = "key", entry.key_variable
+        if entry.access is not None and entry.access.base_url is None:
+            field, variable = "base_url", entry.url_variable  # it has no home of its own
         environment = f"set {variable} in the server's environment, or " if variable else ""
         raise ProviderNotConfigured(
             f"The provider {provider!r} is not configured: {environment}PUT /provider/auth "
-            f'{{"providers": {{"{provider}": {{"type": "api_key", "key": "…"}}}}}}.'
+            f'{{"providers": {{"{provider}": {{"type": "api_key", "{field}": "…"}}}}}}.'
         )
 
     async def put(self, credentials: Mapping[str, Credential]) -> None:

@@ -3,6 +3,7 @@
 from typing import assert_never
 
 import attrs
+import msgspec
 from ulid import ULID
 
 from wingman.conversation import (
@@ -64,6 +65,10 @@ class StepDraft:
                 self._thinking.clear()
                 self._close_text()
                 self._blocks.append(part)
+            case TextBlock():
+                self._close_thinking()
+                self._text.clear()
+                self._blocks.append(part)
             case ToolUseBlock():
                 self._close()
                 block = self._with_own_id(part)
@@ -91,7 +96,7 @@ class StepDraft:
 
     def _with_own_id(self, block: ToolUseBlock) -> ToolUseBlock:
         if not block.id or block.id in self.taken:
-            block = ToolUseBlock(f"call_{ULID()}", block.name, block.input, block.malformed)
+            block = msgspec.structs.replace(block, id=f"call_{ULID()}")
         self.taken.add(block.id)
         return block
 

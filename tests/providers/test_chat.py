@@ -12,14 +12,14 @@ from wingman.conversation import (
     Usage,
 )
 from wingman.providers import Finished, TextDelta, ThinkingDelta, UsageUpdate
+from wingman.providers.chat import chat_body
+from wingman.providers.chat_stream import ChatTranslator
 from wingman.providers.framing import Fault, SSEDecoder
-from wingman.providers.openai import openai_body
-from wingman.providers.openai_stream import OpenAITranslator
 from wingman.providers.toolcalls import CallIds
 
 
 def parts_of(*events: object) -> list:
-    translator = OpenAITranslator("openai", CallIds())
+    translator = ChatTranslator("openai", CallIds())
     parts = [
         part
         for event in SSEDecoder().feed(sse(*events, named=False))
@@ -130,7 +130,7 @@ def test_reasoning_under_either_name_or_both_comes_once_and_whole_before_the_tex
     assert parts == [
         ThinkingDelta("Hm"),
         ThinkingDelta("m."),
-        ThinkingBlock("Hmm.", provider="openai"),
+        ThinkingBlock("Hmm.", fields[-1], "openai"),
         TextDelta("Yes."),
         Finished("end_turn"),
     ]
@@ -222,7 +222,9 @@ def test_the_body_has_system_history_calls_and_results(ask):
         Message("assistant", (ThinkingBlock("cut", provider="openai"),), "cancelled"),
         Message.user("e"),
     ]
-    body = openai_body(ask(messages, system="Be brief."), "gpt", temperature=0.0)
+    body = chat_body(
+        ask(messages, system="Be brief."), "gpt", "openai", max_tokens=9, temperature=0.0
+    )
     assert body["messages"] == [
         {"role": "system", "content": "Be brief."},
         {"role": "user", "content": "a"},
@@ -240,12 +242,12 @@ def test_the_body_has_system_history_calls_and_results(ask):
         {"role": "user", "content": "e"},
     ]
     assert body["stream_options"] == {"include_usage": True}
-    assert body["temperature"] == 0.0
+    assert (body["max_tokens"], body["temperature"]) == (9, 0.0)
     assert body["tools"][0]["function"]["name"] == "forecast"
 
 
 def test_an_output_schema_goes_in_its_native_form(ask):
-    body = openai_body(ask(output_schema={"type": "object"}, tools=()), "gpt")
+    body = chat_body(ask(output_schema={"type": "object"}, tools=()), "gpt", "openai")
     schema = {"name": "response", "schema": {"type": "object"}}
     assert body["response_format"] == {"type": "json_schema", "json_schema": schema}
     assert "tools" not in body

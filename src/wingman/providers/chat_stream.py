@@ -3,8 +3,8 @@
 OpenAI's own stream is chunks with one choice, then one with no choice and the usage, then
 `[DONE]`. What compatible servers do otherwise, and is understood here: no usage; `choices` null;
 an error within the stream; no `[DONE]` (the end of the stream will do once a finish reason has
-come); reasoning under one of two names; calls without an id, without an index, all under one
-index, or with arguments that are an object or an empty string.
+come); reasoning under one of two names, or as a part of the content; calls without an id, without
+an index, all under one index, or with arguments that are an object or an empty string.
 Source: https://platform.openai.com/docs/api-reference/chat-streaming
 """
 
@@ -26,7 +26,7 @@ from wingman.providers.base import (
 from wingman.providers.framing import Fault, ServerSentEvent, decode
 from wingman.providers.toolcalls import CallIds, tool_use
 
-__all__ = ["OpenAITranslator"]
+__all__ = ["ChatTranslator"]
 
 _REASONS: Final[dict[str, FinishReason]] = {
     "length": "max_tokens",
@@ -34,6 +34,8 @@ _REASONS: Final[dict[str, FinishReason]] = {
     "tool_calls": "tool_use",
     "function_call": "tool_use",
 }
+
+_FAILURES: Final = frozenset({"error", "insufficient_system_resource"})
 
 
 class _Function(msgspec.Struct):
@@ -47,8 +49,13 @@ class _CallDelta(msgspec.Struct):
     function: _Function | None = None
 
 
+class _ContentPart(msgspec.Struct):
+    text: str | None = None
+    thinking: "str | list[_ContentPart] | None" = None
+
+
 class _Delta(msgspec.Struct):
-    content: str | None = None
+    content: str | list[_ContentPart] | None = None
     refusal: str | None = None
     reasoning: str | None = None
     reasoning_content: str | None = None
@@ -111,8 +118,12 @@ class _Call:
         return new_id and bool(delta.function and delta.function.name)
 
 
-class OpenAITranslator:
-    """Server-Sent Events of one completion in, parts out. `provider` marks the reasoning."""
+class ChatTranslator:
+    """Server-Sent Events of one completion in, parts out. `provider` marks the reasoning.
+
+    Reasoning is not signed here; its `signature` is the name of the field that it came in, by which
+    it goes back.
+    """
 
     def __init__(self, provider: str, ids: CallIds) -> None:
         self.finished = False
@@ -121,6 +132,7 @@ class OpenAITranslator:
         self._reason: FinishReason | None = None
         self._refused = False
         self._thinking: list[str] = []
+        self._field: str | None = None
         self._calls: list[_Call] = []
         self._by_index: dict[int | None, _Call] = {}
 
@@ -143,22 +155,28 @@ class OpenAITranslator:
             raise Fault("its stream ended before the completion did")
         yield from self._thought()
         for call in self._calls:
-            yield tool_use(self._ids.unique(call.id), call.name, call.arguments)
+            yield tool_use(self._ids.unique(call.id), call.name, call.arguments, self._cut(call))
         yield Finished(self._why())
 
     def _choice(self, choice: _Choice) -> Iterator[Part]:
         if choice.delta is not None:
             yield from self._delta(choice.delta)
+        if choice.finish_reason in _FAILURES:
+            raise Fault("the completion ended in an error", choice.finish_reason)
         if choice.finish_reason:
             self._reason = _REASONS.get(choice.finish_reason, "end_turn")
 
     def _delta(self, delta: _Delta) -> Iterator[Part]:
+        text, thinking = _said(delta.content)
         # Some servers send their reasoning under both names.
-        if thinking := delta.reasoning_content or delta.reasoning:
+        for name in ("reasoning_content", "reasoning"):
+            if not thinking and (thinking := getattr(delta, name) or ""):
+                self._field = name
+        if thinking:
             self._thinking.append(thinking)
             yield ThinkingDelta(thinking)
         self._refused = self._refused or bool(delta.refusal)
-        if text := (delta.content or "") + (delta.refusal or ""):
+        if text := text + (delta.refusal or ""):
             yield from self._thought()
             yield TextDelta(text)
         for call in delta.tool_calls or ():
@@ -175,8 +193,11 @@ class OpenAITranslator:
 
     def _thought(self) -> Iterator[Part]:
         if self._thinking:
-            yield ThinkingBlock("".join(self._thinking), provider=self._provider)
+            yield ThinkingBlock("".join(self._thinking), self._field, self._provider)
             self._thinking.clear()
+
+    def _cut(self, call: _Call) -> bool:
+        return self._reason == "max_tokens" and call is self._calls[-1]
 
     def _why(self) -> FinishReason:
         if self._refused:
@@ -184,6 +205,15 @@ class OpenAITranslator:
         if self._reason is None or self._reason == "end_turn":
             return "tool_use" if self._calls else "end_turn"
         return self._reason
+
+
+def _said(content: str | list[_ContentPart] | None) -> tuple[str, str]:
+    """The text and the reasoning of a delta's content, which Mistral sends in parts."""
+    if not isinstance(content, list):
+        return content or "", ""
+    text = "".join(part.text or "" for part in content)
+    thoughts = [part.thinking for part in content if part.thinking]
+    return text, "".join(t if isinstance(t, str) else _said(t)[0] for t in thoughts)
 
 
 def _used(usage: _Usage) -> UsageUpdate:

@@ -1,0 +1,85 @@
+"""A history made to fit an API: what one of them takes, another refuses.
+
+A session may go on under another provider than the one it began with. Images of a kind that an API
+does not know are left out, and a short text says so in their place; the names and ids of tool
+calls, which are the models' own inventions, are made such as every API accepts.
+"""
+
+import re
+from collections.abc import Collection, Sequence
+from hashlib import sha256
+from typing import Final
+
+import msgspec
+
+from wingman.conversation import Block, ImageBlock, Message, TextBlock, ToolResultBlock
+
+__all__ = ["COMMON_IMAGES", "EMPTY_MESSAGE", "data_url", "safe_name", "short_id", "with_images"]
+
+COMMON_IMAGES: Final = frozenset({"image/gif", "image/jpeg", "image/png", "image/webp"})
+"""What Anthropic's and OpenAI's models see."""
+
+EMPTY_MESSAGE: Final = "(empty message)"
+"""What stands for a user's message without text: most APIs refuse an empty one."""
+
+_LONGEST_ID: Final = 40
+_LONGEST_NAME: Final = 64
+
+
+def with_images(messages: Sequence[Message], known: Collection[str]) -> Sequence[Message]:
+    """The messages with images of the `known` media types alone, and those only of the user."""
+    if not any(_has_images(message) for message in messages):
+        return messages
+    return [
+        msgspec.structs.replace(
+            message,
+            content=tuple(
+                _fitted(block, known if message.role == "user" else ()) for block in message.content
+            ),
+        )
+        for message in messages
+    ]
+
+
+def data_url(image: ImageBlock) -> str:
+    """The image as a `data:` URL (RFC 2397)."""
+    return f"data:{image.media_type};base64,{image.data}"
+
+
+def short_id(id: str) -> str:
+    """The id, or a digest in its place where it is longer than the strictest API takes."""
+    return id if len(id) <= _LONGEST_ID else f"call_{sha256(id.encode()).hexdigest()[:24]}"
+
+
+def safe_name(name: str, also: str = "") -> str:
+    """The name with only letters, digits, `_` and `-` (and those of `also`), and not too long.
+
+    A model may call what no tool is named; its call stays in the history all the same.
+    """
+    return re.sub(rf"[^a-zA-Z0-9_{also}-]", "_", name)[:_LONGEST_NAME] or "unnamed"
+
+
+def _has_images(message: Message) -> bool:
+    return any(
+        isinstance(block, ImageBlock) or (isinstance(block, ToolResultBlock) and block.images)
+        for block in message.content
+    )
+
+
+def _fitted(block: Block, known: Collection[str]) -> Block:
+    match block:
+        case ImageBlock(media_type) if media_type not in known:
+            return TextBlock(_left_out(block))
+        case ToolResultBlock(content=content, images=images):
+            notes = [_left_out(image) for image in images if image.media_type not in known]
+            return msgspec.structs.replace(
+                block,
+                content="\n".join([content, *notes] if content else notes),
+                images=tuple(image for image in images if image.media_type in known),
+            )
+        case _:
+            return block
+
+
+def _left_out(image: ImageBlock) -> str:
+    return f"(An image is left out here: this model's API does not take {image.media_type}.)"

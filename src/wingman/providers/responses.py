@@ -1,0 +1,167 @@
+"""OpenAI's Responses API: a request as its JSON.
+
+Nothing is stored at OpenAI: each request brings the whole history, the model's reasoning with it.
+That comes encrypted, as an item of the output, and goes back as the item it was.
+Sources: https://platform.openai.com/docs/api-reference/responses/create,
+https://platform.openai.com/docs/guides/reasoning#encrypted-reasoning-items
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+
+import msgspec
+
+from wingman.conversation import (
+    ImageBlock,
+    Message,
+    RedactedThinkingBlock,
+    TextBlock,
+    ToolResultBlock,
+    ToolUseBlock,
+)
+from wingman.providers.base import Request, ToolSpec
+from wingman.providers.fitting import (
+    COMMON_IMAGES,
+    EMPTY_MESSAGE,
+    data_url,
+    safe_name,
+    short_id,
+    with_images,
+)
+from wingman.providers.responses_stream import PROVIDER
+from wingman.providers.schemas import closed, is_strict
+
+__all__ = ["responses_body"]
+
+# The models that do not reason refuse to be asked for encrypted reasoning, and to be sent some.
+_UNREASONING: Final = re.compile(r"(ft:)?(gpt-[34]|chatgpt-)|.*-chat(-|$)")
+
+
+def responses_body(
+    request: Request,
+    model: str,
+    *,
+    max_tokens: int | None = None,
+    temperature: float | None = None,
+    show_thinking: bool = False,
+) -> dict[str, Any]:
+    """The body of `POST /responses`."""
+    reasons = _UNREASONING.match(model) is None
+    messages = with_images(request.messages, COMMON_IMAGES)
+    body: dict[str, Any] = {
+        "model": model,
+        "input": [item for message in messages for item in _items(message, reasons)],
+        "stream": True,
+        "store": False,
+    }
+    if reasons:
+        body["include"] = ["reasoning.encrypted_content"]
+    if reasons and show_thinking:
+        body["reasoning"] = {"summary": "auto"}
+    if request.system:
+        body["instructions"] = request.system
+    if max_tokens is not None:
+        body["max_output_tokens"] = max_tokens
+    if temperature is not None:
+        body["temperature"] = temperature
+    if request.tools:
+        body["tools"] = [_function(tool) for tool in request.tools]
+    if request.output_schema is not None:
+        body["text"] = {"format": _format(request.output_schema)}
+    return body
+
+
+def _function(tool: ToolSpec) -> dict[str, Any]:
+    # Strict is this API's default, and has no optional parameters: input is validated by us.
+    return {
+        "type": "function",
+        "name": tool.name,
+        "description": tool.description,
+        "parameters": tool.input_schema,
+        "strict": False,
+    }
+
+
+def _format(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema as it is, or in strict mode, which guarantees it, where that mode takes it."""
+    strict = is_strict(closed(schema))
+    return {
+        "type": "json_schema",
+        "name": "response",
+        "schema": closed(schema) if strict else schema,
+        "strict": strict,
+    }
+
+
+def _items(message: Message, reasons: bool) -> list[dict[str, Any]]:
+    if message.role == "user":
+        return list(_user(message))
+    items = list(_assistant(message, reasons))
+    while items and items[-1].get("type") == "reasoning":
+        items.pop()  # the API refuses reasoning that nothing follows, as where a stream was cut
+    return items
+
+
+def _user(message: Message) -> Iterator[dict[str, Any]]:
+    said = []
+    for block in message.content:
+        match block:
+            case ToolResultBlock():
+                yield {
+                    "type": "function_call_output",
+                    "call_id": short_id(block.tool_use_id),
+                    "output": _output(block),
+                }
+            case TextBlock(text):
+                said.append(_text(text))
+            case ImageBlock():
+                said.append(_image(block))
+            case _:
+                pass  # a user neither thinks nor calls tools
+    if said or not message.content:
+        yield {"role": "user", "content": said or [_text("")]}
+
+
+def _output(block: ToolResultBlock) -> str | list[dict[str, Any]]:
+    if not block.images:
+        return block.content
+    return [_text(block.content), *map(_image, block.images)]
+
+
+def _text(text: str) -> dict[str, Any]:
+    return {"type": "input_text", "text": text if text.strip() else EMPTY_MESSAGE}
+
+
+def _image(block: ImageBlock) -> dict[str, Any]:
+    return {"type": "input_image", "image_url": data_url(block), "detail": "auto"}
+
+
+def _assistant(message: Message, reasons: bool) -> Iterator[dict[str, Any]]:
+    for block in message.content:
+        match block:
+            case TextBlock(text) if text.strip():
+                content = [{"type": "output_text", "text": text}]
+                yield {"role": "assistant", "content": content}
+            case ToolUseBlock(id, name, input):
+                # Without its item's id, which would have to be that of the reasoning before it.
+                yield {
+                    "type": "function_call",
+                    "call_id": short_id(id),
+                    "name": safe_name(name),
+                    "arguments": msgspec.json.encode(input).decode(),
+                }
+            case RedactedThinkingBlock(data, provider) if provider == PROVIDER and reasons:
+                yield from _reasoning(data)
+            case _:
+                pass  # reasoning of others, or such as is not encrypted, cannot go back
+
+
+def _reasoning(data: str) -> Iterator[dict[str, Any]]:
+    try:
+        item = msgspec.json.decode(data)
+    except msgspec.DecodeError:
+        return  # the history came from elsewhere
+    if isinstance(item, dict) and item.get("type") == "reasoning":
+        # The API writes nulls that it does not read.
+        yield {key: value for key, value in item.items() if value is not None}
