@@ -233,6 +233,7 @@ class Cell:
     async def _back_off(self, crash: Exception, delay: float) -> None:
         self.restarts += 1
         self._state = "restarting"
+        logger.warning("actor %s begins again in %.1f s", self.name, delay)
         self.instruments.notify("actor_restarting", self.ref, crash, delay)
         with trio.move_on_after(delay) as self._pause:
             await trio.sleep_forever()

@@ -4,6 +4,7 @@ Activated when they are asked for, passivated when they are idle and nobody read
 when they keep crashing: the sessions' side of the actors' directory.
 """
 
+import logging
 import sys
 from collections.abc import Collection
 
@@ -22,6 +23,8 @@ from wingman.session.services import Services
 from wingman.store.base import SessionDeleting, SessionErased, SessionRecord, Store
 
 __all__ = ["ActiveSessions"]
+
+logger = logging.getLogger("wingman.session")
 
 
 class ActiveSessions:
@@ -133,6 +136,7 @@ class ActiveSessions:
         error = SessionQuarantined(
             f"Session {live.id} crashed too often and is set aside for a while ({termination})."
         )
+        logger.error("%s", error.message)
         for run in list(live.runs.values()):
             if not run.started:
                 self._store.write(end_failed(run.record, error))

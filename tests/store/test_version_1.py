@@ -1,0 +1,92 @@
+"""A database of schema version 1, from its SQL text, opened and read by today's Wingman."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from wingman import Runtime
+from wingman.conversation import TextBlock, ThinkingBlock, ToolResultBlock, Usage
+from wingman.session import Run
+from wingman.store import schema
+from wingman.store.sql import SQLStore
+
+SQL = Path(__file__).with_name("version_1.sql")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """The file as an old Wingman left it, dead in the middle of a run."""
+    path = tmp_path / "old.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(SQL.read_text())
+    return path
+
+
+def ask(path: Path, query: str) -> list[tuple[object, ...]]:
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute(query).fetchall()
+
+
+async def test_a_version_1_database_is_brought_up_to_date_and_read(path: Path) -> None:
+    assert ask(path, "PRAGMA user_version") == [(1,)]
+    async with SQLStore(path) as store:
+        [agent] = await store.agents()
+        assert (agent.name, agent.tools, agent.max_steps) == ("Ada", ("bash", "read_file"), 7)
+        assert (await store.credentials())["anthropic"].base_url == "http://127.0.0.1:9"
+        found = await store.session_with_history("s1")
+        assert found is not None
+        record, history = found
+        assert (record.title, record.usage) == ("Old", Usage(240, 60, cache_read_tokens=200))
+        roles = [message.role for message in history]
+        assert roles == ["user", "assistant", "user", "assistant", "user"]
+        assert history[1].content[0] == ThinkingBlock("Hm.", signature="sig", provider="anthropic")
+        assert history[1].tool_uses[1].malformed == "{"
+        assert history[2].content[0] == ToolResultBlock("t1", "README.md\n", is_error=False)
+        assert history[3].content == (TextBlock("Don"),)
+        assert history[3].cut_short == "cancelled"
+        runs = {run.id: run.status for run in await store.runs()}
+        assert runs == {"r1": "cancelled", "r2": "failed", "r3": "running", "r4": "queued"}
+        known = await store.run_by_request("s1", "q1")
+        assert known is not None
+        assert known.result is not None
+        assert (known.id, known.result.detail) == ("r1", "Why.")
+        pending = await store.pending_step("r3")
+        assert pending is not None
+        assert [result.content for result in pending.results] == ["é\n"]
+        assert await store.deleting() == ("s3",)
+    assert ask(path, "PRAGMA user_version") == [(len(schema.STEPS),)]
+
+
+async def test_its_sessions_go_on(path: Path) -> None:
+    async with Runtime(path) as runtime:
+        run = await runtime.host.run("s2", "r4")
+        assert isinstance(run, Run)
+        result = await run.result()
+        assert [call.output for call in result.tool_calls] == ["on\n"]
+        _, history = await runtime.host.describe("s2")
+        answers = [b for b in history[2].content if isinstance(b, ToolResultBlock)]
+        assert [(b.tool_use_id, b.is_error) for b in answers] == [("t1", True), ("t2", False)]
+        statuses = [record.status for record in await runtime.store.runs("s2")]
+        assert statuses == ["interrupted", "completed"]
+        assert await runtime.store.session("s3") is None
+
+
+async def test_an_old_database_and_a_new_one_come_to_the_same_tables(
+    path: Path, tmp_path: Path
+) -> None:
+    shapes = []
+    for file in (path, tmp_path / "new.db"):
+        async with SQLStore(file):
+            pass
+        columns = ask(
+            file,
+            'SELECT t.name, c.name, c.type, c."notnull", c.dflt_value, c.pk FROM sqlite_schema t,'
+            " pragma_table_info(t.name) c WHERE t.type = 'table' ORDER BY 1, 2",
+        )
+        indices = ask(
+            file, "SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND sql NOT NULL"
+        )
+        shapes.append((columns, sorted(indices)))
+    assert shapes[0] == shapes[1]
