@@ -13,11 +13,12 @@ RAIN = ("It will ", "rain.")
 
 
 def sse(*events: object, named: bool = True) -> bytes:
-    """Server-Sent Events; a dict is JSON, and names its event by its `type`."""
+    """Server-Sent Events; a dict is JSON, and names its event by its `type`, if it has one."""
     frames = []
     for event in events:
         data = event if isinstance(event, str) else json.dumps(event)
-        name = f"event: {event['type']}\n" if named and isinstance(event, dict) else ""
+        kind = event.get("type") if named and isinstance(event, dict) else None
+        name = f"event: {kind}\n" if kind else ""
         frames.append(f"{name}data: {data}\n\n")
     return "".join(frames).encode()
 
@@ -77,7 +78,7 @@ def anthropic_tools() -> bytes:
     return sse(*events, *anthropic_end("tool_use"))
 
 
-# --- OpenAI ---------------------------------------------------------------------------------------
+# --- chat completions -----------------------------------------------------------------------------
 
 
 def openai_delta(finish_reason: str | None = None, **delta: object) -> dict[str, object]:
@@ -123,6 +124,105 @@ def openai_tools() -> bytes:
             openai_call(index, arguments=text[5:]),
         ]
     return sse(*events, openai_delta("tool_calls"), OPENAI_USAGE, "[DONE]", named=False)
+
+
+# --- OpenAI's Responses ---------------------------------------------------------------------------
+
+
+def responses_item(index: int, item: dict[str, object], *deltas: dict[str, object]) -> list[dict]:
+    """An item of the output from `added` to `done`; each delta is an event without its index."""
+    empty = {"content": [], "arguments": "", "summary": [], "encrypted_content": ""}
+    begun = {key: empty.get(key, value) for key, value in item.items()}
+    return [
+        {"type": "response.output_item.added", "output_index": index, "item": begun},
+        *(delta | {"output_index": index, "item_id": item.get("id")} for delta in deltas),
+        {"type": "response.output_item.done", "output_index": index, "item": item},
+    ]
+
+
+def responses_said(index: int, *pieces: str) -> list[dict]:
+    content = [{"type": "output_text", "text": "".join(pieces), "annotations": []}]
+    item = {"id": f"msg_{index}", "type": "message", "role": "assistant", "content": content}
+    deltas = ({"type": "response.output_text.delta", "delta": p, "logprobs": []} for p in pieces)
+    return responses_item(index, item, *deltas)
+
+
+def responses_call(index: int, name: str, arguments: str, **more: object) -> list[dict]:
+    item = {
+        "id": f"fc_{index}",
+        "type": "function_call",
+        "status": "completed",
+        "call_id": f"call_{index}",
+        "name": name,
+        "arguments": arguments,
+    }
+    pieces = (arguments[:5], arguments[5:])
+    kind = "response.function_call_arguments.delta"
+    events = responses_item(index, item | more, *({"type": kind, "delta": p} for p in pieces))
+    done = {"type": "response.function_call_arguments.done", "arguments": arguments}
+    return [*events[:-1], done, events[-1]]
+
+
+def responses_end(kind: str = "completed", **response: object) -> dict[str, object]:
+    usage = {
+        "input_tokens": 12,
+        "input_tokens_details": {"cached_tokens": 5},
+        "output_tokens": 5,
+        "output_tokens_details": {"reasoning_tokens": 2},
+        "total_tokens": 17,
+    }
+    body = {"id": "resp_1", "status": kind, "error": None, "usage": usage}
+    return {"type": f"response.{kind}", "response": body | response}
+
+
+RESPONSES_START = {"type": "response.created", "response": {"id": "resp_1", "usage": None}}
+
+
+def responses_text() -> bytes:
+    return sse(RESPONSES_START, *responses_said(0, *RAIN), responses_end())
+
+
+def responses_tools() -> bytes:
+    events = [RESPONSES_START]
+    for index, (name, input) in enumerate(WEATHER):
+        events += responses_call(index, name, json.dumps(input))
+    return sse(*events, responses_end())
+
+
+# --- Gemini ---------------------------------------------------------------------------------------
+
+
+def gemini_chunk(
+    *parts: dict[str, object], reason: str | None = None, **more: object
+) -> dict[str, object]:
+    """A chunk of one candidate; `more` belongs to the candidate."""
+    candidate: dict[str, object] = {"content": {"parts": [*parts], "role": "model"}, "index": 0}
+    if reason is not None:
+        candidate["finishReason"] = reason
+    usage = {"promptTokenCount": 12, "candidatesTokenCount": 3, "totalTokenCount": 17}
+    details = {"cachedContentTokenCount": 5, "thoughtsTokenCount": 2}
+    return {
+        "candidates": [candidate | more],
+        "usageMetadata": usage | details,
+        "modelVersion": "gemini",
+        "responseId": "r1",
+    }
+
+
+def gemini_call(name: str, args: object, **part: object) -> dict[str, object]:
+    return {"functionCall": {"name": name, "args": args}, **part}
+
+
+def gemini_text() -> bytes:
+    pieces = (gemini_chunk({"text": piece}) for piece in RAIN)
+    return sse(*pieces, gemini_chunk({"text": ""}, reason="STOP"))
+
+
+def gemini_tools() -> bytes:
+    (first, second) = (gemini_call(name, input) for name, input in WEATHER)
+    return sse(
+        gemini_chunk(first | {"thoughtSignature": "c2ln"}), gemini_chunk(second, reason="STOP")
+    )
 
 
 # --- Ollama ---------------------------------------------------------------------------------------

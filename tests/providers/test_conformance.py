@@ -14,12 +14,16 @@ from provider_wires import (
     anthropic_text,
     anthropic_tools,
     chunks,
+    gemini_text,
+    gemini_tools,
     ollama_text,
     ollama_tools,
     openai_text,
     openai_tools,
     receive_request,
     response_head,
+    responses_text,
+    responses_tools,
 )
 from wingman.conversation import Message, ToolResultBlock, ToolUseBlock
 from wingman.errors import ProviderStreamError
@@ -27,9 +31,11 @@ from wingman.providers import (
     Anthropic,
     Delay,
     Finished,
+    Gemini,
     Keyless,
     Ollama,
     OpenAI,
+    OpenAICompatible,
     Provider,
     Scripted,
     TextDelta,
@@ -54,7 +60,18 @@ WIRES = {
         anthropic_tools(),
     ),
     "openai": Wire(
+        lambda url: OpenAI("m", api_key="sk-secret", base_url=url, api="responses"),
+        responses_text(),
+        responses_tools(),
+    ),
+    "openai elsewhere": Wire(
         lambda url: OpenAI("m", api_key="sk-secret", base_url=url), openai_text(), openai_tools()
+    ),
+    "openai-compatible": Wire(
+        lambda url: OpenAICompatible("m", base_url=url), openai_text(), openai_tools()
+    ),
+    "gemini": Wire(
+        lambda url: Gemini("m", api_key="sk-secret", base_url=url), gemini_text(), gemini_tools()
     ),
     "ollama": Wire(lambda url: Ollama("m", base_url=url), ollama_text(), ollama_tools()),
 }

@@ -9,6 +9,7 @@ https://api-docs.deepseek.com/guides/thinking_mode
 
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -41,7 +42,11 @@ def chat(
     temperature: float | None = None,
 ) -> AsyncGenerator[Part, None]:
     """Run one inference; `provider` is the id of the one who asks."""
-    body = chat_body(request, model, provider, max_tokens, temperature)
+    body = chat_body(request, model, provider, temperature)
+    if max_tokens is not None:
+        # OpenAI's newer models refuse the old name, other servers do not know the new one.
+        newer = urlsplit(endpoint.base_url).hostname == "api.openai.com"
+        body["max_completion_tokens" if newer else "max_tokens"] = max_tokens
     call = bearer_call(provider, endpoint, "/chat/completions", body)
     translator = ChatTranslator(provider, CallIds(request.messages))
     return converse(request.transport, call, SSEDecoder(), translator)
@@ -59,10 +64,9 @@ def chat_body(
     request: Request,
     model: str,
     provider: str,
-    max_tokens: int | None = None,
     temperature: float | None = None,
 ) -> dict[str, Any]:
-    """The body of `POST /chat/completions`."""
+    """The body of `POST /chat/completions`, without a limit of tokens."""
     messages: list[dict[str, Any]] = []
     if request.system:
         messages.append({"role": "system", "content": request.system})
@@ -77,8 +81,6 @@ def chat_body(
         "stream": True,
         "stream_options": {"include_usage": True},
     }
-    if max_tokens is not None:
-        body["max_tokens"] = max_tokens  # the newer name is one that only OpenAI knows
     if temperature is not None:
         body["temperature"] = temperature
     if request.tools:

@@ -4,7 +4,7 @@ Source: https://platform.openai.com/docs/api-reference/responses
 """
 
 from collections.abc import AsyncGenerator, Sequence
-from typing import Final
+from typing import Final, Literal
 from urllib.parse import urlsplit
 
 import attrs
@@ -28,6 +28,10 @@ def _elsewhere(base_url: str) -> bool:
     return urlsplit(base_url).hostname != "api.openai.com"
 
 
+def _usual_api(base_url: str) -> Literal["responses", "chat"]:
+    return "chat" if _elsewhere(base_url) else "responses"
+
+
 ACCESS: Final = Access(
     ID,
     base_url="https://api.openai.com/v1",
@@ -44,8 +48,9 @@ class OpenAI:
     Without `api_key` the key is `OPENAI_API_KEY` of the environment, without `base_url` the place
     is `OPENAI_BASE_URL` or OpenAI's own; both are looked up when a stream begins. A `base_url`
     includes the `/v1`. Elsewhere than at OpenAI a key is optional, and chat completions are spoken,
-    as every compatible server does. `show_thinking` asks for summaries of the reasoning, which
-    OpenAI gives to verified organisations.
+    as every compatible server does; `api` names the one to speak, whatever the place.
+    `show_thinking` asks for summaries of the reasoning, which OpenAI gives to verified
+    organisations.
     """
 
     model: str
@@ -54,12 +59,13 @@ class OpenAI:
     max_tokens: int | None = attrs.field(default=None, kw_only=True)
     temperature: float | None = attrs.field(default=None, kw_only=True)
     show_thinking: bool = attrs.field(default=False, kw_only=True)
+    api: Literal["responses", "chat"] | None = attrs.field(default=None, kw_only=True)
     id: str = attrs.field(default=ID, init=False)
 
     def stream(self, request: Request) -> AsyncGenerator[Part, None]:
         """Run one inference; raises `ProviderNotConfigured` at once if a key is lacking."""
         endpoint = self._endpoint()
-        if _elsewhere(endpoint.base_url):
+        if (self.api or _usual_api(endpoint.base_url)) == "chat":
             return chat(ID, endpoint, request, self.model, self.max_tokens, self.temperature)
         body = responses_body(
             request,
