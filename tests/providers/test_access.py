@@ -55,6 +55,12 @@ def test_blanks_around_a_key_are_taken_off():
     assert ANTHROPIC.endpoint(" k\n", environment={}).key == "k"
 
 
+def test_a_key_of_blanks_is_none():
+    for key, environment in ((" ", {}), (None, {"ANTHROPIC_API_KEY": "\n"})):
+        with pytest.raises(ProviderNotConfigured, match="has no key"):
+            ANTHROPIC.endpoint(key, environment=environment)
+
+
 @pytest.mark.parametrize(
     ("host", "url"),
     [
@@ -75,6 +81,8 @@ def test_ollama_host_is_written_as_ollama_writes_it(host, url):
 def test_a_place_that_is_no_url_is_a_configuration_error():
     with pytest.raises(ProviderNotConfigured, match="no URL"):
         OLLAMA.endpoint(environment={"OLLAMA_HOST": "gpu:port"})
+    with pytest.raises(ProviderNotConfigured, match="begins with http"):
+        ANTHROPIC.endpoint("k", "proxy:8080", environment={})
 
 
 @pytest.mark.parametrize("make", [Anthropic, OpenAI, Ollama])

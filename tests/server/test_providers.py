@@ -119,6 +119,30 @@ async def test_a_wrong_credential_is_named_by_its_path(server: Server) -> None:
         assert path in message
 
 
+@pytest.mark.parametrize(
+    ("credential", "why"),
+    [
+        ({"key": ""}, "needs a key or a base_url"),
+        ({"key": "  "}, "has no key"),
+        ({"key": "…"}, "characters that no key has"),
+        ({"key": "first\nsecond"}, "characters that no key has"),
+        ({"key": "k", "base_url": "proxy:8080"}, "begins with http:// or https://"),
+        ({"base_url": "http://127.0.0.1:9"}, "Give the key together with its base URL"),
+    ],
+)
+async def test_a_credential_that_would_never_be_of_use_is_refused(
+    server: Server, monkeypatch: pytest.MonkeyPatch, credential: dict[str, str], why: str
+) -> None:
+    monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
+    body = {"providers": {"anthropic": credential}}
+    status, code, message = error_of(await server.client.put("/provider/auth", json=body))
+    assert (status, code) == (400, "invalid_request")
+    assert why in message
+    assert "`$.providers.anthropic`" in message
+    auth = (await server.client.get("/provider/auth")).json()["providers"]
+    assert auth["anthropic"]["configured"] is False
+
+
 async def test_a_key_in_the_environment_counts(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:

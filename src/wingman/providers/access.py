@@ -27,6 +27,8 @@ class Endpoint:
 
 
 def _as_given(base_url: str) -> str:
+    if base_url and not base_url.lower().startswith(("http://", "https://")):
+        raise ValueError("it begins with http:// or https://")
     return base_url
 
 
@@ -61,22 +63,25 @@ class Access:
                 f"{self.provider} has no base URL: set {self.url_variable}=… in the environment, "
                 "or PUT /provider/auth, or give base_url=…."
             )
-        key = api_key or (self._key(environment) if url == home else None)
+        key = (api_key or "").strip() or (self._key(environment) if url == home else None)
         if key:
-            return Endpoint(url, self._checked(key.strip()))
+            return Endpoint(url, self._checked(key))
         if self.key_variable is not None and not self.key_optional(url):
             raise ProviderNotConfigured(self._how_to_configure(url, home))
         return Endpoint(url)
 
     def _key(self, environment: Mapping[str, str]) -> str | None:
         variables = (self.key_variable, self.second_key_variable)
-        return next(filter(None, (environment.get(v) for v in variables if v)), None)
+        return next(filter(None, (environment.get(v, "").strip() for v in variables if v)), None)
 
     def _url(self, url: str) -> str:
         try:
             return self.normalise(url.strip()).rstrip("/")
         except ValueError as error:
-            raise ProviderNotConfigured(f"{self.provider}: {url!r} is no URL: {error}") from error
+            # Not quoted: it may be a key in the wrong place.
+            raise ProviderNotConfigured(
+                f"The base URL for {self.provider} is no URL: {error}."
+            ) from error
 
     def _checked(self, key: str) -> str:
         # An HTTP library that finds such a header malformed would quote it in its error.

@@ -55,10 +55,14 @@ class Credentials:
         """Store some; they are durable when this returns. The others stay as they are."""
         for name, credential in credentials.items():
             self._providers.check(name, at="$.providers")
-            if credential.key is None and credential.base_url is None:
-                raise InvalidRequest(
-                    f"A credential needs a key or a base_url - at `$.providers.{name}`"
-                )
+            path = f"`$.providers.{name}`"
+            if not (credential.key or credential.base_url):
+                raise InvalidRequest(f"A credential needs a key or a base_url - at {path}")
+            if (access := self._providers.entry(name).access) is not None:
+                try:
+                    access.endpoint(credential.key, credential.base_url)
+                except ProviderNotConfigured as error:  # it would never be of use
+                    raise InvalidRequest(f"{error.message} - at {path}") from error
         changes = [CredentialSaved(name, credential) for name, credential in credentials.items()]
         if changes:
             await self._store.write(*changes).wait()
