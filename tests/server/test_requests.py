@@ -42,6 +42,7 @@ async def post(server: Server, target: str, content: bytes) -> tuple[int, str, s
         ("/sessions", {"work_dir": "x" * 5000}, "`$.work_dir`"),
         ("/sessions", {"work_dir": "~nobody-of-that-name/x"}, "`$.work_dir`"),
         ("/sessions", {"work_dir": None}, "`$.work_dir`"),
+        ("/sessions", {"work_dir": ""}, "`$.work_dir`"),
         ("/sessions", {"title": 1}, "`$.title`"),
         ("/sessions", {"histroy": []}, "histroy"),
         ("/sessions/x/message", {}, "message"),

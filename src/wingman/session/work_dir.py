@@ -11,6 +11,10 @@ __all__ = ["check_work_dir"]
 
 async def check_work_dir(work_dir: str | Path) -> str:
     """The absolute path of a working directory. Raises `InvalidRequest` if it is none."""
+    if work_dir == "":  # to pathlib the current directory; to whoever sent it, a slip
+        raise InvalidRequest(
+            "work_dir is empty: give a directory, or leave it out - at `$.work_dir`"
+        )
     try:
         resolved = await (await trio.Path(work_dir).expanduser()).resolve(strict=True)
         is_dir = await resolved.is_dir()
