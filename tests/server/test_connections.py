@@ -217,7 +217,9 @@ async def test_a_body_that_is_too_large_is_413_and_the_client_gets_to_read_it(
             yield body[start : start + 1024 * 1024]
 
     answer = await server.client.post("/agents", content=pieces(), headers=headers)
-    assert error_of(answer)[:2] == (413, "body_too_large")
+    status, code, message = error_of(answer)
+    assert (status, code) == (413, "body_too_large")
+    assert "16,777,216 bytes at most" in message
     assert (await server.client.get("/health")).status_code == 200
 
 

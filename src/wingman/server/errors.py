@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
-from quart import Response, request
+from quart import Response, current_app, request
 from werkzeug.exceptions import HTTPException
 
 from wingman.errors import Unavailable, WingmanError
@@ -79,6 +79,9 @@ async def http_error_response(error: HTTPException) -> Response:
         message = f"There is nothing at {request.method} {request.path}."
     if status == 405:
         message = f"{request.path} does not take {request.method}."
+    if status == 413:
+        most = current_app.config["MAX_CONTENT_LENGTH"]
+        message = f"The body is too large: {most:,} bytes at most."
     response = _response(status, code, message, {})
     allow = dict(error.get_headers()).get("Allow")
     if allow is not None:
