@@ -62,6 +62,20 @@ def test_a_python_block_runs_as_it_stands(number: int, tmp_path: Path) -> None:
     assert done.stderr == ""
 
 
+def test_the_python_blocks_are_strictly_typed(tmp_path: Path) -> None:
+    for number, code in enumerate(PYTHON):
+        (tmp_path / f"block{number}.py").write_text(code)
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", "."],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+
+
 def test_the_blocks_are_of_kinds_that_are_run() -> None:
     assert {language for language, _ in BLOCKS} == {"python", "console", "json"}
     assert len(PYTHON) >= 5
