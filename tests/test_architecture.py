@@ -13,7 +13,7 @@ ROOT = Path(wingman.__file__).parent
 REPOSITORY = ROOT.parent.parent
 
 # What each part of the house may import of the others. `errors` is free to all above it.
-VALUES = {"errors", "conversation", "events", "agent"}
+VALUES = {"errors", "conversation", "events", "output", "agent"}
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "conversation": set(),
@@ -22,7 +22,8 @@ ALLOWED: dict[str, set[str]] = {
     "telemetry": set(),
     "providers": {"errors", "conversation"},
     "tools": {"errors", "conversation"},
-    "agent": {"conversation", "providers", "tools"},
+    "output": set(),
+    "agent": {"conversation", "output", "providers", "tools"},
     "store": VALUES,
     "session": VALUES | {"actor", "providers", "tools", "store"},
     "runtime": VALUES | {"actor", "providers", "tools", "store", "session"},

@@ -12,6 +12,7 @@
 #   actor/           the generic actor runtime: knows nothing of language models
 #   agent.py         Agent: a template for runs
 #   events.py        what a run tells the world
+#   output.py        a schema that a final response must fit
 #   conversation.py  messages, their blocks, usage
 #   errors.py        one tree of errors
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import attrs
 import msgspec
 
+from wingman.output import OutputCheck
 from wingman.providers.base import Provider
 from wingman.tools.base import Tool
 
@@ -33,7 +34,11 @@ def _tools(tools: Iterable[Tool]) -> tuple[Tool, ...]:
 
 @attrs.frozen
 class Agent:
-    """A template for runs. `max_steps` overrides the runtime's limit of inferences per run."""
+    """A template for runs. `max_steps` overrides the runtime's limit of inferences per run.
+
+    `output_schema` is a JSON Schema that final responses must fit: a run's `Result.output` is then
+    the parsed value. A bad schema raises `ValueError`, here.
+    """
 
     name: str = attrs.field(validator=attrs.validators.min_len(1))
     instructions: str = attrs.field(default="", kw_only=True)
@@ -45,6 +50,11 @@ class Agent:
         kw_only=True,
         validator=attrs.validators.optional(attrs.validators.ge(1)),
     )
+    output_check: OutputCheck | None = attrs.field(init=False, eq=False, repr=False)
+
+    @output_check.default
+    def _compile(self) -> OutputCheck | None:
+        return None if self.output_schema is None else OutputCheck(self.output_schema)
 
 
 class ProviderConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -7,7 +7,8 @@
     │   ├── SessionDeleted          the session was deleted while one waited for it
     │   ├── SessionBusy             a run is in flight, and the message said `on_busy: "reject"`
     │   ├── RequestIdConflict       the same request id came with a different body
-    │   └── ProviderNotConfigured   the provider has no key, or no model is named
+    │   ├── ProviderNotConfigured   the provider has no key, or no model is named
+    │   └── ContextTooLong          the history does not fit into the model's context window
     ├── Unavailable             not now; `retry_after` says when to ask again
     │   ├── MailboxFull             the session's mailbox is full
     │   ├── SessionQuarantined      the session's actor keeps crashing; the text says how
@@ -19,6 +20,7 @@
     │   ├── ProviderRateLimited     429
     │   ├── ProviderTimeout         it did not answer in time
     │   └── ProviderStreamError     its stream broke, or was not what its protocol says
+    ├── OutputInvalid           the model's final response does not fit the agent's output_schema
     ├── ToolError               a tool could not do what the model asked; the model is told
     ├── RunFailed               the run ended in an error that is no other of these: a bug
     ├── StreamLagged            a reader fell behind what its channel holds
@@ -31,9 +33,11 @@ The actor runtime has a tree of its own, `wingman.actor.ActorError`: it knows no
 """
 
 __all__ = [
+    "ContextTooLong",
     "InvalidRequest",
     "MailboxFull",
     "NotFound",
+    "OutputInvalid",
     "Overloaded",
     "ProviderAuthError",
     "ProviderError",
@@ -111,6 +115,12 @@ class ProviderNotConfigured(RequestError):
     """The agent's provider has no key (or no model): the message says how to give it one."""
 
     code = "provider_not_configured"
+
+
+class ContextTooLong(RequestError):
+    """The history does not fit into the model's context window; the provider was not asked."""
+
+    code = "context_too_long"
 
 
 class Unavailable(WingmanError):
@@ -207,6 +217,15 @@ class ProviderTimeout(ProviderError):
 
 class ProviderStreamError(ProviderError):
     """The provider's stream broke, reported an error, or was not what its protocol says."""
+
+
+class OutputInvalid(WingmanError):
+    """The model's final response does not fit the agent's `output_schema`, also when asked again.
+
+    What it said is in the history.
+    """
+
+    code = "output_invalid"
 
 
 class ToolError(WingmanError):

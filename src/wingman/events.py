@@ -58,6 +58,8 @@ class Result(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a run came to. `response` is the text after the last tool result.
 
     `detail` says in words which limit struck, where one did, and how the tools had failed.
+    `output` is the parsed response of an agent with an `output_schema`, where the run came to its
+    end by itself (`end_turn`).
     """
 
     run_id: str
@@ -67,6 +69,7 @@ class Result(msgspec.Struct, frozen=True, omit_defaults=True):
     tool_calls: tuple[ToolCallResult, ...]
     usage: Usage
     detail: str | None = None
+    output: Any = None
 
 
 class Text(msgspec.Struct, frozen=True):

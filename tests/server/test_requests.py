@@ -105,6 +105,7 @@ async def test_nul_bytes_and_huge_numbers_come_back_as_they_were(server: Server)
     again = (await server.client.get(made.headers["Location"])).json()
     assert (again["name"], again["output_schema"]) == ("n\0l", schema)
     session = (await server.client.post("/sessions", json={"title": "t\0"})).json()
+    server.stage.play('"a\\u0000b"')
     answer = await server.send(session["id"], "m\0", agent_id=again["id"])
     assert answer.status_code == 200
     assert (await server.history(session["id"]))[0]["content"][0]["text"] == "m\0"

@@ -133,7 +133,7 @@ def test_a_completed_step_answers_each_call_once_and_in_order(
 
 
 @given(valid_histories())
-def test_a_summary_has_every_call_and_the_text_after_the_last_result(
+def test_a_summary_has_every_call_and_the_text_after_the_last_result_and_the_last_demand(
     messages: list[Message],
 ) -> None:
     result = summarize("r1", messages, "end_turn", 3, NO_USAGE)
@@ -143,5 +143,8 @@ def test_a_summary_has_every_call_and_the_text_after_the_last_result(
         (i for i, m in enumerate(messages) if isinstance(m.content[0], ToolResultBlock)),
         default=-1,
     )
-    assert result.response == "".join(m.text for m in messages[last + 1 :] if m.role == "assistant")
+    said = [i for i, m in enumerate(messages) if m.role == "assistant" and i > last]
+    # Those after the user's last text that was answered.
+    anew = max((i for i in said if i > last + 1 and messages[i - 1].role == "user"), default=0)
+    assert result.response == "".join(messages[i].text for i in said if i >= anew)
     assert (result.run_id, result.stop_reason, result.steps) == ("r1", "end_turn", 3)

@@ -11,6 +11,7 @@ from ulid import ULID
 
 from wingman.agent import Agent, AgentRecord, ChosenAgent, ProviderConfig
 from wingman.errors import InvalidRequest, NotFound
+from wingman.output import OutputCheck
 from wingman.providers import ProviderRegistry
 from wingman.runtime.credentials import Credentials
 from wingman.session.services import now
@@ -167,6 +168,11 @@ class Agents:
         if record.max_steps is not None and record.max_steps < 1:
             raise InvalidRequest("Expected `int` >= 1 - at `$.max_steps`")
         self._providers.check(record.provider.id)
+        if record.output_schema is not None:
+            try:
+                OutputCheck(record.output_schema)
+            except ValueError as error:
+                raise InvalidRequest(str(error)) from error
         for index, name in enumerate(record.tools):
             if name not in self.tools:
                 known = ", ".join(sorted(self.tools))

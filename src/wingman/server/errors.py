@@ -20,6 +20,7 @@ REQUEST_ID: Final = "wingman.request_id"
 STATUSES: Final[Mapping[str, int]] = {
     "invalid_request": 400,
     "provider_not_configured": 400,
+    "context_too_long": 400,
     "session_busy": 409,
     "request_id_conflict": 409,
     "session_deleted": 404,
@@ -28,6 +29,7 @@ STATUSES: Final[Mapping[str, int]] = {
     "mailbox_full": 429,
     "provider_error": 502,
     "provider_auth": 502,
+    "output_invalid": 502,
     "provider_timeout": 504,
     "overloaded": 503,
     "shutting_down": 503,

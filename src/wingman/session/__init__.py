@@ -14,6 +14,9 @@ come from, nor HTTP.
 #   run.py         one run, and the handle on it
 #   actor.py       takes the runs one at a time
 #   loop.py        one run: infer, call tools, again; and its end
+#   inference.py   one step's question to the model, and its answer as it comes
+#   output.py      structured output: whether a final response fits, and what to say if not
+#   meter.py       what a run has used
 #   ending.py      how a run ends, and what that means for the step under way
 #   draft.py       a step as far as it has come
 #   calls.py       a step's tool calls, side by side

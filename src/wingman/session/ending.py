@@ -5,13 +5,13 @@ from collections.abc import Sequence
 
 import attrs
 
-from wingman.conversation import CutShort, Message, ToolResultBlock
+from wingman.conversation import CutShort, Message, ToolResultBlock, Usage
 from wingman.errors import RunFailed, WingmanError
 from wingman.events import StopReason
 from wingman.session.run import Run
 from wingman.store.base import RunStatus
 
-__all__ = ["Ending", "cut", "failure", "limit_struck"]
+__all__ = ["Ending", "cut", "failure", "limit_struck", "reached"]
 
 logger = logging.getLogger("wingman.session")
 
@@ -58,6 +58,17 @@ def limit_struck(stop_reason: StopReason, what: str, messages: Sequence[Message]
         detail += f" The last {len(failed)} calls of {name!r} failed the same way: {content[:300]}"
     cut_short: CutShort | None = "time_limit" if stop_reason == "time_limit" else None
     return Ending("completed", stop_reason, cut_short=cut_short, detail=detail)
+
+
+def reached(
+    tokens: int | None, most_steps: int, steps: int, usage: Usage, messages: Sequence[Message]
+) -> Ending | None:
+    """The ending by the limit of tokens or of steps that a run has reached, if it has."""
+    if tokens is not None and usage.total_tokens >= tokens:
+        return limit_struck("token_limit", f"token limit ({tokens:,})", messages)
+    if steps >= most_steps:
+        return limit_struck("step_limit", f"step limit ({most_steps})", messages)
+    return None
 
 
 def _failing_calls(messages: Sequence[Message]) -> list[tuple[str, str]]:

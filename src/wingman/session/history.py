@@ -7,6 +7,7 @@ writes is valid by construction; `repair` is for what comes from elsewhere.
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
+from typing import Any
 
 from wingman.conversation import (
     Block,
@@ -96,17 +97,27 @@ def summarize(
     steps: int,
     usage: Usage,
     detail: str | None = None,
+    output: Any = None,
 ) -> Result:
-    """What a run came to, read off the messages that it added to the history."""
+    """What a run came to, read off the messages that it added to the history.
+
+    Its response is the text after the last tool result; a user's text in between, a demand to
+    correct it, begins it anew once there is a correction.
+    """
     response: list[str] = []
     uses: list[ToolUseBlock] = []
     results: dict[str, ToolResultBlock] = {}
+    anew = False
     for message in messages:
         if message.role == "assistant":
+            if anew:
+                response.clear()
+            anew = False
             response.append(message.text)
             uses += message.tool_uses
             continue
         found = [block for block in message.content if isinstance(block, ToolResultBlock)]
+        anew = not found
         if found:
             response.clear()
             results.update((block.tool_use_id, block) for block in found)
@@ -115,7 +126,7 @@ def summarize(
         for use in uses
         if (result := results.get(use.id)) is not None
     )
-    return Result(run_id, "".join(response), stop_reason, steps, calls, usage, detail)
+    return Result(run_id, "".join(response), stop_reason, steps, calls, usage, detail, output)
 
 
 def _missing(tool_use_id: str) -> ToolResultBlock:

@@ -7,22 +7,22 @@ What must last goes to the store in order. Three things wait for their commit: t
 record before its tools run, and the end before it is published.
 """
 
-from contextlib import aclosing
 from pathlib import Path
 
 import attrs
 import trio
 
-from wingman.agent import Agent
-from wingman.conversation import NO_USAGE, Message, ToolResultBlock, Usage
-from wingman.errors import ProviderStreamError, StoreError
+from wingman.conversation import Message, ToolResultBlock
+from wingman.errors import StoreError
 from wingman.events import Step, ToolProgress, ToolResult
-from wingman.providers.base import Request, ToolSpec
 from wingman.session.calls import ProgressMeter, ToolCalls
 from wingman.session.draft import StepDraft
-from wingman.session.ending import Ending, cut, failure, limit_struck
-from wingman.session.history import alternate, summarize
+from wingman.session.ending import Ending, cut, failure, limit_struck, reached
+from wingman.session.history import summarize
+from wingman.session.inference import Inference
 from wingman.session.live import LiveSession
+from wingman.session.meter import Meter
+from wingman.session.output import FinalOutput
 from wingman.session.run import Job, ended_record
 from wingman.session.services import now
 from wingman.store.base import (
@@ -43,16 +43,20 @@ _END_SECONDS = 30.0
 
 @attrs.define(eq=False)
 class RunLoop:
-    """One run. `messages` is what it has added to the history, `draft` the step under way."""
+    """One run. `messages` is what it has added to the history, `inference` the step under way."""
 
     live: LiveSession
     job: Job
     history: list[Message]
     steps: int = 0
-    usage: Usage = NO_USAGE
+    meter: Meter = attrs.field(factory=Meter)
     messages: list[Message] = attrs.field(factory=list)
-    draft: StepDraft | None = None
+    inference: Inference | None = None
+    output: FinalOutput = attrs.field(init=False)
     _last_step: tuple[Commit, int] | None = None  # the commit of the last step, its last event
+
+    def __attrs_post_init__(self) -> None:
+        self.output = FinalOutput(self.job.agent.output_check)
 
     async def execute(self) -> None:
         """Run to the end, which is recorded and published whatever happens.
@@ -82,15 +86,15 @@ class RunLoop:
 
     async def _in_turn(self) -> Ending | None:
         """Wait for a place among the runs in flight, then run."""
-        slots = self.live.services.slots
-        await _acquire(slots)
+        services = self.live.services
+        await services.take_slot()
         try:
             if self.job.run.ended:
                 return None  # it was released while it waited: it stays queued in the store
             await self._start()
             return await self._run()
         finally:
-            slots.release()
+            services.slots.release()
 
     async def _start(self) -> None:
         run, live = self.job.run, self.live
@@ -115,53 +119,40 @@ class RunLoop:
     async def _step(self) -> Ending | None:
         """One inference and its tool calls; the run's ending, if it ends with it."""
         self.steps += 1
-        self.live.publish(self.job.run, Step(self.steps, self.usage))
-        draft = self.draft = StepDraft(self.live.tool_ids)
-        await self._infer(draft)
+        self.live.publish(self.job.run, Step(self.steps, self.meter.usage))
+        self.inference = Inference(self.job, self.live, self.history, self.meter)
+        await self.inference.perform()
+        draft = self.inference.draft
         message = draft.message()
         if draft.finish == "refusal":
             return Ending("completed", "refusal")
         if not message.tool_uses:
-            return Ending("completed", "max_tokens" if draft.finish == "max_tokens" else "end_turn")
+            return await self._respond(draft, message)
         await self._call_tools(draft, message)
-        self._end_step(draft)
+        self._end_step(draft.messages())
+        return self._limit()
+
+    async def _respond(self, draft: StepDraft, message: Message) -> Ending | None:
+        """The ending by a final response; none where the model is to correct it."""
+        if draft.finish == "max_tokens":
+            return Ending("completed", "max_tokens")
+        demand = self.output.judge(message.text)
+        if demand is None:
+            return Ending("completed", "end_turn")
+        await self._confirm_last_step()
+        self._end_step((*draft.messages(), demand))
         return self._limit()
 
     def _limit(self) -> Ending | None:
         """The ending by a limit that this step has reached, if it has."""
-        tokens, steps = self.live.services.limits.tokens, self._max_steps()
-        if tokens is not None and self.usage.total_tokens >= tokens:
-            return limit_struck("token_limit", f"token limit ({tokens:,})", self.messages)
-        if self.steps >= steps:
-            return limit_struck("step_limit", f"step limit ({steps})", self.messages)
-        return None
-
-    async def _infer(self, draft: StepDraft) -> None:
-        """One inference: the provider's parts become the draft, and events as they come."""
-        agent, live, run = self.job.agent, self.live, self.job.run
-        request = Request(
-            messages=alternate(tuple(self.history)),
-            transport=live.services.transport,
-            system=agent.instructions,
-            tools=_specs(agent),
-            output_schema=None if agent.output_schema is None else dict(agent.output_schema),
-        )
-        before = self.usage
-        async with aclosing(agent.provider.stream(request)) as parts:
-            async for part in parts:
-                event = draft.add(part)
-                self.usage = before + draft.usage
-                if event is not None and (reserved := live.publish(run, event)) is not None:
-                    await reserved.wait()
-        if draft.finish is None:
-            raise ProviderStreamError(
-                "the stream ended without saying so", provider=agent.provider.id
-            )
+        limits, run, agent = self.live.services.limits, self.job.run, self.job.agent
+        most = run.record.max_steps or agent.max_steps or limits.steps
+        return reached(limits.tokens, most, self.steps, self.meter.usage, self.messages)
 
     async def _call_tools(self, draft: StepDraft, message: Message) -> None:
         run, live = self.job.run, self.live
         store = live.services.store
-        await store.write(StepRecorded(run.id, self.steps, message, self.usage)).wait()
+        await store.write(StepRecorded(run.id, self.steps, message, self.meter.usage)).wait()
         await self._confirm_last_step()
 
         def on_result(result: ToolResultBlock) -> None:
@@ -184,14 +175,13 @@ class RunLoop:
         # A tool that shields itself may have swallowed a cancel: the step ends here all the same.
         await trio.lowlevel.checkpoint_if_cancelled()
 
-    def _end_step(self, draft: StepDraft) -> None:
+    def _end_step(self, messages: tuple[Message, ...]) -> None:
         """The whole step enters the history; nobody waits for the commit, the next one tells."""
         live, run = self.live, self.job.run
-        messages = draft.messages()
-        self.draft = None
+        self.inference = None
         last_id = live.channel.last_id
         commit = live.services.store.write(
-            StepEnded(live.id, run.id, messages, self.steps, self.usage, last_id)
+            StepEnded(live.id, run.id, messages, self.steps, self.meter.usage, last_id)
         )
         self._last_step = commit, last_id
         self._add(messages)
@@ -214,7 +204,13 @@ class RunLoop:
         result = None
         if ending.stop_reason is not None:
             result = summarize(
-                run.id, self.messages, ending.stop_reason, self.steps, self.usage, ending.detail
+                run.id,
+                self.messages,
+                ending.stop_reason,
+                self.steps,
+                self.meter.usage,
+                ending.detail,
+                self.output.value,
             )
         error = ending.error
         last_id = live.channel.last_id
@@ -224,25 +220,26 @@ class RunLoop:
             status=ending.status,
             ended_at=now(),
             steps=self.steps,
-            usage=self.usage,
+            usage=self.meter.usage,
             messages=tail,
             result=result,
             error=None if error is None else RunFailure(error.code, error.message),
-            session_usage=live.usage + self.usage,
+            session_usage=live.usage + self.meter.usage,
             last_event_id=last_id,
         )
         live.reserve()
         await live.services.store.write(ended).wait()
         await self._confirm_last_step()
-        live.usage += self.usage
+        live.usage += self.meter.usage
         live.channel.mark_stored(last_id)
         live.finish(run, ended_record(run.record, ended), error)
 
     def _close_draft(self, ending: Ending) -> tuple[Message, ...]:
         """The messages of the step under way; calls it leaves unanswered are answered for it."""
-        draft, self.draft = self.draft, None
-        if draft is None:
+        inference, self.inference = self.inference, None
+        if inference is None:
             return ()
+        draft = inference.draft
         answered = set(draft.results)
         messages = draft.messages(ending.unanswered, ending.cut_short)
         for block in messages[-1].content if len(messages) > 1 else ():
@@ -255,24 +252,3 @@ class RunLoop:
     def _add(self, messages: tuple[Message, ...]) -> None:
         self.messages += messages
         self.history += messages
-
-    def _max_steps(self) -> int:
-        return (
-            self.job.run.record.max_steps
-            or self.job.agent.max_steps
-            or self.live.services.limits.steps
-        )
-
-
-def _specs(agent: Agent) -> tuple[ToolSpec, ...]:
-    return tuple(
-        ToolSpec(tool.name, tool.description, dict(tool.input_schema)) for tool in agent.tools
-    )
-
-
-async def _acquire(slots: trio.Semaphore) -> None:
-    """Take a place, without a checkpoint where one is free."""
-    try:
-        slots.acquire_nowait()
-    except trio.WouldBlock:
-        await slots.acquire()

@@ -49,6 +49,13 @@ class Services:
                 "send the message again later."
             )
 
+    async def take_slot(self) -> None:
+        """Take a place among the runs in flight, without a checkpoint where one is free."""
+        try:
+            self.slots.acquire_nowait()
+        except trio.WouldBlock:
+            await self.slots.acquire()
+
     def spawn(self, function: Callable[[], object], name: str) -> None:
         """Start a task that belongs to the runtime and to no request."""
         self.system.start_task(function, name)
