@@ -3,7 +3,7 @@
 # The map; imports run from the bottom up, and a test holds them to it:
 #
 #   cli/             the command line: serve, run, demo
-#   server/          the HTTP face: Quart-Trio routes, SSE, Hypercorn and signals
+#   server/          the HTTP face: Quart-Trio routes, SSE, Hypercorn
 #   runtime/         the composition root: many sessions, agents, credentials, over one store
 #   session/         the agent loop: actor, run, step, tool calls, event channel, history
 #   store/           what must last: SQLite with group commit, or memory
