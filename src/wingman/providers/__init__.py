@@ -27,6 +27,8 @@ sessions, runs, steps, actors or the store; it executes no tool and keeps no his
     scripted.py         a provider that says what it is told to, for tests
     keyless.py          the model that needs no key and is no language model
 
+    fallback.py         the first of several providers that can answer
+
     registry.py         providers by name
     catalogue.py        models and their windows
 
@@ -46,6 +48,7 @@ from wingman.providers.base import (
     ToolSpec,
     UsageUpdate,
 )
+from wingman.providers.fallback import Fallback
 from wingman.providers.gemini import Gemini
 from wingman.providers.http import Transport
 from wingman.providers.keyless import Keyless
@@ -60,6 +63,7 @@ __all__ = [
     "Anthropic",
     "Delay",
     "Fail",
+    "Fallback",
     "FinishReason",
     "Finished",
     "Gemini",
