@@ -16,7 +16,7 @@ def sse(*events: object, named: bool = True) -> bytes:
     """Server-Sent Events; a dict is JSON, and names its event by its `type`, if it has one."""
     frames = []
     for event in events:
-        data = event if isinstance(event, str) else json.dumps(event)
+        data = event if isinstance(event, str) else json.dumps(event, ensure_ascii=False)
         kind = event.get("type") if named and isinstance(event, dict) else None
         name = f"event: {kind}\n" if kind else ""
         frames.append(f"{name}data: {data}\n\n")
@@ -25,7 +25,7 @@ def sse(*events: object, named: bool = True) -> bytes:
 
 def ndjson(*lines: object) -> bytes:
     """JSON values, one a line."""
-    return "".join(json.dumps(line) + "\n" for line in lines).encode()
+    return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines).encode()
 
 
 # --- Anthropic ------------------------------------------------------------------------------------

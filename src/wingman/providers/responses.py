@@ -119,8 +119,8 @@ def _user(message: Message) -> Iterator[dict[str, Any]]:
                 said.append(_image(block))
             case _:
                 pass  # a user neither thinks nor calls tools
-    if said or not message.content:
-        yield {"role": "user", "content": said or [_text("")]}
+    if said:
+        yield {"role": "user", "content": said}
 
 
 def _output(block: ToolResultBlock) -> str | list[dict[str, Any]]:
