@@ -29,6 +29,7 @@ def test_the_built_in_ones_are_made_by_name_with_their_options():
     assert registry.names() == [
         "anthropic",
         "gemini",
+        "local",
         "ollama",
         "openai",
         "openai-compatible",
@@ -49,7 +50,7 @@ def test_the_built_in_ones_are_made_by_name_with_their_options():
 
 
 def test_an_unknown_name_is_an_invalid_request_that_names_the_known_ones():
-    with pytest.raises(InvalidRequest, match=r"'nonesuch'.*anthropic, gemini, ollama, openai, "):
+    with pytest.raises(InvalidRequest, match=r"'nonesuch'.*anthropic, gemini, local, ollama, "):
         ProviderRegistry().create("nonesuch")
     with pytest.raises(NotFound) as caught:
         ProviderRegistry().entry("nonesuch")
@@ -67,6 +68,7 @@ def test_configured_is_with_a_credential_or_by_the_environment(monkeypatch):
     assert configured == {
         "anthropic": False,
         "gemini": False,
+        "local": True,
         "ollama": True,
         "openai": False,
         "openai-compatible": False,

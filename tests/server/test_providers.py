@@ -24,6 +24,7 @@ async def test_providers_are_listed_and_read(server: Server) -> None:
     assert [entry["id"] for entry in listed] == [
         "anthropic",
         "gemini",
+        "local",
         "ollama",
         "openai",
         "openai-compatible",

@@ -47,8 +47,8 @@ def _tools(_context: click.Context, _option: click.Parameter, names: str) -> tup
 @click.option(
     "--provider",
     metavar="NAME",
-    help="anthropic, openai, gemini, ollama, openai-compatible, scripted, or an installed one.  "
-    "[default: the first of the first three that has a key, else scripted, which needs none]",
+    help="anthropic, openai, gemini, ollama, openai-compatible, local, scripted, or an installed "
+    "one.  [default: the first of the first three that has a key, else scripted, which needs none]",
 )
 @click.option("--model", help="Which of the provider's models.  [default: the provider's own]")
 @click.option(

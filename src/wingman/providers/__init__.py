@@ -23,6 +23,8 @@ sessions, runs, steps, actors or the store; it executes no tool and keeps no his
     openai_compatible.py  any server that speaks chat completions
     gemini.py           Google's Gemini API; gemini_stream.py: what it streams
     ollama.py           Ollama's chat API
+    local.py            a GGUF file, run here: local_servers.py, its processes; llama_program.py,
+                        what runs in them
 
     scripted.py         a provider that says what it is told to, for tests
     keyless.py          the model that needs no key and is no language model
@@ -32,7 +34,8 @@ sessions, runs, steps, actors or the store; it executes no tool and keeps no his
     registry.py         providers by name
     catalogue.py        models and their windows
 
-All but `http.py`, `exchange.py` and the doubles' delays is without I/O: values in, values out.
+All but `http.py`, `exchange.py`, `local*.py` and the doubles' delays is without I/O: values in,
+values out.
 """
 
 from wingman.providers.anthropic import Anthropic
@@ -52,6 +55,7 @@ from wingman.providers.fallback import Fallback
 from wingman.providers.gemini import Gemini
 from wingman.providers.http import Transport
 from wingman.providers.keyless import Keyless
+from wingman.providers.local import Local
 from wingman.providers.ollama import Ollama
 from wingman.providers.openai import OpenAI
 from wingman.providers.openai_compatible import OpenAICompatible
@@ -68,6 +72,7 @@ __all__ = [
     "Finished",
     "Gemini",
     "Keyless",
+    "Local",
     "ModelInfo",
     "Ollama",
     "OpenAI",

@@ -1,8 +1,8 @@
 """Providers by name: what an agent on the wire means by `{"id": "anthropic"}`.
 
-Six are built in; a program may `register` others, and so may installed packages, by an entry point
-in the group `wingman.providers` whose object is a `ProviderEntry` or a factory. Entry points are
-loaded when first asked for.
+Seven are built in; a program may `register` others, and so may installed packages, by an entry
+point in the group `wingman.providers` whose object is a `ProviderEntry` or a factory. Entry points
+are loaded when first asked for.
 """
 
 import logging
@@ -19,7 +19,7 @@ from wingman.errors import (
     ProviderError,
     ProviderNotConfigured,
 )
-from wingman.providers import anthropic, gemini, ollama, openai, openai_compatible
+from wingman.providers import anthropic, gemini, local, ollama, openai, openai_compatible
 from wingman.providers.access import Access
 from wingman.providers.base import ModelInfo, Provider
 from wingman.providers.catalogue import CATALOGUE, complete
@@ -93,6 +93,12 @@ def _keyless(model: str, **_options: Any) -> Provider:
     return Keyless(model)
 
 
+def _local(
+    model: str, *, max_tokens: int | None, temperature: float | None, **_options: Any
+) -> Provider:
+    return local.Local(model, max_tokens=max_tokens, temperature=temperature)
+
+
 def _built_in() -> dict[str, ProviderEntry]:
     entries = (
         ProviderEntry("anthropic", anthropic.Anthropic, "claude-sonnet-4-5", anthropic.ACCESS),
@@ -102,6 +108,7 @@ def _built_in() -> dict[str, ProviderEntry]:
             "openai-compatible", openai_compatible.OpenAICompatible, None, openai_compatible.ACCESS
         ),
         ProviderEntry("ollama", ollama.Ollama, None, ollama.ACCESS),
+        ProviderEntry("local", _local, local.DEFAULT),
         ProviderEntry("scripted", _keyless, "keyless"),
     )
     return {
