@@ -8,6 +8,7 @@ breaks out, raises or is cancelled. It knows nothing of what the bytes mean.
 
 import itertools
 import logging
+from collections.abc import Callable
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Final, Self
@@ -42,6 +43,7 @@ class Transport:
     `connect_timeout` and `idle_timeout` are in seconds; the latter bounds the wait for the first
     byte and between two chunks. There is no total timeout: a run's limits, or a caller's cancel
     scope, bound the whole. `over` takes the network's place in tests (`httpx.MockTransport`).
+    `on_retry` is told the provider's name each time that one is asked again.
 
     The client, and with it the TLS context, is made by the first call: who asks only local or
     scripted models pays for neither.
@@ -54,10 +56,12 @@ class Transport:
         idle_timeout: float = 300.0,
         retry: Retry | None = None,
         over: httpx.AsyncBaseTransport | None = None,
+        on_retry: Callable[[str], None] | None = None,
     ) -> None:
         self._timeout = httpx.Timeout(idle_timeout, connect=connect_timeout, pool=connect_timeout)
         self._retry = retry or Retry()
         self._over = over
+        self._on_retry = on_retry
         self._client: httpx.AsyncClient | None = None
         self._open = False
 
@@ -114,6 +118,8 @@ class Transport:
                     retry.attempts,
                     delay,
                 )
+                if self._on_retry is not None:
+                    self._on_retry(call.provider)
             await trio.sleep(delay)
         raise AssertionError("unreachable")
 
