@@ -32,7 +32,7 @@ from wingman.events import (
     ToolUse,
 )
 from wingman.runtime import Runtime
-from wingman.session import Limits, Receipt, Run, RunStream, Session
+from wingman.session import Limits, Price, Receipt, Run, RunStream, Session
 from wingman.tools import Tool, ToolContext, tool
 
 __all__ = [
@@ -41,6 +41,7 @@ __all__ = [
     "Event",
     "Limits",
     "Message",
+    "Price",
     "Receipt",
     "Result",
     "Run",

@@ -59,7 +59,7 @@ class Result(msgspec.Struct, frozen=True, omit_defaults=True):
 
     `detail` says in words which limit struck, where one did, and how the tools had failed.
     `output` is the parsed response of an agent with an `output_schema`, where the run came to its
-    end by itself (`end_turn`).
+    end by itself (`end_turn`). `cost` is there if the prices of all its models are known.
     """
 
     run_id: str
@@ -70,6 +70,7 @@ class Result(msgspec.Struct, frozen=True, omit_defaults=True):
     usage: Usage
     detail: str | None = None
     output: Any = None
+    cost: float | None = None
 
 
 class Text(msgspec.Struct, frozen=True):
@@ -120,12 +121,16 @@ class Thinking(msgspec.Struct, frozen=True):
     text: str
 
 
-class Step(msgspec.Struct, frozen=True):
-    """An inference begins, the `step`-th of its run from 1; `usage` is what went before."""
+class Step(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An inference begins, the `step`-th of its run from 1; `usage` is what went before.
+
+    `cost` is what that costs, where the prices are known.
+    """
 
     kind: ClassVar[Kind] = "step"
     step: int
     usage: Usage
+    cost: float | None = None
 
 
 class ToolProgress(msgspec.Struct, frozen=True):

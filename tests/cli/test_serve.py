@@ -1,5 +1,6 @@
 """`wingman serve`: from the bind to the last signal."""
 
+import json
 import re
 import signal
 import socket
@@ -172,3 +173,33 @@ def test_a_limit_that_cannot_be_is_wrong_usage(value: str) -> None:
     result = CliRunner().invoke(main, ["serve", "--max-steps", value])
     assert result.exit_code == 2
     assert "'--max-steps'" in result.output
+
+
+async def test_results_have_the_cost_of_the_files_prices(tmp_path: Path) -> None:
+    prices = tmp_path / "prices.json"
+    prices.write_text(json.dumps({"scripted/keyless": {"input": 1_000_000, "output": 2_000_000}}))
+    async with wingman(
+        "serve", "--port", "0", "--db", "memory", "--prices", str(prices), home=tmp_path
+    ) as command:
+        url = await url_of(command)
+        async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=PATIENCE) as http:
+            about = {"name": "A", "provider": {"id": "scripted"}}
+            agent = (await http.post("/agents", json=about)).json()
+            session = (await http.post("/sessions", json={"agent_id": agent["id"]})).json()
+            target = f"/sessions/{session['id']}/message"
+            result = (await http.post(target, json={"message": "hello"})).json()
+            run = (await http.get(f"/sessions/{session['id']}/runs/{result['run_id']}")).json()
+    usage = result["usage"]
+    assert result["cost"] == usage["input_tokens"] + 2 * usage["output_tokens"]
+    assert run["result"]["cost"] == result["cost"]
+
+
+@pytest.mark.parametrize(
+    "content", ["", "[]", '{"a/b": {"input": 1}}', '{"a/b": {"input": -1, "output": 1}}']
+)
+def test_a_file_that_holds_no_prices_is_wrong_usage(tmp_path: Path, content: str) -> None:
+    prices = tmp_path / "prices.json"
+    prices.write_text(content)
+    result = CliRunner().invoke(main, ["serve", "--prices", str(prices)])
+    assert result.exit_code == 2
+    assert "'--prices'" in result.output

@@ -16,8 +16,10 @@ import trio
 
 from wingman.cli.launch import launch
 from wingman.cli.limits import limit_options, limits_from
+from wingman.cli.prices import prices_from
 from wingman.errors import InvalidRequest
 from wingman.runtime import Runtime
+from wingman.session import Prices
 from wingman.telemetry import LEVELS, configure_logging
 
 if TYPE_CHECKING:
@@ -85,6 +87,13 @@ _LEAVE_SECONDS: Final = 0.95
     show_default=True,
     help="How long a session without a message or a reader stays in memory.",
 )
+@click.option(
+    "--prices",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    callback=prices_from,
+    help="A JSON file of what models' tokens cost, per million: results then have their cost.",
+)
 @limit_options
 def serve_command(
     host: str,
@@ -95,6 +104,7 @@ def serve_command(
     allowed_hosts: tuple[str, ...],
     grace: float,
     idle_after: float,
+    prices: Prices,
     **limits: Any,
 ) -> None:
     """Serve sessions over HTTP, until SIGINT or SIGTERM.
@@ -113,7 +123,7 @@ def serve_command(
         config.check()
     except InvalidRequest as error:
         raise click.UsageError(error.message) from error
-    runtime = partial(Runtime, limits=limits_from(limits), idle_after=idle_after)
+    runtime = partial(Runtime, limits=limits_from(limits), prices=prices, idle_after=idle_after)
     launch(partial(_serve, config, db or str(default_database()), runtime))
 
 

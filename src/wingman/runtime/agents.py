@@ -168,11 +168,7 @@ class Agents:
         if record.max_steps is not None and record.max_steps < 1:
             raise InvalidRequest("Expected `int` >= 1 - at `$.max_steps`")
         self._providers.check(record.provider.id)
-        if record.output_schema is not None:
-            try:
-                OutputCheck(record.output_schema)
-            except ValueError as error:
-                raise InvalidRequest(str(error)) from error
+        _check_schema(record)
         for index, name in enumerate(record.tools):
             if name not in self.tools:
                 known = ", ".join(sorted(self.tools))
@@ -189,6 +185,7 @@ class Agents:
     def _build(self, record: AgentRecord) -> Agent:
         config = record.provider
         credential = self._credentials.get(config.id)
+        _check_schema(record)  # it may have been stored before schemas were checked
         return Agent(
             record.name,
             instructions=record.instructions,
@@ -209,3 +206,11 @@ class Agents:
         """The tools by name. One that this process lacks is missed by the model, who is told so
         when it calls it; the rest of the agent works."""
         return [self.tools[name] for name in names if name in self.tools]
+
+
+def _check_schema(record: AgentRecord) -> None:
+    if record.output_schema is not None:
+        try:
+            OutputCheck(record.output_schema)
+        except ValueError as error:
+            raise InvalidRequest(str(error)) from error

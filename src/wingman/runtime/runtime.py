@@ -14,7 +14,7 @@ from wingman.errors import InvalidRequest
 from wingman.providers import ModelInfo, ProviderRegistry
 from wingman.runtime.agents import Agents
 from wingman.runtime.credentials import Credentials
-from wingman.session import Limits, Session, SessionHost, check_work_dir
+from wingman.session import Limits, Prices, Session, SessionHost, check_work_dir
 from wingman.store import SessionPage, Store, open_store
 from wingman.tools import BUILTIN, Tool
 
@@ -30,7 +30,9 @@ class Runtime:
 
     `store` is `"memory"`, a path or a URL, or a store of one's own. `agents` are those defined in
     code: queued runs find them again by name after a restart. `tools` are known by name to agents
-    that come over HTTP, beside the built-in ones. `idle_after` is how many seconds an idle session
+    that come over HTTP, beside the built-in ones. `prices` are what models' tokens cost, as
+    `{"anthropic/claude-sonnet-4-5": Price(input=3.0, output=15.0)}`: results of runs whose models
+    are all among them have a `cost`. `idle_after` is how many seconds an idle session
     stays in memory (None: for ever). The tools of agents in code are theirs alone.
 
     Leaving the block interrupts what still runs; `drain` first, to let it finish. Queued runs stay
@@ -45,6 +47,7 @@ class Runtime:
         tools: Iterable[Tool] = (),
         providers: ProviderRegistry | None = None,
         limits: Limits | None = None,
+        prices: Prices | None = None,
         idle_after: float | None = 300.0,
         instruments: tuple[Instrument, ...] = (),
     ) -> None:
@@ -59,6 +62,7 @@ class Runtime:
             resolve=self.agents.resolve,
             prepare=self._load,
             limits=limits,
+            prices=prices,
             idle_after=idle_after,
             instruments=instruments,
         )

@@ -16,7 +16,8 @@ come from, nor HTTP.
 #   loop.py        one run: infer, call tools, again; and its end
 #   inference.py   one step's question to the model, and its answer as it comes
 #   output.py      structured output: whether a final response fits, and what to say if not
-#   meter.py       what a run has used
+#   meter.py       what a run has used, and what it costs
+#   prices.py      what models' tokens cost
 #   ending.py      how a run ends, and what that means for the step under way
 #   draft.py       a step as far as it has come
 #   calls.py       a step's tool calls, side by side
@@ -35,6 +36,7 @@ from wingman.session.channel import EventChannel, Published, Reader
 from wingman.session.host import SessionHost
 from wingman.session.limits import Limits
 from wingman.session.live import LiveSession
+from wingman.session.prices import Price, Prices
 from wingman.session.run import Run
 from wingman.session.session import RunStream, Session
 from wingman.session.work_dir import check_work_dir
@@ -46,6 +48,8 @@ __all__ = [
     "Limits",
     "LiveSession",
     "OnBusy",
+    "Price",
+    "Prices",
     "Published",
     "Reader",
     "Receipt",

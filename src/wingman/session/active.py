@@ -18,6 +18,7 @@ from wingman.session.actor import SessionActor
 from wingman.session.draining import STOP_SECONDS
 from wingman.session.limits import Limits
 from wingman.session.live import LiveSession
+from wingman.session.prices import Prices
 from wingman.session.recovery import end_failed
 from wingman.session.services import Services
 from wingman.store.base import SessionDeleting, SessionErased, SessionRecord, Store
@@ -37,6 +38,7 @@ class ActiveSessions:
         limits: Limits,
         system: ActorSystem,
         idle_after: float | None,
+        prices: Prices,
     ) -> None:
         self._live: dict[str, LiveSession] = {}
         self._store = store
@@ -57,6 +59,7 @@ class ActiveSessions:
                 name=lambda id: f"session {id}",
             ),
             slots=trio.Semaphore(limits.runs),
+            prices=prices,
         )
 
     def all(self) -> Collection[LiveSession]:

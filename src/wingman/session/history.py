@@ -98,6 +98,7 @@ def summarize(
     usage: Usage,
     detail: str | None = None,
     output: Any = None,
+    cost: float | None = None,
 ) -> Result:
     """What a run came to, read off the messages that it added to the history.
 
@@ -126,7 +127,7 @@ def summarize(
         for use in uses
         if (result := results.get(use.id)) is not None
     )
-    return Result(run_id, "".join(response), stop_reason, steps, calls, usage, detail, output)
+    return Result(run_id, "".join(response), stop_reason, steps, calls, usage, detail, output, cost)
 
 
 def _missing(tool_use_id: str) -> ToolResultBlock:

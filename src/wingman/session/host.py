@@ -24,6 +24,7 @@ from wingman.session.cancelling import Receipt, cancel_runs
 from wingman.session.draining import STOP_SECONDS, drain
 from wingman.session.limits import Limits
 from wingman.session.live import LiveSession
+from wingman.session.prices import Prices
 from wingman.session.recovery import end_failed, settle_leftovers
 from wingman.session.run import Run
 from wingman.session.services import Services, now
@@ -53,11 +54,13 @@ class SessionHost:
         resolve: Callable[[RunRecord], Agent],
         prepare: Callable[[], Awaitable[None]] | None = None,
         limits: Limits | None = None,
+        prices: Prices | None = None,
         idle_after: float | None = 300.0,
         instruments: tuple[Instrument, ...] = (),
     ) -> None:
         self.store = store
         self.limits = Limits() if limits is None else limits
+        self._prices = prices or {}
         self._resolve = resolve
         self._prepare = prepare
         self._idle_after = idle_after
@@ -75,7 +78,12 @@ class SessionHost:
             await settle_leftovers(self.store)
             await stack.enter_async_context(self._system)
             self._sessions = ActiveSessions(
-                self.store, self._transport, self.limits, self._system, self._idle_after
+                self.store,
+                self._transport,
+                self.limits,
+                self._system,
+                self._idle_after,
+                self._prices,
             )
             for record in await self.store.runs(statuses=("queued",)):
                 await self._requeue(record)

@@ -15,6 +15,7 @@ from wingman.conversation import Message
 from wingman.errors import ProviderError, ProviderStreamError, ProviderTimeout
 from wingman.events import Text, ToolUse
 from wingman.providers.base import Request, ToolSpec, UsageUpdate
+from wingman.providers.fallback import Answering
 from wingman.session.draft import StepDraft
 from wingman.session.history import alternate
 from wingman.session.live import LiveSession
@@ -72,11 +73,13 @@ class Inference:
     async def _attempt(self, request: Request) -> None:
         live, run, draft = self.live, self.job.run, self.draft
         provider = self.job.agent.provider
-        self.meter.begin()
+        self.meter.begin(provider.id, provider.model)
         async with aclosing(provider.stream(request)) as parts:
             async for part in parts:
                 self._heard = True
                 event = draft.add(part)
+                if isinstance(part, Answering):
+                    self.meter.begin(part.provider, part.model)
                 if isinstance(part, UsageUpdate):
                     self.meter.count(part.usage)
                 if event is None:

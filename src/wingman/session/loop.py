@@ -49,13 +49,14 @@ class RunLoop:
     job: Job
     history: list[Message]
     steps: int = 0
-    meter: Meter = attrs.field(factory=Meter)
     messages: list[Message] = attrs.field(factory=list)
     inference: Inference | None = None
+    meter: Meter = attrs.field(init=False)
     output: FinalOutput = attrs.field(init=False)
     _last_step: tuple[Commit, int] | None = None  # the commit of the last step, its last event
 
     def __attrs_post_init__(self) -> None:
+        self.meter = Meter(self.live.services.prices)
         self.output = FinalOutput(self.job.agent.output_check)
 
     async def execute(self) -> None:
@@ -119,7 +120,8 @@ class RunLoop:
     async def _step(self) -> Ending | None:
         """One inference and its tool calls; the run's ending, if it ends with it."""
         self.steps += 1
-        self.live.publish(self.job.run, Step(self.steps, self.meter.usage))
+        step = Step(self.steps, self.meter.usage, self.meter.cost)
+        self.live.publish(self.job.run, step)
         self.inference = Inference(self.job, self.live, self.history, self.meter)
         await self.inference.perform()
         draft = self.inference.draft
@@ -211,6 +213,7 @@ class RunLoop:
                 self.meter.usage,
                 ending.detail,
                 self.output.value,
+                self.meter.cost,
             )
         error = ending.error
         last_id = live.channel.last_id

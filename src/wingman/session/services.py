@@ -10,6 +10,7 @@ from wingman.actor import ActorSystem, Directory
 from wingman.errors import Overloaded, ShuttingDown
 from wingman.providers.http import Transport
 from wingman.session.limits import Limits
+from wingman.session.prices import Prices
 from wingman.store.base import Store
 
 __all__ = ["Services", "now"]
@@ -22,7 +23,7 @@ def now() -> datetime:
 
 @attrs.define(eq=False)
 class Services:
-    """One store, one door to the network, one actor system, one set of limits.
+    """One store, one door to the network, one actor system, one set of limits and of prices.
 
     `slots` are the places of runs in flight, given in the order they are asked for: as a session
     has one run in flight at most, sessions take turns. `waiting` counts the runs without a place.
@@ -35,6 +36,7 @@ class Services:
     system: ActorSystem
     directory: Directory[str]
     slots: trio.Semaphore
+    prices: Prices
     deleting: set[str] = attrs.field(factory=set)
     waiting: int = 0
     draining: bool = False
