@@ -4,6 +4,7 @@ import pytest
 
 from provider_wires import OPENAI_USAGE, openai_call, openai_delta, sse
 from wingman.conversation import (
+    ImageBlock,
     Message,
     TextBlock,
     ThinkingBlock,
@@ -249,3 +250,92 @@ def test_an_output_schema_goes_in_its_native_form(ask):
     schema = {"name": "response", "schema": {"type": "object"}}
     assert body["response_format"] == {"type": "json_schema", "json_schema": schema}
     assert "tools" not in body
+
+
+# --- servers that are nearly compatible -----------------------------------------------------------
+
+
+def test_content_may_come_in_parts_and_reasoning_as_one_of_them():
+    parts = parts_of(
+        openai_delta(content=[{"type": "thinking", "thinking": [{"type": "text", "text": "Hm."}]}]),
+        openai_delta(content=[{"type": "text", "text": "Yes"}, {"type": "text", "text": "."}]),
+        openai_delta("stop"),
+    )
+    assert parts == [
+        ThinkingDelta("Hm."),
+        ThinkingBlock("Hm.", None, "openai"),
+        TextDelta("Yes."),
+        Finished("end_turn"),
+    ]
+
+
+@pytest.mark.parametrize("reason", ["error", "insufficient_system_resource"])
+def test_a_reason_that_is_a_failure_is_an_error(reason):
+    with pytest.raises(Fault, match="ended in an error") as caught:
+        parts_of(openai_delta(content="a"), openai_delta(reason), "[DONE]")
+    assert caught.value.error_type == reason
+
+
+@pytest.mark.parametrize("arguments", ["", '{"n": '])
+def test_the_last_call_of_an_answer_that_was_cut_off_is_malformed_even_if_it_is_empty(arguments):
+    first, last, finished = parts_of(
+        openai_call(0, id="a", name="x", arguments=""),
+        openai_call(1, id="b", name="y", arguments=arguments),
+        openai_delta("length"),
+    )
+    assert first == ToolUseBlock("a", "x", {})
+    assert last == ToolUseBlock("b", "y", {}, malformed=arguments)
+    assert finished == Finished("max_tokens")
+
+
+def test_an_empty_answer_is_one():
+    assert parts_of(openai_delta("stop"), "[DONE]") == [Finished("end_turn")]
+
+
+def test_unknown_events_and_fields_are_passed_over():
+    parts = parts_of(
+        {"object": "ping", "choices": [], "x": {"y": 1}},
+        openai_delta(content="a", audio={"id": 1}) | {"provider": "someone", "error": None},
+        openai_delta("stop"),
+    )
+    assert parts == [TextDelta("a"), Finished("end_turn")]
+
+
+def test_reasoning_goes_back_under_the_name_by_which_it_came_and_only_where_it_came_from(ask):
+    said = Message(
+        "assistant",
+        (
+            ThinkingBlock("Hm.", "reasoning_content", "openai-compatible"),
+            ThinkingBlock("m.", "reasoning_content", "openai-compatible"),
+            ThinkingBlock("unnamed", None, "openai-compatible"),
+            ThinkingBlock("theirs", "sig", "anthropic"),
+            ToolUseBlock("c1", "x", {}),
+        ),
+    )
+    request = ask([Message.user("a"), said])
+    turn = chat_body(request, "m", "openai-compatible")["messages"][1]
+    assert turn["reasoning_content"] == "Hm.m."
+    assert set(turn) == {"role", "content", "tool_calls", "reasoning_content"}
+    assert set(chat_body(request, "m", "openai")["messages"][1]) == {
+        "role",
+        "content",
+        "tool_calls",
+    }
+
+
+def test_images_are_shown_by_the_user_those_of_results_too(ask):
+    image = ImageBlock("image/png", "iVBO")
+    seen = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBO"}}
+    messages = [
+        Message("user", (image, TextBlock("Look."))),
+        Message("assistant", (ToolUseBlock("c1", "x", {}), ToolUseBlock("c2", "x", {}))),
+        Message(
+            "user",
+            (ToolResultBlock("c1", "", False, images=(image,)), ToolResultBlock("c2", "b", False)),
+        ),
+    ]
+    first, _, *results, shown = chat_body(ask(messages), "m", "openai")["messages"]
+    assert first == {"role": "user", "content": [seen, {"type": "text", "text": "Look."}]}
+    assert [result["role"] for result in results] == ["tool", "tool"]
+    assert shown["role"] == "user"
+    assert shown["content"] == [{"type": "text", "text": "What the tool call c1 shows:"}, seen]

@@ -18,6 +18,8 @@ from wingman.errors import ProviderAuthError, ProviderNotConfigured
 from wingman.providers import (
     Finished,
     Gemini,
+    ModelInfo,
+    ProviderRegistry,
     TextDelta,
     ThinkingDelta,
     Transport,
@@ -354,3 +356,23 @@ async def test_a_key_that_is_refused_is_said_so_though_the_status_is_400(ask):
     async with network(httpx.Response(400, json=body), []) as transport:
         with pytest.raises(ProviderAuthError, match="not valid"):
             await anext(Gemini("m", api_key="k").stream(ask("Rain?", transport)))
+
+
+async def test_the_models_are_those_that_generate_content():
+    page = {
+        "models": [
+            {
+                "name": "models/gemini-2.5-pro",
+                "displayName": "Gemini 2.5 Pro",
+                "inputTokenLimit": 1048576,
+                "outputTokenLimit": 65536,
+                "supportedGenerationMethods": ["generateContent", "countTokens"],
+            },
+            {"name": "models/embedding", "supportedGenerationMethods": ["embedContent"]},
+        ]
+    }
+    asked: list[httpx.Request] = []
+    async with network(httpx.Response(200, json=page), asked) as transport:
+        models = await ProviderRegistry().models("gemini", transport, api_key="k")
+    assert models == [ModelInfo("gemini-2.5-pro", "Gemini 2.5 Pro", 1048576, 65536)]
+    assert asked[0].url.path == "/v1beta/models"
