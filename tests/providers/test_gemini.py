@@ -51,6 +51,12 @@ def test_text_and_usage_that_counts_the_thoughts_as_output():
     assert parts == [used, TextDelta("It "), used, TextDelta("rains."), Finished("end_turn")]
 
 
+def test_what_tools_of_the_api_read_counts_as_input_and_counts_may_be_absent():
+    usage = {"promptTokenCount": 3, "toolUsePromptTokenCount": 4}
+    chunk = gemini_chunk(reason="STOP") | {"usageMetadata": usage}
+    assert parts_of(chunk) == [UsageUpdate(Usage(7, 0)), Finished("end_turn")]
+
+
 def test_thoughts_come_in_pieces_and_are_closed_by_what_follows_or_by_their_signature():
     parts = parts_of(
         gemini_chunk({"text": "Hm", "thought": True}),
@@ -132,6 +138,7 @@ def test_why_it_ended(reason, finished):
 def test_a_prompt_that_is_blocked_is_a_refusal():
     blocked = {"promptFeedback": {"blockReason": "PROHIBITED_CONTENT", "safetyRatings": []}}
     assert parts_of(blocked) == [Finished("refusal")]
+    assert parts_of(blocked, gemini_chunk(reason="STOP"))[-1] == Finished("refusal")
 
 
 def test_an_empty_response_is_one():
@@ -142,7 +149,7 @@ def test_an_empty_response_is_one():
 def test_a_call_that_the_api_could_not_parse_is_malformed_so_that_the_model_is_told():
     said = "Malformed function call: print(default_api.forecast(city=Bern"
     chunk = gemini_chunk(reason="MALFORMED_FUNCTION_CALL", finishMessage=said)
-    call, finished = without_usage(parts_of(chunk))
+    call, finished = without_usage(parts_of(chunk, tools=("city", "forecast")))
     assert (call.name, call.input, call.malformed) == ("forecast", {}, said)
     assert finished == Finished("tool_use")
 
