@@ -4,6 +4,7 @@ import trio
 
 from server_kit import Gate, Server, call, error_of, serving
 from wingman import Limits, tool
+from wingman.providers import ModelInfo
 
 
 @tool
@@ -239,3 +240,14 @@ async def test_a_message_to_an_unknown_session_is_404_in_every_form(server: Serv
             f"/sessions/nowhere/{path}", json={"message": "go", "agent_id": agent_id}
         )
         assert error_of(answer)[:2] == (404, "session_not_found")
+
+
+async def test_a_message_that_cannot_fit_into_the_models_window_is_a_400(server: Server) -> None:
+    session_id = await server.session()
+    models = [ModelInfo("stage-1", "Stage 1", context_window=100)]
+    server.runtime.providers.register(
+        "stage", server.stage, default_model="stage-1", known_models=models
+    )
+    answer = await server.send(session_id, "x" * 1000)
+    assert error_of(answer)[:2] == (400, "context_too_long")
+    assert server.stage.requests == []

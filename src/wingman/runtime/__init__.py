@@ -3,6 +3,7 @@
     runtime.py      the composition root
     agents.py       agents by id: records in the store, templates in code
     credentials.py  how each provider is reached
+    models.py       what models each provider has
 
 It does not know HTTP: the server is one face of it, a program another.
 """

@@ -14,6 +14,7 @@ from wingman.errors import InvalidRequest
 from wingman.providers import ModelInfo, ProviderRegistry
 from wingman.runtime.agents import Agents
 from wingman.runtime.credentials import Credentials
+from wingman.runtime.models import Models
 from wingman.session import Limits, Prices, Session, SessionHost, check_work_dir
 from wingman.store import SessionPage, Store, open_store
 from wingman.tools import BUILTIN, Tool
@@ -54,6 +55,7 @@ class Runtime:
         self.store: Store = open_store(store) if isinstance(store, str | Path) else store
         self.providers = ProviderRegistry() if providers is None else providers
         self.credentials = Credentials(self.store, self.providers)
+        self._models = Models(self.providers, self.credentials)
         self.agents = Agents(
             self.store, [*BUILTIN.values(), *tools], self.providers, self.credentials, agents
         )
@@ -63,6 +65,7 @@ class Runtime:
             prepare=self._load,
             limits=limits,
             prices=prices,
+            window_of=self._models.window,
             idle_after=idle_after,
             instruments=instruments,
         )
@@ -135,15 +138,11 @@ class Runtime:
         await self.host.update(session_id, given)
 
     async def models(self, provider: str) -> Sequence[ModelInfo]:
-        """The models of a provider, of its own word where it can be asked. Raises `NotFound`."""
-        self.providers.entry(provider)
-        credential = self.credentials.get(provider)
-        return await self.providers.models(
-            provider,
-            self.host.transport,
-            api_key=credential.key,
-            base_url=credential.base_url,
-        )
+        """The models of a provider, of its own word where it can be asked. Raises `NotFound`.
+
+        It is asked again after five minutes, or when a credential has changed.
+        """
+        return await self._models.list(provider, self.host.transport)
 
     async def choose_agent(self, session_id: str, agent_id: str | None = None) -> ChosenAgent:
         """The agent for a message: the one it names, else the session's.

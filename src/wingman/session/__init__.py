@@ -15,6 +15,7 @@ come from, nor HTTP.
 #   actor.py       takes the runs one at a time
 #   loop.py        one run: infer, call tools, again; and its end
 #   inference.py   one step's question to the model, and its answer as it comes
+#   window.py      whether the history can fit into the model's context window
 #   output.py      structured output: whether a final response fits, and what to say if not
 #   meter.py       what a run has used, and what it costs
 #   prices.py      what models' tokens cost

@@ -21,6 +21,7 @@ from wingman.session.live import LiveSession
 from wingman.session.prices import Prices
 from wingman.session.recovery import end_failed
 from wingman.session.services import Services
+from wingman.session.window import WindowOf
 from wingman.store.base import SessionDeleting, SessionErased, SessionRecord, Store
 
 __all__ = ["ActiveSessions"]
@@ -39,6 +40,7 @@ class ActiveSessions:
         system: ActorSystem,
         idle_after: float | None,
         prices: Prices,
+        window_of: WindowOf,
     ) -> None:
         self._live: dict[str, LiveSession] = {}
         self._store = store
@@ -60,6 +62,7 @@ class ActiveSessions:
             ),
             slots=trio.Semaphore(limits.runs),
             prices=prices,
+            window_of=window_of,
         )
 
     def all(self) -> Collection[LiveSession]:

@@ -28,6 +28,7 @@ from wingman.session.prices import Prices
 from wingman.session.recovery import end_failed, settle_leftovers
 from wingman.session.run import Run
 from wingman.session.services import Services, now
+from wingman.session.window import WindowOf, catalogued_window
 from wingman.session.work_dir import check_work_dir
 from wingman.store.base import (
     RunRecord,
@@ -43,8 +44,8 @@ class SessionHost:
     """An async context manager; sessions live inside its block.
 
     `resolve` finds the agent of a run that is read from the store; `prepare` is awaited once the
-    store is open, before it is asked. `idle_after` is how many seconds a session stays live
-    without a message or a reader.
+    store is open, before it is asked. `window_of` knows models' context windows. `idle_after` is
+    how many seconds a session stays live without a message or a reader.
     """
 
     def __init__(
@@ -55,12 +56,14 @@ class SessionHost:
         prepare: Callable[[], Awaitable[None]] | None = None,
         limits: Limits | None = None,
         prices: Prices | None = None,
+        window_of: WindowOf = catalogued_window,
         idle_after: float | None = 300.0,
         instruments: tuple[Instrument, ...] = (),
     ) -> None:
         self.store = store
         self.limits = Limits() if limits is None else limits
         self._prices = prices or {}
+        self._window_of = window_of
         self._resolve = resolve
         self._prepare = prepare
         self._idle_after = idle_after
@@ -84,6 +87,7 @@ class SessionHost:
                 self._system,
                 self._idle_after,
                 self._prices,
+                self._window_of,
             )
             for record in await self.store.runs(statuses=("queued",)):
                 await self._requeue(record)

@@ -21,6 +21,7 @@ from wingman.session.history import alternate
 from wingman.session.live import LiveSession
 from wingman.session.meter import Meter
 from wingman.session.run import Job
+from wingman.session.window import check_window
 
 __all__ = ["Inference"]
 
@@ -50,8 +51,12 @@ class Inference:
         self.draft = StepDraft(self.live.tool_ids)
 
     async def perform(self) -> None:
-        """Ask, and take the answer to its end. Raises what the provider raises."""
+        """Ask, and take the answer to its end.
+
+        Raises what the provider raises, and `ContextTooLong` where asking makes no sense.
+        """
         request = self._request()
+        check_window(request, self.job.agent.provider, self.live.services.window_of)
         try:
             await self._attempt(request)
         except (ProviderStreamError, ProviderTimeout) as error:

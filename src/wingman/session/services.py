@@ -11,6 +11,7 @@ from wingman.errors import Overloaded, ShuttingDown
 from wingman.providers.http import Transport
 from wingman.session.limits import Limits
 from wingman.session.prices import Prices
+from wingman.session.window import WindowOf
 from wingman.store.base import Store
 
 __all__ = ["Services", "now"]
@@ -28,6 +29,7 @@ class Services:
     `slots` are the places of runs in flight, given in the order they are asked for: as a session
     has one run in flight at most, sessions take turns. `waiting` counts the runs without a place.
     `deleting` are the sessions of which the store may at any moment show nothing any more.
+    `window_of` knows models' context windows.
     """
 
     store: Store
@@ -37,6 +39,7 @@ class Services:
     directory: Directory[str]
     slots: trio.Semaphore
     prices: Prices
+    window_of: WindowOf
     deleting: set[str] = attrs.field(factory=set)
     waiting: int = 0
     draining: bool = False
