@@ -32,6 +32,14 @@ def _tools(tools: Iterable[Tool]) -> tuple[Tool, ...]:
     return tools
 
 
+def _is_provider(_agent: object, _field: object, provider: Provider) -> None:
+    if not callable(getattr(provider, "stream", None)):
+        raise TypeError(
+            f"{provider!r} is not a provider: take one of wingman.providers, such as "
+            'Anthropic("claude-sonnet-4-5"), or an object with id, model and stream(request)'
+        )
+
+
 @attrs.frozen
 class Agent:
     """A template for runs. `max_steps` overrides the runtime's limit of inferences per run.
@@ -42,7 +50,7 @@ class Agent:
 
     name: str = attrs.field(validator=attrs.validators.min_len(1))
     instructions: str = attrs.field(default="", kw_only=True)
-    provider: Provider = attrs.field(kw_only=True)
+    provider: Provider = attrs.field(kw_only=True, validator=_is_provider)
     tools: tuple[Tool, ...] = attrs.field(default=(), kw_only=True, converter=_tools)
     output_schema: Mapping[str, Any] | None = attrs.field(default=None, kw_only=True, eq=False)
     max_steps: int | None = attrs.field(

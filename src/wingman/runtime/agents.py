@@ -63,6 +63,7 @@ class Agents:
         self._records: dict[str, AgentRecord] = {}
         self._built: dict[str, ChosenAgent] = {}
         self._code: dict[str, ChosenAgent] = {}
+        self._code_records: dict[str, AgentRecord] = {}
         self._changes = trio.Lock()  # one at a time, so that each sees the one before
         credentials.on_change(self._built.clear)
         for agent in code:
@@ -78,6 +79,7 @@ class Agents:
         known = self._code.get(agent.name)
         if known is None:
             known = self._code[agent.name] = ChosenAgent(agent, agent.name, None)
+            self._code_records[agent.name] = _record_of(agent)
         elif known.agent != agent:
             raise InvalidRequest(
                 f"There is another agent named {agent.name!r} in this runtime: a queued run finds "
@@ -86,15 +88,23 @@ class Agents:
         return known
 
     def list(self) -> Sequence[AgentRecord]:
-        """The agents in the store, oldest first."""
-        return list(self._records.values())
+        """All agents: those of code, then those in the store, oldest first."""
+        return [*self._code_records.values(), *self._records.values()]
 
     def get(self, agent_id: str) -> AgentRecord:
-        """One agent of the store; raises `NotFound`."""
-        record = self._records.get(agent_id)
+        """One agent; raises `NotFound`."""
+        record = self._code_records.get(agent_id) or self._records.get(agent_id)
         if record is None:
             raise NotFound("agent", agent_id)
         return record
+
+    def _stored(self, agent_id: str) -> AgentRecord:
+        """One agent that can be changed: `InvalidRequest` for one of code."""
+        if agent_id in self._code:
+            raise InvalidRequest(
+                f"Agent {agent_id!r} is defined in the program's code: change it there."
+            )
+        return self.get(agent_id)
 
     async def create(self, fields: AgentFields) -> AgentRecord:
         """Make an agent; it is durable when this returns."""
@@ -116,20 +126,19 @@ class Agents:
     async def update(self, agent_id: str, fields: AgentFields) -> AgentRecord:
         """Change the fields that are given; runs that are admitted already keep what they had."""
         async with self._changes:
-            return await self._save(self.get(agent_id), fields, now())
+            return await self._save(self._stored(agent_id), fields, now())
 
     async def delete(self, agent_id: str) -> None:
         """Remove an agent; runs that are admitted already keep their copy."""
         async with self._changes:
-            self.get(agent_id)
+            self._stored(agent_id)
             await self._store.write(AgentDeleted(agent_id)).wait()
             self._records.pop(agent_id, None)
             self._built.pop(agent_id, None)
 
     def known(self, agent_id: str) -> None:
         """Raise `NotFound` if there is no such agent, in the store or in code."""
-        if agent_id not in self._code:
-            self.get(agent_id)
+        self.get(agent_id)
 
     def choose(self, agent_id: str) -> ChosenAgent:
         """The agent for a message; raises `NotFound`, or `ProviderNotConfigured`."""
@@ -214,3 +223,19 @@ def _check_schema(record: AgentRecord) -> None:
             OutputCheck(record.output_schema)
         except ValueError as error:
             raise InvalidRequest(str(error)) from error
+
+
+def _record_of(agent: Agent) -> AgentRecord:
+    """An agent of code as the wire shows it."""
+    moment = now()
+    return AgentRecord(
+        id=agent.name,
+        name=agent.name,
+        instructions=agent.instructions,
+        tools=tuple(tool.name for tool in agent.tools),
+        provider=ProviderConfig(agent.provider.id, agent.provider.model),
+        output_schema=None if agent.output_schema is None else dict(agent.output_schema),
+        max_steps=agent.max_steps,
+        created_at=moment,
+        updated_at=moment,
+    )

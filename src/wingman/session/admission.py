@@ -27,6 +27,11 @@ class RunRequest:
     on_busy: OnBusy = "queue"
 
     def __attrs_post_init__(self) -> None:
+        given: object = self.message  # a program without a type checker gives anything
+        if not isinstance(given, str):
+            raise InvalidRequest(f"Expected `str`, got `{type(given).__name__}` - at `$.message`")
+        if not self.message:
+            raise InvalidRequest("The message is empty - at `$.message`")
         if self.max_steps is not None and self.max_steps < 1:
             raise InvalidRequest("Expected `int` >= 1 - at `$.max_steps`")
         try:

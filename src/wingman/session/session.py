@@ -44,6 +44,8 @@ class Session:
     def __init__(
         self, agent: Agent, *, work_dir: str | Path = ".", limits: Limits | None = None
     ) -> None:
+        if not isinstance(agent, Agent):
+            raise TypeError(f"a session needs an Agent, not {agent!r}")
         self._choose = _always(agent)
         self._work_dir = work_dir
         self._limits = limits
