@@ -25,13 +25,14 @@ from wingman.providers import (
     Provider,
     Retry,
     TextDelta,
-    openai,
 )
 
 PROTOCOLS: Final[dict[str, Callable[[str], Provider]]] = {
     "anthropic": lambda url: Anthropic("m", api_key="sk-test", base_url=url),
     "openai chat": lambda url: OpenAI("m", api_key="sk-test", base_url=f"{url}/v1"),
-    "openai responses": lambda url: OpenAI("m", api_key="sk-test", base_url=f"{url}/v1"),
+    "openai responses": lambda url: OpenAI(
+        "m", api_key="sk-test", base_url=f"{url}/v1", api="responses"
+    ),
     "compatible": lambda url: OpenAICompatible("m", base_url=f"{url}/v1"),
     "gemini": lambda url: Gemini("m", api_key="sk-test", base_url=url),
     "ollama": lambda url: Ollama("m", base_url=url),
@@ -52,9 +53,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(params=PROTOCOLS)
-def protocol(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    if request.param == "openai responses":  # which OpenAI's own place alone is asked for
-        monkeypatch.setattr(openai, "_elsewhere", lambda _: False)
+def protocol(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
