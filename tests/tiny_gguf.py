@@ -32,9 +32,9 @@ _TEMPLATE: Final = "{% for message in messages %}{{ message.content }}\n{% endfo
 Rows = Sequence[Sequence[float]]
 
 
-def write(path: Path) -> Path:
-    """Write the model."""
-    tensors = _tensors()
+def write(path: Path, *, endless: bool = False) -> Path:
+    """Write the model; an `endless` one says its sentence again and again."""
+    tensors = _tensors(_FIRST if endless else _END)
     head = bytearray()
     metadata = _metadata()
     head += struct.pack("<4sIQQ", b"GGUF", 3, len(tensors), len(metadata))
@@ -78,12 +78,12 @@ def _metadata() -> Mapping[str, Any]:
     }
 
 
-def _tensors() -> Mapping[str, Rows]:
+def _tensors(last: int) -> Mapping[str, Rows]:
     into, out_of = _zeros(_HIDDEN, _WIDTH), _zeros(_WIDTH, _HIDDEN)
     ones = [[1.0] * _WIDTH]
     output = _zeros(len(_TOKENS), _WIDTH)
     for token in range(len(_TOKENS)):
-        output[_follower(token)][token] = _CERTAINTY
+        output[_follower(token, last)][token] = _CERTAINTY
     embedding = [[float(column == row) for column in range(_WIDTH)] for row in range(len(_TOKENS))]
     layer = {
         "attn_norm": ones,
@@ -104,10 +104,10 @@ def _tensors() -> Mapping[str, Rows]:
     }
 
 
-def _follower(token: int) -> int:
+def _follower(token: int, last: int) -> int:
     if token < _FIRST:
         return _FIRST
-    return token + 1 if token + 1 < len(_TOKENS) else _END
+    return token + 1 if token + 1 < len(_TOKENS) else last
 
 
 def _zeros(rows: int, columns: int) -> list[list[float]]:

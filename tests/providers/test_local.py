@@ -15,7 +15,7 @@ import pytest
 import trio
 
 import tiny_gguf
-from wingman import Agent, Session
+from wingman import Agent, Session, Text
 from wingman.errors import ProviderError, ProviderNotConfigured
 from wingman.providers import Local, ProviderRegistry, Transport, llama_program, local
 from wingman.providers.local import model_file
@@ -79,6 +79,36 @@ async def test_a_process_that_died_is_replaced(model, servers):
     server._process.kill()
     server._process.wait()
     assert (await answer(provider)).response == "It will rain."
+
+
+@pytest.fixture(scope="module")
+def endless(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_gguf.write(tmp_path_factory.mktemp("models") / "endless.gguf", endless=True)
+
+
+@needs_llama
+async def test_a_model_that_does_not_stop_is_stopped(endless, servers):
+    result = await answer(Local(str(endless), max_tokens=50, servers=servers))
+    assert result.stop_reason == "max_tokens"
+    assert result.usage.output_tokens == 50
+    assert result.response.startswith("It will rain.It will rain.")
+
+
+@needs_llama
+async def test_a_run_that_is_cancelled_leaves_the_model_to_the_next(endless, servers):
+    provider = Local(str(endless), max_tokens=8000, servers=servers)
+    with trio.fail_after(30):
+        async with Session(Agent("Assistant", provider=provider)) as session:
+            with trio.CancelScope() as scope:
+                async with session.run_stream("Rain?") as stream:
+                    async for event in stream:
+                        if isinstance(event, Text):
+                            scope.cancel()
+            assert scope.cancelled_caught
+    assert [server.users for server in servers._running.values()] == [0]
+    short = Local(str(endless), max_tokens=4, servers=servers)
+    assert (await answer(short)).response == "It will rain."
+    assert len(servers._running) == 1
 
 
 @needs_llama
