@@ -10,6 +10,7 @@
 #   providers/       a request in, a stream of parts out; one file a wire format
 #   tools/           @tool, and the built-in ones
 #   actor/           the generic actor runtime: knows nothing of language models
+#   metrics.py       what the process counts
 #   agent.py         Agent: a template for runs
 #   events.py        what a run tells the world
 #   output.py        a schema that a final response must fit

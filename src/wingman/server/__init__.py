@@ -5,7 +5,7 @@
     http1.py        Hypercorn's HTTP/1.1 on one of them
     guard.py        who may talk to us: Host, Origin, token
     app.py          the Quart-Trio app
-    routes/         one module a section of the HTTP contract
+    routes/         one module a section of the HTTP contract; /metrics too
     exchange.py     JSON in and out, strictly typed
     views.py        what is shown of a session and a run
     sse.py          a channel's reader as the body of a response

@@ -16,6 +16,7 @@ from wingman.runtime import Runtime
 from wingman.server.errors import http_error_response, internal_error, wingman_error
 from wingman.server.routes.agents import agent_routes
 from wingman.server.routes.messages import message_routes
+from wingman.server.routes.metrics import metrics_routes
 from wingman.server.routes.providers import provider_routes
 from wingman.server.routes.runs import run_routes
 from wingman.server.routes.sessions import session_routes
@@ -77,6 +78,7 @@ def create_app(runtime: Runtime) -> QuartTrio:
         run_routes,
         provider_routes,
         system_routes,
+        metrics_routes,
     ):
         app.register_blueprint(routes(runtime))
     app.register_error_handler(WingmanError, wingman_error)

@@ -13,6 +13,7 @@ import trio
 from wingman.actor import ActorStopped, ActorSystem, Directory, Restart, Termination
 from wingman.conversation import Message
 from wingman.errors import NotFound, SessionQuarantined, ShuttingDown
+from wingman.metrics import Metrics
 from wingman.providers.http import Transport
 from wingman.session.actor import SessionActor
 from wingman.session.draining import STOP_SECONDS
@@ -40,6 +41,7 @@ class ActiveSessions:
         system: ActorSystem,
         idle_after: float | None,
         prices: Prices,
+        metrics: Metrics,
         window_of: WindowOf,
     ) -> None:
         self._live: dict[str, LiveSession] = {}
@@ -62,6 +64,7 @@ class ActiveSessions:
             ),
             slots=trio.Semaphore(limits.runs),
             prices=prices,
+            metrics=metrics,
             window_of=window_of,
         )
 

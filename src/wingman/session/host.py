@@ -17,6 +17,7 @@ from wingman.actor import ActorSystem, Instrument
 from wingman.agent import Agent
 from wingman.conversation import Message
 from wingman.errors import NotFound, StoreError, WingmanError
+from wingman.metrics import Metrics
 from wingman.providers.http import Transport
 from wingman.session.active import ActiveSessions
 from wingman.session.admission import RunRequest, check_same_body, queued_error
@@ -68,7 +69,8 @@ class SessionHost:
         self._prepare = prepare
         self._idle_after = idle_after
         self._system = ActorSystem(instruments=instruments)
-        self._transport = Transport()
+        self.metrics = Metrics()
+        self._transport = Transport(on_retry=self.metrics.retried)
         self._sessions: ActiveSessions | None = None
         self._stack = AsyncExitStack()
 
@@ -87,6 +89,7 @@ class SessionHost:
                 self._system,
                 self._idle_after,
                 self._prices,
+                self.metrics,
                 self._window_of,
             )
             for record in await self.store.runs(statuses=("queued",)):

@@ -79,19 +79,22 @@ class Inference:
         live, run, draft = self.live, self.job.run, self.draft
         provider = self.job.agent.provider
         self.meter.begin(provider.id, provider.model)
-        async with aclosing(provider.stream(request)) as parts:
-            async for part in parts:
-                self._heard = True
-                event = draft.add(part)
-                if isinstance(part, Answering):
-                    self.meter.begin(part.provider, part.model)
-                if isinstance(part, UsageUpdate):
-                    self.meter.count(part.usage)
-                if event is None:
-                    continue
-                self._published = self._published or isinstance(event, Text | ToolUse)
-                if (reserved := live.publish(run, event)) is not None:
-                    await reserved.wait()
+        try:
+            async with aclosing(provider.stream(request)) as parts:
+                async for part in parts:
+                    self._heard = True
+                    event = draft.add(part)
+                    if isinstance(part, Answering):
+                        self.meter.begin(part.provider, part.model)
+                    if isinstance(part, UsageUpdate):
+                        self.meter.count(part.usage)
+                    if event is None:
+                        continue
+                    self._published = self._published or isinstance(event, Text | ToolUse)
+                    if (reserved := live.publish(run, event)) is not None:
+                        await reserved.wait()
+        finally:
+            live.services.metrics.step_ended(*self.meter.inference)
         if draft.finish is None:
             raise ProviderStreamError("the stream ended without saying so", provider=provider.id)
 

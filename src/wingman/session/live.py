@@ -173,6 +173,8 @@ class LiveSession:
             self.services.waiting -= 1
         if self.current is run:
             self.current = None
+        if record.ended_at is not None:
+            self.services.metrics.run_ended(record.status)
         if self.deleted:
             error = deleted_error(self.id)
         if error is None and record.result is not None:

@@ -160,6 +160,7 @@ class RunLoop:
         def on_result(result: ToolResultBlock) -> None:
             draft.results[result.tool_use_id] = result
             store.write(CallEnded(run.id, result))
+            live.services.metrics.tool_call_ended(result.is_error)
             live.publish(run, ToolResult(result.tool_use_id, result.content, result.is_error))
 
         def progress(tool_use_id: str, text: str) -> None:

@@ -36,6 +36,11 @@ class Meter:
         self.usage = self._before + usage
 
     @property
+    def inference(self) -> tuple[str, Usage]:
+        """The provider of the inference under way, and what it has used."""
+        return self._model.partition("/")[0], self._current
+
+    @property
     def cost(self) -> float | None:
         """What the run costs so far; None if nothing is counted, or one of its models' price is
         not known."""

@@ -8,6 +8,7 @@ import trio
 
 from wingman.actor import ActorSystem, Directory
 from wingman.errors import Overloaded, ShuttingDown
+from wingman.metrics import Metrics
 from wingman.providers.http import Transport
 from wingman.session.limits import Limits
 from wingman.session.prices import Prices
@@ -24,7 +25,7 @@ def now() -> datetime:
 
 @attrs.define(eq=False)
 class Services:
-    """One store, one door to the network, one actor system, one set of limits and of prices.
+    """One store, one door to the network, one actor system; one set of limits, prices, counts.
 
     `slots` are the places of runs in flight, given in the order they are asked for: as a session
     has one run in flight at most, sessions take turns. `waiting` counts the runs without a place.
@@ -39,6 +40,7 @@ class Services:
     directory: Directory[str]
     slots: trio.Semaphore
     prices: Prices
+    metrics: Metrics
     window_of: WindowOf
     deleting: set[str] = attrs.field(factory=set)
     waiting: int = 0
