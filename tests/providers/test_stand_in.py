@@ -63,6 +63,12 @@ def provider(protocol: str, url: str, monkeypatch: pytest.MonkeyPatch) -> Provid
     return PROTOCOLS[protocol](url)
 
 
+@pytest.fixture
+def not_ollama(protocol: str) -> None:
+    if protocol == "ollama":
+        pytest.skip("the stand-in counts nothing for Ollama, and has another name for reasoning")
+
+
 def session(provider: Provider) -> Session:
     return Session(
         Agent("Assistant", instructions="Be brief.", provider=provider, tools=[forecast])
@@ -99,18 +105,16 @@ async def test_text_comes_in_pieces_and_characters_are_never_cut(provider):
     assert "".join(pieces) == stand_in.LONG
 
 
-async def test_reasoning_is_told_from_the_text(provider, protocol):
-    if protocol == "ollama":
-        pytest.skip("the stand-in's name for Ollama's reasoning is not Ollama's")
+@pytest.mark.usefixtures("not_ollama")
+async def test_reasoning_is_told_from_the_text(provider):
     seen = await events(provider, "think")
     assert "".join(e.text for e in seen if type(e) is Text) == "It will rain."
     assert "".join(e.text for e in seen if type(e) is Thinking) == "Clouds, and so on."
 
 
-async def test_the_usage_is_what_the_server_counted(provider, protocol):
+@pytest.mark.usefixtures("not_ollama")
+async def test_the_usage_is_what_the_server_counted(provider):
     result = await answer(provider, "count")
-    if protocol == "ollama":
-        pytest.skip("the stand-in counts nothing in Ollama's protocol")
     assert (result.usage.input_tokens, result.usage.output_tokens) == stand_in.USAGE
 
 
