@@ -22,6 +22,7 @@ ALLOWED: dict[str, set[str]] = {
     "telemetry": set(),
     "metrics": {"conversation"},
     "providers": {"errors", "conversation"},
+    "testing": {"conversation", "providers"},
     "tools": {"errors", "conversation"},
     "output": set(),
     "agent": {"conversation", "output", "providers", "tools"},
@@ -77,7 +78,7 @@ def test_the_server_speaks_no_http_of_its_own_to_others() -> None:
 
 
 @pytest.mark.parametrize(
-    "package", ["actor", "providers", "runtime", "server", "session", "store", "tools"]
+    "package", ["actor", "providers", "runtime", "server", "session", "store", "testing", "tools"]
 )
 def test_a_package_names_what_it_offers(package: str) -> None:
     module = importlib.import_module(f"wingman.{package}")

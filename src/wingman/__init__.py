@@ -4,6 +4,7 @@
 #
 #   cli/             the command line: serve, run, demo
 #   server/          the HTTP face: Quart-Trio routes, SSE, Hypercorn
+#   testing/         what a provider owes the run loop, checked; for tests of one's own
 #   runtime/         the composition root: many sessions, agents, credentials, over one store
 #   session/         the agent loop: actor, run, step, tool calls, event channel, history
 #   store/           what must last: SQLite with group commit, or memory
