@@ -4,12 +4,14 @@ import sys
 from typing import Any
 
 import pytest
+import trio
+from trio.testing import MockClock
 
 from session_kit import TOOLS, assert_sendable, assert_valid, opened, requests_of
 from wingman import Agent, Limits, Session
 from wingman.errors import OutputInvalid
 from wingman.events import Done, Error, Event
-from wingman.providers import Finished, Parts, Scripted, TextDelta, ToolCalls
+from wingman.providers import Delay, Finished, Parts, Scripted, TextDelta, ToolCalls
 from wingman.providers.scripted import Script
 
 RAIN = {
@@ -104,6 +106,20 @@ async def test_tools_may_be_called_again_before_the_correction() -> None:
         result = await session.run("go")
         assert (result.output, result.steps) == ({"city": "Bern"}, 3)
         assert [call.output for call in result.tool_calls] == ["rain"]
+
+
+async def test_a_cancel_during_the_correction_keeps_a_history_that_can_be_sent(
+    autojump_clock: MockClock,
+) -> None:
+    agent = forecaster(["rain", Delay('{"city": "Bern"}', first=5), '{"city": "Bern"}'])
+    async with Session(agent) as session:
+        run = await session.submit("go")
+        await trio.sleep(1)
+        await run.cancel()
+        result = await run.result()
+        assert (result.stop_reason, result.response, result.output) == ("cancelled", "rain", None)
+        assert (await session.run("again")).output == {"city": "Bern"}
+        assert_sendable(requests_of(agent)[-1])
 
 
 async def test_the_correction_is_a_step_and_the_step_limit_counts_it() -> None:

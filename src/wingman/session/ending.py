@@ -2,12 +2,15 @@
 
 import logging
 from collections.abc import Sequence
+from typing import Any
 
 import attrs
 
 from wingman.conversation import CutShort, Message, ToolResultBlock, Usage
 from wingman.errors import RunFailed, WingmanError
-from wingman.events import StopReason
+from wingman.events import Result, StopReason
+from wingman.session.history import summarize
+from wingman.session.meter import Meter
 from wingman.session.run import Run
 from wingman.store.base import RunStatus
 
@@ -44,6 +47,23 @@ class Ending:
     def unanswered(self) -> str:
         """What the model is told of a call that has no result."""
         return _UNANSWERED[self.cut_short]
+
+    def result(
+        self, run_id: str, messages: Sequence[Message], steps: int, meter: Meter, output: Any
+    ) -> Result | None:
+        """What the run came to, if it did not fail."""
+        if self.stop_reason is None:
+            return None
+        return summarize(
+            run_id,
+            messages,
+            self.stop_reason,
+            steps,
+            meter.usage,
+            self.detail,
+            output,
+            meter.cost,
+        )
 
 
 def limit_struck(stop_reason: StopReason, what: str, messages: Sequence[Message]) -> Ending:

@@ -18,7 +18,6 @@ from wingman.events import Step, ToolProgress, ToolResult
 from wingman.session.calls import ProgressMeter, ToolCalls
 from wingman.session.draft import StepDraft
 from wingman.session.ending import Ending, cut, failure, limit_struck, reached
-from wingman.session.history import summarize
 from wingman.session.inference import Inference
 from wingman.session.live import LiveSession
 from wingman.session.meter import Meter
@@ -204,18 +203,7 @@ class RunLoop:
         live, run = self.live, self.job.run
         tail = self._close_draft(ending)
         self._add(tail)
-        result = None
-        if ending.stop_reason is not None:
-            result = summarize(
-                run.id,
-                self.messages,
-                ending.stop_reason,
-                self.steps,
-                self.meter.usage,
-                ending.detail,
-                self.output.value,
-                self.meter.cost,
-            )
+        result = ending.result(run.id, self.messages, self.steps, self.meter, self.output.value)
         error = ending.error
         last_id = live.channel.last_id
         ended = RunEnded(
