@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wingman.providers.framing import Fault, LineDecoder, ServerSentEvent, SSEDecoder
+from wingman.providers.framing import Fault, LineDecoder, ServerSentEvent, SSEDecoder, decode
 
 STREAM = (
     b"\xef\xbb\xbf: a comment\r\n"
@@ -83,3 +83,22 @@ def test_an_event_of_many_lines_is_bounded():
 def test_what_is_bounded_is_one_event_not_the_stream():
     decoder = SSEDecoder(limit=20)
     assert len(decoder.feed(b"data: 123456\n\n" * 100)) == 100
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        (rb'"\ud83c"', "\ufffd"),
+        (rb'"x\udf0dy"', "x\ufffdy"),
+        (rb'"\ud83c\ud83c\udf0d"', "\ufffd\U0001f30d"),
+        (rb'"\\ud83c \ud83c"', r"\ud83c " + "\ufffd"),
+        (rb'"\ud83c\udf0d"', "\U0001f30d"),
+    ],
+)
+def test_half_a_character_does_not_break_the_stream(text, read):
+    assert decode(text, str) == read
+
+
+def test_what_is_no_json_is_a_fault_all_the_same():
+    with pytest.raises(Fault):
+        decode(rb'{"a": \ud83c}', dict)

@@ -100,7 +100,12 @@ class _Call:
 
     id: str = ""
     name: str = ""
-    arguments: str = ""
+    pieces: list[str] = attrs.field(factory=list)  # of the arguments: there may be many
+
+    @property
+    def arguments(self) -> str:
+        """The arguments so far."""
+        return "".join(self.pieces)
 
     def grow(self, delta: _CallDelta) -> None:
         self.id = self.id or delta.id or ""
@@ -108,9 +113,9 @@ class _Call:
             return
         self.name = self.name or function.name or ""
         if isinstance(function.arguments, dict):
-            self.arguments = msgspec.json.encode(function.arguments).decode()
-        else:
-            self.arguments += function.arguments or ""
+            self.pieces = [msgspec.json.encode(function.arguments).decode()]
+        elif function.arguments:
+            self.pieces.append(function.arguments)
 
     def is_another(self, delta: _CallDelta) -> bool:
         """Whether the delta begins a new call, though its index is this one's."""

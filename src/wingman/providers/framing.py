@@ -5,6 +5,7 @@ decoder holds back is bounded by `limit` bytes (16 MiB), since a provider's word
 end is not to be trusted with this process's memory; beyond it they raise `Fault`.
 """
 
+import re
 from typing import Final, NamedTuple, TypeVar
 
 import msgspec
@@ -135,9 +136,30 @@ class SSEDecoder:
         return ServerSentEvent(name, b"\n".join(data)) if data else None
 
 
+# An escape of a JSON text: a pair of surrogates, one of them alone, or any other.
+_ESCAPE: Final = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+    rb"|(?P<half>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
+    re.DOTALL,
+)
+
+
+def _without_half(escape: re.Match[bytes]) -> bytes:
+    return escape[0] if escape["half"] is None else rb"\ufffd"
+
+
 def decode(data: bytes, type: type[T]) -> T:
-    """Decode one event's JSON; unknown fields are passed over."""
+    """Decode one event's JSON; unknown fields are passed over.
+
+    Servers that cut text by UTF-16 units send halves of a character: each becomes U+FFFD.
+    """
     try:
-        return msgspec.json.decode(data, type=type)
+        try:
+            return msgspec.json.decode(data, type=type)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            whole = _ESCAPE.sub(_without_half, data)
+            if whole == data:
+                raise
+            return msgspec.json.decode(whole, type=type)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise Fault(f"its stream has an event that its protocol does not know: {error}") from error
