@@ -93,6 +93,7 @@ def test_the_public_names_are_these() -> None:
         "Agent",
         "Done",
         "Event",
+        "ImageBlock",
         "Limits",
         "Message",
         "Price",

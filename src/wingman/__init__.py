@@ -19,7 +19,7 @@
 #   errors.py        one tree of errors
 
 from wingman.agent import Agent
-from wingman.conversation import Message, Usage
+from wingman.conversation import ImageBlock, Message, Usage
 from wingman.errors import WingmanError
 from wingman.events import (
     Done,
@@ -41,6 +41,7 @@ __all__ = [
     "Agent",
     "Done",
     "Event",
+    "ImageBlock",
     "Limits",
     "Message",
     "Price",

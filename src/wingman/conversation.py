@@ -8,6 +8,7 @@ translates them to its own wire format.
 This module knows nothing of the rest of Wingman.
 """
 
+from collections.abc import Sequence
 from typing import Any, Literal, TypeAlias
 
 import msgspec
@@ -111,9 +112,9 @@ class Message(msgspec.Struct, frozen=True, omit_defaults=True):
     cut_short: CutShort | None = None
 
     @classmethod
-    def user(cls, text: str) -> "Message":
-        """A user's message of one text block."""
-        return cls("user", (TextBlock(text),))
+    def user(cls, text: str, images: Sequence[ImageBlock] = ()) -> "Message":
+        """A user's message: its images, then its text, as models read them best."""
+        return cls("user", (*images, TextBlock(text)))
 
     @property
     def text(self) -> str:

@@ -19,7 +19,7 @@ from store.samples import (
     step_ended,
     turn,
 )
-from wingman.conversation import Message
+from wingman.conversation import ImageBlock, Message
 from wingman.errors import StoreError
 from wingman.events import Result
 from wingman.store import (
@@ -109,7 +109,12 @@ async def test_a_page_does_not_shift_when_a_session_comes(store: Store) -> None:
 
 async def test_a_run_is_read_back_as_it_was_admitted(store: Store) -> None:
     admitted = run(
-        request_id="q1", body_hash="abc", max_steps=3, agent=agent(), message="Nul \x00, é, 🛩, \\"
+        images=(ImageBlock("image/png", "AAAA"),),
+        request_id="q1",
+        body_hash="abc",
+        max_steps=3,
+        agent=agent(),
+        message="Nul \x00, é, 🛩, \\",
     )
     await store.write(SessionSaved(session()), RunQueued(admitted)).wait()
     assert await store.run("s1", "r1") == admitted

@@ -23,8 +23,8 @@ from wingman.store import (
     RunQueued,
     SessionErased,
     SessionSaved,
-    schema,
     sql,
+    versions,
 )
 from wingman.store.database import Database
 from wingman.store.sql import SQLStore
@@ -143,7 +143,7 @@ async def test_a_file_that_is_no_database_is_refused_untouched(tmp_path: Path) -
 async def test_a_file_of_a_later_version_is_refused(path: Path) -> None:
     async with SQLStore(path):
         pass
-    query(path, f"PRAGMA user_version = {len(schema.STEPS) + 1}")
+    query(path, f"PRAGMA user_version = {len(versions.STEPS) + 1}")
     with pytest.raises(StoreTooNew, match="later Wingman"):
         async with SQLStore(path):
             pass
@@ -181,11 +181,11 @@ async def test_an_older_file_takes_the_steps_it_lacks(
     def add_colour(connection: sqlalchemy.Connection) -> None:
         connection.exec_driver_sql("ALTER TABLE sessions ADD COLUMN colour TEXT DEFAULT 'blue'")
 
-    monkeypatch.setattr(schema, "STEPS", (*schema.STEPS, add_colour))
+    monkeypatch.setattr(versions, "STEPS", (*versions.STEPS, add_colour))
     async with SQLStore(path) as store:
         assert await store.session("s1") == session()
     assert query(path, "SELECT colour FROM sessions") == [("blue",)]
-    assert query(path, "PRAGMA user_version") == [(len(schema.STEPS),)]
+    assert query(path, "PRAGMA user_version") == [(len(versions.STEPS),)]
 
 
 async def test_a_step_that_fails_leaves_the_file_as_it_was(
@@ -201,7 +201,7 @@ async def test_a_step_that_fails_leaves_the_file_as_it_was(
         connection.exec_driver_sql("ALTER TABLE nothing RENAME TO something")
 
     with monkeypatch.context() as patch:
-        patch.setattr(schema, "STEPS", (*schema.STEPS, rename, fail))
+        patch.setattr(versions, "STEPS", (*versions.STEPS, rename, fail))
         with pytest.raises(StoreError, match="nothing"):
             async with SQLStore(path):
                 pass

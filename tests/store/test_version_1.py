@@ -9,7 +9,7 @@ import pytest
 from wingman import Runtime
 from wingman.conversation import TextBlock, ThinkingBlock, ToolResultBlock, Usage
 from wingman.session import Run
-from wingman.store import schema
+from wingman.store import schema, versions
 from wingman.store.sql import SQLStore
 
 SQL = Path(__file__).with_name("version_1.sql")
@@ -56,7 +56,7 @@ async def test_a_version_1_database_is_brought_up_to_date_and_read(path: Path) -
         assert pending is not None
         assert [result.content for result in pending.results] == ["é\n"]
         assert await store.deleting() == ("s3",)
-    assert ask(path, "PRAGMA user_version") == [(len(schema.STEPS),)]
+    assert ask(path, "PRAGMA user_version") == [(len(versions.STEPS),)]
 
 
 async def test_its_sessions_go_on(path: Path) -> None:
@@ -90,3 +90,11 @@ async def test_an_old_database_and_a_new_one_come_to_the_same_tables(
         )
         shapes.append((columns, sorted(indices)))
     assert shapes[0] == shapes[1]
+
+
+async def test_the_tables_are_those_that_the_code_reads(tmp_path: Path) -> None:
+    async with SQLStore(tmp_path / "new.db"):
+        pass
+    for table in schema.tables.sorted_tables:
+        found = ask(tmp_path / "new.db", f"SELECT name FROM pragma_table_info('{table.name}')")
+        assert sorted(name for (name,) in found) == sorted(column.name for column in table.columns)

@@ -1,12 +1,15 @@
 """What a message asks for, and what those are told whose message is not, or no longer, taken."""
 
+import base64
 import hashlib
+from collections.abc import Iterable
 from typing import Literal, TypeAlias
 
 import attrs
 import msgspec
 
 from wingman.agent import ChosenAgent
+from wingman.conversation import ImageBlock
 from wingman.errors import InvalidRequest, RequestIdConflict, SessionDeleted, ShuttingDown
 from wingman.store.base import RunRecord
 
@@ -16,12 +19,17 @@ OnBusy: TypeAlias = Literal["queue", "reject", "interrupt"]
 """What a message does that finds a run in flight: wait, be refused, or cancel that run."""
 
 
+def _as_tuple(images: Iterable[ImageBlock]) -> tuple[ImageBlock, ...]:
+    return tuple(images)
+
+
 @attrs.frozen(kw_only=True)
 class RunRequest:
     """What one message asks for. Raises `InvalidRequest` where it cannot be."""
 
     chosen: ChosenAgent
     message: str
+    images: tuple[ImageBlock, ...] = attrs.field(default=(), converter=_as_tuple)
     max_steps: int | None = None
     request_id: str | None = None
     on_busy: OnBusy = "queue"
@@ -34,6 +42,8 @@ class RunRequest:
             raise InvalidRequest("The message is empty - at `$.message`")
         if self.max_steps is not None and self.max_steps < 1:
             raise InvalidRequest("Expected `int` >= 1 - at `$.max_steps`")
+        for index, image in enumerate(self.images):
+            _check_image(image, f"$.images[{index}]")
         try:
             self.message.encode()
         except UnicodeEncodeError as error:
@@ -46,8 +56,22 @@ class RunRequest:
         """What tells two messages apart that come with the same request id."""
         if self.request_id is None:
             return None
-        body = msgspec.json.encode((self.chosen.id, self.message, self.max_steps, self.on_busy))
+        body = msgspec.json.encode(
+            (self.chosen.id, self.message, self.max_steps, self.on_busy, *self.images)
+        )
         return hashlib.sha256(body).hexdigest()
+
+
+def _check_image(image: ImageBlock, path: str) -> None:
+    if not image.media_type.startswith("image/"):
+        raise InvalidRequest(
+            f"An image's media_type is such as image/png, not {image.media_type!r} "
+            f"- at `{path}.media_type`"
+        )
+    try:
+        base64.b64decode(image.data, validate=True)
+    except ValueError as error:
+        raise InvalidRequest(f"The data is not base64: {error} - at `{path}.data`") from error
 
 
 def check_same_body(record: RunRecord, body_hash: str | None) -> None:

@@ -110,6 +110,7 @@ class LiveSession:
             id=str(ULID()),
             session_id=self.id,
             message=request.message,
+            images=request.images or None,
             agent_id=request.chosen.id,
             agent=request.chosen.record,
             created_at=now(),

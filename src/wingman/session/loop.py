@@ -100,7 +100,7 @@ class RunLoop:
         run, live = self.job.run, self.live
         live.begin(run)
         live.reserve()
-        message = Message.user(run.record.message)
+        message = Message.user(run.record.message, run.record.images or ())
         commit = live.services.store.write(
             RunStarted(live.id, run.id, now(), message, live.ceiling)
         )

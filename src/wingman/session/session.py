@@ -1,7 +1,8 @@
 """Session: the handle that a program holds. It mirrors the seed's SDK."""
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeAlias
@@ -9,7 +10,7 @@ from typing import Self, TypeAlias
 import trio
 
 from wingman.agent import Agent, ChosenAgent
-from wingman.conversation import Message
+from wingman.conversation import ImageBlock, Message
 from wingman.errors import NotFound
 from wingman.events import Error, Event, Result
 from wingman.session.admission import OnBusy, RunRequest
@@ -95,14 +96,16 @@ class Session:
         self._opened()
         return self._id
 
-    async def run(self, message: str, *, max_steps: int | None = None) -> Result:
+    async def run(
+        self, message: str, *, images: Iterable[ImageBlock] = (), max_steps: int | None = None
+    ) -> Result:
         """Send a message, run the agent loop to its end, and return what it came to.
 
         Messages of several callers are taken one at a time, in order. When this call is cancelled,
         so is its run, tools and processes and all; the history stays valid. Raises `ProviderError`
         where the model's API failed, `MailboxFull` where too many messages wait.
         """
-        run = await self._admit(message, max_steps=max_steps)
+        run = await self._admit(message, images, max_steps)
         try:
             await run.admitted()
             return await run.result()
@@ -110,17 +113,20 @@ class Session:
             if not run.ended:
                 await _stop(run)  # noqa: ASYNC102 it shields itself
 
-    def run_stream(self, message: str, *, max_steps: int | None = None) -> "RunStream":
+    def run_stream(
+        self, message: str, *, images: Iterable[ImageBlock] = (), max_steps: int | None = None
+    ) -> "RunStream":
         """Send a message and follow its run: `async with` it, iterate its events, see its result.
 
         Leaving the block early cancels the run.
         """
-        return RunStream(self, message, max_steps)
+        return RunStream(partial(self._admit, message, images, max_steps))
 
     async def submit(
         self,
         message: str,
         *,
+        images: Iterable[ImageBlock] = (),
         max_steps: int | None = None,
         request_id: str | None = None,
         on_busy: OnBusy = "queue",
@@ -129,7 +135,7 @@ class Session:
 
         The run goes on without its caller. The same `request_id` gives the same run again.
         """
-        run = await self._admit(message, max_steps, request_id, on_busy)
+        run = await self._admit(message, images, max_steps, request_id, on_busy)
         await run.admitted()
         return run
 
@@ -150,6 +156,7 @@ class Session:
     async def _admit(
         self,
         message: str,
+        images: Iterable[ImageBlock] = (),
         max_steps: int | None = None,
         request_id: str | None = None,
         on_busy: OnBusy = "queue",
@@ -159,6 +166,7 @@ class Session:
         request = RunRequest(
             chosen=await self._choose(),
             message=message,
+            images=images,
             max_steps=max_steps,
             request_id=request_id,
             on_busy=on_busy,
@@ -178,16 +186,14 @@ class RunStream:
     `StreamLagged`; a run that fails raises its error from the iteration.
     """
 
-    def __init__(self, session: Session, message: str, max_steps: int | None) -> None:
-        self._session = session
-        self._message = message
-        self._max_steps = max_steps
+    def __init__(self, admit: Callable[[], Awaitable[Run]]) -> None:
+        self._admit = admit
         self._run: Run | None = None
         self._reader: Reader | None = None
         self._batch: Iterator[Published] = iter(())
 
     async def __aenter__(self) -> Self:
-        run = self._run = await self._session._admit(self._message, self._max_steps)
+        run = self._run = await self._admit()
         self._reader = await run.reader().__aenter__()
         try:
             await run.admitted()

@@ -19,7 +19,7 @@ from typing import Literal, Protocol, Self, TypeAlias
 import msgspec
 
 from wingman.agent import AgentRecord
-from wingman.conversation import NO_USAGE, Message, ToolResultBlock, Usage
+from wingman.conversation import NO_USAGE, ImageBlock, Message, ToolResultBlock, Usage
 from wingman.events import Result
 
 __all__ = [
@@ -86,6 +86,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     usage: Usage = NO_USAGE
     steps: int = 0
     error: RunFailure | None = None
+    images: tuple[ImageBlock, ...] | None = None
 
 
 class SessionRecord(msgspec.Struct, frozen=True, kw_only=True):

@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
 from wingman.errors import StoreError, StoreTooNew
-from wingman.store import schema
+from wingman.store import schema, versions
 from wingman.store.batch import STATEMENT_TEXTS, write_in_order, write_together
 from wingman.store.lock import OwnerLock
 from wingman.store.writer import Call
@@ -195,7 +195,7 @@ def _engine(path: Path, synchronous: Synchronous) -> Engine:
 
 def _bring_up_to_date(connection: Connection, path: Path) -> None:
     version = _version(connection, path)
-    newest = len(schema.STEPS)
+    newest = len(versions.STEPS)
     if version > newest:
         raise StoreTooNew(
             f"{path} was written by a later Wingman (its version is {version}, this one knows "
@@ -210,10 +210,10 @@ def _migrate(connection: Connection, version: int) -> None:
     """Take the steps that are missing, all or none."""
     connection.exec_driver_sql("BEGIN IMMEDIATE")
     try:
-        for step in schema.STEPS[version:]:
+        for step in versions.STEPS[version:]:
             step(connection)
         connection.exec_driver_sql(f"PRAGMA application_id = {schema.APPLICATION_ID}")
-        connection.exec_driver_sql(f"PRAGMA user_version = {len(schema.STEPS)}")
+        connection.exec_driver_sql(f"PRAGMA user_version = {len(versions.STEPS)}")
         connection.exec_driver_sql("COMMIT")
     except BaseException:
         connection.exec_driver_sql("ROLLBACK")

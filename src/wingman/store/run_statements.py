@@ -31,11 +31,12 @@ def _run_row(change: base.RunQueued) -> Iterable[Row]:
         as_json(run.usage),
         as_json(run.result),
         as_json(run.error),
+        as_json(run.images),
     )
 
 
 _RUN = """id, session_id, request_id, body_hash, message, agent_id, agent, max_steps, status,
-    created_at, started_at, ended_at, steps, usage, result, error"""
+    created_at, started_at, ended_at, steps, usage, result, error, images"""
 
 QUEUE_RUN = Statement(
     _RUN,

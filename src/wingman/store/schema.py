@@ -1,18 +1,16 @@
-"""The tables, and the steps that lead an older database to them.
+"""The tables, as they are today; `versions` has the way to them.
 
 All are append-only rowid tables: `seq` is the order in which rows came. Columns carry the names of
 the fields they hold, moments are RFC 3339 text, and what is a value inside a value is JSON text,
 so that a person with `sqlite3` can read it all.
 """
 
-from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
 import msgspec
 from sqlalchemy import (
     Column,
-    Connection,
     Dialect,
     Index,
     Integer,
@@ -24,13 +22,12 @@ from sqlalchemy import (
 )
 
 from wingman.agent import AgentRecord, ProviderConfig
-from wingman.conversation import Message, Usage
+from wingman.conversation import ImageBlock, Message, Usage
 from wingman.events import Result
 from wingman.store.base import Credential, RunFailure
 
 __all__ = [
     "APPLICATION_ID",
-    "STEPS",
     "UNFINISHED",
     "agents",
     "credentials",
@@ -138,6 +135,7 @@ runs = Table(
     Column("usage", Encoded(Usage), nullable=False),
     Column("result", Encoded(Result)),
     Column("error", Encoded(RunFailure)),
+    Column("images", Encoded(tuple[ImageBlock, ...])),
     Index("runs_session", "session_id"),
     Index(
         "runs_request",
@@ -169,15 +167,3 @@ pending = Table(
     Column("value", Text, nullable=False),
     Index("pending_run", "run_id"),
 )
-
-
-def _create(connection: Connection) -> None:
-    tables.create_all(connection, checkfirst=False)
-
-
-STEPS: tuple[Callable[[Connection], None], ...] = (_create,)
-"""What makes version n + 1 of the schema from version n, for each n from 0.
-
-Whoever changes the tables appends a step that alters them, and freezes the text of the first, so
-that an old database and a new one take the same way.
-"""

@@ -7,7 +7,7 @@ import msgspec
 import trio
 from quart import Blueprint, Response, request
 
-from wingman.conversation import Message, TextBlock, ToolResultBlock, ToolUseBlock
+from wingman.conversation import ImageBlock, Message, TextBlock, ToolResultBlock, ToolUseBlock
 from wingman.errors import InvalidRequest, WingmanError
 from wingman.events import Done, Error, Event, Text, ToolResult, ToolUse
 from wingman.runtime import Runtime
@@ -28,6 +28,7 @@ class MessageBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     message: Annotated[str, msgspec.Meta(min_length=1)]
     agent_id: str | None = None
+    images: tuple[ImageBlock, ...] = ()
     request_id: Annotated[str, msgspec.Meta(min_length=1, max_length=255)] | None = None
     max_steps: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] | None = None
     on_busy: OnBusy = "queue"
@@ -70,6 +71,7 @@ async def _submit(runtime: Runtime, session_id: str, fields: MessageBody) -> Run
     run_request = RunRequest(
         chosen=await runtime.choose_agent(session_id, fields.agent_id),
         message=fields.message,
+        images=fields.images,
         max_steps=fields.max_steps,
         request_id=_request_id(fields),
         on_busy=fields.on_busy,

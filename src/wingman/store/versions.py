@@ -1,0 +1,131 @@
+"""The way from an older database to the tables of today: one step a version.
+
+Whoever changes the tables of `schema` appends a step that alters them here. What stands here is
+never changed again, so that an old database and a new one take the same way.
+"""
+
+from collections.abc import Callable
+
+from sqlalchemy import Connection
+
+__all__ = ["STEPS"]
+
+_VERSION_1 = (
+    """
+CREATE TABLE agents (
+    seq INTEGER NOT NULL,
+    id TEXT NOT NULL,
+    name TEXT NOT NULL,
+    instructions TEXT NOT NULL,
+    tools TEXT NOT NULL,
+    provider TEXT NOT NULL,
+    output_schema TEXT,
+    max_steps INTEGER,
+    created_at TEXT NOT NULL,
+    updated_at TEXT NOT NULL,
+    PRIMARY KEY (seq),
+    UNIQUE (id)
+)
+""",
+    """
+CREATE TABLE credentials (
+    seq INTEGER NOT NULL,
+    provider TEXT NOT NULL,
+    credential TEXT NOT NULL,
+    PRIMARY KEY (seq),
+    UNIQUE (provider)
+)
+""",
+    """
+CREATE TABLE sessions (
+    seq INTEGER NOT NULL,
+    id TEXT NOT NULL,
+    work_dir TEXT NOT NULL,
+    title TEXT,
+    agent_id TEXT,
+    created_at TEXT NOT NULL,
+    updated_at TEXT NOT NULL,
+    last_event_id INTEGER NOT NULL,
+    event_ceiling INTEGER NOT NULL,
+    usage TEXT NOT NULL,
+    deleting INTEGER DEFAULT '0' NOT NULL,
+    PRIMARY KEY (seq),
+    UNIQUE (id)
+)
+""",
+    """
+CREATE INDEX sessions_deleting ON sessions (seq) WHERE deleting
+""",
+    """
+CREATE TABLE runs (
+    seq INTEGER NOT NULL,
+    id TEXT NOT NULL,
+    session_id TEXT NOT NULL,
+    request_id TEXT,
+    body_hash TEXT,
+    message TEXT NOT NULL,
+    agent_id TEXT NOT NULL,
+    agent TEXT,
+    max_steps INTEGER,
+    status TEXT NOT NULL,
+    created_at TEXT NOT NULL,
+    started_at TEXT,
+    ended_at TEXT,
+    steps INTEGER NOT NULL,
+    usage TEXT NOT NULL,
+    result TEXT,
+    error TEXT,
+    PRIMARY KEY (seq),
+    UNIQUE (id)
+)
+""",
+    """
+CREATE UNIQUE INDEX runs_request ON runs (session_id, request_id) WHERE request_id IS NOT NULL
+""",
+    """
+CREATE INDEX runs_unfinished ON runs (seq) WHERE status IN ('queued', 'running')
+""",
+    """
+CREATE INDEX runs_session ON runs (session_id)
+""",
+    """
+CREATE TABLE history (
+    seq INTEGER NOT NULL,
+    session_id TEXT NOT NULL,
+    run_id TEXT NOT NULL,
+    message TEXT NOT NULL,
+    PRIMARY KEY (seq)
+)
+""",
+    """
+CREATE INDEX history_run ON history (run_id)
+""",
+    """
+CREATE INDEX history_session ON history (session_id)
+""",
+    """
+CREATE TABLE pending (
+    seq INTEGER NOT NULL,
+    run_id TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    value TEXT NOT NULL,
+    PRIMARY KEY (seq)
+)
+""",
+    """
+CREATE INDEX pending_run ON pending (run_id)
+""",
+)
+
+
+def _create(connection: Connection) -> None:
+    for statement in _VERSION_1:
+        connection.exec_driver_sql(statement.strip())
+
+
+def _let_messages_have_images(connection: Connection) -> None:
+    connection.exec_driver_sql("ALTER TABLE runs ADD COLUMN images TEXT")
+
+
+STEPS: tuple[Callable[[Connection], None], ...] = (_create, _let_messages_have_images)
+"""What makes version n + 1 of the schema from version n, for each n from 0."""
