@@ -35,7 +35,7 @@ from wingman.events import (
 )
 from wingman.runtime import Runtime
 from wingman.session import Limits, Price, Receipt, Run, RunStream, Session
-from wingman.tools import Tool, ToolContext, tool
+from wingman.tools import Tool, ToolContext, ToolOutput, tool
 
 __all__ = [
     "Agent",
@@ -57,6 +57,7 @@ __all__ = [
     "Tool",
     "ToolCallResult",
     "ToolContext",
+    "ToolOutput",
     "ToolProgress",
     "ToolResult",
     "ToolUse",

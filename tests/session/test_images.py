@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from wingman import Agent, ImageBlock, Limits, Runtime, Session
-from wingman.conversation import TextBlock
+from wingman.conversation import TextBlock, ToolResultBlock
 from wingman.errors import InvalidRequest, RequestIdConflict
-from wingman.providers import Delay, Scripted
+from wingman.providers import Delay, Scripted, ToolCalls
+from wingman.tools import read
 
 PIXEL = base64.b64encode(b"\x89PNG\r\n\x1a\n a pixel").decode()
 IMAGE = ImageBlock("image/png", PIXEL)
@@ -60,3 +61,17 @@ async def test_what_is_no_image_is_refused(image: ImageBlock, path: str) -> None
     async with Session(Agent("a", provider=Scripted(["Never."]))) as session:
         with pytest.raises(InvalidRequest, match=path):
             await session.run("Look.", images=[image])
+
+
+async def test_an_image_that_a_tool_reads_reaches_the_model_with_its_result(tmp_path: Path) -> None:
+    (tmp_path / "pixel.png").write_bytes(base64.b64decode(PIXEL))
+    model = Scripted([ToolCalls(("read", {"path": "pixel.png"})), "A pixel."])
+    agent = Agent("a", provider=model, tools=[read])
+    async with Session(agent, work_dir=tmp_path) as session:
+        result = await session.run("Look at pixel.png")
+        history = await session.history()
+    assert result.tool_calls[0].output == "[pixel.png: image/png, 16 bytes]"
+    [block] = model.requests[1].messages[-1].content
+    assert isinstance(block, ToolResultBlock)
+    assert block.images == (IMAGE,)
+    assert history[2].content == (block,)

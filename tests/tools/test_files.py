@@ -1,5 +1,6 @@
 """The tools `read`, `write` and `edit`, and the one door to the file system."""
 
+import base64
 import os
 import stat
 import tempfile
@@ -13,7 +14,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from wingman.errors import ToolError
-from wingman.tools import ToolContext, edit, read, write
+from wingman.tools import ToolContext, ToolOutput, edit, read, write
 from wingman.tools.paths import resolve
 
 
@@ -288,3 +289,32 @@ def test_a_unique_text_is_replaced_and_nothing_else(
         (work_dir / "f").write_bytes(text.encode())
         edit("f", old, new, ToolContext(work_dir))
         assert (work_dir / "f").read_bytes() == (before + new + after).encode()
+
+
+@pytest.mark.parametrize(
+    ("head", "media_type"),
+    [
+        (b"\x89PNG\r\n\x1a\n", "image/png"),
+        (b"\xff\xd8\xff\xe0", "image/jpeg"),
+        (b"GIF89a", "image/gif"),
+        (b"RIFF\x10\x00\x00\x00WEBP", "image/webp"),
+    ],
+)
+async def test_an_image_is_read_as_what_it_is(
+    context: ToolContext, head: bytes, media_type: str
+) -> None:
+    (context.work_dir / "image").write_bytes(head + b"\0 and so on")
+    output = await read.call({"path": "image"}, context)
+    assert isinstance(output, ToolOutput)
+    [image] = output.images
+    assert image.media_type == media_type
+    assert base64.b64decode(image.data) == head + b"\0 and so on"
+    assert media_type in output.text
+
+
+async def test_an_image_that_is_too_large_is_refused(context: ToolContext) -> None:
+    with (context.work_dir / "huge.png").open("wb") as file:
+        file.write(b"\x89PNG\r\n\x1a\n")
+        file.truncate(3_750_001)
+    with pytest.raises(ToolError, match="3,750,001 bytes; 3,750,000 are the most"):
+        await read.call({"path": "huge.png"}, context)

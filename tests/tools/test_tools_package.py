@@ -12,6 +12,7 @@ def test_the_exported_names() -> None:
         "BUILTIN",
         "Tool",
         "ToolContext",
+        "ToolOutput",
         "bash",
         "edit",
         "glob",

@@ -17,7 +17,7 @@ import trio
 from wingman.conversation import ToolResultBlock, ToolUseBlock
 from wingman.errors import ToolError
 from wingman.session.limits import Limits
-from wingman.tools.base import Tool, ToolContext
+from wingman.tools.base import Tool, ToolContext, ToolOutput
 
 __all__ = ["CallOutcome", "ProgressMeter", "ToolCall", "ToolCalls"]
 
@@ -104,12 +104,15 @@ class ToolCalls:
         try:
             tool = self._find(block)
             with trio.move_on_after(seconds) as timeout:
-                content = await tool.call(block.input, context)
+                output = await tool.call(block.input, context)
             if timeout.cancelled_caught:
                 raise ToolError(
                     f"The tool was stopped: its time limit ({seconds:g} s) was reached."
                 )
-            return ToolResultBlock(block.id, self._shown(content), is_error=False)
+            if isinstance(output, ToolOutput):
+                text = self._shown(output.text)
+                return ToolResultBlock(block.id, text, is_error=False, images=output.images)
+            return ToolResultBlock(block.id, self._shown(output), is_error=False)
         except ToolError as error:
             return _error(block, self._shown(error.message))
         except Exception as error:

@@ -21,7 +21,7 @@ who hears its progress, when it is cancelled, and how long all of it may take.
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from wingman.tools.base import Tool, ToolContext
+from wingman.tools.base import Tool, ToolContext, ToolOutput
 from wingman.tools.decorator import tool
 from wingman.tools.reading import read
 from wingman.tools.search import glob, grep
@@ -33,6 +33,7 @@ __all__ = [
     "BUILTIN",
     "Tool",
     "ToolContext",
+    "ToolOutput",
     "bash",
     "edit",
     "glob",

@@ -1,17 +1,24 @@
 """The tool protocol: what the run needs of a tool, and what a tool is given.
 
 A tool is called with its input (an object, straight from the model) and a `ToolContext`. It returns
-the text that the model reads, or raises: `ToolError` with a text for the model, or anything else,
-which the run reports to the model as the tool's failure. Tools know nothing of sessions or actors.
+the text that the model reads (or a `ToolOutput`, with images), or raises: `ToolError` with a text
+for the model, or anything else, which the run reports to the model as the tool's failure. Tools
+know nothing of sessions or actors.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import attrs
 
-__all__ = ["Tool", "ToolContext"]
+from wingman.conversation import ImageBlock
+
+__all__ = ["Tool", "ToolContext", "ToolOutput"]
+
+
+def _as_tuple(images: Iterable[ImageBlock]) -> tuple[ImageBlock, ...]:
+    return tuple(images)
 
 
 def _discard(text: str) -> None:
@@ -38,6 +45,15 @@ class ToolContext:
 
 
 @attrs.frozen
+class ToolOutput:
+    """What a tool gives that has more to show than text. Models that take no images read the text
+    alone, with a note of what was left out."""
+
+    text: str
+    images: tuple[ImageBlock, ...] = attrs.field(default=(), converter=_as_tuple)
+
+
+@attrs.frozen
 class Tool:
     """A tool: its name, what the model is told of it, and the function behind it.
 
@@ -49,4 +65,6 @@ class Tool:
     name: str = attrs.field(validator=attrs.validators.matches_re(r"[A-Za-z0-9_-]{1,64}"))
     description: str
     input_schema: Mapping[str, Any] = attrs.field(eq=False)
-    call: Callable[[Mapping[str, Any], ToolContext], Awaitable[str]] = attrs.field(repr=False)
+    call: Callable[[Mapping[str, Any], ToolContext], Awaitable[str | ToolOutput]] = attrs.field(
+        repr=False
+    )

@@ -8,7 +8,7 @@ from typing import Any, Generic, ParamSpec, Protocol, TypeVar, overload
 import attrs
 import msgspec
 
-from wingman.tools.base import Tool, ToolContext
+from wingman.tools.base import Tool, ToolContext, ToolOutput
 from wingman.tools.docstrings import parse_docstring
 from wingman.tools.schema import Parameters, parameters_of
 from wingman.tools.threads import run_in_thread
@@ -57,7 +57,8 @@ def tool(
     its first section, the parameters' from its Google-style `Args:`. A parameter annotated
     `ToolContext` is filled in and not shown to the model.
 
-    The model reads the result: a `str` as it is, nothing for `None`, anything else as JSON. Raise
+    The model reads the result: a `str` as it is, nothing for `None`, a `ToolOutput` with its
+    images, anything else as JSON. Raise
     `ToolError` to tell it what to do instead. A sync function runs in a thread; when the call is
     cancelled it has 4 s to return (`trio.from_thread.check_cancelled()` tells it) before it is
     abandoned.
@@ -89,10 +90,10 @@ def _caller(
 ) -> Callable[[Mapping[str, Any], ToolContext], Any]:
     """How the run calls the function: the input validated first, the result as text."""
 
-    async def call_async(input: Mapping[str, Any], context: ToolContext) -> str:
+    async def call_async(input: Mapping[str, Any], context: ToolContext) -> str | ToolOutput:
         return _render(await function(**parameters.bind(input, context)))
 
-    async def call_in_thread(input: Mapping[str, Any], context: ToolContext) -> str:
+    async def call_in_thread(input: Mapping[str, Any], context: ToolContext) -> str | ToolOutput:
         bound = functools.partial(function, **parameters.bind(input, context))
         return _render(await run_in_thread(bound, context, f"the thread of the tool {name}"))
 
@@ -102,7 +103,9 @@ def _caller(
     return call_async if is_async else call_in_thread
 
 
-def _render(result: object) -> str:
+def _render(result: object) -> str | ToolOutput:
     if result is None:
         return ""
-    return result if isinstance(result, str) else msgspec.json.encode(result).decode()
+    if isinstance(result, str | ToolOutput):
+        return result
+    return msgspec.json.encode(result).decode()

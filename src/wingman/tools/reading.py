@@ -1,5 +1,6 @@
 """The tool `read`: a file's lines, numbered, however large the file is."""
 
+import base64
 import os
 from collections.abc import Iterator
 from typing import Annotated, BinaryIO
@@ -7,8 +8,9 @@ from typing import Annotated, BinaryIO
 import msgspec
 import trio
 
+from wingman.conversation import ImageBlock
 from wingman.errors import ToolError
-from wingman.tools.base import ToolContext
+from wingman.tools.base import ToolContext, ToolOutput
 from wingman.tools.decorator import tool
 from wingman.tools.paths import existing_file
 
@@ -18,12 +20,20 @@ _LINE_BYTES = 2_000  # of a longer line, only the beginning is shown
 _SNIFFED_BYTES = 8_192
 _NOTE_ROOM = 200  # characters for where to go on
 
+# What every provider that takes images takes: Anthropic's limit is the smallest, 5 MB in base64.
+_IMAGE_BYTES = 3_750_000
+_MAGIC = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg", b"GIF8": "image/gif"}
+
 FromOne = Annotated[int, msgspec.Meta(ge=1)]
 
 
 @tool
-def read(path: str, context: ToolContext, offset: FromOne = 1, limit: FromOne = 2_000) -> str:
+def read(
+    path: str, context: ToolContext, offset: FromOne = 1, limit: FromOne = 2_000
+) -> str | ToolOutput:
     """Read a text file of the working directory, with line numbers as `cat -n` shows them.
+
+    A PNG, JPEG, GIF or WebP image is shown as what it is.
 
     Long lines are cut, and a long file is shown in parts: the end of the output says where to go
     on. The numbers and the tab after them are not part of the file.
@@ -36,10 +46,32 @@ def read(path: str, context: ToolContext, offset: FromOne = 1, limit: FromOne = 
     resolved = existing_file(context, path)
     try:
         with resolved.open("rb") as file:
+            if media_type := _image_type(file):
+                return _image(file, path, media_type)
             _refuse_binary(file, path)
             return _numbered(file, path, offset, limit, context.max_output - _NOTE_ROOM)
     except OSError as error:
         raise ToolError(f"{path} cannot be read: {error.strerror}.") from error
+
+
+def _image_type(file: BinaryIO) -> str | None:
+    """The media type of an image that models take, by its first bytes."""
+    head = file.read(12)
+    file.seek(0)
+    if head[:4] == b"RIFF" and head[8:] == b"WEBP":
+        return "image/webp"
+    return next((kind for magic, kind in _MAGIC.items() if head.startswith(magic)), None)
+
+
+def _image(file: BinaryIO, path: str, media_type: str) -> ToolOutput:
+    size = os.fstat(file.fileno()).st_size
+    if size > _IMAGE_BYTES:
+        raise ToolError(
+            f"{path} is an image of {size:,} bytes; {_IMAGE_BYTES:,} are the most that is shown: "
+            "make a smaller one in bash."
+        )
+    data = base64.b64encode(file.read()).decode()
+    return ToolOutput(f"[{path}: {media_type}, {size:,} bytes]", [ImageBlock(media_type, data)])
 
 
 def _refuse_binary(file: BinaryIO, path: str) -> None:
