@@ -42,6 +42,7 @@ from wingman.providers import (
     ToolCalls,
     UsageUpdate,
 )
+from wingman.testing import check_provider
 
 
 @attrs.frozen
@@ -108,9 +109,9 @@ def provider_of(serve, ask, transport):
             while True:
                 try:
                     await receive_request(stream)
+                    await stream.send_all(response_head() + chunks([body[:40], body[40:]]))
                 except trio.BrokenResourceError:
                     return
-                await stream.send_all(response_head() + chunks([body[:40], body[40:]]))
 
         return WIRES[name].make(await serve(handler)), ask("Rain?", transport)
 
@@ -173,6 +174,19 @@ async def test_a_provider_fits_the_protocol_and_its_repr_shows_no_key(name, prov
     assert provider.id
     assert provider.model
     assert "sk-secret" not in repr(provider)
+
+
+@pytest.mark.parametrize("kind", ["text", "tools"])
+@pytest.mark.parametrize("name", WIRES)
+async def test_the_suite_that_is_shipped_passes_over_a_real_socket(name, kind, provider_of):
+    provider, request = await provider_of(name, kind)
+    await check_provider(
+        lambda: provider,
+        message="Rain?",
+        tools=request.tools,
+        transport=request.transport,
+        seconds=5,
+    )
 
 
 @pytest.fixture

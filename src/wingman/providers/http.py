@@ -8,7 +8,7 @@ breaks out, raises or is cancelled. It knows nothing of what the bytes mean.
 
 import itertools
 import logging
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Final, Self
@@ -132,6 +132,7 @@ class Transport:
                 headers=dict(call.headers),
                 content=call.body,
             )
+            request.stream = _Body(request.content)
             response = await client.send(request, stream=True, follow_redirects=False)
         except HTTPX_ERRORS as cause:
             error = failure(cause, call.provider, call.secret)
@@ -171,6 +172,30 @@ class Transport:
                 limits=httpx.Limits(max_connections=None, max_keepalive_connections=32),
             )
         return self._client
+
+
+class _Body(httpx.AsyncByteStream):
+    """A request's body, with nothing to close: httpx's own is a generator, which a cancel leaves
+    to the garbage collector, and Trio warns of that.
+    """
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return _Once(self._content)
+
+
+class _Once(AsyncIterator[bytes]):
+    """Bytes, in one piece."""
+
+    def __init__(self, content: bytes) -> None:
+        self._pieces = iter((content,))
+
+    async def __anext__(self) -> bytes:
+        for piece in self._pieces:
+            return piece
+        raise StopAsyncIteration
 
 
 class _Passing(Exception):

@@ -10,7 +10,7 @@ import trio
 from wingman.conversation import Message, ToolResultBlock, ToolUseBlock
 from wingman.providers import Finished, Part, Provider, Request, ToolSpec, Transport
 from wingman.testing.parts import check_parts, demand
-from wingman.testing.traces import at_step, nothing_unclosed
+from wingman.testing.traces import at_step, nothing_unclosed, tasks_begun
 
 __all__ = ["check_provider"]
 
@@ -112,18 +112,19 @@ class _Suite:
     @asynccontextmanager
     async def _nothing_left(self, when: str) -> AsyncIterator[None]:
         """What is done in the block ends in time, raises nothing, and leaves nothing behind."""
-        before = trio.lowlevel.current_statistics().tasks_living
-        try:
-            with trio.fail_after(self.seconds), nothing_unclosed(when):  # noqa: ASYNC100 the block's
-                yield
-        except trio.TooSlowError as error:
-            raise AssertionError(f"{when}, it took more than {self.seconds:g} s") from error
-        except AssertionError:
-            raise
-        except Exception as error:
-            raise AssertionError(f"{when}, it raised {type(error).__name__}: {error}") from error
-        left = trio.lowlevel.current_statistics().tasks_living - before
-        demand(left == 0, f"{when}, it left {left} tasks behind")
+        with tasks_begun() as left:
+            try:
+                with trio.fail_after(self.seconds), nothing_unclosed(when):  # noqa: ASYNC100 the block's
+                    yield
+            except trio.TooSlowError as error:
+                raise AssertionError(f"{when}, it took more than {self.seconds:g} s") from error
+            except AssertionError:
+                raise
+            except Exception as error:
+                raise AssertionError(
+                    f"{when}, it raised {type(error).__name__}: {error}"
+                ) from error
+            demand(not left, f"{when}, it left {len(left)} tasks behind")
 
 
 async def _read(provider: Provider, request: Request) -> Sequence[Part]:
