@@ -126,6 +126,17 @@ def test_every_module_says_what_it_is() -> None:
         assert ast.get_docstring(ast.parse(path.read_text())), path
 
 
+@pytest.mark.parametrize(
+    "package", sorted(path.parent for path in ROOT.rglob("__init__.py")), ids=lambda path: path.name
+)
+def test_a_packages_map_names_all_that_is_in_it(package: Path) -> None:
+    text = (package / "__init__.py").read_text()
+    modules = {path for path in package.glob("*.py") if not path.name.startswith("_")}
+    packages = {path.parent for path in package.glob("*/__init__.py")}
+    for path in modules | packages:
+        assert path.name in text, f"{path} is not on the map of its package"
+
+
 def test_modules_fit_in_the_head() -> None:
     long = {
         str(path.relative_to(ROOT)): lines

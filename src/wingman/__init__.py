@@ -11,6 +11,7 @@
 #   providers/       a request in, a stream of parts out; one file a wire format
 #   tools/           @tool, and the built-in ones
 #   actor/           the generic actor runtime: knows nothing of language models
+#   telemetry.py     logs, to stderr
 #   metrics.py       what the process counts
 #   agent.py         Agent: a template for runs
 #   events.py        what a run tells the world

@@ -12,6 +12,7 @@ commands do is done by the packages below. Exit codes: 0, 1 for what failed, 2 f
 #   demo.py       a server and its client, checked step by step
 #   wire.py       the demo's client, which shows what goes over the wire
 #   limits.py     the runtime's limits as options
+#   prices.py     a file of models' prices as an option
 #   console.py    how a run looks in a terminal
 #   launch.py     from click into Trio; errors come back as one line
 #   processes.py  which processes there are

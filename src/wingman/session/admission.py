@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-from collections.abc import Iterable
 from typing import Literal, TypeAlias
 
 import attrs
@@ -19,17 +18,13 @@ OnBusy: TypeAlias = Literal["queue", "reject", "interrupt"]
 """What a message does that finds a run in flight: wait, be refused, or cancel that run."""
 
 
-def _as_tuple(images: Iterable[ImageBlock]) -> tuple[ImageBlock, ...]:
-    return tuple(images)
-
-
 @attrs.frozen(kw_only=True)
 class RunRequest:
     """What one message asks for. Raises `InvalidRequest` where it cannot be."""
 
     chosen: ChosenAgent
     message: str
-    images: tuple[ImageBlock, ...] = attrs.field(default=(), converter=_as_tuple)
+    images: tuple[ImageBlock, ...] = ()
     max_steps: int | None = None
     request_id: str | None = None
     on_busy: OnBusy = "queue"

@@ -166,7 +166,7 @@ class Session:
         request = RunRequest(
             chosen=await self._choose(),
             message=message,
-            images=images,
+            images=tuple(images),
             max_steps=max_steps,
             request_id=request_id,
             on_busy=on_busy,

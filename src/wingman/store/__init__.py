@@ -1,13 +1,16 @@
 """The store: what must last, and how it lasts.
 
-    base.py        the protocol: changes in, whole values out
-    memory.py      in dicts: for tests, and for programs that need nothing to last
-    sql.py         in a SQLite file: where it lives, and what is read from it
-    writer.py      group commit: one task that commits whatever is queued
-    database.py    the file: opened, owned, brought up to date, written
-    lock.py        a database has one owner
-    statements.py  what each change does to the tables
-    schema.py      the tables
+    base.py            the protocol: changes in, whole values out
+    memory.py          in memory: for tests, and for programs that need nothing to last
+    ledger.py          what the one in memory keeps, in dicts
+    sql.py             in a SQLite file: where it lives, and what is read from it
+    writer.py          group commit: one task that commits whatever is queued
+    database.py        the file: opened, owned, brought up to date, written
+    lock.py            a database has one owner
+    batch.py           many changes in few statements, none overtaking another
+    statements.py      what each change does to the tables; run_statements.py: those of runs
+    schema.py          the tables
+    versions.py        the way to them from an older database
 
 It knows values (`conversation`, `events`, `agent`) and nothing of actors, of the run loop, or of
 which changes make sense after which: it writes down what it is told, in order. Who may see a
