@@ -17,6 +17,7 @@
 #   events.py        what a run tells the world
 #   output.py        a schema that a final response must fit
 #   conversation.py  messages, their blocks, usage
+#   foreign.py       what foreign code may raise, and how it is held
 #   errors.py        one tree of errors
 
 from wingman.agent import Agent

@@ -7,13 +7,15 @@
     │   ├── SessionDeleted          the session was deleted while one waited for it
     │   ├── SessionBusy             a run is in flight, and the message said `on_busy: "reject"`
     │   ├── RequestIdConflict       the same request id came with a different body
+    │   ├── WaitsForItself          a tool would wait for the run that waits for it
     │   ├── ProviderNotConfigured   the provider has no key, or no model is named
     │   └── ContextTooLong          the history does not fit into the model's context window
     ├── Unavailable             not now; `retry_after` says when to ask again
     │   ├── MailboxFull             the session's mailbox is full
     │   ├── SessionQuarantined      the session's actor keeps crashing; the text says how
     │   ├── Overloaded              the process runs as many runs as it may
-    │   └── ShuttingDown            the runtime is draining
+    │   ├── ShuttingDown            the runtime is draining
+    │   └── StoreUnavailable        the store cannot be written or read just now; a StoreError, too
     ├── ProviderError           the model's API failed, after the retries
     │   ├── ProviderAuthError       it refused the key
     │   ├── ProviderRejected        it refused the request (400, 404, 413, 422)
@@ -24,7 +26,7 @@
     ├── ToolError               a tool could not do what the model asked; the model is told
     ├── RunFailed               the run ended in an error that is no other of these: a bug
     ├── StreamLagged            a reader fell behind what its channel holds
-    └── StoreError              the database failed
+    └── StoreError              the store refused or failed; what was not acknowledged is not there
         ├── StoreLocked             another process has it open
         └── StoreTooNew             a later Wingman wrote it
 
@@ -56,9 +58,11 @@ __all__ = [
     "StoreError",
     "StoreLocked",
     "StoreTooNew",
+    "StoreUnavailable",
     "StreamLagged",
     "ToolError",
     "Unavailable",
+    "WaitsForItself",
     "WingmanError",
 ]
 
@@ -109,6 +113,12 @@ class RequestIdConflict(RequestError):
     """The same request id came with a different body."""
 
     code = "request_id_conflict"
+
+
+class WaitsForItself(RequestError):
+    """A tool would wait for a run of the session that waits for that tool: neither could end."""
+
+    code = "waits_for_itself"
 
 
 class ProviderNotConfigured(RequestError):
@@ -259,7 +269,7 @@ class StreamLagged(WingmanError):
 
 
 class StoreError(WingmanError):
-    """The database failed; what was not acknowledged may not be there."""
+    """The store refused what it was given, or failed; what was not acknowledged is not there."""
 
     code = "store_error"
 
@@ -274,3 +284,17 @@ class StoreTooNew(StoreError):
     """A later version of Wingman wrote this database."""
 
     code = "store_too_new"
+
+
+class StoreUnavailable(Unavailable, StoreError):
+    """The store cannot be written or read just now: its disk is full, or somebody holds its lock.
+
+    Nothing of what was asked for was kept, unless the text says otherwise. `run_id` names the run
+    that it is about, where there is one.
+    """
+
+    code = "store_unavailable"
+
+    def __init__(self, message: str, retry_after: float = 1.0, run_id: str | None = None) -> None:
+        super().__init__(message, retry_after)
+        self.run_id = run_id

@@ -23,6 +23,7 @@ STATUSES: Final[Mapping[str, int]] = {
     "context_too_long": 400,
     "session_busy": 409,
     "request_id_conflict": 409,
+    "waits_for_itself": 409,
     "session_deleted": 404,
     "body_too_large": 413,
     "unsupported_media_type": 415,
@@ -34,6 +35,7 @@ STATUSES: Final[Mapping[str, int]] = {
     "overloaded": 503,
     "shutting_down": 503,
     "session_quarantined": 503,
+    "store_unavailable": 503,
 }
 
 _HTTP_CODES: Final[Mapping[int, str]] = {
