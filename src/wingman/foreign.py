@@ -65,7 +65,7 @@ def reason(error: BaseException) -> str:
     name = type(error).__name__
     try:
         text = str(error)[:_LONGEST]
-    except BaseException:  # noqa: BLE001 a text that cannot be made may raise anything, too
+    except BaseException:
         return name
     return f"{name}: {text}" if text else name
 
