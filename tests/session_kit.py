@@ -1,6 +1,6 @@
 """What the tests of sessions share: a runtime that is checked when it closes, tools, validity."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -10,12 +10,13 @@ import trio
 from wingman import Agent, Message, Runtime, Tool, tool
 from wingman.agent import ChosenAgent
 from wingman.conversation import TextBlock, ToolResultBlock
-from wingman.errors import StoreError
+from wingman.errors import StoreError, StoreUnavailable
 from wingman.events import Done, Error
 from wingman.providers import Scripted
 from wingman.providers.scripted import Script
-from wingman.session import LiveSession, OnBusy, Published, RunRequest
-from wingman.store import Change, Commit, MemoryStore, RunEnded
+from wingman.run import Published
+from wingman.session import LiveRun, LiveSession, OnBusy, RunRequest
+from wingman.store import Chain, Change, Commit, MemoryStore, RunEnded
 
 
 @tool
@@ -67,8 +68,13 @@ def last_text(messages: Sequence[Message]) -> str:
 
 
 def request(message: str, on_busy: OnBusy = "queue") -> RunRequest:
-    """A message to the echo, to be admitted in one moment with other things."""
-    return RunRequest(chosen=ChosenAgent(echo(), "echo", None), message=message, on_busy=on_busy)
+    """A message, to be admitted in one moment with other things."""
+    return RunRequest(message=message, on_busy=on_busy)
+
+
+def admit(live: LiveSession, request: RunRequest) -> LiveRun:
+    """Admit a message to the echo, without a checkpoint."""
+    return live.admit(request, ChosenAgent(echo(), "echo", None))
 
 
 def requests_of(agent: Agent) -> list[Sequence[Message]]:
@@ -87,20 +93,18 @@ async def opened(*agents: Agent, store: Any = "memory", **options: Any) -> Async
     options.setdefault("idle_after", None)
     async with Runtime(store, agents=agents, **options) as runtime:
         yield runtime
-        services = runtime.host.services
-    assert services.waiting == 0
-    assert services.slots.value == runtime.host.limits.runs
+    assert idle(runtime)
 
 
 def idle(runtime: Runtime) -> bool:
     """Whether nothing runs or waits, and every place is free."""
-    services = runtime.host.services
-    return services.waiting == 0 and services.slots.value == runtime.host.limits.runs
+    room = runtime._root.services.room
+    return room.waiting == 0 and room.slots.value == runtime.limits.runs
 
 
 def live_of(runtime: Runtime, session_id: str) -> LiveSession:
     """The session as the process knows it."""
-    live = runtime.host.find(session_id)
+    live = runtime._host.active.find(session_id)
     assert live is not None
     return live
 
@@ -137,12 +141,18 @@ def assert_ends(events: Sequence[Published], run_ids: Sequence[str]) -> None:
         assert isinstance([p for p in events if p.run_id == run_id][-1].event, Done | Error)
 
 
+FULL = StoreUnavailable("The disk is full.")
+
+
 class Refused:
     """A commit that fails."""
 
     async def wait(self) -> None:
         await trio.lowlevel.checkpoint()
-        raise StoreError("The disk is full.")
+        raise StoreUnavailable(FULL.message)
+
+    def then(self, callback: Callable[[StoreError | None], None]) -> None:
+        callback(FULL)
 
 
 @attrs.frozen
@@ -150,9 +160,13 @@ class Late:
     """A commit that takes its time."""
 
     seconds: float
+    commit: Commit
 
     async def wait(self) -> None:
         await trio.sleep(self.seconds)
+
+    def then(self, callback: Callable[[StoreError | None], None]) -> None:
+        self.commit.then(callback)
 
 
 class LateStore(MemoryStore):
@@ -163,14 +177,15 @@ class LateStore(MemoryStore):
         self.kind = kind
         self.written: list[Change] = []
 
-    def write(self, *changes: Change) -> Commit:
+    def write(self, *changes: Change, chain: Chain | None = None) -> Commit:
         self.written += changes
-        commit = super().write(*changes)
-        return Late(1.0) if any(isinstance(change, self.kind) for change in changes) else commit
+        commit = super().write(*changes, chain=chain)
+        slow = any(isinstance(change, self.kind) for change in changes)
+        return Late(1.0, commit) if slow else commit
 
 
 class FaultyStore(MemoryStore):
-    """A store that refuses the ends of runs, so many times, of one session or of any.
+    """A store that refuses changes of some kinds, so many times, of one session or of any.
 
     With `all_the_same` it keeps what it says that it refused.
     """
@@ -188,13 +203,15 @@ class FaultyStore(MemoryStore):
         self.kind = kind
         self.only: str | None = None
 
-    def write(self, *changes: Change) -> Commit:
+    def write(self, *changes: Change, chain: Chain | None = None) -> Commit:
         if self.failures and any(self._hits(change) for change in changes):
             self.failures -= 1
             if self.all_the_same:
                 super().write(*changes)
+            if chain is not None:
+                chain.failure = FULL
             return Refused()
-        return super().write(*changes)
+        return super().write(*changes, chain=chain)
 
     def _hits(self, change: Change) -> bool:
         if not isinstance(change, self.kind):

@@ -5,8 +5,9 @@
 #   cli/             the command line: serve, run, demo
 #   server/          the HTTP face: Quart-Trio routes, SSE, Hypercorn
 #   testing/         what a provider owes the run loop, checked; for tests of one's own
-#   runtime/         the composition root: many sessions, agents, credentials, over one store
-#   session/         the agent loop: actor, run, step, tool calls, event channel, history
+#   runtime/         the door: many sessions, agents, credentials, over one store
+#   session/         who takes which run when: actor, mailbox, cancelling, recovery
+#   run/             one run: the agent loop, tool calls, journal, event channel, history
 #   store/           what must last: SQLite with group commit, or memory
 #   providers/       a request in, a stream of parts out; one file a wire format
 #   tools/           @tool, and the built-in ones
@@ -35,8 +36,9 @@ from wingman.events import (
     ToolResult,
     ToolUse,
 )
-from wingman.runtime import Runtime
-from wingman.session import Limits, Price, Receipt, Run, RunStream, Session
+from wingman.run import Limits, Price
+from wingman.runtime import Runtime, RunStream, Session
+from wingman.session import Receipt, Run
 from wingman.tools import Tool, ToolContext, ToolOutput, tool
 
 __all__ = [

@@ -32,7 +32,7 @@ from wingman.providers.chat import chat_body
 from wingman.providers.gemini import gemini_body
 from wingman.providers.ollama import ollama_body
 from wingman.providers.responses import responses_body
-from wingman.session.history import alternate, repair
+from wingman.run.history import alternate, repair
 
 Body = dict[str, Any]
 

@@ -102,7 +102,7 @@ async def test_a_key_that_is_refused_is_told() -> None:
 
 async def test_a_window_is_known_from_the_provider_or_else_from_the_catalogue() -> None:
     async with runtime_with(Listing(["a"])) as runtime:
-        window_of = runtime.host.services.window_of
+        window_of = runtime._root.services.model.window_of
         assert window_of("listing", "known") == 1000
         assert window_of("listing", "a") is None
         await runtime.models("listing")

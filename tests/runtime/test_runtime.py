@@ -82,10 +82,10 @@ async def test_a_session_changes_for_its_next_run(
     async with opened(echo()) as runtime:
         session = await runtime.create_session("echo")
         await runtime.update_session(session.id, title="New", work_dir=str(tmp_path))
-        record, _ = await runtime.host.describe(session.id)
+        record = await runtime.describe(session.id)
         assert (record.title, record.work_dir) == ("New", str(tmp_path))
         await session.run("hello")
-        after, _ = await runtime.host.describe(session.id)
+        after = await runtime.describe(session.id)
         assert after.title == "New"
         assert after.usage.total_tokens > 0
         with pytest.raises(InvalidRequest, match="work_dir"):
@@ -168,7 +168,7 @@ async def test_a_run_works_from_the_agent_as_it_was_when_it_was_admitted(
         await runtime.drain(0)
     async with opened(store=store, providers=registry) as runtime:
         results = [
-            await (await runtime.host.run(session.id, run.id)).result() for run in (second, third)
+            await (await runtime.run(session.id, run.id)).result() for run in (second, third)
         ]
         assert [result.response for result in results] == ["old", "new"]
         with pytest.raises(NotFound):

@@ -74,7 +74,7 @@ async def test_the_providers_connection_is_closed_before_the_receipt_is_answered
         await until(lambda: len(stand_in.streams) == 1)
         await server.start(other)
         await until(lambda: len(stand_in.streams) == 2)
-        live = server.runtime.host.find(session_id)
+        live = server.runtime._host.active.find(session_id)
         assert live is not None
         await until(lambda: live.channel.last_id > live.channel.start + 1)
         if by == "shutdown":
@@ -85,7 +85,7 @@ async def test_the_providers_connection_is_closed_before_the_receipt_is_answered
         if by == "client":
             # Not even the handler's own task is asked: it has gone away in the middle.
             with trio.move_on_after(0):
-                await server.runtime.host.cancel(session_id)
+                await server.runtime.cancel(session_id)
             await until(lambda: not live.runs)
         else:
             target = {"session": "cancel", "run": f"runs/{run_id}/cancel"}[by]

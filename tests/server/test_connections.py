@@ -151,7 +151,7 @@ async def test_a_client_that_stops_reading_neither_slows_the_run_nor_grows_the_c
     async with serving() as server:
         session_id = await server.session()
         wires = [await stalled(server, session_id) for _ in range(3)]
-        live = server.runtime.host.find(session_id)
+        live = server.runtime._host.active.find(session_id)
         assert live is not None
         await until(lambda: live.channel.readers == 3)
         for _ in range(8):
@@ -171,7 +171,7 @@ async def test_a_server_that_is_cancelled_does_not_wait_for_a_client_that_stops_
         async with serving() as server:
             session_id = await server.session()
             wire = await stalled(server, session_id)
-            live = server.runtime.host.find(session_id)
+            live = server.runtime._host.active.find(session_id)
             assert live is not None
             await until(lambda: live.channel.readers == 1)
             server.stage.play(*["x" * 4000] * 1000)

@@ -30,7 +30,7 @@ async def read(wire: Wire, count: int) -> list[Frame]:
 
 async def subscribed(server: Server, session_id: str, readers: int = 1) -> None:
     """Wait until so many read the session's channel: "from now" is then."""
-    live = server.runtime.host.find(session_id)
+    live = server.runtime._host.active.find(session_id)
     assert live is not None
     await until(lambda: live.channel.readers >= readers)
 
@@ -183,11 +183,11 @@ async def test_a_reader_keeps_its_session_in_memory_and_lets_go_of_it() -> None:
         wire = await follow(server, session_id)
         await subscribed(server, session_id)
         await trio.sleep(0.2)
-        assert server.runtime.host.find(session_id) is not None
+        assert server.runtime._host.active.find(session_id) is not None
         sent = await server.streamed(session_id)
         assert [f.id for f in await read(wire, 2)] == [f.id for f in sent]
         await trio.aclose_forcefully(wire.stream)
-        await until(lambda: server.runtime.host.find(session_id) is None)
+        await until(lambda: server.runtime._host.active.find(session_id) is None)
 
 
 async def test_a_reader_of_a_deleted_session_is_told_so(server: Server) -> None:

@@ -60,7 +60,7 @@ async def test_runs_steps_tokens_tools_and_retries_are_counted(autojump_clock: o
 
 async def test_a_retry_is_counted_by_its_provider(autojump_clock: object) -> None:
     async with Runtime() as runtime:
-        transport = runtime.host.transport
+        transport = runtime._root.services.model.transport
         transport._over = httpx.MockTransport(lambda request: httpx.Response(500))
         with pytest.raises(ProviderError):
             await transport.open_stream(Call("anthropic", "http://model.test/", body=b"{}"))

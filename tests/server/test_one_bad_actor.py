@@ -8,7 +8,7 @@ import trio
 
 from server_kit import Server, error_of, until
 from wingman.session.actor import SessionActor
-from wingman.session.run import Job
+from wingman.session import LiveRun
 
 
 @pytest.fixture(autouse=True)
@@ -44,7 +44,7 @@ async def test_a_crash_fails_its_message_and_the_session_goes_on_and_the_operato
     with caplog.at_level(logging.WARNING):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(send, bad, "crash")
-            live = server.runtime.host.find(bad)
+            live = server.runtime._host.active.find(bad)
             assert live is not None
             await until(lambda: live.runs)
             nursery.start_soon(send, bad, "after")

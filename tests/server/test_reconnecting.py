@@ -14,7 +14,7 @@ import trio
 from server_kit import Frame, Server, Wire, serving, until
 from wingman.events import Event
 from wingman.server.sse import SEED_KINDS
-from wingman.session import EventChannel
+from wingman.run import EventChannel
 
 READERS = 4
 LIVES = 3
@@ -154,7 +154,7 @@ async def test_a_reader_that_had_stopped_reading_is_told_to_resync_and_goes_on(
     async with Wire(trio.SocketStream(stream), f"{host}:{port}") as wire:
         await wire.send("GET", f"/sessions/{session_id}/events")
         await wire.head()
-        live = server.runtime.host.find(session_id)
+        live = server.runtime._host.active.find(session_id)
         assert live is not None
         await until(lambda: live.channel.readers == 1)
         sent = 0
@@ -189,7 +189,7 @@ async def test_a_reader_of_one_run_that_had_stopped_reading_is_told_so(server: S
     async with await server.wire() as wire:
         await wire.send("POST", f"/sessions/{session_id}/message/stream", {"message": "go"})
         await wire.head()
-        live = server.runtime.host.find(session_id)
+        live = server.runtime._host.active.find(session_id)
         assert live is not None
         await until(lambda: not live.runs)
         frames = await wire.frames()

@@ -182,7 +182,7 @@ async def test_cancelling_with_nothing_in_flight_is_an_empty_receipt(server: Ser
 async def in_tool(server: Server, session_id: str, name: str, count: int = 1) -> str:
     """Start a run and wait until its tool calls are under way; the run's id."""
     run_id = await server.start(session_id)
-    live = server.runtime.host.find(session_id)
+    live = server.runtime._host.active.find(session_id)
     assert live is not None
     seen = 0
     async with live.channel.reader(live.runs[run_id].first_event, run_id) as reader:

@@ -22,7 +22,7 @@ async def hang() -> str:
 async def draining(server: Server) -> None:
     """Begin the shutdown, and return when it has begun."""
     server.shutdown.set()
-    await until(lambda: server.runtime.host.services.draining)
+    await until(lambda: server.runtime._root.services.room.draining.is_set())
 
 
 async def test_new_work_is_refused_while_what_runs_may_finish() -> None:
@@ -94,7 +94,7 @@ async def test_a_reader_of_a_session_is_told_that_the_server_goes() -> None:
         async with await server.wire() as wire:
             await wire.send("GET", f"/sessions/{session_id}/events")
             await wire.head()
-            live = server.runtime.host.find(session_id)
+            live = server.runtime._host.active.find(session_id)
             assert live is not None
             await until(lambda: live.channel.readers == 1)
             server.shutdown.set()
@@ -120,7 +120,7 @@ async def test_who_waits_for_a_queued_run_is_told_and_the_run_starts_next_time(
 
         async with await server.wire() as wire, trio.open_nursery() as nursery:
             nursery.start_soon(send)
-            live = server.runtime.host.find(session_id)
+            live = server.runtime._host.active.find(session_id)
             assert live is not None
             await until(lambda: len(live.runs) == 2)
             await wire.send("POST", f"/sessions/{session_id}/message/stream", {"message": "three"})

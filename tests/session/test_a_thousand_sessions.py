@@ -28,7 +28,7 @@ async def test_a_thousand_sessions_leave_nothing_in_memory_and_come_back_as_they
 ) -> None:
     helper = agent(speak)  # type: ignore[arg-type]
     async with opened(helper, store=tmp_path / "w.db") as runtime:
-        directory = runtime.host.services.directory
+        directory = runtime._host.active._directory
         tasks = trio.lowlevel.current_statistics().tasks_living
         sessions: list[Session] = []
         before: dict[str, tuple[Sequence[Message], object]] = {}
@@ -51,7 +51,7 @@ async def test_a_thousand_sessions_leave_nothing_in_memory_and_come_back_as_they
             lives.add(live)
 
         await _all(sessions, remember)
-        assert len(directory) == len(runtime.host.system.snapshot()) == MANY
+        assert len(directory) == len(runtime._root.services.system.snapshot()) == MANY
         for cell in list(directory._cells.values()):
             cell.request_passivation()
         del cell
@@ -60,8 +60,8 @@ async def test_a_thousand_sessions_leave_nothing_in_memory_and_come_back_as_they
                 await trio.lowlevel.checkpoint()
         gc.collect()
         assert list(lives) == []
-        assert runtime.host.system.snapshot() == []
-        assert list(runtime.host._active.all()) == []
+        assert runtime._root.services.system.snapshot() == []
+        assert list(runtime._host.active.all()) == []
         assert trio.lowlevel.current_statistics().tasks_living <= tasks
 
         async def come_back(session: Session) -> None:
@@ -88,5 +88,6 @@ async def _all(sessions: list[Session], do: Callable[[Session], Awaitable[None]]
 
 async def _seen(runtime: Runtime, session: Session) -> tuple[Sequence[Message], object]:
     """A session's history, and what is shown of it that a run does not change."""
-    record, history = await runtime.host.describe(session.id)
+    record = await runtime.describe(session.id)
+    history = record.history
     return history, (record.title, record.work_dir, record.agent_id, record.created_at)

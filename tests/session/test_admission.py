@@ -4,7 +4,7 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from session_kit import FaultyStore, LateStore, assert_valid, echo, idle, live_of, opened, request
+from session_kit import FaultyStore, admit, LateStore, assert_valid, echo, idle, live_of, opened, request
 from wingman import Limits, Runtime, Session
 from wingman.errors import (
     MailboxFull,
@@ -76,7 +76,7 @@ async def test_sessions_take_turns_and_too_many_that_wait_are_refused(
             runs.append(await session.submit("hello"))
             await wait_all_tasks_blocked()
         assert [run.status for run in runs] == ["running"] * 2 + ["queued"] * 3
-        assert runtime.host.services.waiting == 3
+        assert runtime.status().waiting == 3
         with pytest.raises(Overloaded, match="3 runs are waiting"):
             await sessions[5].submit("hello")
         assert await stored_messages(runtime, sessions[5]) == []
@@ -157,7 +157,7 @@ async def test_the_same_request_id_gives_the_same_run(autojump_clock: MockClock)
     async with opened(helper) as runtime:
         session = await runtime.create_session(helper)
         first = await session.submit("hello", request_id="r1")
-        assert await session.submit("hello", request_id="r1") is first
+        assert await session.submit("hello", request_id="r1") == first
         await first.wait()
         again = await session.submit("hello", request_id="r1")
         assert await again.result() == first.outcome()
@@ -198,7 +198,7 @@ async def test_a_request_id_is_looked_at_before_room_draining_and_busyness(
         first = await session.submit("one", request_id="r1", on_busy="reject")
         await session.submit("two")
         again = await session.submit("one", request_id="r1", on_busy="reject")
-        assert again is first
+        assert again == first
         await first.wait()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(runtime.drain, 100)
@@ -229,13 +229,13 @@ async def test_a_session_that_is_not_there_takes_no_message() -> None:
     helper = echo()
     async with opened(helper) as runtime:
         session = await runtime.create_session(helper)
-        await runtime.host.delete(session.id)
+        await runtime.delete(session.id)
         with pytest.raises(NotFound):
             await session.submit("hello")
         with pytest.raises(NotFound):
             await runtime.session("01NOSUCH")
         with pytest.raises(NotFound):
-            await runtime.host.run(session.id, "01NOSUCH")
+            await runtime.run(session.id, "01NOSUCH")
         with pytest.raises(NotFound):
             await session.cancel()
 
@@ -244,7 +244,7 @@ async def test_interrupts_of_one_moment_leave_the_last() -> None:
     async with opened(echo()) as runtime:
         session = await runtime.create_session("echo")
         live = live_of(runtime, session.id)
-        runs = [live.admit(request(str(number), "interrupt")) for number in range(5)]
+        runs = [admit(live, request(str(number), "interrupt")) for number in range(5)]
         reasons = [(await run.result()).stop_reason for run in runs]
         assert reasons == ["cancelled"] * 4 + ["end_turn"]
         assert len(await session.history()) == 2
@@ -255,7 +255,7 @@ async def test_ids_are_reserved_before_the_end_of_a_run_that_never_started() -> 
     store = LateStore(type(None))
     async with opened(echo(), store=store) as runtime:
         session = await runtime.create_session("echo")
-        run = live_of(runtime, session.id).admit(request("hello"))
+        run = admit(live_of(runtime, session.id), request("hello"))
         run.request_cancel()
         await run.wait()
         kinds = [type(change) for change in store.written]
@@ -265,7 +265,7 @@ async def test_ids_are_reserved_before_the_end_of_a_run_that_never_started() -> 
 async def test_a_run_that_is_released_as_it_gets_its_place_does_not_start() -> None:
     async with opened(echo(), limits=Limits(runs=1)) as runtime:
         session = await runtime.create_session("echo")
-        slots = runtime.host.services.slots
+        slots = runtime._root.services.room.slots
         await slots.acquire()
         run = await session.submit("hello")
         await wait_all_tasks_blocked()

@@ -186,7 +186,7 @@ async def test_a_run_that_waits_for_a_place_can_be_cancelled_and_takes_none(
         assert (first.status, second.status) == ("running", "queued")
         receipt = await two.cancel()
         assert [c.was for c in receipt.cancelled] == ["queued"]
-        assert runtime.host.services.waiting == 0
+        assert runtime.status().waiting == 0
         assert second.outcome().stop_reason == "cancelled"
         assert await two.history() == ()
         assert (await first.result()).response == "one"

@@ -10,7 +10,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from wingman.conversation import NO_USAGE
 from wingman.errors import StreamLagged
 from wingman.events import Done, Error, Event, Result, Text, Thinking, ToolResult, ToolUse
-from wingman.session import EventChannel, Published, Reader
+from wingman.run import EventChannel, Published, Reader
 
 RESULT = Result("r1", "hi", "end_turn", 1, (), NO_USAGE)
 

@@ -17,7 +17,8 @@ from wingman.providers import (
     ToolCalls,
     Transport,
 )
-from wingman.session.window import catalogued_window, check_window
+from wingman.providers import catalogued_window
+from wingman.run.context import check_window
 
 DOWN = Fail(ProviderError("down", provider="scripted"))
 

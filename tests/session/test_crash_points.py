@@ -19,7 +19,8 @@ from wingman.conversation import Message, TextBlock, ThinkingBlock, ToolUseBlock
 from wingman.providers import Delay, Finished, Parts, TextDelta, ThinkingDelta, ToolCalls
 from wingman.providers.base import Request
 from wingman.providers.scripted import Item
-from wingman.session import Reader, Run
+from wingman.run import Reader
+from wingman.session import Run
 from wingman.store import Change, PendingStep, RunRecord
 
 
@@ -103,7 +104,7 @@ async def play(runtime: Runtime, told: set[tuple[str, str]]) -> None:
         await third.cancel()
         told.add(("ended", third.id))
         told.add(("deleting", doomed.id))
-        await runtime.host.delete(doomed.id)
+        await runtime.delete(doomed.id)
         told.add(("deleted", doomed.id))
         for run in list(live_of(runtime, session.id).runs.values()):
             await run.wait()
@@ -143,7 +144,7 @@ def check_ids(runtime: Runtime, moment: Moment) -> None:
     """No event that was heard has an id that is given again."""
     for what, heard in moment.told:
         session_id, _, id = heard.partition(" ")
-        if what == "heard" and (live := runtime.host.find(session_id)) is not None:
+        if what == "heard" and (live := runtime._host.active.find(session_id)) is not None:
             assert live.channel.start >= int(id)
 
 

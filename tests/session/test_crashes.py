@@ -33,7 +33,7 @@ async def test_after_a_failed_write_the_session_goes_on_from_what_is_stored(
         assert run.status == "failed"
         assert (await queued.result()).response
         assert live_of(runtime, session.id) is live
-        assert [info.restarts for info in runtime.host.system.snapshot()] == [1]
+        assert [info.restarts for info in runtime._root.services.system.snapshot()] == [1]
         result = await session.run("again")
         assert result.response == "fine"
         history = await session.history()
@@ -44,7 +44,7 @@ async def test_after_a_failed_write_the_session_goes_on_from_what_is_stored(
         assert records[0].error is not None
         assert records[0].error.code == "store_error"
         assert_ends(live.channel.read(0), [record.id for record in records])
-        record, _ = await runtime.host.describe(session.id)
+        record = await runtime.describe(session.id)
         assert record.last_event_id <= live.channel.last_id
         assert idle(runtime)
 
@@ -102,7 +102,7 @@ async def test_a_quarantined_session_can_be_deleted(autojump_clock: MockClock) -
         session = await runtime.create_session(helper)
         with pytest.raises(SessionQuarantined):
             await session.run("go")
-        await runtime.host.delete(session.id)
+        await runtime.delete(session.id)
         assert await store.session(session.id) is None
         assert idle(runtime)
 
@@ -130,7 +130,7 @@ async def test_an_end_that_was_recorded_after_all_is_believed(autojump_clock: Mo
         session = await runtime.create_session(helper)
         result = await session.run("hello")
         assert (result.response, result.stop_reason) == ("hello", "end_turn")
-        assert [info.restarts for info in runtime.host.system.snapshot()] == [1]
+        assert [info.restarts for info in runtime._root.services.system.snapshot()] == [1]
         assert len(await session.history()) == 2
         assert idle(runtime)
 
@@ -143,7 +143,8 @@ async def test_a_reader_goes_on_from_the_id_it_is_shown_after_a_crash(
         session = await runtime.create_session(helper)
         with pytest.raises(StoreError):
             await session.run("lost")
-        record, history = await runtime.host.describe(session.id)
+        record = await runtime.describe(session.id)
+        history = record.history
         assert [message.text for message in history] == ["lost"]
         await session.run("hello")
         events = live_of(runtime, session.id).channel.read(record.last_event_id)

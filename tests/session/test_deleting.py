@@ -41,7 +41,7 @@ async def test_an_idle_session_is_deleted() -> None:
     async with opened(echo()) as runtime:
         session = await runtime.create_session("echo")
         await session.run("hello")
-        await runtime.host.delete(session.id)
+        await runtime.delete(session.id)
         await assert_gone(runtime, session)
 
 
@@ -50,7 +50,7 @@ async def test_a_session_that_is_not_live_is_deleted(autojump_clock: MockClock) 
         session = await runtime.create_session("echo")
         await session.run("hello")
         await trio.sleep(30)
-        await runtime.host.delete(session.id)
+        await runtime.delete(session.id)
         await assert_gone(runtime, session)
 
 
@@ -79,7 +79,7 @@ async def test_deleting_cancels_what_runs_and_tells_who_waits(autojump_clock: Mo
             nursery.start_soon(read)
             await wait_all_tasks_blocked()
             start = trio.current_time()
-            await runtime.host.delete(session.id)
+            await runtime.delete(session.id)
         assert trio.current_time() == start
         assert sorted(told) == sorted(run.id for run in runs)
         errors = [event for event in events if isinstance(event, Error)]
@@ -99,7 +99,7 @@ async def test_two_that_delete_at_once_delete_once(autojump_clock: MockClock) ->
 
         async def delete() -> None:
             try:
-                await runtime.host.delete(session.id)
+                await runtime.delete(session.id)
             except NotFound:
                 outcomes.append("not found")
             else:
@@ -121,7 +121,7 @@ async def test_a_delete_whose_caller_goes_away_is_done_all_the_same(
         await session.submit("go")
         await wait_all_tasks_blocked()
         with trio.move_on_after(1):
-            await runtime.host.delete(session.id)
+            await runtime.delete(session.id)
         await assert_gone(runtime, session)
 
 
@@ -143,7 +143,7 @@ async def test_a_message_in_the_moment_of_the_delete_is_refused_or_told(
 
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(send, session, ticks)
-                nursery.start_soon(runtime.host.delete, session.id)
+                nursery.start_soon(runtime.delete, session.id)
             await assert_gone(runtime, session)
 
 
@@ -151,9 +151,9 @@ async def test_a_delete_that_cannot_be_recorded_changes_nothing() -> None:
     async with opened(echo(), store=FaultyStore(1, SessionDeleting)) as runtime:
         session = await runtime.create_session("echo")
         with pytest.raises(StoreError):
-            await runtime.host.delete(session.id)
+            await runtime.delete(session.id)
         assert (await session.run("hello")).response == "hello"
-        await runtime.host.delete(session.id)
+        await runtime.delete(session.id)
         await assert_gone(runtime, session)
 
 
@@ -166,7 +166,7 @@ async def test_a_session_whose_tool_will_not_stop_is_gone_for_all_but_the_tool(
         run = await session.submit("go")
         await wait_all_tasks_blocked()
         start = trio.current_time()
-        await runtime.host.delete(session.id)
+        await runtime.delete(session.id)
         assert trio.current_time() - start == 10.0
         with pytest.raises(NotFound):
             await session.run("hello")
@@ -197,12 +197,12 @@ async def test_a_session_does_not_wake_while_it_is_being_marked(autojump_clock: 
         session = await runtime.create_session("echo")
         await trio.sleep(30)
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(runtime.host.delete, session.id)
+            nursery.start_soon(runtime.delete, session.id)
             await wait_all_tasks_blocked()
             with pytest.raises(NotFound):
                 await session.run("hello")
             with pytest.raises(NotFound):
-                await runtime.host.delete(session.id)
+                await runtime.delete(session.id)
         await assert_gone(runtime, session)
 
 
@@ -234,7 +234,7 @@ async def test_an_actor_that_is_still_loading_when_its_session_is_deleted_does_n
         session = await runtime.create_session("echo")
         await trio.sleep(30)
         await runtime.session(session.id)
-        await runtime.host.delete(session.id)
+        await runtime.delete(session.id)
         await assert_gone(runtime, session)
     assert caplog.records == []
 
@@ -252,7 +252,7 @@ async def test_a_request_that_comes_again_during_the_delete_hears_of_the_session
         async with opened(echo(), store=store) as runtime:
             again = await runtime.session(session.id)
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(runtime.host.delete, session.id)
+                nursery.start_soon(runtime.delete, session.id)
                 for _ in range(ticks):
                     await trio.lowlevel.checkpoint()
                 try:

@@ -8,7 +8,7 @@ from wingman.conversation import (
     ToolUseBlock,
 )
 from wingman.providers import Part, TextDelta, ThinkingDelta
-from wingman.session.draft import StepDraft
+from wingman.run.draft import StepDraft
 
 
 def content_of(*parts: Part, taken: tuple[str, ...] = ()) -> Message:

@@ -61,7 +61,7 @@ async def test_a_drain_lets_what_runs_end_within_its_grace_and_starts_nothing(
         await runtime.drain(30)
     async with opened(helper, store=store) as runtime:
         for run in (queued, placeless):
-            again = await runtime.host.run(run.session_id, run.id)
+            again = await runtime.run(run.session_id, run.id)
             assert (await again.result()).response == run.record.message
 
 
@@ -158,7 +158,7 @@ async def test_more_than_a_mailbox_holds_is_queued_again(autojump_clock: MockClo
         await runtime.drain(0)
     async with opened(helper, store=store, limits=Limits(queued=1)) as runtime:
         for run in runs:
-            again = await runtime.host.run(session.id, run.id)
+            again = await runtime.run(session.id, run.id)
             assert (await again.result()).response == run.record.message
 
 
@@ -175,7 +175,7 @@ async def test_a_run_whose_agent_is_not_there_any_more_fails_with_a_reason(
         await runtime.drain(0)
     async with opened(store=store) as runtime:
         with pytest.raises(RunFailed, match="no agent 'echo'") as caught:
-            await (await runtime.host.run(session.id, run.id)).result()
+            await (await runtime.run(session.id, run.id)).result()
         assert caught.value.code == "agent_not_found"
 
 
@@ -187,14 +187,15 @@ async def test_sqlite_keeps_history_and_requests_over_a_restart(tmp_path: Path) 
         first = await session.submit("go", request_id="r1")
         result = await first.result()
         before = await session.history()
-        described, _ = await runtime.host.describe(session.id)
+        described = await runtime.describe(session.id)
     async with opened(helper, store=path) as runtime:
         session = await runtime.session(session.id)
         assert await session.history() == before
         assert (await (await session.submit("go", request_id="r1")).result()) == result
         with pytest.raises(RequestIdConflict):
             await session.submit("stop", request_id="r1")
-        record, history = await runtime.host.describe(session.id)
+        record = await runtime.describe(session.id)
+        history = record.history
         assert history == before
         assert (record.title, record.usage) == ("Mine", result.usage)
         assert record.last_event_id > described.last_event_id
@@ -284,7 +285,7 @@ async def test_event_ids_never_come_twice_over_restarts(tmp_path: Path) -> None:
         async with opened(echo(), store=path) as runtime:
             if not session_id:
                 session_id = (await runtime.create_session("echo")).id
-            live = await runtime.host.live(session_id)
+            live = await runtime._host.active.live(session_id)
             session = await runtime.session(session_id)
             async with live.channel.reader() as reader:
                 await session.run("hello")
@@ -309,8 +310,9 @@ async def test_a_reader_goes_on_from_the_id_it_is_shown(
     session_id = ""
 
     async def check(runtime: Runtime) -> None:
-        record, history = await runtime.host.describe(session_id)
-        live = await runtime.host.live(session_id)
+        record = await runtime.describe(session_id)
+        history = record.history
+        live = await runtime._host.active.live(session_id)
         async with live.channel.reader(record.last_event_id) as reader:
             session = await runtime.session(session_id)
             result = await session.run("more")

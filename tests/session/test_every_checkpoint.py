@@ -135,8 +135,8 @@ async def cut_at(step: int, script: list[Inference], limits: Limits) -> bool:
         assert_ends(live.channel.read(0), again)
         check_events(live.channel.read(0), result.run_id, history)
         assert trio.lowlevel.current_statistics().tasks_living == tasks
-        assert (runtime.host.system.dead_letters, live.runs, live.current) == (0, {}, None)
-        assert [info.restarts for info in runtime.host.system.snapshot()] == [0]
+        assert (runtime._root.services.system.dead_letters, live.runs, live.current) == (0, {}, None)
+        assert [info.restarts for info in runtime._root.services.system.snapshot()] == [0]
     return cut
 
 

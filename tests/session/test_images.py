@@ -36,7 +36,7 @@ async def test_a_queued_image_outlives_the_process(tmp_path: Path) -> None:
         run = await session.submit("What is this?", images=[IMAGE])
     assert model.requests == []
     async with Runtime(tmp_path / "w.db", agents=[slow, agent]) as runtime:
-        await (await runtime.host.run(session.id, run.id)).wait()
+        await (await runtime.run(session.id, run.id)).wait()
     assert model.requests[0].messages[0].content == (IMAGE, TextBlock("What is this?"))
 
 

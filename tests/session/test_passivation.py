@@ -4,7 +4,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from session_kit import echo, idle, live_of, opened
-from wingman.session import Published
+from wingman.run import Published
 from wingman.store import MemoryStore
 
 
@@ -17,12 +17,12 @@ async def test_an_idle_session_leaves_memory_and_comes_back_with_its_history(
         await session.run("one")
         before = await session.history()
         await trio.sleep(30)
-        assert runtime.host.find(session.id) is None
-        assert list(runtime.host.services.directory) == []
+        assert runtime._host.active.find(session.id) is None
+        assert list(runtime._host.active._directory) == []
         assert (await session.run("two")).response == "two"
         history = await session.history()
         assert history[: len(before)] == before
-        record, _ = await runtime.host.describe(session.id)
+        record = await runtime.describe(session.id)
         assert (record.title, record.usage.output_tokens) == ("Mine", 2)
 
 
@@ -35,10 +35,10 @@ async def test_event_ids_grow_over_passivations(autojump_clock: MockClock) -> No
             await session.run("hello")
             live = live_of(runtime, session.id)
             ids += [published.id for published in live.channel.read(live.channel.start)]
-            shown, _ = await runtime.host.describe(session.id)
+            shown = await runtime.describe(session.id)
             await trio.sleep(30)
-            assert runtime.host.find(session.id) is None
-            stored, _ = await runtime.host.describe(session.id)
+            assert runtime._host.active.find(session.id) is None
+            stored = await runtime.describe(session.id)
             assert stored.last_event_id >= ids[-1] >= shown.last_event_id
     assert len(ids) >= 9
     assert ids == sorted(set(ids))
@@ -54,7 +54,7 @@ async def test_a_session_that_runs_or_has_runs_queued_stays(autojump_clock: Mock
         assert first.ended
         assert (await second.result()).response == "two"
         await trio.sleep(30)
-        assert runtime.host.find(session.id) is None
+        assert runtime._host.active.find(session.id) is None
 
 
 async def test_a_reader_keeps_a_session_live(autojump_clock: MockClock) -> None:
@@ -65,12 +65,12 @@ async def test_a_reader_keeps_a_session_live(autojump_clock: MockClock) -> None:
         live = live_of(runtime, session.id)
         async with live.channel.reader() as reader:
             await trio.sleep(100)
-            assert runtime.host.find(session.id) is live
+            assert runtime._host.active.find(session.id) is live
             await session.run("hello")
             seen += await reader.receive()
         assert seen[-1].event.kind == "done"
         await trio.sleep(100)
-        assert runtime.host.find(session.id) is None
+        assert runtime._host.active.find(session.id) is None
 
 
 async def test_a_reader_that_comes_as_its_session_passivates_keeps_it(
@@ -81,11 +81,11 @@ async def test_a_reader_that_comes_as_its_session_passivates_keeps_it(
         session = await runtime.create_session(helper)
         live = live_of(runtime, session.id)
         await wait_all_tasks_blocked()
-        cell = runtime.host.services.directory._cells[session.id]
+        cell = runtime._host.active._directory._cells[session.id]
         cell.request_passivation()
         async with live.channel.reader() as reader:
             await wait_all_tasks_blocked()
-            assert runtime.host.find(session.id) is live
+            assert runtime._host.active.find(session.id) is live
             assert live.channel.closed is None
             await session.run("hello")
             assert (await reader.receive())[-1].event.kind == "done"
@@ -100,7 +100,7 @@ async def test_a_message_that_comes_as_its_session_passivates_is_answered(
         session = await runtime.create_session(helper)
         for number in range(5):
             await wait_all_tasks_blocked()
-            runtime.host.services.directory._cells[session.id].request_passivation()
+            runtime._host.active._directory._cells[session.id].request_passivation()
             for _ in range(number):
                 await trio.lowlevel.checkpoint()
             assert (await session.run(str(number))).response == str(number)
@@ -121,6 +121,6 @@ async def test_many_sessions_leave_nothing_behind(autojump_clock: MockClock) -> 
                 nursery.start_soon(visit)
         assert [run.status for run in await runtime.store.runs()] == ["completed"] * 200
         await trio.sleep(30)
-        assert len(runtime.host.services.directory) == 0
-        assert list(runtime.host._active.all()) == []
+        assert len(runtime._host.active._directory) == 0
+        assert list(runtime._host.active.all()) == []
         assert idle(runtime)

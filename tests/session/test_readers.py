@@ -9,7 +9,7 @@ from wingman import Session, Text
 from wingman.errors import StreamLagged
 from wingman.events import Done
 from wingman.providers import Finished, Parts, TextDelta, ToolCalls
-from wingman.session.live import _RESERVED
+from wingman.run.journal import _RESERVED
 from wingman.store import MemoryStore
 
 
@@ -52,7 +52,7 @@ async def test_the_reader_of_a_run_that_is_over_gets_its_events_and_the_end() ->
             assert {p.run_id for p in batch} == {run.id}
             assert batch[-1].event.kind == "done"
             assert await reader.receive() == ()
-        stored = await runtime.host.run(session.id, run.id)
+        stored = await runtime.run(session.id, run.id)
         async with stored.reader() as reader:
             assert await reader.receive() == ()
 
@@ -73,7 +73,8 @@ async def test_a_long_run_lets_go_of_steps_that_are_stored_and_who_needs_them_ca
         assert live.channel._floor > 0
         with pytest.raises(StreamLagged) as caught:
             live.channel.read(run.first_event)
-        record, history = await runtime.host.describe(session.id)
+        record = await runtime.describe(session.id)
+        history = record.history
         assert caught.value.resume_at == record.last_event_id
         assert [p.event.kind for p in live.channel.read(caught.value.resume_at)] == ["done"]
         assert history[-1].text == "the end"

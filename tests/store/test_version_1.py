@@ -61,11 +61,11 @@ async def test_a_version_1_database_is_brought_up_to_date_and_read(path: Path) -
 
 async def test_its_sessions_go_on(path: Path) -> None:
     async with Runtime(path) as runtime:
-        run = await runtime.host.run("s2", "r4")
+        run = await runtime.run("s2", "r4")
         assert isinstance(run, Run)
         result = await run.result()
         assert [call.output for call in result.tool_calls] == ["on\n"]
-        _, history = await runtime.host.describe("s2")
+        history = (await runtime.describe("s2")).history
         answers = [b for b in history[2].content if isinstance(b, ToolResultBlock)]
         assert [(b.tool_use_id, b.is_error) for b in answers] == [("t1", True), ("t2", False)]
         statuses = [record.status for record in await runtime.store.runs("s2")]

@@ -7,7 +7,7 @@ from typing import Any, Final, TypeVar, get_args
 import attrs
 import click
 
-from wingman.session import Limits
+from wingman.run import Limits
 
 __all__ = ["limit_options", "limits_from"]
 

@@ -6,7 +6,7 @@ from typing import Final
 import click
 import msgspec
 
-from wingman.session import Price
+from wingman.run import Price
 
 __all__ = ["prices_from"]
 

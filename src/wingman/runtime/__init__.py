@@ -1,6 +1,8 @@
 """The runtime: many sessions, their agents and credentials, over one store.
 
-    runtime.py      the composition root
+    runtime.py      the door: what a program, or the server, asks of the runtime
+    session.py      the handle of a session: run, run_stream, submit, cancel, history
+    root.py         the composition root: the parts, put together once, opened and closed
     agents.py       agents by id: records in the store, templates in code
     credentials.py  how each provider is reached
     models.py       what models each provider has
@@ -10,7 +12,8 @@ It does not know HTTP: the server is one face of it, a program another.
 
 from wingman.runtime.agents import KEYLESS, PREFERRED, AgentFields, Agents, default_provider
 from wingman.runtime.credentials import Credentials
-from wingman.runtime.runtime import Runtime
+from wingman.runtime.runtime import Runtime, RuntimeStatus
+from wingman.runtime.session import RunStream, Session
 
 __all__ = [
     "KEYLESS",
@@ -18,6 +21,9 @@ __all__ = [
     "AgentFields",
     "Agents",
     "Credentials",
+    "RunStream",
     "Runtime",
+    "RuntimeStatus",
+    "Session",
     "default_provider",
 ]

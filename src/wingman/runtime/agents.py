@@ -14,7 +14,7 @@ from wingman.errors import InvalidRequest, NotFound
 from wingman.output import OutputCheck
 from wingman.providers import ProviderRegistry
 from wingman.runtime.credentials import Credentials
-from wingman.session.services import now
+from wingman.run import now
 from wingman.store import AgentDeleted, AgentSaved, RunRecord, Store
 from wingman.tools import Tool
 
@@ -65,7 +65,8 @@ class Agents:
         self._code: dict[str, ChosenAgent] = {}
         self._code_records: dict[str, AgentRecord] = {}
         self._changes = trio.Lock()  # one at a time, so that each sees the one before
-        credentials.on_change(self._built.clear)
+        self._waiting = trio.lowlevel.ParkingLot()
+        credentials.on_change(self._credentials_changed)
         for agent in code:
             self.add_code(agent)
 
@@ -80,6 +81,7 @@ class Agents:
         if known is None:
             known = self._code[agent.name] = ChosenAgent(agent, agent.name, None)
             self._code_records[agent.name] = _record_of(agent)
+            self._waiting.unpark_all()
         elif known.agent != agent:
             raise InvalidRequest(
                 f"There is another agent named {agent.name!r} in this runtime: a queued run finds "
@@ -150,13 +152,26 @@ class Agents:
         return chosen
 
     def resolve(self, run: RunRecord) -> Agent:
-        """The agent of a run that is read from the store, as it was when it was admitted."""
+        """The agent of a run that is read from the store, as it was when it was admitted.
+
+        Raises `NotFound` for one of code that the program has not brought, and
+        `ProviderNotConfigured`.
+        """
         if run.agent is not None:
+            self._credentials.require(run.agent.provider.id)
             return self._build(run.agent)
         chosen = self._code.get(run.agent_id)
         if chosen is None:
             raise NotFound("agent", run.agent_id)
         return chosen.agent
+
+    async def changed(self) -> None:
+        """Return when an agent of code or a credential has come: what was lacking may be there."""
+        await self._waiting.park()
+
+    def _credentials_changed(self) -> None:
+        self._built.clear()
+        self._waiting.unpark_all()
 
     async def _save(self, old: AgentRecord, fields: AgentFields, moment: datetime) -> AgentRecord:
         given = {

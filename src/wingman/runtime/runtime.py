@@ -1,25 +1,55 @@
-"""Runtime: the composition root. Store, sessions, agents, providers, tools: one of each."""
+"""Runtime: many sessions, their agents and credentials, over one store. The one door to all of it.
 
-from collections.abc import Iterable, Sequence
-from contextlib import AsyncExitStack
+A program asks it, and so does the HTTP server, which is one face of it.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import attrs
 from msgspec import UNSET, UnsetType
 
-from wingman.actor import Instrument
-from wingman.agent import Agent, ChosenAgent
-from wingman.errors import InvalidRequest
+from wingman.actor import ActorInfo, Instrument
+from wingman.agent import Agent
+from wingman.conversation import Message
+from wingman.errors import ShuttingDown, Unavailable
+from wingman.metrics import Metrics
 from wingman.providers import ModelInfo, ProviderRegistry
+from wingman.run import Limits, Prices, Reader, Status
 from wingman.runtime.agents import Agents
 from wingman.runtime.credentials import Credentials
-from wingman.runtime.models import Models
-from wingman.session import Limits, Prices, Session, SessionHost, check_work_dir
-from wingman.store import SessionPage, Store, open_store
-from wingman.tools import BUILTIN, Tool
+from wingman.runtime.root import Root
+from wingman.runtime.session import Session
+from wingman.session import (
+    Receipt,
+    Run,
+    RunRequest,
+    RunView,
+    SessionList,
+    SessionView,
+    check_work_dir,
+)
+from wingman.store import Store
+from wingman.tools import Tool
 
-__all__ = ["Runtime"]
+__all__ = ["Runtime", "RuntimeStatus"]
+
+
+@attrs.frozen
+class RuntimeStatus:
+    """How the runtime stands. `unready` says why it takes no messages just now, if it does not.
+
+    `actors` are the live ones, `quarantined` the sessions that are set aside, with the reason.
+    `dead_letters` counts messages that no actor will process, `waiting` the runs without a place.
+    """
+
+    unready: Unavailable | None
+    actors: Sequence[ActorInfo]
+    quarantined: Mapping[str, str]
+    dead_letters: int
+    waiting: int
 
 
 class Runtime:
@@ -52,27 +82,20 @@ class Runtime:
         idle_after: float | None = 300.0,
         instruments: tuple[Instrument, ...] = (),
     ) -> None:
-        self.store: Store = open_store(store) if isinstance(store, str | Path) else store
-        self.providers = ProviderRegistry() if providers is None else providers
-        self.credentials = Credentials(self.store, self.providers)
-        self._models = Models(self.providers, self.credentials)
-        self.agents = Agents(
-            self.store, [*BUILTIN.values(), *tools], self.providers, self.credentials, agents
-        )
-        self.host = SessionHost(
-            self.store,
-            resolve=self.agents.resolve,
-            prepare=self._load,
+        self._root = Root(
+            store,
+            agents=agents,
+            tools=tools,
+            providers=providers,
             limits=limits,
             prices=prices,
-            window_of=self._models.window,
             idle_after=idle_after,
             instruments=instruments,
         )
-        self._stack = AsyncExitStack()
+        self._host = self._root.host
 
     async def __aenter__(self) -> Self:
-        await self._stack.enter_async_context(self.host)
+        await self._root.__aenter__()
         return self
 
     async def __aexit__(
@@ -80,13 +103,42 @@ class Runtime:
         kind: type[BaseException] | None,
         value: BaseException | None,
         traceback: TracebackType | None,
-    ) -> bool | None:
-        return await self._stack.__aexit__(kind, value, traceback)  # noqa: ASYNC102 the host's affair
+    ) -> None:
+        await self._root.__aexit__(kind, value, traceback)  # noqa: ASYNC102 the host's affair
 
-    async def _load(self) -> None:
-        """What must be known before queued runs go on."""
-        await self.credentials.load()
-        await self.agents.load()
+    # --- what it is made of --------------------------------------------------------------------
+
+    @property
+    def store(self) -> Store:
+        """What lasts."""
+        return self._root.store
+
+    @property
+    def agents(self) -> Agents:
+        """The agents, in the store and in code."""
+        return self._root.agents
+
+    @property
+    def credentials(self) -> Credentials:
+        """How each provider is reached."""
+        return self._root.credentials
+
+    @property
+    def providers(self) -> ProviderRegistry:
+        """The providers by name."""
+        return self._root.providers
+
+    @property
+    def limits(self) -> Limits:
+        """Every bound on a run and on the process."""
+        return self._root.services.limits
+
+    @property
+    def metrics(self) -> Metrics:
+        """What the process counts."""
+        return self._root.metrics
+
+    # --- sessions ------------------------------------------------------------------------------
 
     async def create_session(
         self,
@@ -105,17 +157,21 @@ class Runtime:
             agent_id = agent
             if agent is not None:
                 self.agents.known(agent)
-        live = await self.host.create(work_dir, title, agent_id)
-        return self._handle(live.id)
+        live = await self._host.create(work_dir, title, agent_id)
+        return Session.attached(self._host, live.id)
 
     async def session(self, session_id: str) -> Session:
         """The handle of a session, live or in the store. Raises `NotFound`."""
-        await self.host.live(session_id)
-        return self._handle(session_id)
+        await self._host.active.live(session_id)
+        return Session.attached(self._host, session_id)
 
-    async def sessions(self, limit: int = 100, before: int | None = None) -> SessionPage:
+    async def sessions(self, limit: int = 100, before: int | None = None) -> SessionList:
         """Sessions, newest first; `before` is the `next` of the page before."""
-        return await self.store.sessions(limit, before)
+        return await self._host.reader.sessions(limit, before)
+
+    async def describe(self, session_id: str) -> SessionView:
+        """A session with its history and its status. Raises `NotFound`."""
+        return await self._host.reader.session(session_id)
 
     async def update_session(
         self,
@@ -135,37 +191,88 @@ class Runtime:
             if agent_id is not None:
                 self.agents.known(agent_id)
             given["agent_id"] = agent_id
-        await self.host.update(session_id, given)
+        await self._host.update(session_id, given)
+
+    async def delete(self, session_id: str) -> None:
+        """Delete a session: end what it runs, and remove all of it. Raises `NotFound`."""
+        await self._host.delete(session_id)
+
+    async def follow(self, session_id: str, after: int | None = None) -> Reader:
+        """A reader of a session's events, from now on, or after the event `after`.
+
+        Enter it, then `receive`. It raises `StreamLagged` where what comes next is not held.
+        """
+        return await self._host.follow(session_id, after)
+
+    # --- runs ----------------------------------------------------------------------------------
+
+    async def admit(self, session_id: str, request: RunRequest) -> Run:
+        """Admit a message's run; it is durable when `run.admitted()` returns.
+
+        The same `request_id` gives the same run again. Raises `NotFound`, `SessionBusy`,
+        `MailboxFull`, `Overloaded`, `ShuttingDown`, `ProviderNotConfigured`, `InvalidRequest`.
+        """
+        return await self._host.admit(session_id, request)
+
+    async def runs(
+        self, session_id: str | None = None, statuses: Sequence[Status] = (), limit: int = 100
+    ) -> Sequence[RunView]:
+        """The newest runs, of one session or of all, in the order of their admission."""
+        return await self._host.reader.runs(session_id, statuses, limit)
+
+    async def run(self, session_id: str, run_id: str) -> Run:
+        """The handle on a run, live or ended. Raises `NotFound`."""
+        return await self._host.run(session_id, run_id)
+
+    async def describe_run(self, session_id: str, run_id: str, wait: float = 0) -> RunView:
+        """A run as it is stored, after its end or after `wait` seconds. Raises `NotFound`."""
+        return await self._host.reader.run(session_id, run_id, wait)
+
+    async def run_messages(self, run_id: str) -> Sequence[Message]:
+        """What one run added to the history, in order; its user's message is the first."""
+        return await self._host.reader.run_messages(run_id)
+
+    async def cancel(self, session_id: str, *, queued: bool = False) -> Receipt:
+        """Cancel what is in flight in a session, and with `queued` what waits; say what stopped.
+
+        Raises `NotFound`, or `StoreUnavailable` where it could not be recorded.
+        """
+        return await self._host.cancel(session_id, queued=queued)
+
+    async def cancel_run(self, session_id: str, run_id: str) -> Receipt:
+        """Cancel one run, queued or in flight, and never another. Errors as for `cancel`."""
+        return await self._host.cancel_run(session_id, run_id)
+
+    async def cancel_tool(self, session_id: str, run_id: str, tool_use_id: str) -> Receipt:
+        """Cancel one tool call of a run: the model is told, its siblings and the run go on."""
+        return await self._host.cancel_tool(session_id, run_id, tool_use_id)
+
+    # --- the whole -----------------------------------------------------------------------------
 
     async def models(self, provider: str) -> Sequence[ModelInfo]:
         """The models of a provider, of its own word where it can be asked. Raises `NotFound`.
 
         It is asked again after five minutes, or when a credential has changed.
         """
-        return await self._models.list(provider, self.host.transport)
+        return await self._root.models.list(provider, self._root.services.model.transport)
 
-    async def choose_agent(self, session_id: str, agent_id: str | None = None) -> ChosenAgent:
-        """The agent for a message: the one it names, else the session's.
-
-        Raises `NotFound`, `ProviderNotConfigured`, or `InvalidRequest` where none is named.
-        """
-        if agent_id is None:
-            agent_id = (await self.host.live(session_id)).record.agent_id
-        if agent_id is None:
-            raise InvalidRequest(
-                "No agent is named: give the message an agent_id, or the session - at `$.agent_id`"
-            )
-        return self.agents.choose(agent_id)
+    def status(self) -> RuntimeStatus:
+        """How the runtime stands now."""
+        services = self._root.services
+        unready: Unavailable | None = services.store.failure
+        if services.room.draining.is_set():
+            unready = ShuttingDown("The server is shutting down.")
+        return RuntimeStatus(
+            unready,
+            services.system.snapshot(),
+            {id: str(q.termination) for id, q in self._host.active.quarantined().items()},
+            services.system.dead_letters,
+            services.room.waiting,
+        )
 
     async def drain(self, grace: float = 30.0, patience: float = 10.0) -> None:
         """Take no more runs, give those in flight `grace` seconds, then interrupt them.
 
         Those are waited for `patience` seconds at most; then all streams end.
         """
-        await self.host.drain(grace, patience)
-
-    def _handle(self, session_id: str) -> Session:
-        async def choose() -> ChosenAgent:
-            return await self.choose_agent(session_id)
-
-        return Session.attached(self.host, session_id, choose)
+        await self._host.drain(grace, patience)

@@ -7,7 +7,6 @@
     app.py          the Quart-Trio app
     routes/         one module a section of the HTTP contract; /metrics too
     exchange.py     JSON in and out, strictly typed
-    views.py        what is shown of a session and a run
     sse.py          a channel's reader as the body of a response
     errors.py       from an error's code to its status
 

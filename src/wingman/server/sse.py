@@ -14,8 +14,7 @@ from quart.wrappers.response import ResponseBody
 
 from wingman.errors import InvalidRequest, StreamLagged
 from wingman.events import Done, Error, Event
-from wingman.session import Published, Reader
-from wingman.session.channel import encode_event
+from wingman.run import Published, Reader, encode_event
 
 __all__ = ["SEED_KINDS", "RunFrames", "SessionFrames", "included", "replay", "stream_response"]
 

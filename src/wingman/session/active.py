@@ -6,24 +6,29 @@ when they keep crashing: the sessions' side of the actors' directory.
 
 import logging
 import sys
-from collections.abc import Collection
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
 
 import trio
 
-from wingman.actor import ActorStopped, ActorSystem, Directory, Restart, Termination
+from wingman.actor import ActorStopped, Delivery, Directory, Quarantine, Restart, Termination
 from wingman.conversation import Message
-from wingman.errors import NotFound, SessionQuarantined, ShuttingDown
-from wingman.metrics import Metrics
-from wingman.providers.http import Transport
+from wingman.errors import (
+    NotFound,
+    SessionQuarantined,
+    ShuttingDown,
+    StoreError,
+    StoreUnavailable,
+    WingmanError,
+)
+from wingman.run import NOTHING_SPENT, Ending
 from wingman.session.actor import SessionActor
-from wingman.session.draining import STOP_SECONDS
-from wingman.session.limits import Limits
 from wingman.session.live import LiveSession
-from wingman.session.prices import Prices
-from wingman.session.recovery import end_failed
+from wingman.session.live_run import LiveRun
 from wingman.session.services import Services
-from wingman.session.window import WindowOf
-from wingman.store.base import SessionDeleting, SessionErased, SessionRecord, Store
+from wingman.store import SessionRecord
 
 __all__ = ["ActiveSessions"]
 
@@ -31,74 +36,71 @@ logger = logging.getLogger("wingman.session")
 
 
 class ActiveSessions:
-    """See the module's docstring. Made within a running actor system."""
+    """The live sessions of one process. Made within a running actor system.
 
-    def __init__(
-        self,
-        store: Store,
-        transport: Transport,
-        limits: Limits,
-        system: ActorSystem,
-        idle_after: float | None,
-        prices: Prices,
-        metrics: Metrics,
-        window_of: WindowOf,
-    ) -> None:
+    `deleting` are the sessions of which the store may at any moment show nothing any more.
+    """
+
+    def __init__(self, services: Services, idle_after: float | None) -> None:
+        self.deleting: set[str] = set()
+        self._services = services
         self._live: dict[str, LiveSession] = {}
-        self._store = store
-        self.services = Services(
-            store=store,
-            transport=transport,
-            limits=limits,
-            system=system,
-            directory=Directory(
-                system,
-                lambda id: SessionActor(self._live[id]),
-                idle_after=idle_after,
-                may_passivate=_may_passivate,
-                on_ended=self._ended,
-                # Room is checked at admission: all that was queued must fit in after a restart.
-                mailbox=sys.maxsize,
-                supervision=Restart(),
-                name=lambda id: f"session {id}",
-            ),
-            slots=trio.Semaphore(limits.runs),
-            prices=prices,
-            metrics=metrics,
-            window_of=window_of,
+        self._locks: dict[str, trio.Lock] = {}
+        self._directory: Directory[str] = Directory(
+            services.system,
+            lambda id: SessionActor(self._live[id]),
+            idle_after=idle_after,
+            may_passivate=_may_passivate,
+            on_ended=self._ended,
+            # Room is checked at admission: all that was queued must fit in after a restart.
+            mailbox=sys.maxsize,
+            supervision=Restart(),
+            name=lambda id: f"session {id}",
         )
 
     def all(self) -> Collection[LiveSession]:
-        """Those that are live, as a view."""
-        return self._live.values()
+        """Those that are live."""
+        return list(self._live.values())
 
     def find(self, session_id: str) -> LiveSession | None:
         """The live session with this id, if it is live."""
         return self._live.get(session_id)
 
-    async def wake(self, session_id: str) -> LiveSession:
-        """The live session with this id, activated from the store if need be.
+    async def live(self, session_id: str) -> LiveSession:
+        """The live session with this id, activated from the store if need be, its queue with it.
 
         Raises `NotFound`, or `SessionQuarantined` for one whose actor keeps crashing.
         """
         live = self._live.get(session_id)
         if live is None:
-            record = await self._store.session(session_id)
-            # Somebody else may have activated it, or begun to delete it, while we were reading.
-            live = self._live.get(session_id)
-            if live is None and record is not None and session_id not in self.services.deleting:
-                return self.activate(record, None)
-        # From the moment that it is being marked, the store may not show its runs any more.
-        if live is None or live.deleted or session_id in self.services.deleting:
+            async with self.alone(session_id):
+                live = self._live.get(session_id) or await self._wake(session_id)
+        if live.deleted or session_id in self.deleting:
+            # From the moment that it is being marked, the store may not show its runs any more.
             raise NotFound("session", session_id)
         return live
 
+    async def _wake(self, session_id: str) -> LiveSession:
+        found = await self._services.store.session_with_queue(session_id)
+        if found is None or session_id in self.deleting:
+            raise NotFound("session", session_id)
+        record, queue = found
+        live = self.activate(record, None)
+        for run in queue:
+            live.readmit(run)
+        return live
+
     def activate(self, record: SessionRecord, history: list[Message] | None) -> LiveSession:
-        """Make a stored session live. Without its `history`, its actor loads it."""
-        live = LiveSession(self.services, record, history)
+        """Make a session live. Without its `history`, its actor reads it."""
+        directory = self._directory
+
+        def submit(message: Any) -> Delivery:
+            return directory.ref(record.id).submit(message)
+
+        live = LiveSession(self._services, record, submit, history)
         self._live[record.id] = live
         try:
-            self.services.directory.ref(record.id)
+            directory.ref(record.id)
         except ActorStopped as error:
             del self._live[record.id]
             raise SessionQuarantined(
@@ -106,50 +108,66 @@ class ActiveSessions:
             ) from error
         return live
 
-    async def erase(self, session_id: str) -> None:
-        """Mark a session as deleted, end what it runs, and remove all of it.
+    @asynccontextmanager
+    async def alone(self, session_id: str) -> AsyncGenerator[None, None]:
+        """One at a time for each session: what is read here is still true when it is acted on."""
+        lock = self._locks.setdefault(session_id, trio.Lock())
+        async with lock:
+            try:
+                yield
+            finally:
+                if not lock.statistics().tasks_waiting:
+                    self._locks.pop(session_id, None)
 
-        Raises `NotFound` if it is not there, or somebody else is at it.
-        """
-        found = await self._store.session(session_id)
-        if found is None or session_id in self.services.deleting:
-            raise NotFound("session", session_id)
-        self.services.deleting.add(session_id)
-        try:
-            await self._store.write(SessionDeleting(session_id)).wait()
-            live = self._live.get(session_id)
-            if live is not None:
-                live.mark_deleted()
-                with trio.move_on_after(STOP_SECONDS):
-                    await self.services.directory.ref(session_id).stop()
-            await self._store.write(SessionErased(session_id)).wait()
-        finally:
-            self.services.deleting.discard(session_id)
+    def quarantined(self) -> Mapping[str, Quarantine]:
+        """The sessions that are set aside now, and why."""
+        return self._directory.quarantined()
+
+    async def stop(self, session_id: str) -> None:
+        """End a live session's actor, once its run has ended."""
+        await self._directory.ref(session_id).stop()
 
     def _ended(self, session_id: str, termination: Termination) -> None:
         """A session's actor has ended for good: forget the session; nobody may wait for it."""
         live = self._live[session_id]
         if termination.cause == "passivated" and live.channel.readers:
             # A reader came as it was about to end: it begins anew.
-            self.services.directory.ref(session_id)
+            self._directory.ref(session_id)
             return
         del self._live[session_id]
-        if termination.cause == "crashed":
-            self._give_up_runs(live, termination)
-        for run in list(live.runs.values()):
-            live.release(run, ShuttingDown("The session was stopped before the run had ended."))
+        if termination.cause == "crashed" and not live.deleted:
+            self._give_up(live, termination)
+            return
+        live.release_all(ShuttingDown("The session was stopped before the run had ended."))
         live.channel.close("deleted" if live.deleted else termination.cause)
 
-    def _give_up_runs(self, live: LiveSession, termination: Termination) -> None:
+    def _give_up(self, live: LiveSession, termination: Termination) -> None:
         """End a quarantined session's runs; the next life there is interrupts the one in flight."""
         error = SessionQuarantined(
             f"Session {live.id} crashed too often and is set aside for a while ({termination})."
         )
         logger.error("%s", error.message)
+        queued = []
         for run in list(live.runs.values()):
-            if not run.started:
-                self._store.write(end_failed(run.record, error))
-            live.release(run, error)
+            if run.state.begun:
+                run.journal.release(error)
+            else:
+                queued.append(run)
+        self._services.spawn(partial(_fail_all, live, queued, error), f"give up {live.id}")
+
+
+async def _fail_all(live: LiveSession, queued: Sequence[LiveRun], error: WingmanError) -> None:
+    """End queued runs that nobody will start. Who waits for one is told when that is recorded.
+
+    Where it cannot be, the run stays queued, and starts when the session is woken again.
+    """
+    for run in queued:
+        try:
+            await run.journal.end(Ending("failed", error=error), NOTHING_SPENT)
+        except StoreError as failure:
+            text = f"{error.message} Run {run.id} is still queued: {failure.message}"
+            run.journal.release(StoreUnavailable(text, run_id=run.id))
+    live.channel.close("crashed")
 
 
 def _may_passivate(actor: SessionActor | None) -> bool:

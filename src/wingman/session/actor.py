@@ -1,33 +1,52 @@
 """SessionActor: takes a session's runs from its mailbox, one at a time, in order."""
 
+import logging
+from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
-from wingman.errors import NotFound, RunFailed, StoreError, WingmanError
+import attrs
+import trio
+
+from wingman.agent import Agent
+from wingman.errors import NotFound, StoreError, StoreUnavailable, WingmanError
+from wingman.foreign import reason
+from wingman.run import Meter, RunJournal, RunLoop, repair
 from wingman.session.admission import queued_error
-from wingman.session.history import repair
 from wingman.session.live import LiveSession
-from wingman.session.loop import RunLoop
-from wingman.session.recovery import end_cut_off
-from wingman.session.run import Job, Run, ended_record
-from wingman.store.base import RunRecord
+from wingman.session.live_run import LiveRun
+from wingman.session.recovery import end_from_store, ending_after
+from wingman.store import RunFailure
 
-__all__ = ["SessionActor"]
+__all__ = ["BeginAgain", "SessionActor"]
+
+logger = logging.getLogger("wingman.session")
+
+# Whoever waits for a run that cannot be recorded is told so after as many seconds.
+_PATIENCE: Final = 5.0
+# Between two tries to read from a store that does not say that it fails.
+_PAUSE: Final = 0.1
+
+
+@attrs.frozen
+class BeginAgain:
+    """A message of the actor to itself: begin again from what is stored."""
 
 
 class SessionActor:
     """One life of a session's actor. What outlives it is its `LiveSession`.
 
-    Entered, it loads the history, if it is not the one that was just created; where the life
-    before it crashed in the middle of a run, that run is ended from what the store has.
+    It reads the history when the first run needs it. After a failed write, or a crash of the life
+    before, memory may be ahead of the store: then it ends the run that was cut off from what is
+    stored, and reads everything again, before it takes the next run.
     """
 
     def __init__(self, live: LiveSession) -> None:
         self.live = live
 
     async def __aenter__(self) -> Self:
-        if self.live.history is None:
-            await self._load()
+        if self.live.lost is not None:
+            self.live.submit(BeginAgain())
         return self
 
     async def __aexit__(
@@ -36,77 +55,141 @@ class SessionActor:
         value: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Nothing to save: what must last was written as it happened.
-
-        After a crash memory may be ahead of the store: the next life believes the store.
-        """
-        if value is not None:
-            self.live.crash = value
-            self.live.history = None
-
-    async def receive(self, job: Job) -> None:
-        """Run one message to its end."""
-        live, run = self.live, job.run
-        if live.services.draining:
-            # It stays queued in the store, and runs after the next start.
-            live.release(run, queued_error(run.id))
+        """Nothing to save: what must last was written as it happened."""
+        if value is None:
             return
-        if live.history is None:
-            raise RuntimeError("a session's actor received a run before it was entered")
-        live.current = run
-        await RunLoop(live, job, live.history).execute()
+        live = self.live
+        live.history = None
+        if live.current is not None and live.lost is None:
+            ending = ending_after(value, None, live.current.id)
+            live.lose(live.current, ending.error or WingmanError(reason(value)))
 
-    async def _load(self) -> None:
+    async def receive(self, message: LiveRun | BeginAgain) -> None:
+        """Run one message to its end, or begin again."""
+        if isinstance(message, BeginAgain):
+            await self._ready()
+            return
+        run, room = message, self.live.services.room
+        if room.draining.is_set() or not await self._ready(run):
+            await run.wait_decided()
+            # If it was not just cancelled, it stays queued in the store until the next start.
+            run.journal.release(queued_error(run.id))
+            return
+        agent = run.agent or await self._agent(run)
+        await room.take_slot()
+        try:
+            await run.wait_decided()
+            if not run.ended:
+                await self._execute(run, agent)
+        finally:
+            room.slots.release()
+
+    async def _execute(self, run: LiveRun, agent: Agent) -> None:
+        live, services = self.live, self.live.services
+        if live.history is None:
+            raise RuntimeError("a session's actor began a run before it had read the history")
+        live.begin(run)
+        loop = RunLoop(
+            journal=run.journal,
+            state=run.state,
+            agent=agent,
+            work_dir=Path(live.record.work_dir),
+            history=live.history,
+            tool_ids=live.tool_ids,
+            model=services.model,
+            limits=services.limits,
+            meter=Meter(services.prices),
+            callers=run.callers,
+        )
+        try:
+            await loop.execute()
+        except StoreError as error:
+            if not run.ended:  # else its admission had failed, and nothing of it was written
+                logger.error("run %s cannot be recorded: %s", run.id, error.message)
+                live.lose(run, error)
+                live.submit(BeginAgain())
+
+    async def _agent(self, run: LiveRun) -> Agent:
+        """The agent of a run that an earlier process admitted. It waits until it is there."""
+        agents = self.live.services.agents
+        while True:
+            try:
+                agent = agents.resolve(run.record)
+            except Exception as error:  # a provider's factory may be the user's
+                code = error.code if isinstance(error, WingmanError) else "internal_error"
+                text = error.message if isinstance(error, WingmanError) else reason(error)
+                if run.state.waiting_for is None:
+                    logger.warning("run %s stays queued: %s", run.id, text)
+                run.state.waiting_for = RunFailure(code, text)
+                await agents.changed()
+            else:
+                run.state.waiting_for = None
+                return agent
+
+    # --- beginning, and beginning again --------------------------------------------------------
+
+    async def _ready(self, run: LiveRun | None = None) -> bool:
+        """Have the history in memory, as it is stored; False where the runtime drains first.
+
+        A store that fails is waited for, while `run`, if it is given, stays queued.
+        """
+        while self.live.history is None:
+            try:
+                await self._read()
+            except StoreUnavailable as error:
+                if run is not None:
+                    run.state.waiting_for = RunFailure(error.code, error.message)
+                if not await self._wait_for_store(error):
+                    return False
+        if run is not None:
+            run.state.waiting_for = None
+        return True
+
+    async def _read(self) -> None:
         """Take the session as the store has it, once no run of it is cut off there."""
         live = self.live
         store = live.services.store
-        if live.current is not None:
-            await self._end_crashed(live.current)
+        if live.lost is not None:
+            run, error = live.lost
+            await end_from_store(run.journal, ending_after(error, run.state.cut_by, run.id))
+            live.lost = None
         for record in await store.runs(live.id, ("running",)):
-            await self._end(record, None)
+            journal = RunJournal(live.journal, record)
+            await end_from_store(journal, ending_after(None, "interrupted", record.id))
         live.channel.mark_stored(live.channel.last_id)
         found = await store.session_with_history(live.id)
         if found is not None:
             live.load(found[0].usage, repair(found[1]))
-        elif live.deleted or live.id in live.services.deleting:
-            live.load(live.usage, [])
+        elif live.deleted:
+            live.load(live.journal.usage, [])
         else:
             raise NotFound("session", live.id)
-        live.crash = None
 
-    async def _end_crashed(self, run: Run) -> None:
-        """End the run in whose midst the last life crashed, and tell who waits for it."""
-        live = self.live
-        error = _crash_error(live.crash, run.id)
-        record = await live.services.store.run(live.id, run.id)
-        if record is None:
-            # It could not be recorded as queued either: nothing of it was kept.
-            live.requests.pop(run.record.request_id or "", None)
-            live.release(run, error)
-        elif record.status in ("queued", "running"):
-            live.finish(run, await self._end(record, error), error)
-        else:
-            # Its end was recorded after all.
-            live.finish(run, record)
+    async def _wait_for_store(self, error: StoreUnavailable) -> bool:
+        """Wait until the store is well; False where the runtime drains first."""
+        store, draining = self.live.services.store, self.live.services.room.draining
+        async with trio.open_nursery() as nursery:
 
-    async def _end(self, record: RunRecord, error: WingmanError | None) -> RunRecord:
-        store = self.live.services.store
-        session = await store.session(self.live.id)
-        if session is None:
-            return record
-        ended = await end_cut_off(store, session, record, self.live.channel.last_id, error)
-        await store.write(ended).wait()
-        return ended_record(record, ended)
+            async def stop_at_drain() -> None:
+                await draining.wait()
+                nursery.cancel_scope.cancel()
 
+            nursery.start_soon(stop_at_drain)
+            nursery.start_soon(self._put_off, error)
+            await store.wait_until_well()
+            await trio.sleep(_PAUSE)
+            nursery.cancel_scope.cancel()
+        return not draining.is_set()
 
-def _crash_error(crash: BaseException | None, run_id: str) -> WingmanError:
-    if isinstance(crash, StoreError):
-        return StoreError(
-            f"{crash.message} Run {run_id} was cut off; its session goes on from what is stored."
-        )
-    return RunFailed(
-        f"Run {run_id} was cut off by an error inside the server; its log has the details. "
-        "Its session goes on from what is stored.",
-        "internal_error",
-        run_id,
-    )
+    async def _put_off(self, error: StoreUnavailable) -> None:
+        """After a while, tell whoever waits for the lost run how it stands."""
+        await trio.sleep(_PATIENCE)
+        if self.live.lost is not None:
+            run, _ = self.live.lost
+            run.put_off(
+                StoreUnavailable(
+                    f"{error.message} Run {run.id} has stopped, and its end is not recorded yet: "
+                    "it is ended from what is stored as soon as that can be written.",
+                    run_id=run.id,
+                )
+            )

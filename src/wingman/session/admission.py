@@ -7,12 +7,25 @@ from typing import Literal, TypeAlias
 import attrs
 import msgspec
 
-from wingman.agent import ChosenAgent
 from wingman.conversation import ImageBlock
-from wingman.errors import InvalidRequest, RequestIdConflict, SessionDeleted, ShuttingDown
-from wingman.store.base import RunRecord
+from wingman.errors import (
+    InvalidRequest,
+    RequestIdConflict,
+    SessionDeleted,
+    ShuttingDown,
+    StoreError,
+    StoreUnavailable,
+)
+from wingman.store import RunRecord
 
-__all__ = ["OnBusy", "RunRequest", "check_same_body", "deleted_error", "queued_error"]
+__all__ = [
+    "OnBusy",
+    "RunRequest",
+    "check_same_body",
+    "deleted_error",
+    "queued_error",
+    "refused_error",
+]
 
 OnBusy: TypeAlias = Literal["queue", "reject", "interrupt"]
 """What a message does that finds a run in flight: wait, be refused, or cancel that run."""
@@ -20,14 +33,18 @@ OnBusy: TypeAlias = Literal["queue", "reject", "interrupt"]
 
 @attrs.frozen(kw_only=True)
 class RunRequest:
-    """What one message asks for. Raises `InvalidRequest` where it cannot be."""
+    """What one message asks for. Raises `InvalidRequest` where it cannot be.
 
-    chosen: ChosenAgent
+    `agent_id` is None for the session's own agent. `waits`: whoever sends it waits for its end.
+    """
+
     message: str
+    agent_id: str | None = None
     images: tuple[ImageBlock, ...] = ()
     max_steps: int | None = None
     request_id: str | None = None
     on_busy: OnBusy = "queue"
+    waits: bool = False
 
     def __attrs_post_init__(self) -> None:
         given: object = self.message  # a program without a type checker gives anything
@@ -39,22 +56,35 @@ class RunRequest:
             raise InvalidRequest("Expected `int` >= 1 - at `$.max_steps`")
         for index, image in enumerate(self.images):
             _check_image(image, f"$.images[{index}]")
-        try:
-            self.message.encode()
-        except UnicodeEncodeError as error:
-            raise InvalidRequest(
-                f"The text is not valid Unicode: {error} - at `$.message`"
-            ) from None
+        for name in ("message", "agent_id", "request_id"):
+            _check_text(getattr(self, name), name)
 
     @property
     def body_hash(self) -> str | None:
         """What tells two messages apart that come with the same request id."""
-        if self.request_id is None:
-            return None
-        body = msgspec.json.encode(
-            (self.chosen.id, self.message, self.max_steps, self.on_busy, *self.images)
-        )
-        return hashlib.sha256(body).hexdigest()
+        return None if self.request_id is None else self._hash(self.agent_id)
+
+    def same_body(self, record: RunRecord) -> bool:
+        """Whether a run was admitted with this very body.
+
+        The hash is of the body as it was sent: what its default agent is may change. Earlier
+        versions hashed the agent that was chosen; `agent_id` names it.
+        """
+        hashes = {self._hash(self.agent_id)}
+        if self.agent_id is None:
+            hashes.add(self._hash(record.agent_id))
+        return record.body_hash in hashes
+
+    def _hash(self, agent_id: str | None) -> str:
+        body = (agent_id, self.message, self.max_steps, self.on_busy, *self.images)
+        return hashlib.sha256(msgspec.json.encode(body)).hexdigest()
+
+
+def _check_text(text: str | None, name: str) -> None:
+    try:
+        (text or "").encode()
+    except UnicodeEncodeError as error:
+        raise InvalidRequest(f"The text is not valid Unicode: {error} - at `$.{name}`") from None
 
 
 def _check_image(image: ImageBlock, path: str) -> None:
@@ -69,9 +99,9 @@ def _check_image(image: ImageBlock, path: str) -> None:
         raise InvalidRequest(f"The data is not base64: {error} - at `{path}.data`") from error
 
 
-def check_same_body(record: RunRecord, body_hash: str | None) -> None:
+def check_same_body(record: RunRecord, request: RunRequest) -> None:
     """Raise `RequestIdConflict` if a request id comes again with a different body."""
-    if record.body_hash != body_hash:
+    if not request.same_body(record):
         raise RequestIdConflict(
             f"request_id {record.request_id!r} was used before with a different body "
             f"(run {record.id}): use a new one for a new message."
@@ -88,4 +118,15 @@ def queued_error(run_id: str) -> ShuttingDown:
     return ShuttingDown(
         f"The server is shutting down; run {run_id} is queued and starts when it is up again.",
         run_id=run_id,
+    )
+
+
+def refused_error(failure: StoreError) -> StoreError:
+    """What those get whose message could not be recorded."""
+    if not isinstance(failure, StoreUnavailable):
+        return failure
+    return StoreUnavailable(
+        f"The message was not taken, and nothing of it is kept: {failure.message} "
+        "Send it again later.",
+        failure.retry_after,
     )

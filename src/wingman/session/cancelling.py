@@ -1,95 +1,84 @@
 """Cancelling: by name, run by run or call by call, with a receipt for what has stopped.
 
-A cancel asks, then waits until the work has really ended, though not for ever.
+A cancel asks, then waits until the work has really ended and that is recorded, though not for ever.
 """
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from collections.abc import Iterable, Sequence
 
 import attrs
-import msgspec
 import trio
 
-from wingman.session.calls import CallOutcome, ToolCall
+from wingman.errors import StoreUnavailable
+from wingman.run import Status, ToolCall
+from wingman.session.live_run import LiveRun
+from wingman.session.receipt import CancelledRun, CancelledTool, Receipt
 
-if TYPE_CHECKING:
-    from wingman.session.run import Run
-
-__all__ = ["CancelledRun", "CancelledTool", "Receipt", "Status", "cancel_runs", "cancel_tool"]
+__all__ = ["cancel_runs", "cancel_tool", "not_recorded"]
 
 # How long a cancel waits before it answers with what has not stopped.
 _PATIENCE = 5.0
-
-Status: TypeAlias = Literal[
-    "queued", "running", "cancelling", "completed", "failed", "cancelled", "interrupted"
-]
-
-
-class CancelledTool(msgspec.Struct, frozen=True):
-    """A tool call that was in flight when its run, or it alone, was cancelled."""
-
-    id: str
-    outcome: CallOutcome
-
-
-class CancelledRun(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a cancel did to one run. `outcome` is given where that was not to stop it: it still
-    runs, or it was about to end by itself, and has."""
-
-    run_id: str
-    was: Status
-    stopped_in_ms: float
-    tools: tuple[CancelledTool, ...] = ()
-    outcome: Literal["still_running", "completed", "failed"] | None = None
-
-
-class Receipt(msgspec.Struct, frozen=True):
-    """What a cancel did. Empty if there was nothing to cancel."""
-
-    cancelled: tuple[CancelledRun, ...]
 
 
 @attrs.frozen
 class _Asked:
     """A run that was asked to end, and what it was about."""
 
-    run: "Run"
+    run: LiveRun
     was: Status
     calls: tuple[ToolCall, ...]
 
     def receipt(self, since: float) -> CancelledRun:
-        return CancelledRun(
-            self.run.id,
-            self.was,
-            _milliseconds(since),
-            tuple(CancelledTool(call.block.id, call.outcome) for call in self.calls),
-            self._outcome(),
-        )
-
-    def _outcome(self) -> Literal["still_running", "completed", "failed"] | None:
+        tools = tuple(CancelledTool(call.block.id, call.outcome) for call in self.calls)
+        outcome = None
         if not self.run.ended:
-            return "still_running"
-        status = self.run.status
-        return status if status in ("completed", "failed") else None
+            outcome = "still_running"
+        elif self.run.status in ("completed", "failed"):
+            outcome = self.run.status
+        return CancelledRun(self.run.id, self.was, _milliseconds(since), tools, outcome)
+
+    def failure(self) -> str | None:
+        """How the run stands, where its end could not be recorded."""
+        run = self.run
+        if run.ended:
+            return None
+        if run.not_cancelled is not None:
+            return f"run {run.id} is still {run.status} ({run.not_cancelled.message})"
+        if run.state.phase == "unrecorded":
+            return (
+                f"run {run.id} has stopped and is still {run.record.status} in the store, "
+                "which ends it as soon as it can be written"
+            )
+        return None
 
 
-async def cancel_runs(runs: Iterable["Run"]) -> Receipt:
-    """Cancel these runs; return when they have stopped, or after 5 s with what has not."""
+async def cancel_runs(runs: Iterable[LiveRun]) -> Receipt:
+    """Cancel these runs; return when they have stopped, or after 5 s with what has not.
+
+    Raises `StoreUnavailable` where the end of one could not be recorded, and says how it stands.
+    """
     start = trio.current_time()
     asked = []
     for run in runs:
         if not run.ended:
             asked.append(_Asked(run, run.status, _in_flight(run)))
             run.request_cancel()
-    cancelled = []
+    receipts, failures = [], []
     for each in asked:
         with trio.move_on_at(start + _PATIENCE):
-            await each.run.wait()
-        cancelled.append(each.receipt(start))
-    return Receipt(tuple(cancelled))
+            await each.run.wait_stopped()
+            if each.run.state.phase == "unrecorded":
+                await each.run.wait()  # the store may be well again in a moment
+        failure = each.failure()
+        if failure is None:
+            receipts.append(each.receipt(start))
+        else:
+            failures.append(failure)
+    if failures:
+        raise not_recorded(failures, receipts)
+    return Receipt(tuple(receipts))
 
 
-async def cancel_tool(run: "Run", tool_use_id: str) -> Receipt:
+async def cancel_tool(run: LiveRun, tool_use_id: str) -> Receipt:
     """Cancel one tool call of a run; its siblings and the run go on."""
     call = next((call for call in _in_flight(run) if call.block.id == tool_use_id), None)
     if call is None:
@@ -102,8 +91,16 @@ async def cancel_tool(run: "Run", tool_use_id: str) -> Receipt:
     return Receipt((CancelledRun(run.id, was, _milliseconds(start), tools),))
 
 
-def _in_flight(run: "Run") -> tuple[ToolCall, ...]:
-    calls = () if run.calls is None else run.calls.calls.values()
+def not_recorded(failures: Sequence[str], receipts: Sequence[CancelledRun]) -> StoreUnavailable:
+    """What is answered where a cancel could not be recorded for all runs."""
+    text = f"The cancel could not be recorded: {'; '.join(failures)}. Send it again later."
+    if receipts:
+        text += f" Cancelled: {', '.join(receipt.run_id for receipt in receipts)}."
+    return StoreUnavailable(text)
+
+
+def _in_flight(run: LiveRun) -> tuple[ToolCall, ...]:
+    calls = () if run.state.calls is None else run.state.calls.calls.values()
     return tuple(call for call in calls if not call.ended.is_set())
 
 

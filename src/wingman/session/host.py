@@ -1,100 +1,62 @@
-"""SessionHost: sessions by id, live only while they are needed, over one store.
+"""SessionHost: sessions by id over one store: create, change, delete them, send them messages.
 
-It opens and closes what they share, brings back what an earlier process left, and drains.
+It brings back what an earlier process left, and drains.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 import msgspec
 import trio
 from ulid import ULID
 
-from wingman.actor import ActorSystem, Instrument
-from wingman.agent import Agent
-from wingman.conversation import Message
-from wingman.errors import NotFound, StoreError, WingmanError
-from wingman.metrics import Metrics
-from wingman.providers.http import Transport
+from wingman.errors import InvalidRequest, NotFound, StoreError, StoreUnavailable
+from wingman.run import NOTHING_SPENT, Journal, Reader, RunJournal, cut, now
 from wingman.session.active import ActiveSessions
 from wingman.session.admission import RunRequest, check_same_body, queued_error
-from wingman.session.cancelling import Receipt, cancel_runs
-from wingman.session.draining import STOP_SECONDS, drain
-from wingman.session.limits import Limits
+from wingman.session.cancelling import cancel_runs, cancel_tool, not_recorded
 from wingman.session.live import LiveSession
-from wingman.session.prices import Prices
-from wingman.session.recovery import end_failed, settle_leftovers
-from wingman.session.run import Run
-from wingman.session.services import Services, now
-from wingman.session.window import WindowOf, catalogued_window
+from wingman.session.live_run import LiveRun
+from wingman.session.reading import SessionReader
+from wingman.session.receipt import CancelledRun, Receipt
+from wingman.session.recovery import settle_leftovers
+from wingman.session.run import Run, check_not_itself
+from wingman.session.services import Services
 from wingman.session.work_dir import check_work_dir
-from wingman.store.base import (
+from wingman.store import (
     RunRecord,
+    SessionDeleting,
+    SessionErased,
     SessionRecord,
     SessionSaved,
-    Store,
 )
 
 __all__ = ["SessionHost"]
 
+STOP_SECONDS: Final = 10.0
+"""How long a run's end is waited for after it was cancelled: a tool that shields itself must not
+keep a session that is being deleted, or a runtime that closes."""
+
 
 class SessionHost:
-    """An async context manager; sessions live inside its block.
+    """An async context manager; sessions live inside its block, and `services` are open around it.
 
-    `resolve` finds the agent of a run that is read from the store; `prepare` is awaited once the
-    store is open, before it is asked. `window_of` knows models' context windows. `idle_after` is
-    how many seconds a session stays live without a message or a reader.
+    `idle_after` is how many seconds a session stays live without a message or a reader.
     """
 
-    def __init__(
-        self,
-        store: Store,
-        *,
-        resolve: Callable[[RunRecord], Agent],
-        prepare: Callable[[], Awaitable[None]] | None = None,
-        limits: Limits | None = None,
-        prices: Prices | None = None,
-        window_of: WindowOf = catalogued_window,
-        idle_after: float | None = 300.0,
-        instruments: tuple[Instrument, ...] = (),
-    ) -> None:
-        self.store = store
-        self.limits = Limits() if limits is None else limits
-        self._prices = prices or {}
-        self._window_of = window_of
-        self._resolve = resolve
-        self._prepare = prepare
+    def __init__(self, services: Services, idle_after: float | None = 300.0) -> None:
+        self._services = services
+        self._store = services.store
         self._idle_after = idle_after
-        self._system = ActorSystem(instruments=instruments)
-        self.metrics = Metrics()
-        self._transport = Transport(on_retry=self.metrics.retried)
         self._sessions: ActiveSessions | None = None
-        self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        async with AsyncExitStack() as stack:
-            await stack.enter_async_context(self.store)
-            await stack.enter_async_context(self._transport)
-            if self._prepare is not None:
-                await self._prepare()
-            await settle_leftovers(self.store)
-            await stack.enter_async_context(self._system)
-            self._sessions = ActiveSessions(
-                self.store,
-                self._transport,
-                self.limits,
-                self._system,
-                self._idle_after,
-                self._prices,
-                self.metrics,
-                self._window_of,
-            )
-            for record in await self.store.runs(statuses=("queued",)):
-                await self._requeue(record)
-            self._stack = stack.pop_all()
+        await settle_leftovers(self._store, self._services.model.metrics)
+        self._sessions = ActiveSessions(self._services, self._idle_after)
+        for session_id in await self._store.sessions_with_queue():
+            await self._sessions.live(session_id)
         return self
 
     async def __aexit__(
@@ -106,30 +68,18 @@ class SessionHost:
         # Shielded, so that what runs is ended and recorded also when our own caller is cancelled.
         with trio.move_on_after(2 * STOP_SECONDS, shield=True):
             await self.drain(0)
-        # What the block raised goes on its way alone: the actors' nursery would wrap it.
-        await self._stack.aclose()
-        self._sessions = None
 
     @property
-    def _active(self) -> ActiveSessions:
+    def active(self) -> ActiveSessions:
+        """The live sessions. Raises `RuntimeError` outside the block."""
         if self._sessions is None:
             raise RuntimeError("the runtime is not open: use it with `async with`")
         return self._sessions
 
     @property
-    def services(self) -> Services:
-        """What the sessions share. Raises `RuntimeError` outside the block."""
-        return self._active.services
-
-    @property
-    def system(self) -> ActorSystem:
-        """The actor system, for its snapshot."""
-        return self._system
-
-    @property
-    def transport(self) -> Transport:
-        """The door to the network."""
-        return self._transport
+    def reader(self) -> SessionReader:
+        """Who reads sessions and runs."""
+        return SessionReader(self._store, self.active)
 
     # --- sessions ------------------------------------------------------------------------------
 
@@ -137,157 +87,216 @@ class SessionHost:
         self, work_dir: str | Path = ".", title: str | None = None, agent_id: str | None = None
     ) -> LiveSession:
         """Make a session; it is durable when this returns."""
-        services = self.services
-        if services.draining:
-            services.check_room()
-        resolved = await check_work_dir(work_dir)
+        self._services.room.check_open()
         moment = now()
         record = SessionRecord(
             id=str(ULID()),
-            work_dir=resolved,
+            work_dir=await check_work_dir(work_dir),
             title=title,
             agent_id=agent_id,
             created_at=moment,
             updated_at=moment,
         )
-        await self.store.write(SessionSaved(record)).wait()
-        return self._active.activate(record, [])
-
-    async def live(self, session_id: str) -> LiveSession:
-        """The live session with this id, activated from the store if need be.
-
-        Raises `NotFound`, or `SessionQuarantined` for one whose actor keeps crashing.
-        """
-        return await self._active.wake(session_id)
-
-    def find(self, session_id: str) -> LiveSession | None:
-        """The live session with this id, if it is live."""
-        return self._active.find(session_id)
-
-    def shown(self, record: SessionRecord) -> SessionRecord:
-        """A stored session as readers see it: its `last_event_id` is where they go on.
-
-        A live one's channel holds what came after its activation; of one that is not live every
-        event that ever was is in the history.
-        """
-        return _shown(record, self._active.find(record.id))
-
-    async def describe(self, session_id: str) -> tuple[SessionRecord, Sequence[Message]]:
-        """A session as readers see it, with its history. Raises `NotFound`."""
-        # One that passivates while its history is read: the resync of its next life helps.
-        before = self._active.find(session_id)
-        found = await self.store.session_with_history(session_id)
-        if found is None:
-            raise NotFound("session", session_id)
-        record, history = found
-        return _shown(record, before or self._active.find(session_id)), history
+        await self._store.write(SessionSaved(record)).wait()
+        return self.active.activate(record, [])
 
     async def update(self, session_id: str, fields: Mapping[str, str | None]) -> None:
         """Change a session's title, work_dir or agent_id, for the next run to start."""
-        stored = await self.store.session(session_id)
-        live = self._active.find(session_id)
-        if stored is None:
-            raise NotFound("session", session_id)
-        record = msgspec.structs.replace(
-            stored if live is None else live.record, **fields, updated_at=now()
-        )
-        saved = self.store.write(SessionSaved(record))
-        if live is not None:
-            live.record = record
-        await saved.wait()
+        async with self.active.alone(session_id):
+            stored = await self._store.session(session_id)
+            if stored is None:
+                raise NotFound("session", session_id)
+            record = msgspec.structs.replace(stored, **fields, updated_at=now())
+            await self._store.write(SessionSaved(record)).wait()
+            live = self.active.find(session_id)
+            if live is not None:
+                live.record = record
 
     async def delete(self, session_id: str) -> None:
-        """Mark a session as deleted, end what it runs, and remove all of it."""
+        """Mark a session as deleted, end what it runs, and remove all of it.
+
+        Raises `NotFound` if it is not there, or somebody else is at it.
+        """
+        check_not_itself(session_id)
         # Shielded: once begun it is done, also when who asked for it goes away.
         with trio.move_on_after(2 * STOP_SECONDS, shield=True) as scope:
-            await self._active.erase(session_id)
+            await self._erase(session_id)
         if scope.cancelled_caught:
             raise StoreError(f"Session {session_id} could not be removed yet: try again later.")
 
+    async def _erase(self, session_id: str) -> None:
+        found = await self._store.session(session_id)
+        if found is None or session_id in self.active.deleting:
+            raise NotFound("session", session_id)
+        self.active.deleting.add(session_id)
+        try:
+            await self._store.write(SessionDeleting(session_id)).wait()
+            live = self.active.find(session_id)
+            if live is not None:
+                live.mark_deleted()
+                with trio.move_on_after(STOP_SECONDS):
+                    await self.active.stop(session_id)
+            try:
+                await self._store.write(SessionErased(session_id)).wait()
+            except StoreUnavailable as error:
+                raise StoreUnavailable(
+                    f"Session {session_id} is deleted, and its rows could not be removed yet: they "
+                    f"are at the next start. {error.message}"
+                ) from error
+        finally:
+            self.active.deleting.discard(session_id)
+
+    async def follow(self, session_id: str, after: int | None = None) -> Reader:
+        """A reader of a session's events, from now on, or after the event `after`."""
+        return (await self.active.live(session_id)).channel.reader(after)
+
     # --- runs ----------------------------------------------------------------------------------
 
-    async def submit(self, session_id: str, request: RunRequest) -> Run:
-        """Admit a run, durably; or find the one that was admitted under the same request id."""
-        run = await self.admit(session_id, request)
-        await run.admitted()
-        return run
-
     async def admit(self, session_id: str, request: RunRequest) -> Run:
-        """The same, but it is durable only when `run.admitted()` returns.
+        """Admit a run, or find the one that was admitted under the same request id.
 
-        Cancelled before it returns, it has admitted nothing.
+        It is durable only when `run.admitted()` returns. Cancelled before it returns, it has
+        admitted nothing. A request id is looked at before anything else of the request.
         """
+        if request.waits:
+            check_not_itself(session_id)
         stored = None
         if request.request_id is not None:
-            stored = await self.store.run_by_request(session_id, request.request_id)
-        live = await self.live(session_id)
-        if request.request_id is not None:
-            known = live.find_request(request.request_id, request.body_hash)
-            if known is not None:
-                return known
+            stored = await self._store.run_by_request(session_id, request.request_id)
+        live = await self.active.live(session_id)
+        known = live.find_request(request)
+        if known is not None:
+            return Run(known.record, known)
         if stored is not None:
-            check_same_body(stored, request.body_hash)
+            check_same_body(stored, request)
             return await self.run(session_id, stored.id)
-        return live.admit(request)
+        agent_id = live.record.agent_id if request.agent_id is None else request.agent_id
+        if agent_id is None:
+            raise InvalidRequest(
+                "No agent is named: give the message an agent_id, or the session - at `$.agent_id`"
+            )
+        chosen = self._services.agents.choose(agent_id)
+        run = live.admit(request, chosen)
+        return Run(run.record, run)
 
     async def run(self, session_id: str, run_id: str) -> Run:
         """A run by its id: the live one, or as the store has it. Raises `NotFound`."""
-        live = self._active.find(session_id)
+        run = self._live_run(session_id, run_id)
+        if run is None:
+            record = await self._record(session_id, run_id)
+            run = self._live_run(session_id, run_id)
+            if run is None and record.status in ("queued", "running"):
+                # It ended while we were reading, or waits for the next start.
+                record = await self._record(session_id, run_id)
+                if record.status in ("queued", "running"):
+                    raise queued_error(run_id)
+            if run is None:
+                return Run(record)
+        return Run(run.record, run)
+
+    def _live_run(self, session_id: str, run_id: str) -> LiveRun | None:
+        live = self.active.find(session_id)
         if live is not None and live.deleted:
             raise NotFound("session", session_id)
-        if live is not None and run_id in live.runs:
-            return live.runs[run_id]
-        record = await self._run_record(session_id, run_id)
-        if live is not None and run_id in live.runs:
-            return live.runs[run_id]
-        if record.status in ("queued", "running"):
-            # It ended while we were reading, or waits for the next start.
-            record = await self._run_record(session_id, run_id)
-        if record.status in ("queued", "running"):
-            raise queued_error(run_id)
-        return Run.from_record(record)
+        return None if live is None else live.runs.get(run_id)
 
-    async def _run_record(self, session_id: str, run_id: str) -> RunRecord:
-        record = await self.store.run(session_id, run_id)
+    async def _record(self, session_id: str, run_id: str) -> RunRecord:
+        record = await self._store.run(session_id, run_id)
         if record is None:
             # Of a session that is being deleted the store shows no run.
-            gone = await self.store.session(session_id) is None
+            gone = await self._store.session(session_id) is None
             raise NotFound("session", session_id) if gone else NotFound("run", run_id)
         return record
 
+    # --- cancelling ----------------------------------------------------------------------------
+
     async def cancel(self, session_id: str, *, queued: bool = False) -> Receipt:
-        """Cancel what is in flight in a session when this is processed, and what waits if asked."""
-        live = self._active.find(session_id)
-        if live is None:
-            if await self.store.session(session_id) is None:
-                raise NotFound("session", session_id)
-            return Receipt(())
-        if live.deleted:
+        """Cancel what is in flight in a session when this is processed, and what waits if asked.
+
+        What waits is found in the store as well: also where the session is not live, or drains.
+        """
+        live = self.active.find(session_id)
+        if live is None and await self._store.session(session_id) is None:
             raise NotFound("session", session_id)
-        in_flight = live.in_flight
-        runs = list(live.runs.values()) if queued else [r for r in (in_flight,) if r is not None]
-        return await cancel_runs(runs)
+        if live is not None and live.deleted:
+            raise NotFound("session", session_id)
+        runs: Iterable[LiveRun] = ()
+        if live is not None:
+            in_flight = live.in_flight
+            runs = list(live.runs.values()) if queued else filter(None, (in_flight,))
+        receipt = await cancel_runs(runs)
+        if not queued:
+            return receipt
+        return Receipt((*receipt.cancelled, *await self._cancel_stored(session_id)))
 
-    # --- the beginning and the end -------------------------------------------------------------
+    async def cancel_run(self, session_id: str, run_id: str) -> Receipt:
+        """Cancel one run, queued or in flight, and never another. Raises `NotFound`."""
+        run = self._live_run(session_id, run_id)
+        if run is not None:
+            return await cancel_runs((run,))
+        record = await self._record(session_id, run_id)
+        if record.status == "queued":
+            return Receipt(tuple(await self._cancel_stored(session_id, run_id)))
+        run = self._live_run(session_id, run_id)
+        return Receipt(()) if run is None else await cancel_runs((run,))
 
-    async def _requeue(self, record: RunRecord) -> None:
-        try:
-            agent = self._resolve(record)
-            live = await self.live(record.session_id)
-            live.readmit(record, agent)
-        except WingmanError as error:
-            await self.store.write(end_failed(record, error)).wait()
+    async def cancel_tool(self, session_id: str, run_id: str, tool_use_id: str) -> Receipt:
+        """Cancel one tool call: the model is told, its siblings and the run go on."""
+        run = self._live_run(session_id, run_id)
+        if run is None:
+            await self._record(session_id, run_id)
+            return Receipt(())
+        return await cancel_tool(run, tool_use_id)
+
+    async def _cancel_stored(
+        self, session_id: str, run_id: str | None = None
+    ) -> Sequence[CancelledRun]:
+        """Cancel queued runs that only the store knows: nothing can start them meanwhile."""
+        async with self.active.alone(session_id):
+            found = await self._store.session_with_queue(session_id)
+            if found is None:
+                return ()
+            session, queue = found
+            journal = Journal.of(session, self._store, self._services.model.metrics)
+            live = self.active.find(session_id)
+            receipts, failures = [], []
+            for record in queue:
+                if run_id not in (None, record.id) or (live and record.id in live.runs):
+                    continue
+                start = trio.current_time()
+                try:
+                    await RunJournal(journal, record).end(cut("cancelled"), NOTHING_SPENT)
+                except StoreError as error:
+                    failures.append(f"run {record.id} is still queued ({error.message})")
+                else:
+                    elapsed = round((trio.current_time() - start) * 1000, 1)
+                    receipts.append(CancelledRun(record.id, "queued", elapsed))
+            if failures:
+                raise not_recorded(failures, receipts)
+            return receipts
+
+    # --- the whole -----------------------------------------------------------------------------
 
     async def drain(self, grace: float, patience: float = STOP_SECONDS) -> None:
         """Take no more runs, let those in flight have `grace` seconds, then interrupt them.
 
         Runs that have not started stay queued in the store; who waits for one is told so. What was
-        interrupted is waited for `patience` seconds at most.
+        interrupted is waited for `patience` seconds at most; then all streams end.
         """
-        await drain(self.services, self._active.all(), grace, patience)
+        self._services.room.draining.set()
+        for live in self.active.all():
+            live.release_queued()
+        left = [run for live in self.active.all() for run in live.runs.values()]
+        with trio.move_on_after(grace):
+            await _all_ended(left)
+        for run in left:
+            run.request_cancel("interrupted")
+        with trio.move_on_after(patience):
+            await _all_ended(left)
+        for live in self.active.all():
+            live.channel.close("shutting_down")
 
 
-def _shown(record: SessionRecord, live: LiveSession | None) -> SessionRecord:
-    stored = record.event_ceiling
-    after = stored if live is None else max(record.last_event_id, live.channel.start)
-    return msgspec.structs.replace(record, last_event_id=after)
+async def _all_ended(runs: Sequence[LiveRun]) -> None:
+    for run in runs:
+        await run.wait()

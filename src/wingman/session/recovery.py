@@ -1,84 +1,72 @@
 """What becomes of a run that was cut off: it ends, its last step complete.
 
-After a crash, of the process or of a session's actor, the store has a run's finished steps, and the
-step under way as it was recorded before its tools ran. A call without a result may have run: the
-model is told so.
+After a crash, of the process, of a session's actor, or after a failed write, the store has a run's
+finished steps, and the step under way as it was recorded before its tools ran. A call without a
+result may have run: the model is told so.
 """
 
 from wingman.conversation import Message
-from wingman.errors import WingmanError
-from wingman.events import Result
-from wingman.session.history import complete_step, summarize
-from wingman.session.services import now
-from wingman.store.base import (
-    RunEnded,
-    RunFailure,
-    RunRecord,
-    SessionErased,
-    SessionRecord,
-    Store,
-)
+from wingman.errors import NotFound, RunFailed, StoreError, StoreUnavailable, WingmanError
+from wingman.metrics import Metrics
+from wingman.run import CutBy, Ending, Journal, RunJournal, Spent, complete_step, cut
+from wingman.store import SessionErased, Store
 
-__all__ = ["end_cut_off", "end_failed", "settle_leftovers"]
+__all__ = ["end_from_store", "ending_after", "settle_leftovers"]
 
 _UNANSWERED = (
     "Interrupted: the server died before this call had ended. It may have run, in part or whole."
 )
 
 
-async def end_cut_off(
-    store: Store,
-    session: SessionRecord,
-    run: RunRecord,
-    last_event_id: int,
-    error: WingmanError | None = None,
-) -> RunEnded:
-    """The end of a run from the rows it has left: `interrupted`, or failed with `error`."""
-    pending = await store.pending_step(run.id)
-    steps, usage = run.steps, run.usage
+async def end_from_store(journal: RunJournal, ending: Ending) -> None:
+    """End a run by the rows it has left, on a new chain. One that has ended after all is shown."""
+    await journal.begin_again()
+    store, run_id = journal.session.store, journal.record.id
+    record = await store.run(journal.session.session_id, run_id)
+    if record is None:
+        # Its session is being deleted, or its admission was never recorded: nothing of it is kept.
+        journal.release(ending.error or NotFound("run", run_id))
+        return
+    if record.status not in ("queued", "running"):
+        journal.ended_already(record)
+        return
+    journal.record = record
+    pending = await store.pending_step(run_id)
+    steps, spent = record.steps, Spent(record.usage, record.cost)
     tail: tuple[Message, ...] = ()
     if pending is not None:
-        steps, usage = pending.step, pending.usage
+        steps, spent = pending.step, Spent(pending.usage, pending.cost)
         results = {result.tool_use_id: result for result in pending.results}
         tail = complete_step(pending.message, results, _UNANSWERED, "interrupted")
-    result: Result | None = None
-    if error is None:
-        earlier = await store.run_messages(run.id)
-        result = summarize(run.id, (*earlier, *tail), "interrupted", steps, usage)
-    return RunEnded(
-        session_id=session.id,
-        run_id=run.id,
-        status="interrupted" if error is None else "failed",
-        ended_at=now(),
-        steps=steps,
-        usage=usage,
-        messages=tail,
-        result=result,
-        error=None if error is None else RunFailure(error.code, error.message),
-        session_usage=session.usage + usage,
-        last_event_id=last_event_id,
-    )
+    messages = (*await store.run_messages(run_id), *tail)
+    await journal.end(ending, spent, steps, tail=tail, messages=messages)
 
 
-def end_failed(run: RunRecord, error: WingmanError) -> RunEnded:
-    """The end of a queued run that can never start."""
-    return RunEnded(
-        session_id=run.session_id,
-        run_id=run.id,
-        status="failed",
-        ended_at=now(),
-        steps=run.steps,
-        usage=run.usage,
-        error=RunFailure(error.code, error.message),
-    )
+def ending_after(crash: BaseException | None, cut_by: CutBy | None, run_id: str) -> Ending:
+    """The ending of a run that was cut off by what its actor or the store has raised."""
+    if cut_by is not None:
+        return cut(cut_by)
+    if isinstance(crash, StoreError):
+        kind = StoreUnavailable if isinstance(crash, StoreUnavailable) else StoreError
+        error: WingmanError = kind(
+            f"{crash.message} Run {run_id} was cut off; its session goes on from what is stored."
+        )
+    else:
+        error = RunFailed(
+            f"Run {run_id} was cut off by an error inside the server; its log has the details. "
+            "Its session goes on from what is stored.",
+            "internal_error",
+            run_id,
+        )
+    return Ending("failed", error=error)
 
 
-async def settle_leftovers(store: Store) -> None:
+async def settle_leftovers(store: Store, metrics: Metrics) -> None:
     """Erase what was being deleted, and end what was running, when the last process ended."""
     for session_id in await store.deleting():
         await store.write(SessionErased(session_id)).wait()
     for run in await store.runs(statuses=("running",)):
         session = await store.session(run.session_id)
         if session is not None:
-            ended = await end_cut_off(store, session, run, session.event_ceiling)
-            await store.write(ended).wait()
+            journal = RunJournal(Journal.of(session, store, metrics), run)
+            await end_from_store(journal, cut("interrupted"))

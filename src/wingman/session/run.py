@@ -1,156 +1,133 @@
-"""Run: one message, from its admission to its end; and the handle on it."""
+"""Run: the handle on one run, in flight or read from the store."""
 
-from typing import TYPE_CHECKING, Literal
-
-import attrs
-import msgspec
-import trio
-
-from wingman.actor import Delivery
-from wingman.agent import Agent
-from wingman.errors import RunFailed, WingmanError
+from wingman.errors import RunFailed, WaitsForItself
 from wingman.events import Result
-from wingman.session.calls import ToolCalls
-from wingman.session.cancelling import Receipt, Status, cancel_runs, cancel_tool
-from wingman.session.channel import EventChannel, Reader
-from wingman.store.base import Commit, RunEnded, RunFailure, RunRecord
+from wingman.run import CALLERS, CutBy, EventChannel, Reader, Status, recorded_error
+from wingman.session.cancelling import cancel_runs, cancel_tool
+from wingman.session.live_run import LiveRun
+from wingman.session.receipt import Receipt
+from wingman.store import RunRecord
 
-if TYPE_CHECKING:
-    from wingman.session.live import LiveSession
-
-__all__ = ["Job", "Run"]
+__all__ = ["Run", "check_not_itself"]
 
 
-@attrs.frozen
-class Job:
-    """What a session's mailbox holds: a run, and the agent as it was when it was admitted."""
-
-    run: "Run"
-    agent: Agent
-
-
-@attrs.define(eq=False)
 class Run:
-    """A run: queued, in flight, or ended. It outlives whoever submitted it.
+    """A run: queued, in flight, or ended. It goes on without its handle."""
 
-    `live` is its session while the run is the live runtime's; a run that is read from the store
-    has none, and has ended. `first_event` is the last event before its admission.
-    """
+    __slots__ = ("_live", "_record")
 
-    record: RunRecord
-    live: "LiveSession | None" = attrs.field(default=None, repr=False)
-    commit: Commit | None = attrs.field(default=None, repr=False)
-    first_event: int = 0
-    delivery: Delivery | None = attrs.field(default=None, repr=False)
-    started: bool = False
-    cut_by: Literal["cancelled", "interrupted"] | None = None
-    calls: ToolCalls | None = attrs.field(default=None, repr=False)
-    _outcome: Result | WingmanError | None = attrs.field(default=None, repr=False)
-    _ended: trio.Event = attrs.field(factory=trio.Event, repr=False)
+    def __init__(self, record: RunRecord, live: LiveRun | None = None) -> None:
+        """A run as the store has it, ended; or, with `live`, one that this process runs."""
+        self._record = record
+        self._live = live
 
-    @classmethod
-    def from_record(cls, record: RunRecord) -> "Run":
-        """A run that has ended, as the store has it."""
-        run = cls(record)
-        if record.result is not None:
-            run.end(record, record.result)
-        else:
-            run.end(record, record_error(record))
-        return run
+    def __eq__(self, other: object) -> bool:
+        """Two handles are equal if they are on the same run."""
+        return self.id == other.id if isinstance(other, Run) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
+    def __repr__(self) -> str:
+        return f"<Run {self.id} {self.status}>"
+
+    @property
+    def record(self) -> RunRecord:
+        """What is recorded of it: its message, its agent, its times, its usage."""
+        return self._record if self._live is None else self._live.record
 
     @property
     def id(self) -> str:
         """The run's ULID."""
-        return self.record.id
+        return self._record.id
 
     @property
     def session_id(self) -> str:
         """The session that it belongs to."""
-        return self.record.session_id
+        return self._record.session_id
 
     @property
     def ended(self) -> bool:
         """Whether it is over, recorded and published."""
-        return self._ended.is_set()
+        return self._live is None or self._live.ended
 
     @property
     def status(self) -> Status:
         """Where it stands."""
-        if self.ended:
-            return self.record.status
-        if self.cut_by is not None:
-            return "cancelling"
-        return "running" if self.started else "queued"
+        return self._record.status if self._live is None else self._live.status
 
     async def admitted(self) -> None:
         """Return when the run is durable. Raises `StoreError` if it could not be made so."""
-        if self.commit is not None:
-            await self.commit.wait()
-            self.commit = None
+        if self._live is not None:
+            await self._live.admitted()
 
     async def wait(self) -> None:
-        """Wait for the run's end. Cancelling this wait does not touch the run."""
-        await self._ended.wait()
+        """Wait for the run's end. Cancelling this wait does not touch the run.
+
+        Raises `WaitsForItself` in a tool of the very session that the run belongs to.
+        """
+        if self._live is not None:
+            if not self._live.ended:
+                check_not_itself(self.session_id)
+            await self._live.wait()
 
     async def result(self) -> Result:
-        """Wait for the run's end and return what it came to; raise what it failed with."""
-        await self._ended.wait()
+        """Wait for the run's end and return what it came to; raise what it failed with.
+
+        Raises `StoreUnavailable` where the end could not be recorded for some seconds. The run is
+        then ended from what is stored as soon as that can be; ask again for what it came to.
+        """
+        if self._live is not None:
+            if not self._live.ended:
+                check_not_itself(self.session_id)
+            await self._live.wait_told()
         return self.outcome()
 
     def outcome(self) -> Result:
         """What it came to, once it has ended; raise what it failed with."""
-        if self._outcome is None:
+        if self._live is None:
+            outcome = self._record.result or recorded_error(self._record)
+        elif self._live.outcome is not None:
+            outcome = self._live.outcome
+        else:
             raise RunFailed("the run has not ended", "run_pending", self.id)
-        if isinstance(self._outcome, Result):
-            return self._outcome
-        raise self._outcome
+        if isinstance(outcome, Result):
+            return outcome
+        raise outcome
 
     def reader(self) -> Reader:
         """A reader of this run's events, from its admission on; `wait` tells when it is over.
 
         A run that is read from the store publishes nothing any more: its reader is at its end.
         """
-        if self.live is None:
-            channel = EventChannel(0)
-            channel.close("ended")
-            return channel.reader()
-        return self.live.channel.reader(self.first_event, self.id)
+        if self._live is not None:
+            return self._live.reader()
+        channel = EventChannel(0)
+        channel.close("ended")
+        return channel.reader()
+
+    def request_cancel(self, cut_by: CutBy = "cancelled") -> None:
+        """Ask for the run's end; `wait` says when it has come."""
+        if self._live is not None:
+            self._live.request_cancel(cut_by)
 
     async def cancel(self) -> Receipt:
-        """Cancel this run, queued or in flight, and no other; return when it has stopped."""
-        return await cancel_runs([self])
+        """Cancel this run, queued or in flight, and no other; return when it has stopped.
+
+        Raises `StoreUnavailable` where that could not be recorded, and says how the run stands.
+        """
+        return Receipt(()) if self._live is None else await cancel_runs((self._live,))
 
     async def cancel_tool(self, tool_use_id: str) -> Receipt:
         """Cancel one of its tool calls: the model is told, the siblings and the run go on."""
-        return await cancel_tool(self, tool_use_id)
-
-    def request_cancel(self, cut_by: Literal["cancelled", "interrupted"] = "cancelled") -> None:
-        """Ask for the run's end; `wait` says when it has come."""
-        if self.live is not None:
-            self.live.request_cancel(self, cut_by)
-
-    def end(self, record: RunRecord, outcome: Result | WingmanError) -> None:
-        """The run is over, for this process: tell whoever waits. Its last event is published."""
-        self.record = record
-        self._outcome = outcome
-        self.calls = None
-        self._ended.set()
+        return Receipt(()) if self._live is None else await cancel_tool(self._live, tool_use_id)
 
 
-def ended_record(record: RunRecord, ended: RunEnded) -> RunRecord:
-    """The record of a run as its end leaves it."""
-    return msgspec.structs.replace(
-        record,
-        status=ended.status,
-        ended_at=ended.ended_at,
-        steps=ended.steps,
-        usage=ended.usage,
-        result=ended.result,
-        error=ended.error,
-    )
-
-
-def record_error(record: RunRecord) -> RunFailed:
-    """The error of a run that failed, as it was recorded."""
-    failure = record.error or RunFailure("run_failed", "The run failed.")
-    return RunFailed(failure.message, failure.code, record.id)
+def check_not_itself(session_id: str) -> None:
+    """Raise `WaitsForItself` in code that a run of this session waits for."""
+    if session_id in CALLERS.get():
+        raise WaitsForItself(
+            f"A run of session {session_id} waits for this code, which one of its tools has "
+            "called: to wait here for another run of that session would be to wait for ever. "
+            "Send the message with `submit` and do not wait for its end, or use another session."
+        )

@@ -1,60 +1,60 @@
 """Services: what the sessions of one process share."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from typing import Protocol
 
 import attrs
 import trio
 
-from wingman.actor import ActorSystem, Directory
+from wingman.actor import ActorSystem
+from wingman.agent import Agent, ChosenAgent
 from wingman.errors import Overloaded, ShuttingDown
-from wingman.metrics import Metrics
-from wingman.providers.http import Transport
-from wingman.session.limits import Limits
-from wingman.session.prices import Prices
-from wingman.session.window import WindowOf
-from wingman.store.base import Store
+from wingman.run import Limits, Model, Prices
+from wingman.store import RunRecord, Store
 
-__all__ = ["Services", "now"]
+__all__ = ["AgentSource", "Room", "Services"]
 
 
-def now() -> datetime:
-    """The time of day, in UTC."""
-    return datetime.now(UTC)
+class AgentSource(Protocol):
+    """Who knows the agents."""
+
+    def choose(self, agent_id: str) -> ChosenAgent:
+        """The agent for a new message; raises `NotFound` or `ProviderNotConfigured`."""
+
+    def resolve(self, run: RunRecord) -> Agent:
+        """The agent of a run that was admitted by an earlier process; raises what it lacks."""
+
+    async def changed(self) -> None:
+        """Return when an agent or a credential has changed: what was lacking may be there."""
 
 
-@attrs.define(eq=False)
-class Services:
-    """One store, one door to the network, one actor system; one set of limits, prices, counts.
+class Room:
+    """How many runs the process takes, and whether it takes any.
 
-    `slots` are the places of runs in flight, given in the order they are asked for: as a session
-    has one run in flight at most, sessions take turns. `waiting` counts the runs without a place.
-    `deleting` are the sessions of which the store may at any moment show nothing any more.
-    `window_of` knows models' context windows.
+    Places in flight are given in the order they are asked for: as a session has one run in flight
+    at most, sessions take turns. `waiting` counts the runs without a place. `draining` is set once
+    no more runs are taken.
     """
 
-    store: Store
-    transport: Transport
-    limits: Limits
-    system: ActorSystem
-    directory: Directory[str]
-    slots: trio.Semaphore
-    prices: Prices
-    metrics: Metrics
-    window_of: WindowOf
-    deleting: set[str] = attrs.field(factory=set)
-    waiting: int = 0
-    draining: bool = False
+    def __init__(self, limits: Limits) -> None:
+        self.slots = trio.Semaphore(limits.runs)
+        self.waiting = 0
+        self.draining = trio.Event()
+        self._most_waiting = limits.waiting
 
-    def check_room(self) -> None:
+    def check(self) -> None:
         """Raise `ShuttingDown` or `Overloaded` where the process takes no more runs."""
-        if self.draining:
-            raise ShuttingDown("The server is shutting down: send the message again later.")
-        if self.waiting >= self.limits.waiting:
+        self.check_open()
+        if self.waiting >= self._most_waiting:
             raise Overloaded(
                 f"{self.waiting} runs are waiting for their turn, which is the limit: "
                 "send the message again later."
             )
+
+    def check_open(self) -> None:
+        """Raise `ShuttingDown` once the runtime drains."""
+        if self.draining.is_set():
+            raise ShuttingDown("The server is shutting down: send the message again later.")
 
     async def take_slot(self) -> None:
         """Take a place among the runs in flight, without a checkpoint where one is free."""
@@ -62,6 +62,23 @@ class Services:
             self.slots.acquire_nowait()
         except trio.WouldBlock:
             await self.slots.acquire()
+
+
+@attrs.frozen
+class Services:
+    """One store, one actor system, one way to the models; one set of agents, limits and prices.
+
+    Made once, by the runtime. `model` holds the door to the network, what is known of context
+    windows, and the metrics.
+    """
+
+    store: Store
+    system: ActorSystem
+    model: Model
+    agents: AgentSource
+    limits: Limits
+    prices: Prices
+    room: Room
 
     def spawn(self, function: Callable[[], object], name: str) -> None:
         """Start a task that belongs to the runtime and to no request."""

@@ -4,7 +4,6 @@ from collections.abc import MutableMapping
 from typing import Annotated, Any, Literal
 
 import msgspec
-import trio
 from quart import Blueprint, Response, request
 
 from wingman.conversation import ImageBlock, Message, TextBlock, ToolResultBlock, ToolUseBlock
@@ -18,9 +17,6 @@ from wingman.server.sse import RunFrames, included, replay, stream_response
 from wingman.session import OnBusy, Run, RunRequest
 
 __all__ = ["message_routes"]
-
-# How long the store may take to admit a message.
-_ADMIT_SECONDS = 30.0
 
 
 class MessageBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -43,11 +39,10 @@ def message_routes(runtime: Runtime) -> Blueprint:
     async def send(session_id: str) -> Response:
         fields = await body(MessageBody)
         if "respond-async" in request.headers.get("Prefer", ""):
-            # Nobody stays connected: there is nothing to disconnect from.
-            run = await _submit(runtime, session_id, fields)
+            run = await _submit(runtime, session_id, fields, stays=False)
             headers = {**_location(run), "Preference-Applied": "respond-async"}
             return json_response({"run_id": run.id, "status": run.status}, 202, headers)
-        run = await _submit_attached(runtime, session_id, fields)
+        run = await _submit(runtime, session_id, fields, stays=True)
         try:
             response = json_response(await run.result())
         except WingmanError as error:
@@ -58,7 +53,7 @@ def message_routes(runtime: Runtime) -> Blueprint:
     @routes.post("/sessions/<session_id>/message/stream")
     async def stream(session_id: str) -> Response:
         kinds = included(request.args.get("include"))
-        run = await _submit_attached(runtime, session_id, await body(MessageBody))
+        run = await _submit(runtime, session_id, await body(MessageBody), stays=True)
         if run.ended:
             return stream_response(replay(await _events(runtime, run)), _location(run))
         return stream_response(RunFrames(run.reader(), kinds, run.id), _location(run))
@@ -66,28 +61,27 @@ def message_routes(runtime: Runtime) -> Blueprint:
     return routes
 
 
-async def _submit(runtime: Runtime, session_id: str, fields: MessageBody) -> Run:
-    """Admit the message's run. From here on it is its session's, not ours."""
-    run_request = RunRequest(
-        chosen=await runtime.choose_agent(session_id, fields.agent_id),
-        message=fields.message,
-        images=fields.images,
-        max_steps=fields.max_steps,
-        request_id=_request_id(fields),
-        on_busy=fields.on_busy,
+async def _submit(runtime: Runtime, session_id: str, fields: MessageBody, stays: bool) -> Run:
+    """Admit the message's run. From here on it is its session's, not ours.
+
+    Where its client `stays` connected and the message says so, the run ends when it leaves, also
+    while it is being admitted: so the run is known before it is durable.
+    """
+    run = await runtime.admit(
+        session_id,
+        RunRequest(
+            agent_id=fields.agent_id,
+            message=fields.message,
+            images=fields.images,
+            max_steps=fields.max_steps,
+            request_id=_request_id(fields),
+            on_busy=fields.on_busy,
+        ),
     )
-    return await runtime.host.submit(session_id, run_request)
-
-
-async def _submit_attached(runtime: Runtime, session_id: str, fields: MessageBody) -> Run:
-    """The same; where the message says so, the run ends when its client leaves."""
-    if fields.on_disconnect == "continue":
-        return await _submit(runtime, session_id, fields)
-    # A client may leave while its run is being admitted: it must be found for the cancel.
-    with trio.fail_after(_ADMIT_SECONDS, shield=True):
-        run = await _submit(runtime, session_id, fields)
-    scope: MutableMapping[str, Any] = request.scope  # type: ignore[assignment]
-    scope[ON_DISCONNECT] = run.request_cancel
+    if stays and fields.on_disconnect == "cancel":
+        scope: MutableMapping[str, Any] = request.scope  # type: ignore[assignment]
+        scope[ON_DISCONNECT] = run.request_cancel
+    await run.admitted()
     return run
 
 
@@ -115,7 +109,7 @@ async def _events(runtime: Runtime, run: Run) -> list[Event]:
     failure = run.record.error
     last = Done(run.outcome()) if failure is None else Error(failure.code, failure.message, run.id)
     events: list[Event] = []
-    for message in await runtime.store.run_messages(run.id):
+    for message in await runtime.run_messages(run.id):
         events += _events_of(message)
     return [*events, last]
 

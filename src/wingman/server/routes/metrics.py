@@ -30,7 +30,7 @@ class _RuntimeCollector(Collector):
         yield from self._gauges()
 
     def _counters(self) -> Iterator[Metric]:
-        metrics = self._runtime.host.metrics
+        metrics = self._runtime.metrics
         runs = CounterMetricFamily("wingman_runs", "Runs that have ended.", labels=["status"])
         for status, count in metrics.runs.items():
             runs.add_metric([status], count)
@@ -55,13 +55,13 @@ class _RuntimeCollector(Collector):
         yield retries
 
     def _gauges(self) -> Iterator[Metric]:
-        host = self._runtime.host
-        actors = host.system.snapshot()
+        status = self._runtime.status()
+        actors = status.actors
         busy = sum(info.processing is not None for info in actors)
         yield GaugeMetricFamily("wingman_sessions_live", "Sessions in memory.", len(actors))
         yield GaugeMetricFamily("wingman_runs_in_flight", "Runs in flight.", busy)
         yield GaugeMetricFamily(
-            "wingman_runs_waiting", "Runs that wait for their turn.", host.services.waiting
+            "wingman_runs_waiting", "Runs that wait for their turn.", status.waiting
         )
         yield GaugeMetricFamily(
             "wingman_actor_restarts",

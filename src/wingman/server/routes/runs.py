@@ -1,16 +1,13 @@
 """Runs and cancelling: what runs, what ran, and how to stop it."""
 
-from typing import get_args
-
 import msgspec
-import trio
 from quart import Blueprint, Response, request
 
-from wingman.errors import InvalidRequest, NotFound
+from wingman.errors import InvalidRequest
+from wingman.run import STATUSES, Status
 from wingman.runtime import Runtime
 from wingman.server.exchange import body, json_response, query_int
-from wingman.server.views import RunView, run_view
-from wingman.session import Receipt, Status
+from wingman.session import RunView
 
 __all__ = ["run_routes"]
 
@@ -31,57 +28,38 @@ class Empty(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def run_routes(runtime: Runtime) -> Blueprint:
     """Read runs; cancel a session's run, one run, or one tool call."""
     routes = Blueprint("runs", __name__)
-    host = runtime.host
 
-    async def views(session_id: str | None) -> list[RunView]:
+    async def some(session_id: str | None) -> list[RunView]:
         limit = query_int("limit", _PAGE, least=1, most=1000)
-        wanted = _statuses()
-        stored = dict.fromkeys("running" if s == "cancelling" else s for s in wanted)
-        records = await runtime.store.runs(session_id, tuple(stored), limit)
-        found = [run_view(record, host.find(record.session_id)) for record in records]
-        return [view for view in found if not wanted or view.status in wanted]
+        return list(await runtime.runs(session_id, _statuses(), limit))
 
     @routes.get("/runs")
     async def list_all() -> Response:
-        return json_response(await views(None))
+        return json_response(await some(None))
 
     @routes.get("/sessions/<session_id>/runs")
     async def list_of_session(session_id: str) -> Response:
-        if await runtime.store.session(session_id) is None:
-            raise NotFound("session", session_id)
-        return json_response(await views(session_id))
+        return json_response(await some(session_id))
 
     @routes.get("/sessions/<session_id>/runs/<run_id>")
     async def read(session_id: str, run_id: str) -> Response:
         wait = query_int("wait", 0, least=0, most=_LONGEST_WAIT)
-        live = host.find(session_id)
-        run = None if live is None else live.runs.get(run_id)
-        if run is not None and wait:
-            with trio.move_on_after(wait):
-                await run.wait()
-        record = await runtime.store.run(session_id, run_id)
-        if record is None:
-            raise NotFound("run", run_id)
-        return json_response(run_view(record, live))
+        return json_response(await runtime.describe_run(session_id, run_id, wait))
 
     @routes.post("/sessions/<session_id>/cancel")
     async def cancel_session(session_id: str) -> Response:
         fields = await body(CancelBody, may_be_empty=True)
-        return json_response(await host.cancel(session_id, queued=fields.queued))
+        return json_response(await runtime.cancel(session_id, queued=fields.queued))
 
     @routes.post("/sessions/<session_id>/runs/<run_id>/cancel")
     async def cancel_run(session_id: str, run_id: str) -> Response:
         await body(Empty, may_be_empty=True)
-        run = await host.run(session_id, run_id)
-        return json_response(await run.cancel())
+        return json_response(await runtime.cancel_run(session_id, run_id))
 
     @routes.post("/sessions/<session_id>/runs/<run_id>/tools/<tool_use_id>/cancel")
     async def cancel_tool(session_id: str, run_id: str, tool_use_id: str) -> Response:
         await body(Empty, may_be_empty=True)
-        run = await host.run(session_id, run_id)
-        if run.live is None:
-            return json_response(Receipt(()))
-        return json_response(await run.cancel_tool(tool_use_id))
+        return json_response(await runtime.cancel_tool(session_id, run_id, tool_use_id))
 
     return routes
 
@@ -91,11 +69,10 @@ def _statuses() -> tuple[Status, ...]:
     text = request.args.get("status")
     if not text:
         return ()
-    known = get_args(Status)
     statuses = tuple(name.strip() for name in text.split(","))
     for name in statuses:
-        if name not in known:
+        if name not in STATUSES:
             raise InvalidRequest(
-                f"A status is one of {', '.join(known)}, not {name!r} - at `?status`"
+                f"A status is one of {', '.join(STATUSES)}, not {name!r} - at `?status`"
             )
     return statuses  # type: ignore[return-value]

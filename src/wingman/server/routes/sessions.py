@@ -8,7 +8,6 @@ from wingman.errors import InvalidRequest
 from wingman.runtime import Runtime
 from wingman.server.exchange import body, json_response, query_int
 from wingman.server.sse import SessionFrames, included, stream_response
-from wingman.server.views import session_view
 
 __all__ = ["session_routes"]
 
@@ -36,7 +35,6 @@ class SessionFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def session_routes(runtime: Runtime) -> Blueprint:
     """Everything of a session but its messages."""
     routes = Blueprint("sessions", __name__)
-    host = runtime.host
 
     @routes.post("/sessions")
     async def create() -> Response:
@@ -44,7 +42,7 @@ def session_routes(runtime: Runtime) -> Blueprint:
         session = await runtime.create_session(
             fields.agent_id, work_dir=fields.work_dir, title=fields.title
         )
-        view = await _view(runtime, session.id)
+        view = await runtime.describe(session.id)
         return json_response(view, 201, {"Location": f"/sessions/{session.id}"})
 
     @routes.get("/sessions")
@@ -58,30 +56,29 @@ def session_routes(runtime: Runtime) -> Blueprint:
         headers = {}
         if page.next is not None:
             headers["Link"] = f'</sessions?limit={limit}&cursor={page.next}>; rel="next"'
-        views = [session_view(host.shown(record), host.find(record.id)) for record in page.sessions]
-        return json_response(views, headers=headers)
+        return json_response(page.sessions, headers=headers)
 
     @routes.get("/sessions/<session_id>")
     async def read(session_id: str) -> Response:
-        return json_response(await _view(runtime, session_id))
+        return json_response(await runtime.describe(session_id))
 
     @routes.put("/sessions/<session_id>")
     async def update(session_id: str) -> Response:
         fields = await body(SessionFields, ignore=_READ_ONLY)
         given = {k: v for k, v in msgspec.structs.asdict(fields).items() if v is not UNSET}
         await runtime.update_session(session_id, **given)
-        return json_response(await _view(runtime, session_id))
+        return json_response(await runtime.describe(session_id))
 
     @routes.delete("/sessions/<session_id>")
     async def delete(session_id: str) -> Response:
-        await host.delete(session_id)
+        await runtime.delete(session_id)
         return json_response({"status": "deleted"})
 
     @routes.get("/sessions/<session_id>/events")
     async def events(session_id: str) -> Response:
-        live = await host.live(session_id)
+        reader = await runtime.follow(session_id, _cursor())
         kinds = included(request.args.get("include"))
-        return stream_response(SessionFrames(live.channel.reader(_cursor()), kinds))
+        return stream_response(SessionFrames(reader, kinds))
 
     return routes
 
@@ -98,7 +95,3 @@ def _cursor() -> int | None:
         )
     return int(text)
 
-
-async def _view(runtime: Runtime, session_id: str) -> object:
-    record, history = await runtime.host.describe(session_id)
-    return session_view(record, runtime.host.find(session_id), history)

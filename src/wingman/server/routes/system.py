@@ -5,10 +5,9 @@ from typing import Any
 from quart import Blueprint, Response
 
 from wingman.actor import ActorInfo
-from wingman.errors import ShuttingDown
 from wingman.runtime import Runtime
 from wingman.server.exchange import json_response
-from wingman.session.run import Job
+from wingman.session import LiveRun
 
 __all__ = ["system_routes"]
 
@@ -23,8 +22,9 @@ def system_routes(runtime: Runtime) -> Blueprint:
 
     @routes.get("/ready")
     async def ready() -> Response:
-        if runtime.host.services.draining:
-            raise ShuttingDown("The server is shutting down.")
+        unready = runtime.status().unready
+        if unready is not None:
+            raise unready
         return json_response({"status": "ready"})
 
     @routes.get("/tools")
@@ -42,12 +42,12 @@ def system_routes(runtime: Runtime) -> Blueprint:
 
     @routes.get("/actors")
     async def actors() -> Response:
-        quarantined = runtime.host.services.directory.quarantined()
+        status = runtime.status()
         return json_response(
             {
-                "actors": [_actor(info) for info in runtime.host.system.snapshot()],
-                "dead_letters": runtime.host.system.dead_letters,
-                "quarantined": {id: str(q.termination) for id, q in quarantined.items()},
+                "actors": [_actor(info) for info in status.actors],
+                "dead_letters": status.dead_letters,
+                "quarantined": status.quarantined,
             }
         )
 
@@ -56,7 +56,7 @@ def system_routes(runtime: Runtime) -> Blueprint:
 
 def _actor(info: ActorInfo) -> dict[str, Any]:
     """An actor as the live runtime sees it; of its message only which run it is."""
-    doing = f"run {info.processing.run.id}" if isinstance(info.processing, Job) else None
+    doing = f"run {info.processing.id}" if isinstance(info.processing, LiveRun) else None
     return {
         "name": info.name,
         "state": info.state,

@@ -7,6 +7,7 @@ the run completes the step).
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
 from functools import partial
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -16,12 +17,17 @@ import trio
 
 from wingman.conversation import ToolResultBlock, ToolUseBlock
 from wingman.errors import ToolError
-from wingman.session.limits import Limits
-from wingman.tools.base import Tool, ToolContext, ToolOutput
+from wingman.foreign import contained, reason
+from wingman.run.limits import Limits
+from wingman.tools import Tool, ToolContext, ToolOutput
 
-__all__ = ["CallOutcome", "ProgressMeter", "ToolCall", "ToolCalls"]
+__all__ = ["CALLERS", "CallOutcome", "ProgressMeter", "ToolCall", "ToolCalls"]
 
-logger = logging.getLogger("wingman.session")
+logger = logging.getLogger("wingman.run")
+
+CALLERS: ContextVar[frozenset[str]] = ContextVar("wingman_callers", default=frozenset())
+"""The sessions whose runs wait for the code that runs in this context: a tool, or what it started.
+To wait for a run of one of them would be to wait for itself."""
 
 CallOutcome: TypeAlias = Literal["completed", "stopped", "still_running"]
 
@@ -55,12 +61,14 @@ class ToolCall:
 class ToolCalls:
     """The calls of one step under way. `on_result` is told of each result as it comes.
 
-    `progress` is given pieces of output with the id of their call.
+    `progress` is given pieces of output with the id of their call. `callers` are the sessions that
+    wait for these calls.
     """
 
     tools: Mapping[str, Tool]
     work_dir: Path
     limits: Limits
+    callers: frozenset[str]
     progress: Callable[[str, str], None]
     on_result: Callable[[ToolResultBlock], None]
     calls: dict[str, ToolCall] = attrs.field(factory=dict)
@@ -74,14 +82,11 @@ class ToolCalls:
                 nursery.start_soon(self._run_one, call, slots)
 
     async def _run_one(self, call: ToolCall, slots: trio.Semaphore) -> None:
+        CALLERS.set(self.callers)
         try:
             with call.scope:
                 async with slots:
                     call.result = await self._result(call)
-        except* Exception:
-            # It failed while it was being cancelled, in one group with the Cancelled, which goes on
-            # its way alone.
-            logger.exception("tool call %s raised while it was cancelled", call.block.id)
         finally:
             # Also where the whole run is being cancelled: whoever waits for this call's end
             # waits for this.
@@ -113,11 +118,9 @@ class ToolCalls:
                 text = self._shown(output.text)
                 return ToolResultBlock(block.id, text, is_error=False, images=output.images)
             return ToolResultBlock(block.id, self._shown(output), is_error=False)
-        except ToolError as error:
-            return _error(block, self._shown(error.message))
-        except Exception as error:
-            # The boundary of a tool call: its failure is the model's to read.
-            return _error(block, self._shown(f"The tool failed: {type(error).__name__}: {error}"))
+        except BaseException as error:
+            # The boundary of a tool call: whatever it raises is the model's to read, but a cancel.
+            return _error(block, self._shown(_told(block, contained(error))))
 
     def _find(self, block: ToolUseBlock) -> Tool:
         if block.malformed is not None:
@@ -159,6 +162,17 @@ class ProgressMeter:
         if now >= self._next.get(tool_use_id, 0.0):
             self._next[tool_use_id] = now + self._interval
             self._publish(tool_use_id, text[:4000])
+
+
+def _told(block: ToolUseBlock, failure: Exception) -> str:
+    """What the model is told of a failure; the log has the traceback of one that is a bug."""
+    alone = failure
+    while isinstance(alone, ExceptionGroup) and len(alone.exceptions) == 1:
+        alone = alone.exceptions[0]
+    if isinstance(alone, ToolError):
+        return alone.message if isinstance(alone.message, str) else reason(alone)
+    logger.warning("tool %s failed in call %s", block.name, block.id, exc_info=failure)
+    return f"The tool failed: {reason(failure)}"
 
 
 def _error(block: ToolUseBlock, content: str) -> ToolResultBlock:

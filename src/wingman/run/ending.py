@@ -2,21 +2,20 @@
 
 import logging
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import attrs
 
 from wingman.conversation import CutShort, Message, ToolResultBlock, Usage
 from wingman.errors import RunFailed, WingmanError
 from wingman.events import Result, StopReason
-from wingman.session.history import summarize
-from wingman.session.meter import Meter
-from wingman.session.run import Run
-from wingman.store.base import RunStatus
+from wingman.run.cost import Spent
+from wingman.run.history import summarize
+from wingman.store import RunStatus
 
 __all__ = ["Ending", "cut", "failure", "limit_struck", "reached"]
 
-logger = logging.getLogger("wingman.session")
+logger = logging.getLogger("wingman.run")
 
 # So many failures in a row that are all alike are no accident any more.
 _SAME_FAILURES = 3
@@ -49,7 +48,7 @@ class Ending:
         return _UNANSWERED[self.cut_short]
 
     def result(
-        self, run_id: str, messages: Sequence[Message], steps: int, meter: Meter, output: Any
+        self, run_id: str, messages: Sequence[Message], steps: int, spent: Spent, output: Any
     ) -> Result | None:
         """What the run came to, if it did not fail."""
         if self.stop_reason is None:
@@ -59,10 +58,10 @@ class Ending:
             messages,
             self.stop_reason,
             steps,
-            meter.usage,
+            spent.usage,
             self.detail,
             output,
-            meter.cost,
+            spent.cost,
         )
 
 
@@ -109,22 +108,24 @@ def _failing_calls(messages: Sequence[Message]) -> list[tuple[str, str]]:
     return failed
 
 
-def cut(run: Run) -> Ending:
+def cut(cut_by: Literal["cancelled", "interrupted"] | None) -> Ending:
     """The ending of a run that is cancelled, by name or with all that runs here."""
-    reason = run.cut_by or "interrupted"
-    return Ending(reason, reason, cut_short=reason)
+    why = cut_by or "interrupted"
+    return Ending(why, why, cut_short=why)
 
 
-def failure(run: Run, error: Exception) -> Ending:
+def failure(
+    run_id: str, error: Exception, cut_by: Literal["cancelled", "interrupted"] | None
+) -> Ending:
     """The ending of a run that raised. What is no error of ours is told to the log alone."""
-    if run.cut_by is not None:
-        logger.error("run %s failed as it was cut", run.id, exc_info=error)
-        return cut(run)
+    if cut_by is not None:
+        logger.error("run %s failed as it was cut", run_id, exc_info=error)
+        return cut(cut_by)
     if not isinstance(error, WingmanError):
-        logger.error("run %s failed", run.id, exc_info=error)
+        logger.error("run %s failed", run_id, exc_info=error)
         error = RunFailed(
             "The run failed by an error inside the server; its log has the details.",
             "internal_error",
-            run.id,
+            run_id,
         )
     return Ending("failed", error=error, cut_short="failed")

@@ -19,7 +19,7 @@ from wingman.conversation import (
     Usage,
 )
 from wingman.events import Event, Text, Thinking, ToolUse
-from wingman.providers.base import (
+from wingman.providers import (
     Finished,
     FinishReason,
     Part,
@@ -27,7 +27,7 @@ from wingman.providers.base import (
     ThinkingDelta,
     UsageUpdate,
 )
-from wingman.session.history import complete_step
+from wingman.run.history import complete_step
 
 __all__ = ["StepDraft"]
 

@@ -1,36 +1,41 @@
-"""The context window: what cannot fit into it is refused before the provider is asked.
+"""Context: what the model is shown of a history, and whether it can fit into its window.
 
 Tokens are estimated, low on purpose: a token for every six characters of text, none for images and
 reasoning. English has four to a token, code three, many scripts fewer than one. So what is refused
 here is too long for certain, and what is let through may still be refused by the provider.
 """
 
-from collections.abc import Callable, Iterator
-from typing import Final, TypeAlias
+from collections.abc import Iterator, Sequence
+from typing import Final
 
 import msgspec
 
-from wingman.conversation import Block, TextBlock, ToolResultBlock, ToolUseBlock
+from wingman.agent import Agent
+from wingman.conversation import Block, Message, TextBlock, ToolResultBlock, ToolUseBlock
 from wingman.errors import ContextTooLong
-from wingman.providers import Fallback, ModelInfo, Provider, Request
-from wingman.providers.catalogue import CATALOGUE, complete
+from wingman.providers import Provider, Request, ToolSpec, WindowOf, context_window
+from wingman.run.history import alternate
 
-__all__ = ["WindowOf", "catalogued_window", "check_window"]
+__all__ = ["check_window", "request_of"]
 
 _CHARACTERS_A_TOKEN: Final = 6
 
-WindowOf: TypeAlias = Callable[[str, str], int | None]
-"""A provider's id and a model to the model's context window in tokens, where that is known."""
 
-
-def catalogued_window(provider: str, model: str) -> int | None:
-    """What the catalogue says."""
-    return complete(ModelInfo(model, model), CATALOGUE.get(provider, ())).context_window
+def request_of(agent: Agent, history: Sequence[Message]) -> Request:
+    """What this agent's model is shown of this history: all of it."""
+    return Request(
+        messages=alternate(tuple(history)),
+        system=agent.instructions,
+        tools=tuple(
+            ToolSpec(tool.name, tool.description, dict(tool.input_schema)) for tool in agent.tools
+        ),
+        output_schema=None if agent.output_schema is None else dict(agent.output_schema),
+    )
 
 
 def check_window(request: Request, provider: Provider, window_of: WindowOf) -> None:
     """Raise `ContextTooLong` if the request cannot fit into the model's window."""
-    window = _window(provider, window_of)
+    window = context_window(provider, window_of)
     if window is None:
         return
     tokens = sum(_sizes(request)) // _CHARACTERS_A_TOKEN
@@ -40,15 +45,6 @@ def check_window(request: Request, provider: Provider, window_of: WindowOf) -> N
             f"{provider.id}/{provider.model} {window:,}: choose a model with a larger one, or go "
             "on in a new session."
         )
-
-
-def _window(provider: Provider, window_of: WindowOf) -> int | None:
-    """The largest window of those that may answer."""
-    if not isinstance(provider, Fallback):
-        return window_of(provider.id, provider.model)
-    windows = [_window(each, window_of) for each in provider.providers]
-    known = [window for window in windows if window is not None]
-    return max(known) if len(known) == len(windows) else None
 
 
 def _sizes(request: Request) -> Iterator[int]:

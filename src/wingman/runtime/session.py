@@ -1,34 +1,25 @@
 """Session: the handle that a program holds. It mirrors the seed's SDK."""
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
-from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeAlias
+from typing import Self
 
 import trio
 
-from wingman.agent import Agent, ChosenAgent
+from wingman.agent import Agent
 from wingman.conversation import ImageBlock, Message
-from wingman.errors import NotFound
 from wingman.events import Error, Event, Result
-from wingman.session.admission import OnBusy, RunRequest
-from wingman.session.cancelling import Receipt
-from wingman.session.channel import Published, Reader
-from wingman.session.host import SessionHost
-from wingman.session.limits import Limits
-from wingman.session.run import Run
-from wingman.store.base import RunRecord
-from wingman.store.memory import MemoryStore
+from wingman.run import Limits, Published, Reader
+from wingman.runtime.root import Root
+from wingman.session import OnBusy, Receipt, Run, RunRequest, SessionHost
 
 __all__ = ["RunStream", "Session"]
 
 # How long a caller that was itself cancelled waits for its run to stop: longer than tools need
 # to be killed, and not for ever.
 _STOP_SECONDS = 10.0
-
-Choose: TypeAlias = Callable[[], Awaitable[ChosenAgent]]
 
 
 class Session:
@@ -47,33 +38,32 @@ class Session:
     ) -> None:
         if not isinstance(agent, Agent):
             raise TypeError(f"a session needs an Agent, not {agent!r}")
-        self._choose = _always(agent)
+        self._agent = agent
         self._work_dir = work_dir
         self._limits = limits
         self._host: SessionHost | None = None
         self._id = ""
-        self._stack: AsyncExitStack | None = None
+        self._root: Root | None = None
 
     @classmethod
-    def attached(cls, host: SessionHost, session_id: str, choose: Choose) -> Self:
-        """The handle of a session that a host keeps. For runtimes."""
+    def attached(cls, host: SessionHost, session_id: str) -> Self:
+        """The handle of a session that a runtime keeps."""
         session = cls.__new__(cls)
-        session._choose = choose
         session._host = host
         session._id = session_id
-        session._stack = None
+        session._root = None
         return session
 
     async def __aenter__(self) -> Self:
         if self._host is None:
-            async with AsyncExitStack() as stack:
-                host = SessionHost(
-                    MemoryStore(), resolve=_unknown, limits=self._limits, idle_after=None
-                )
-                await stack.enter_async_context(host)
-                self._id = (await host.create(self._work_dir)).id
-                self._host = host
-                self._stack = stack.pop_all()
+            root = Root(agents=[self._agent], limits=self._limits, idle_after=None)
+            await root.__aenter__()
+            try:
+                self._id = (await root.host.create(self._work_dir, None, self._agent.name)).id
+            except BaseException:
+                await root.__aexit__(None, None, None)  # noqa: ASYNC102 the host's affair
+                raise
+            self._root, self._host = root, root.host
         return self
 
     async def __aexit__(
@@ -81,11 +71,10 @@ class Session:
         kind: type[BaseException] | None,
         value: BaseException | None,
         traceback: TracebackType | None,
-    ) -> bool | None:
-        if self._stack is None:
-            return None
-        stack, self._stack, self._host = self._stack, None, None
-        return await stack.__aexit__(kind, value, traceback)  # noqa: ASYNC102 the host's affair
+    ) -> None:
+        if self._root is not None:
+            root, self._root, self._host = self._root, None, None
+            await root.__aexit__(kind, value, traceback)  # noqa: ASYNC102 the host's affair
 
     def __repr__(self) -> str:
         return f"<Session {self._id or 'not entered'}>"
@@ -103,9 +92,10 @@ class Session:
 
         Messages of several callers are taken one at a time, in order. When this call is cancelled,
         so is its run, tools and processes and all; the history stays valid. Raises `ProviderError`
-        where the model's API failed, `MailboxFull` where too many messages wait.
+        where the model's API failed, `MailboxFull` where too many messages wait, `WaitsForItself`
+        in a tool of this very session.
         """
-        run = await self._admit(message, images, max_steps)
+        run = await self._admit(message, images, max_steps, waits=True)
         try:
             await run.admitted()
             return await run.result()
@@ -120,7 +110,7 @@ class Session:
 
         Leaving the block early cancels the run.
         """
-        return RunStream(partial(self._admit, message, images, max_steps))
+        return RunStream(partial(self._admit, message, images, max_steps, waits=True))
 
     async def submit(
         self,
@@ -148,10 +138,7 @@ class Session:
 
     async def history(self) -> Sequence[Message]:
         """The history as it is stored: whole steps only."""
-        found = await self._opened().store.session_with_history(self._id)
-        if found is None:
-            raise NotFound("session", self._id)
-        return found[1]
+        return await self._opened().reader.history(self._id)
 
     async def _admit(
         self,
@@ -160,16 +147,18 @@ class Session:
         max_steps: int | None = None,
         request_id: str | None = None,
         on_busy: OnBusy = "queue",
+        *,
+        waits: bool = False,
     ) -> Run:
         """Send a message. Cancelled before it returns, it has sent none."""
         host = self._opened()
         request = RunRequest(
-            chosen=await self._choose(),
             message=message,
             images=tuple(images),
             max_steps=max_steps,
             request_id=request_id,
             on_busy=on_busy,
+            waits=waits,
         )
         return await host.admit(self._id, request)
 
@@ -249,16 +238,3 @@ async def _stop(run: Run) -> None:
     with trio.move_on_after(_STOP_SECONDS, shield=True):
         run.request_cancel()
         await run.wait()
-
-
-def _always(agent: Agent) -> Choose:
-    chosen = ChosenAgent(agent, agent.name, None)
-
-    async def choose() -> ChosenAgent:
-        return chosen
-
-    return choose
-
-
-def _unknown(record: RunRecord) -> Agent:
-    raise NotFound("agent", record.agent_id)

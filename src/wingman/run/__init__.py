@@ -1,0 +1,64 @@
+"""One run, from its start to its end: infer, call the tools, again, and what must last of it.
+
+It knows the store's protocol, providers and tools. It knows no actor, no mailbox and no handle of a
+session: who takes runs in which order, and who waits for them, is decided in `session/`.
+"""
+
+# The map, in the order in which a run meets them:
+#
+#   loop.py       the agent loop: infer, call tools, again; and its end
+#   inference.py  one step's question to the model, and its answer as it comes
+#   context.py    what the model is shown of a history, and whether that can fit
+#   draft.py      a step as far as it has come
+#   calls.py      a step's tool calls, side by side
+#   answer.py     the final response, held to the agent's output_schema
+#   cost.py       what a run has used, and what that costs
+#   ending.py     how a run ends, and what that means for the step under way
+#   journal.py    what a run changes and tells: durable first, then shown; its one end
+#   channel.py    the events that a session publishes, and their readers
+#   state.py      where a run stands
+#   history.py    the rules of a history, as pure functions
+#   limits.py     every bound, with its default
+
+from wingman.run.calls import CALLERS, CallOutcome, ToolCall
+from wingman.run.channel import EventChannel, Published, Reader, encode_event
+from wingman.run.cost import NOTHING_SPENT, Meter, Price, Prices, Spent
+from wingman.run.ending import Ending, cut
+from wingman.run.history import complete_step, repair
+from wingman.run.inference import Model
+from wingman.run.journal import Journal, Outcome, RunJournal, now, recorded_error
+from wingman.run.limits import Limits
+from wingman.run.loop import RunLoop
+from wingman.run.state import STATUSES, CutBy, Phase, RunState, Status
+
+__all__ = [
+    "CALLERS",
+    "NOTHING_SPENT",
+    "STATUSES",
+    "CallOutcome",
+    "CutBy",
+    "Ending",
+    "EventChannel",
+    "Journal",
+    "Limits",
+    "Meter",
+    "Model",
+    "Outcome",
+    "Phase",
+    "Price",
+    "Prices",
+    "Published",
+    "Reader",
+    "RunJournal",
+    "RunLoop",
+    "RunState",
+    "Spent",
+    "Status",
+    "ToolCall",
+    "complete_step",
+    "cut",
+    "encode_event",
+    "now",
+    "recorded_error",
+    "repair",
+]

@@ -1,0 +1,160 @@
+"""Inference: one step's question to the model, and its answer as it comes.
+
+The provider's parts become the step's draft, and events as they come. A stream that breaks before
+the world has seen any of its text or calls is asked for once more.
+"""
+
+import logging
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+
+import attrs
+import trio
+
+from wingman.agent import Agent
+from wingman.conversation import Message
+from wingman.errors import (
+    ProviderError,
+    ProviderStreamError,
+    ProviderTimeout,
+    RunFailed,
+    WingmanError,
+)
+from wingman.events import Text, ToolUse
+from wingman.foreign import contained, reason
+from wingman.metrics import Metrics
+from wingman.providers import Answering, Part, Provider, Request, Transport, UsageUpdate, WindowOf
+from wingman.run.context import check_window, request_of
+from wingman.run.cost import Meter
+from wingman.run.draft import StepDraft
+from wingman.run.journal import RunJournal
+
+__all__ = ["Inference", "Model"]
+
+logger = logging.getLogger("wingman.run")
+
+# A provider that breaks off is given a moment before it is asked again.
+_PAUSE_SECONDS = 0.5
+
+
+@attrs.frozen
+class Model:
+    """How models are reached, what is known of their windows, and who counts the inferences."""
+
+    transport: Transport
+    window_of: WindowOf
+    metrics: Metrics
+
+
+@attrs.define(eq=False)
+class Inference:
+    """One inference of a run. `draft` is what has come of it, a new one where it is asked again.
+
+    `_heard`: a part of the stream has come. `_published`: the world has seen text or a call, which
+    cannot be taken back. Reasoning can: only those see it who ask for it, and it is no result.
+    """
+
+    agent: Agent
+    journal: RunJournal
+    model: Model
+    meter: Meter
+    tool_ids: set[str]
+    draft: StepDraft = attrs.field(init=False)
+    _heard: bool = False
+    _published: bool = False
+
+    def __attrs_post_init__(self) -> None:
+        self.draft = StepDraft(self.tool_ids)
+
+    async def perform(self, history: Sequence[Message]) -> None:
+        """Ask, and take the answer to its end.
+
+        Raises what the provider raises, and `ContextTooLong` where asking makes no sense.
+        """
+        request = request_of(self.agent, history)
+        check_window(request, self.agent.provider, self.model.window_of)
+        try:
+            await self._attempt(request)
+        except (ProviderStreamError, ProviderTimeout) as error:
+            if not self._may_ask_again(error):
+                raise
+            logger.warning(
+                "run %s: %s; nothing of the step was published: asked again",
+                self.journal.record.id,
+                error.message,
+            )
+            await trio.sleep(_PAUSE_SECONDS)
+            self.draft = StepDraft(self.tool_ids)
+            await self._attempt(request)
+
+    def _may_ask_again(self, error: ProviderError) -> bool:
+        """A provider that was silent from the start has had its time, and its attempts."""
+        return not self._published and (self._heard or isinstance(error, ProviderStreamError))
+
+    async def _attempt(self, request: Request) -> None:
+        provider, draft = self.agent.provider, self.draft
+        self.meter.begin(provider.id, provider.model)
+        try:
+            async with _parts(provider, request, self.model.transport) as parts:
+                while (part := await _next(parts, provider)) is not None:
+                    self._heard = True
+                    event = draft.add(part)
+                    if isinstance(part, Answering):
+                        self.meter.begin(part.provider, part.model)
+                    if isinstance(part, UsageUpdate):
+                        self.meter.count(part.usage)
+                    if event is None:
+                        continue
+                    self._published = self._published or isinstance(event, Text | ToolUse)
+                    if (reserved := self.journal.publish(event)) is not None:
+                        await reserved.wait()
+        finally:
+            self.model.metrics.step_ended(*self.meter.inference)
+        if draft.finish is None:
+            raise ProviderStreamError("the stream ended without saying so", provider=provider.id)
+
+
+@asynccontextmanager
+async def _parts(
+    provider: Provider, request: Request, transport: Transport
+) -> AsyncGenerator[AsyncGenerator[Part, None], None]:
+    """The provider's stream, closed at the end. Whatever it raises is the provider's failure."""
+    try:
+        parts = provider.stream(attrs.evolve(request, transport=transport))
+    except BaseException as error:
+        raise _failure(provider, error) from error
+    try:
+        yield parts
+    finally:
+        try:
+            await parts.aclose()
+        except BaseException as error:
+            raise _failure(provider, error) from error
+
+
+async def _next(parts: AsyncGenerator[Part, None], provider: Provider) -> Part | None:
+    """The next part of the stream; None at its end."""
+    try:
+        return await anext(parts)
+    except StopAsyncIteration:
+        return None
+    except BaseException as error:
+        raise _failure(provider, error) from error
+
+
+def _failure(provider: Provider, error: BaseException) -> Exception:
+    """What a provider has raised, as the run's failure; a cancel goes on its way.
+
+    The text of an error that is none of ours may hold a secret: the log has it, and nobody else.
+    """
+    failure = contained(error)
+    members = failure.exceptions if isinstance(failure, ExceptionGroup) else (failure,)
+    if len(members) == 1 and isinstance(members[0], WingmanError):
+        return members[0]
+    logger.error("the provider %s failed: %s", provider.id, reason(failure), exc_info=failure)
+    kinds = ", ".join(sorted({type(member.__cause__ or member).__name__ for member in members}))
+    return RunFailed(
+        f"The provider {provider.id!r} failed by an error of its own ({kinds}); "
+        "the server's log has the details.",
+        "internal_error",
+    )

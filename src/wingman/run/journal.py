@@ -1,0 +1,269 @@
+"""Journal: what a session's runs change, and what they tell.
+
+It is the only writer of a run's changes, the only publisher of its events, and it reserves their
+ids. Here stands the rule of the house: make durable, then show. Every run ends in `RunJournal.end`,
+whether its loop came to the end, it was cancelled in the queue, or it was cut off by a crash.
+
+The changes of one run are a chain: once one of them could not be written, no later one is. Then
+the run is ended from what is stored, on a chain that begins anew (`begin_again`).
+
+A journal knows the store's protocol and the event channel. It knows no actor and no mailbox.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, Final, TypeAlias
+
+import attrs
+import msgspec
+
+from wingman.conversation import Message, ToolResultBlock, Usage
+from wingman.errors import RunFailed, StoreError, WingmanError
+from wingman.events import Done, Error, Event, Result, ToolProgress, ToolResult
+from wingman.metrics import Metrics
+from wingman.run.channel import EventChannel
+from wingman.run.cost import Spent
+from wingman.run.ending import Ending
+from wingman.store import (
+    CallEnded,
+    CeilingRaised,
+    Chain,
+    Commit,
+    RunEnded,
+    RunFailure,
+    RunQueued,
+    RunRecord,
+    RunStarted,
+    SessionRecord,
+    StepEnded,
+    StepRecorded,
+    Store,
+)
+
+__all__ = ["Journal", "Outcome", "RunJournal", "now", "recorded_error"]
+
+# Ids of events are reserved in the store so many at a time, and again when half are left.
+_RESERVED: Final = 8192
+# So many reserved ids are kept for events that may not be dropped.
+_KEPT: Final = 256
+
+Outcome: TypeAlias = Result | WingmanError
+"""What a run came to, or what whoever waits for it is told instead."""
+
+
+def now() -> datetime:
+    """The time of day, in UTC."""
+    return datetime.now(UTC)
+
+
+@attrs.define(eq=False)
+class Journal:
+    """The journal of one session. Its runs have a `RunJournal` each.
+
+    `usage` is the sum over the runs that have ended. Event ids up to `ceiling` are reserved.
+    `instead` is what those are told who wait for a run of a session that was deleted.
+    """
+
+    session_id: str
+    store: Store = attrs.field(repr=False)
+    metrics: Metrics = attrs.field(repr=False)
+    channel: EventChannel = attrs.field(repr=False)
+    usage: Usage
+    ceiling: int
+    instead: WingmanError | None = None
+
+    @classmethod
+    def of(cls, record: SessionRecord, store: Store, metrics: Metrics) -> "Journal":
+        """The journal of a session as it is stored: no id that was ever reserved is used again."""
+        ceiling = record.event_ceiling
+        return cls(record.id, store, metrics, EventChannel(ceiling), record.usage, ceiling)
+
+    def publish(self, run_id: str, event: Event, chain: Chain | None) -> Commit | None:
+        """Publish an event. Who may publish without end waits for what this returns."""
+        reserved = self.reserve(chain)
+        if type(event) is ToolProgress and self.ceiling - self.channel.last_id < _KEPT:
+            return reserved  # a sample less: what may not be dropped still has its id
+        self.channel.publish(run_id, event)
+        return reserved
+
+    def reserve(self, chain: Chain | None) -> Commit | None:
+        """Reserve more event ids if they run low: none is ever given twice, whatever happens."""
+        if self.ceiling - self.channel.last_id > _RESERVED // 2:
+            return None
+        before, self.ceiling = self.ceiling, self.channel.last_id + _RESERVED
+        commit = self.store.write(CeilingRaised(self.session_id, self.ceiling), chain=chain)
+        commit.then(partial(self._reserved, before))
+        return commit
+
+    def _reserved(self, before: int, failure: StoreError | None) -> None:
+        if failure is not None:
+            self.ceiling = before
+
+
+@attrs.define(eq=False)
+class RunJournal:
+    """The journal of one run, from its admission to its end.
+
+    `record` is the run as the store has it, as far as this process has written it. `on_end` is
+    told, in one moment with the publishing of the run's last event, what the run came to.
+    """
+
+    session: Journal = attrs.field(repr=False)
+    record: RunRecord
+    on_end: Callable[[Outcome], None] | None = attrs.field(default=None, repr=False)
+    _chain: Chain = attrs.field(factory=Chain, repr=False)
+    _told: bool = False
+
+    def queued(self) -> Commit:
+        """The run is admitted."""
+        return self._write(RunQueued(self.record))
+
+    async def began(self, message: Message) -> None:
+        """The run begins, and its message enters the history. Returns when that is safe."""
+        session, record = self.session, self.record
+        session.reserve(self._chain)
+        started = now()
+        change = RunStarted(session.session_id, record.id, started, message, session.ceiling)
+        await self._write(change).wait()
+        self.record = msgspec.structs.replace(record, status="running", started_at=started)
+
+    async def step_recorded(self, step: int, message: Message, spent: Spent) -> None:
+        """The model asks for tools. Returns when that is safe, and they may be called."""
+        session_id, run_id = self.session.session_id, self.record.id
+        change = StepRecorded(session_id, run_id, step, message, spent.usage, spent.cost)
+        await self._write(change).wait()
+
+    def call_ended(self, result: ToolResultBlock) -> None:
+        """A tool call has its result."""
+        self._write(CallEnded(self.session.session_id, self.record.id, result))
+        self.session.metrics.tool_call_ended(result.is_error)
+        self.publish(ToolResult(result.tool_use_id, result.content, result.is_error))
+
+    def step_ended(self, messages: tuple[Message, ...], steps: int, spent: Spent) -> None:
+        """A whole step enters the history.
+
+        Nobody waits for this commit: what is written later on the chain fails if this does.
+        """
+        last_id = self.session.channel.last_id
+        change = StepEnded(
+            self.session.session_id,
+            self.record.id,
+            messages,
+            steps,
+            spent.usage,
+            last_id,
+            spent.cost,
+        )
+        self._write(change).then(partial(self._step_stored, last_id))
+
+    def publish(self, event: Event) -> Commit | None:
+        """Publish an event of this run. Who may publish without end waits for what this returns."""
+        return self.session.publish(self.record.id, event, self._chain)
+
+    async def end(
+        self,
+        ending: Ending,
+        spent: Spent,
+        steps: int = 0,
+        *,
+        tail: tuple[Message, ...] = (),
+        messages: Sequence[Message] = (),
+        output: Any = None,
+    ) -> None:
+        """Record the run's end, then show it: to its readers, to who waits, to the metrics.
+
+        `messages` is all that the run has added to the history, and `tail` what of it is not
+        stored yet. Raises `StoreError` where the end could not be recorded; then nothing is shown.
+        """
+        session, error = self.session, ending.error
+        begun = self.record.status != "queued"
+        last_id = session.channel.last_id
+        usage = session.usage + spent.usage
+        ended = RunEnded(
+            session_id=session.session_id,
+            run_id=self.record.id,
+            status=ending.status,
+            ended_at=now(),
+            steps=steps,
+            usage=spent.usage,
+            messages=tail,
+            result=ending.result(self.record.id, messages, steps, spent, output),
+            error=None if error is None else RunFailure(error.code, error.message),
+            session_usage=usage if begun else None,
+            last_event_id=last_id if begun else None,
+            cost=spent.cost,
+        )
+        session.reserve(self._chain)
+        await self._write(ended).wait()
+        if begun:
+            session.usage = usage
+            session.channel.mark_stored(last_id)
+        self._show(ended_record(self.record, ended), error)
+
+    def ended_already(self, record: RunRecord) -> None:
+        """Show an end that turns out to be in the store, although its commit had seemed to fail."""
+        self._show(record, None)
+
+    def release(self, error: WingmanError) -> None:
+        """Tell whoever waits for the run that it has no end in this process.
+
+        In the store it stays as it is. Where it was told before, this does nothing.
+        """
+        self._tell(self.session.instead or error, None)
+
+    async def begin_again(self) -> None:
+        """Return when all that was written so far is safe or has failed, and begin a new chain."""
+        await self._chain.settled()
+        self._chain = Chain()
+
+    def _write(
+        self,
+        change: RunQueued | RunStarted | StepRecorded | CallEnded | StepEnded | RunEnded,
+    ) -> Commit:
+        return self.session.store.write(change, chain=self._chain)
+
+    def _step_stored(self, last_id: int, failure: StoreError | None) -> None:
+        if failure is None:
+            self.session.channel.mark_stored(last_id)
+
+    def _show(self, record: RunRecord, error: WingmanError | None) -> None:
+        self.record = record
+        self.session.metrics.run_ended(record.status)
+        outcome = self.session.instead or error or record.result or recorded_error(record)
+        self._tell(outcome, self._chain)
+
+    def _tell(self, outcome: Outcome, chain: Chain | None) -> None:
+        if self._told:
+            return
+        self._told = True
+        run_id = self.record.id
+        if isinstance(outcome, Result):
+            last: Event = Done(outcome)
+        else:
+            last = Error(outcome.code, outcome.message, run_id)
+        self.session.publish(run_id, last, chain)
+        # Told once, and let go of: else the run and its journal would hold each other.
+        told, self.on_end = self.on_end, None
+        if told is not None:
+            told(outcome)
+
+
+def ended_record(record: RunRecord, ended: RunEnded) -> RunRecord:
+    """The record of a run as its end leaves it."""
+    return msgspec.structs.replace(
+        record,
+        status=ended.status,
+        ended_at=ended.ended_at,
+        steps=ended.steps,
+        usage=ended.usage,
+        cost=ended.cost,
+        result=ended.result,
+        error=ended.error,
+    )
+
+
+def recorded_error(record: RunRecord) -> RunFailed:
+    """The error of a run that failed, as it was recorded."""
+    failure = record.error or RunFailure("run_failed", "The run failed.")
+    return RunFailed(failure.message, failure.code, record.id)

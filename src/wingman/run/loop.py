@@ -1,0 +1,191 @@
+"""RunLoop: one run of the agent loop, from its message to its end.
+
+Send the message, infer, run the tool calls, again, until a final response or a limit. There is one
+loop: who wants to stream reads the session's channel, who wants the result waits for the end.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import attrs
+import trio
+
+from wingman.agent import Agent
+from wingman.conversation import Message, ToolResultBlock
+from wingman.errors import StoreError
+from wingman.events import Step, ToolProgress, ToolResult
+from wingman.foreign import contained
+from wingman.run.answer import FinalOutput
+from wingman.run.calls import ProgressMeter, ToolCalls
+from wingman.run.cost import Meter
+from wingman.run.draft import StepDraft
+from wingman.run.ending import Ending, cut, failure, limit_struck, reached
+from wingman.run.inference import Inference, Model
+from wingman.run.journal import RunJournal
+from wingman.run.limits import Limits
+from wingman.run.state import RunState
+
+__all__ = ["RunLoop"]
+
+# How long the end of a run may take to be recorded before the store counts as failed.
+_END_SECONDS = 30.0
+
+
+@attrs.define(eq=False)
+class RunLoop:
+    """One run. It appends to `history` what the run adds to it, as soon as that is written.
+
+    `tool_ids` are the ids of the session's tool calls so far; the run adds its own. `callers` are
+    the sessions that wait for what the run's tools do, its own among them.
+    """
+
+    journal: RunJournal
+    state: RunState
+    agent: Agent
+    work_dir: Path
+    history: list[Message]
+    tool_ids: set[str]
+    model: Model
+    limits: Limits
+    meter: Meter
+    callers: frozenset[str]
+    steps: int = 0
+    messages: list[Message] = attrs.field(factory=list)
+    _inference: Inference | None = None
+    _output: FinalOutput = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._output = FinalOutput(self.agent.output_check)
+
+    async def execute(self) -> None:
+        """Run to the end, which is recorded and published whatever happens.
+
+        Raises `StoreError` if the store has failed: then the run has not ended, memory may be
+        ahead of what is stored, and the caller goes on from there.
+        """
+        ending: Ending | None = None
+        try:
+            ending = await self._run()
+        except StoreError:
+            raise
+        except BaseException as error:
+            # The boundary of a run: whatever is raised is its failure, and the session goes on.
+            # Only a cancel passes `contained`, and then the run was cut.
+            ending = cut(self.state.cut_by)
+            ending = failure(self.journal.record.id, contained(error), self.state.cut_by)
+        finally:
+            if ending is not None and self.state.phase == "running":
+                with trio.move_on_after(_END_SECONDS, shield=True) as scope:
+                    await self._end(ending)
+                if scope.cancelled_caught:
+                    raise StoreError(
+                        f"The end of run {self.journal.record.id} was not recorded within "
+                        f"{_END_SECONDS:g} s."
+                    )
+
+    # --- the loop ------------------------------------------------------------------------------
+
+    async def _run(self) -> Ending:
+        record = self.journal.record
+        message = Message.user(record.message, record.images or ())
+        await self.journal.began(message)
+        self._add((message,))
+        seconds = self.limits.seconds
+        ending: Ending | None = None
+        with trio.move_on_after(seconds):
+            while ending is None:
+                ending = await self._step()
+        return ending or limit_struck("time_limit", f"time limit ({seconds:g} s)", self.messages)
+
+    async def _step(self) -> Ending | None:
+        """One inference and its tool calls; the run's ending, if it ends with it."""
+        self.steps += 1
+        self.journal.publish(Step(self.steps, self.meter.usage, self.meter.cost))
+        self._inference = Inference(self.agent, self.journal, self.model, self.meter, self.tool_ids)
+        await self._inference.perform(self.history)
+        draft = self._inference.draft
+        message = draft.message()
+        if draft.finish == "refusal":
+            return Ending("completed", "refusal")
+        if not message.tool_uses:
+            return self._respond(draft, message)
+        await self._call_tools(draft, message)
+        self._end_step(draft.messages())
+        return self._limit()
+
+    def _respond(self, draft: StepDraft, message: Message) -> Ending | None:
+        """The ending by a final response; none where the model is to correct it."""
+        if draft.finish == "max_tokens":
+            return Ending("completed", "max_tokens")
+        demand = self._output.judge(message.text)
+        if demand is None:
+            return Ending("completed", "end_turn")
+        self._end_step((*draft.messages(), demand))
+        return self._limit()
+
+    def _limit(self) -> Ending | None:
+        """The ending by a limit that this step has reached, if it has."""
+        most = self.journal.record.max_steps or self.agent.max_steps or self.limits.steps
+        return reached(self.limits.tokens, most, self.steps, self.meter.usage, self.messages)
+
+    async def _call_tools(self, draft: StepDraft, message: Message) -> None:
+        journal = self.journal
+        await journal.step_recorded(self.steps, message, self.meter.spent)
+
+        def on_result(result: ToolResultBlock) -> None:
+            draft.results[result.tool_use_id] = result
+            journal.call_ended(result)
+
+        def progress(tool_use_id: str, text: str) -> None:
+            journal.publish(ToolProgress(tool_use_id, text))
+
+        calls = self.state.calls = ToolCalls(
+            tools={tool.name: tool for tool in self.agent.tools},
+            work_dir=self.work_dir,
+            limits=self.limits,
+            callers=self.callers,
+            progress=ProgressMeter(progress),
+            on_result=on_result,
+        )
+        await calls.run(message.tool_uses)
+        self.state.calls = None
+        # A tool that shields itself may have swallowed a cancel: the step ends here all the same.
+        await trio.lowlevel.checkpoint_if_cancelled()
+
+    def _end_step(self, messages: tuple[Message, ...]) -> None:
+        self._inference = None
+        self.journal.step_ended(messages, self.steps, self.meter.spent)
+        self._add(messages)
+
+    # --- the end -------------------------------------------------------------------------------
+
+    async def _end(self, ending: Ending) -> None:
+        tail = self._close_draft(ending)
+        self._add(tail)
+        await self.journal.end(
+            ending,
+            self.meter.spent,
+            self.steps,
+            tail=tail,
+            messages=self.messages,
+            output=self._output.value,
+        )
+
+    def _close_draft(self, ending: Ending) -> tuple[Message, ...]:
+        """The messages of the step under way; calls it leaves unanswered are answered for it."""
+        inference, self._inference = self._inference, None
+        if inference is None:
+            return ()
+        draft = inference.draft
+        answered = set(draft.results)
+        messages = draft.messages(ending.unanswered, ending.cut_short)
+        for block in messages[-1].content if len(messages) > 1 else ():
+            if isinstance(block, ToolResultBlock) and block.tool_use_id not in answered:
+                result = ToolResult(block.tool_use_id, block.content, block.is_error)
+                self.journal.publish(result)
+        return messages
+
+    def _add(self, messages: Iterable[Message]) -> None:
+        added = tuple(messages)
+        self.messages += added
+        self.history += added

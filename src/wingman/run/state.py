@@ -1,0 +1,46 @@
+"""RunState: where one run stands. Every view of a run derives from this."""
+
+from typing import Literal, TypeAlias, get_args
+
+import attrs
+
+from wingman.run.calls import ToolCalls
+from wingman.store import RunFailure
+
+__all__ = ["STATUSES", "CutBy", "Phase", "RunState", "Status"]
+
+Phase: TypeAlias = Literal["admitting", "queued", "running", "unrecorded", "ended"]
+"""`admitting`: its row is being written, and nobody was told of it. `unrecorded`: its work has
+stopped, and its end is not in the store yet."""
+
+CutBy: TypeAlias = Literal["cancelled", "interrupted"]
+
+Status: TypeAlias = Literal[
+    "queued", "running", "cancelling", "completed", "failed", "cancelled", "interrupted"
+]
+"""What is shown of a run. The store knows all of these but `cancelling`."""
+
+STATUSES: tuple[Status, ...] = get_args(Status)
+
+
+@attrs.define(eq=False)
+class RunState:
+    """Where a run stands, until its end. `cut_by` says who asked for its end, if somebody did.
+
+    `calls` are those of the step under way. `waiting_for` says why a queued run does not start
+    although its turn has come.
+    """
+
+    phase: Phase = "queued"
+    cut_by: CutBy | None = None
+    calls: ToolCalls | None = attrs.field(default=None, repr=False)
+    waiting_for: RunFailure | None = None
+
+    @property
+    def begun(self) -> bool:
+        """Whether the run has had its place among those in flight."""
+        return self.phase in ("running", "unrecorded", "ended")
+
+    def shown(self, stored: Status) -> Status:
+        """The status to show, where the store has `stored`."""
+        return "cancelling" if self.cut_by is not None and self.phase != "ended" else stored

@@ -1,0 +1,84 @@
+"""Root: the one place where the parts of a runtime are put together, opened and closed."""
+
+from collections.abc import Iterable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from wingman.actor import ActorSystem, Instrument
+from wingman.agent import Agent
+from wingman.metrics import Metrics
+from wingman.providers import ProviderRegistry, Transport
+from wingman.run import Limits, Model, Prices
+from wingman.runtime.agents import Agents
+from wingman.runtime.credentials import Credentials
+from wingman.runtime.models import Models
+from wingman.session import Room, Services, SessionHost
+from wingman.store import Store, open_store
+from wingman.tools import BUILTIN, Tool
+
+__all__ = ["Root"]
+
+
+class Root:
+    """Store, transport, agents, actors, sessions: one of each. An async context manager.
+
+    What sessions share is put together once, in `services`. The parameters are those of `Runtime`.
+    """
+
+    def __init__(
+        self,
+        store: str | Path | Store = "memory",
+        *,
+        agents: Iterable[Agent] = (),
+        tools: Iterable[Tool] = (),
+        providers: ProviderRegistry | None = None,
+        limits: Limits | None = None,
+        prices: Prices | None = None,
+        idle_after: float | None = 300.0,
+        instruments: tuple[Instrument, ...] = (),
+    ) -> None:
+        self.store: Store = open_store(store) if isinstance(store, str | Path) else store
+        self.providers = ProviderRegistry() if providers is None else providers
+        self.credentials = Credentials(self.store, self.providers)
+        self.models = Models(self.providers, self.credentials)
+        self.agents = Agents(
+            self.store, [*BUILTIN.values(), *tools], self.providers, self.credentials, agents
+        )
+        self.metrics = Metrics()
+        limits = Limits() if limits is None else limits
+        self.services = Services(
+            store=self.store,
+            system=ActorSystem(instruments=instruments),
+            model=Model(
+                Transport(on_retry=self.metrics.retried), self.models.window, self.metrics
+            ),
+            agents=self.agents,
+            limits=limits,
+            prices=prices or {},
+            room=Room(limits),
+        )
+        self.host = SessionHost(self.services, idle_after)
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(self.store)
+            await stack.enter_async_context(self.services.model.transport)
+            # What must be known before queued runs go on.
+            await self.credentials.load()
+            await self.agents.load()
+            await stack.enter_async_context(self.services.system)
+            await stack.enter_async_context(self.host)
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        # What the block raised goes on its way alone: the actors' nursery would wrap it.
+        await self._stack.aclose()

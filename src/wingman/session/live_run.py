@@ -1,0 +1,157 @@
+"""LiveRun: a run of a live session, from its admission to its end."""
+
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+from trio.lowlevel import ParkingLot, checkpoint
+
+from wingman.actor import Delivery
+from wingman.agent import Agent
+from wingman.errors import StoreError, StoreUnavailable
+from wingman.run import (
+    NOTHING_SPENT,
+    CutBy,
+    Outcome,
+    Reader,
+    RunJournal,
+    RunState,
+    Status,
+    cut,
+)
+from wingman.store import Commit, RunRecord
+
+__all__ = ["LiveRun"]
+
+
+@attrs.define(eq=False)
+class LiveRun:
+    """See the module's docstring. What it is now stands in its `state`, and nowhere else.
+
+    `agent` is None for a run of an earlier process, until its turn comes. `first_event` is the last
+    event before its admission. `callers` are the sessions that wait for it. `spawn` starts a task
+    of the runtime. `outcome` is what whoever waits is told: at the end, or before it, where the end
+    cannot be recorded for some time. `not_cancelled` is why the last cancel was not recorded.
+    """
+
+    journal: RunJournal
+    spawn: Callable[[Callable[[], Any], str], None] = attrs.field(repr=False)
+    agent: Agent | None = attrs.field(default=None, repr=False)
+    callers: frozenset[str] = frozenset()
+    first_event: int = 0
+    state: RunState = attrs.field(factory=RunState)
+    admission: Commit | None = attrs.field(default=None, repr=False)
+    delivery: Delivery | None = attrs.field(default=None, repr=False)
+    outcome: Outcome | None = attrs.field(default=None, repr=False)
+    not_cancelled: StoreError | None = attrs.field(default=None, repr=False)
+    _changed: ParkingLot = attrs.field(factory=ParkingLot, repr=False)
+
+    @property
+    def id(self) -> str:
+        """The run's ULID."""
+        return self.journal.record.id
+
+    @property
+    def record(self) -> RunRecord:
+        """The run as this process has written it."""
+        return self.journal.record
+
+    @property
+    def ended(self) -> bool:
+        """Whether it is over for this process, and whoever waits for it was told."""
+        return self.state.phase == "ended"
+
+    @property
+    def status(self) -> Status:
+        """Where it stands."""
+        return self.state.shown(self.record.status)
+
+    def reader(self) -> Reader:
+        """A reader of this run's events, from its admission on."""
+        return self.journal.session.channel.reader(self.first_event, self.id)
+
+    # --- waiting -------------------------------------------------------------------------------
+
+    async def admitted(self) -> None:
+        """Return when the run is durable. Raises `StoreError` if it could not be made so."""
+        if self.admission is not None:
+            await self.admission.wait()
+
+    async def wait(self) -> None:
+        """Wait for the run's end."""
+        if self.ended:
+            await checkpoint()
+        while not self.ended:
+            await self._changed.park()
+
+    async def wait_told(self) -> None:
+        """Wait until there is something to tell: what it came to, or that this is not recorded."""
+        if self.outcome is not None:
+            await checkpoint()
+        while self.outcome is None:
+            await self._changed.park()
+
+    async def wait_decided(self) -> None:
+        """Wait until a cancel that is being recorded is, or has failed."""
+        while self._cancel_undecided():
+            await self._changed.park()
+
+    def _cancel_undecided(self) -> bool:
+        return self.state.cut_by is not None and self.state.phase in ("admitting", "queued")
+
+    async def wait_stopped(self) -> None:
+        """Wait until the run has ended, or its work has and that is not recorded, or a cancel of it
+        could not be recorded."""
+        while not self.ended and self.state.phase != "unrecorded" and self.state.cut_by is not None:
+            await self._changed.park()
+
+    # --- what becomes of it --------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """The run has its place among those in flight."""
+        self.state.phase = "running"
+        self.state.waiting_for = None
+
+    def lost(self) -> None:
+        """Its work has stopped, and its end could not be recorded."""
+        self.state.phase = "unrecorded"
+        self.state.calls = None
+        self._changed.unpark_all()
+
+    def put_off(self, error: StoreUnavailable) -> None:
+        """Tell whoever waits that the end is not recorded; it is told again when it is."""
+        self.outcome = error
+        self._changed.unpark_all()
+
+    def end(self, outcome: Outcome) -> None:
+        """The run is over, for this process: tell whoever waits."""
+        begun, self.state.phase = self.state.begun, "ended"
+        self.state.calls = None
+        self.state.waiting_for = None
+        self.outcome = outcome
+        delivery, self.delivery = self.delivery, None  # they would hold each other
+        if delivery is not None and not begun:
+            delivery.cancel()
+        self._changed.unpark_all()
+
+    def request_cancel(self, cut_by: CutBy = "cancelled") -> None:
+        """Ask for the run's end. Asking again changes nothing."""
+        if self.state.cut_by is not None or self.state.phase in ("unrecorded", "ended"):
+            return
+        self.state.cut_by = cut_by
+        self.not_cancelled = None
+        if self.state.phase != "running":
+            # A task of the runtime, not of a request. The run keeps its place until it is recorded.
+            self.spawn(self._end_before_start, f"cancel {self.id}")
+        elif self.delivery is not None:
+            self.delivery.cancel()
+
+    async def _end_before_start(self) -> None:
+        try:
+            await self.journal.end(cut(self.state.cut_by), NOTHING_SPENT)
+        except StoreError as error:
+            await self.journal.begin_again()
+            if not self.ended:  # else it was refused: its admission could not be recorded either
+                self.state.cut_by = None
+                self.not_cancelled = error
+                self._changed.unpark_all()

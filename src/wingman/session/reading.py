@@ -1,0 +1,76 @@
+"""SessionReader: sessions and runs for those who look at them."""
+
+from collections.abc import Sequence
+
+import trio
+
+from wingman.conversation import Message
+from wingman.errors import NotFound
+from wingman.run import Status
+from wingman.session.active import ActiveSessions
+from wingman.session.views import RunView, SessionList, SessionView, run_view, session_view
+from wingman.store import RunStatus, Store
+
+__all__ = ["SessionReader"]
+
+
+class SessionReader:
+    """Reads what is stored, and adds what only the live runtime knows. It changes nothing."""
+
+    def __init__(self, store: Store, active: ActiveSessions) -> None:
+        self._store = store
+        self._active = active
+
+    async def sessions(self, limit: int, before: int | None) -> SessionList:
+        """Sessions, newest first, without their histories."""
+        page = await self._store.sessions(limit, before)
+        views = (session_view(record, self._active.find(record.id)) for record in page.sessions)
+        return SessionList(tuple(views), page.next)
+
+    async def session(self, session_id: str) -> SessionView:
+        """A session with its history. Raises `NotFound`."""
+        # One that passivates while its history is read: the resync of its next life helps.
+        before = self._active.find(session_id)
+        found = await self._store.session_with_history(session_id)
+        if found is None:
+            raise NotFound("session", session_id)
+        record, history = found
+        return session_view(record, before or self._active.find(session_id), history)
+
+    async def history(self, session_id: str) -> Sequence[Message]:
+        """A session's history as it is stored: whole steps only. Raises `NotFound`."""
+        found = await self._store.session_with_history(session_id)
+        if found is None:
+            raise NotFound("session", session_id)
+        return found[1]
+
+    async def runs(
+        self, session_id: str | None, statuses: Sequence[Status], limit: int
+    ) -> Sequence[RunView]:
+        """The newest runs, of one session or of all, in the order of their admission."""
+        if session_id is not None and await self._store.session(session_id) is None:
+            raise NotFound("session", session_id)
+        stored: list[RunStatus] = list(
+            dict.fromkeys("running" if status == "cancelling" else status for status in statuses)
+        )
+        if "cancelling" in statuses:
+            stored.append("queued")
+        records = await self._store.runs(session_id, stored, limit)
+        views = (run_view(record, self._active.find(record.session_id)) for record in records)
+        return [view for view in views if not statuses or view.status in statuses]
+
+    async def run(self, session_id: str, run_id: str, wait: float = 0) -> RunView:
+        """One run, after its end or after `wait` seconds, whichever comes first."""
+        live = self._active.find(session_id)
+        run = None if live is None else live.runs.get(run_id)
+        if run is not None and wait:
+            with trio.move_on_after(wait):
+                await run.wait()
+        record = await self._store.run(session_id, run_id)
+        if record is None:
+            raise NotFound("run", run_id)
+        return run_view(record, self._active.find(session_id))
+
+    async def run_messages(self, run_id: str) -> Sequence[Message]:
+        """What one run added to the history, in order; its user's message is the first."""
+        return await self._store.run_messages(run_id)
