@@ -4,19 +4,19 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-import attrs
 import trio
 
 from wingman import Agent, Message, Runtime, Tool, tool
 from wingman.agent import ChosenAgent
 from wingman.conversation import TextBlock, ToolResultBlock
-from wingman.errors import StoreError, StoreUnavailable
+from wingman.errors import StoreUnavailable
 from wingman.events import Done, Error
 from wingman.providers import Scripted
 from wingman.providers.scripted import Script
 from wingman.run import Published
 from wingman.session import LiveRun, LiveSession, OnBusy, RunRequest
 from wingman.store import Chain, Change, Commit, MemoryStore, RunEnded
+from wingman.store.call import Call
 
 
 @tool
@@ -141,29 +141,23 @@ def assert_ends(events: Sequence[Published], run_ids: Sequence[str]) -> None:
         assert isinstance([p for p in events if p.run_id == run_id][-1].event, Done | Error)
 
 
-FULL = StoreUnavailable("The disk is full.")
+async def _settle_later(call: Call, seconds: float) -> None:
+    await trio.sleep(seconds)
+    call.settle()
 
 
-class Refused:
+def late(seconds: float, chain: Chain | None = None) -> Commit:
+    """A commit that takes its time, whoever waits for it."""
+    call = Call((), chain)
+    trio.lowlevel.spawn_system_task(_settle_later, call, seconds)
+    return call
+
+
+def refused(chain: Chain | None = None) -> Commit:
     """A commit that fails."""
-
-    async def wait(self) -> None:
-        await trio.lowlevel.checkpoint()
-        raise StoreUnavailable(FULL.message)
-
-    def then(self, callback: Callable[[StoreError | None], None]) -> None:
-        callback(FULL)
-
-
-@attrs.frozen
-class Late:
-    """A commit that takes its time."""
-
-    seconds: float
-    commit: Commit
-
-    async def wait(self) -> None:
-        await trio.sleep(self.seconds)
+    call = Call((), chain)
+    call.settle(StoreUnavailable("The disk is full."))
+    return call
 
     def then(self, callback: Callable[[StoreError | None], None]) -> None:
         self.commit.then(callback)
@@ -180,8 +174,9 @@ class LateStore(MemoryStore):
     def write(self, *changes: Change, chain: Chain | None = None) -> Commit:
         self.written += changes
         commit = super().write(*changes, chain=chain)
-        slow = any(isinstance(change, self.kind) for change in changes)
-        return Late(1.0, commit) if slow else commit
+        if any(isinstance(change, self.kind) for change in changes):
+            return late(1.0, chain)
+        return commit
 
 
 class FaultyStore(MemoryStore):
@@ -208,9 +203,7 @@ class FaultyStore(MemoryStore):
             self.failures -= 1
             if self.all_the_same:
                 super().write(*changes)
-            if chain is not None:
-                chain.failure = FULL
-            return Refused()
+            return refused(chain)
         return super().write(*changes, chain=chain)
 
     def _hits(self, change: Change) -> bool:
