@@ -1,6 +1,6 @@
 """What the tests of sessions share: a runtime that is checked when it closes, tools, validity."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -158,9 +158,6 @@ def refused(chain: Chain | None = None) -> Commit:
     call = Call((), chain)
     call.settle(StoreUnavailable("The disk is full."))
     return call
-
-    def then(self, callback: Callable[[StoreError | None], None]) -> None:
-        self.commit.then(callback)
 
 
 class LateStore(MemoryStore):

@@ -4,7 +4,17 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from session_kit import FaultyStore, admit, LateStore, assert_valid, echo, idle, live_of, opened, request
+from session_kit import (
+    FaultyStore,
+    admit,
+    LateStore,
+    assert_valid,
+    echo,
+    idle,
+    live_of,
+    opened,
+    request,
+)
 from wingman import Limits, Runtime, Session
 from wingman.errors import (
     MailboxFull,

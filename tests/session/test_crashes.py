@@ -4,11 +4,13 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+import wingman.session.actor
 from session_kit import FaultyStore, agent, assert_ends, assert_valid, echo, idle, live_of, opened
 from wingman.conversation import ToolResultBlock
 from wingman.errors import SessionQuarantined, StoreError
 from wingman.events import Error
 from wingman.providers import ToolCalls
+from wingman.run import Ending, RunJournal
 from wingman.store import RunEnded, RunStarted, StepEnded, StepRecorded
 
 
@@ -33,7 +35,7 @@ async def test_after_a_failed_write_the_session_goes_on_from_what_is_stored(
         assert run.status == "failed"
         assert (await queued.result()).response
         assert live_of(runtime, session.id) is live
-        assert [info.restarts for info in runtime._root.services.system.snapshot()] == [1]
+        assert [info.restarts for info in runtime._root.services.system.snapshot()] == [0]
         result = await session.run("again")
         assert result.response == "fine"
         history = await session.history()
@@ -42,7 +44,7 @@ async def test_after_a_failed_write_the_session_goes_on_from_what_is_stored(
         records = await store.runs(session.id)
         assert [record.status for record in records] == ["failed", "completed", "completed"]
         assert records[0].error is not None
-        assert records[0].error.code == "store_error"
+        assert records[0].error.code == "store_unavailable"
         assert_ends(live.channel.read(0), [record.id for record in records])
         record = await runtime.describe(session.id)
         assert record.last_event_id <= live.channel.last_id
@@ -63,43 +65,61 @@ async def test_the_step_under_way_is_completed_from_its_rows(autojump_clock: Moc
         assert [b.content for b in results] == ["hi", "ho"]
 
 
+def break_recovery(monkeypatch: pytest.MonkeyPatch, session_id: str) -> None:
+    """Let one session's actor crash whenever it begins again."""
+    end = wingman.session.actor.end_from_store
+
+    async def broken(journal: RunJournal, ending: Ending) -> None:
+        if journal.session.session_id == session_id:
+            raise RuntimeError("a bug")
+        await end(journal, ending)
+
+    monkeypatch.setattr(wingman.session.actor, "end_from_store", broken)
+
+
 async def test_one_that_keeps_crashing_is_quarantined_with_a_reason_and_others_go_on(
-    autojump_clock: MockClock,
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     helper = echo()
     store = FaultyStore(0)
     async with opened(helper, store=store) as runtime:
         bad, good = [await runtime.create_session(helper) for _ in range(2)]
-        store.failures, store.only = 1000, bad.id
-        async with live_of(runtime, bad.id).channel.reader() as reader:
-            run, queued = await bad.submit("go"), await bad.submit("queued")
-            for each in (run, queued):
-                with pytest.raises(SessionQuarantined, match=r"crashed too often.*disk is full"):
-                    await each.result()
-            events = [published.event for published in await reader.receive()]
-            assert [e.run_id for e in events if isinstance(e, Error)] == [run.id, queued.id]
-            assert await reader.receive() == ()
-            assert reader.closed == "crashed"
-        with pytest.raises(SessionQuarantined, match="disk is full") as caught:
-            await bad.run("again")
-        assert caught.value.retry_after > 0
-        assert (await good.run("hello")).response == "hello"
-        assert idle(runtime)
-        # When the store is well again, so is the session, and the run in flight is accounted for.
-        store.failures = 0
+        store.failures, store.only = 1, bad.id
+        with monkeypatch.context() as patch:
+            break_recovery(patch, bad.id)
+            async with live_of(runtime, bad.id).channel.reader() as reader:
+                run, queued = await bad.submit("go"), await bad.submit("queued")
+                for each in (run, queued):
+                    with pytest.raises(SessionQuarantined, match=r"crashed too often.*a bug"):
+                        await each.result()
+                events = [published.event for published in await reader.receive()]
+                assert [e.run_id for e in events if isinstance(e, Error)] == [run.id, queued.id]
+                assert await reader.receive() == ()
+                assert reader.closed == "crashed"
+            with pytest.raises(SessionQuarantined, match="a bug") as caught:
+                await bad.run("again")
+            assert caught.value.retry_after > 0
+            assert (await good.run("hello")).response == "hello"
+            assert idle(runtime)
+        # When the actor is well again, the run in flight is accounted for.
         await trio.sleep(100)
         assert (await bad.run("at last")).response == "at last"
-        statuses = [record.status for record in await store.runs(bad.id)]
-        assert statuses == ["interrupted", "queued", "completed"]
+        records = await store.runs(bad.id)
+        assert [record.status for record in records] == ["interrupted", "failed", "completed"]
+        assert records[1].error is not None
+        assert records[1].error.code == "session_quarantined"
         assert_valid(await bad.history())
         assert idle(runtime)
 
 
-async def test_a_quarantined_session_can_be_deleted(autojump_clock: MockClock) -> None:
+async def test_a_quarantined_session_can_be_deleted(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     helper = echo()
-    store = FaultyStore(1000)
+    store = FaultyStore(1)
     async with opened(helper, store=store) as runtime:
         session = await runtime.create_session(helper)
+        break_recovery(monkeypatch, session.id)
         with pytest.raises(SessionQuarantined):
             await session.run("go")
         await runtime.delete(session.id)
@@ -111,7 +131,7 @@ async def test_a_run_can_be_cancelled_while_its_session_begins_again(
     autojump_clock: MockClock,
 ) -> None:
     helper = echo()
-    store = FaultyStore(1)
+    store = FaultyStore(2)  # the end, and the first try to begin again
     async with opened(helper, store=store) as runtime:
         session = await runtime.create_session(helper)
         run, queued = await session.submit("go"), await session.submit("queued")
@@ -130,7 +150,7 @@ async def test_an_end_that_was_recorded_after_all_is_believed(autojump_clock: Mo
         session = await runtime.create_session(helper)
         result = await session.run("hello")
         assert (result.response, result.stop_reason) == ("hello", "end_turn")
-        assert [info.restarts for info in runtime._root.services.system.snapshot()] == [1]
+        assert [info.restarts for info in runtime._root.services.system.snapshot()] == [0]
         assert len(await session.history()) == 2
         assert idle(runtime)
 

@@ -17,8 +17,8 @@ from wingman.store import Change, Commit, MemoryStore, SessionDeleting, SessionR
 
 
 async def assert_gone(runtime: Runtime, session: Session) -> None:
-    host = runtime.host
-    assert host.find(session.id) is None
+    host = runtime._host
+    assert host.active.find(session.id) is None
     assert await runtime.store.session(session.id) is None
     assert await runtime.store.runs() == ()
     assert await runtime.store.deleting() == ()
@@ -27,8 +27,8 @@ async def assert_gone(runtime: Runtime, session: Session) -> None:
         session.history(),
         session.cancel(),
         host.delete(session.id),
-        host.describe(session.id),
-        host.update(session.id, {"title": "risen"}),
+        runtime.describe(session.id),
+        runtime.update_session(session.id, title="risen"),
         runtime.session(session.id),
     ):
         with pytest.raises(NotFound):

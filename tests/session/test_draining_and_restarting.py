@@ -11,6 +11,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from session_kit import (
+    admit,
     LateStore,
     agent,
     assert_sendable,
@@ -141,7 +142,7 @@ async def test_a_queued_run_that_is_being_cancelled_ends_before_the_runtime_clos
     store = LateStore(RunEnded)
     async with opened(helper, store=store) as runtime:
         session = await runtime.create_session(helper)
-        run = live_of(runtime, session.id).admit(request("hello"))
+        run = admit(live_of(runtime, session.id), request("hello"))
         run.request_cancel()
     assert run.outcome().stop_reason == "cancelled"
     assert [run.status for run in await store.runs()] == ["cancelled"]
@@ -162,7 +163,7 @@ async def test_more_than_a_mailbox_holds_is_queued_again(autojump_clock: MockClo
             assert (await again.result()).response == run.record.message
 
 
-async def test_a_run_whose_agent_is_not_there_any_more_fails_with_a_reason(
+async def test_a_run_whose_agent_is_not_there_waits_for_it_and_says_so(
     autojump_clock: MockClock,
 ) -> None:
     store = MemoryStore()
@@ -174,9 +175,37 @@ async def test_a_run_whose_agent_is_not_there_any_more_fails_with_a_reason(
         await wait_all_tasks_blocked()
         await runtime.drain(0)
     async with opened(store=store) as runtime:
-        with pytest.raises(RunFailed, match="no agent 'echo'") as caught:
-            await (await runtime.run(session.id, run.id)).result()
-        assert caught.value.code == "agent_not_found"
+        await wait_all_tasks_blocked()
+        view = await runtime.describe_run(session.id, run.id)
+        assert (view.status, view.error, view.started_at) == ("queued", None, None)
+        assert view.waiting_for is not None
+        assert view.waiting_for.code == "agent_not_found"
+        assert "no agent 'echo'" in view.waiting_for.message
+        # Another start does not help, and costs nothing.
+        assert (await store.runs(session.id))[1].status == "queued"
+    async with opened(store=store) as runtime:
+        await wait_all_tasks_blocked()
+        waiting = await runtime.run(session.id, run.id)
+        runtime.agents.add_code(helper)
+        assert (await waiting.result()).response == "two"
+        assert (await runtime.describe_run(session.id, run.id)).waiting_for is None
+        assert idle(runtime)
+
+
+async def test_a_run_that_waits_for_its_agent_can_be_cancelled(autojump_clock: MockClock) -> None:
+    store = MemoryStore()
+    helper = echo(delay=10)
+    async with opened(helper, store=store) as runtime:
+        session = await runtime.create_session(helper)
+        await session.submit("one")
+        run = await session.submit("two")
+        await runtime.drain(0)
+    async with opened(store=store) as runtime:
+        await wait_all_tasks_blocked()
+        receipt = await runtime.cancel_run(session.id, run.id)
+        assert [(c.run_id, c.was) for c in receipt.cancelled] == [(run.id, "queued")]
+        assert (await runtime.describe_run(session.id, run.id)).status == "cancelled"
+        assert idle(runtime)
 
 
 async def test_sqlite_keeps_history_and_requests_over_a_restart(tmp_path: Path) -> None:

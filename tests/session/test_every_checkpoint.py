@@ -122,7 +122,7 @@ async def cut_at(step: int, script: list[Inference], limits: Limits) -> bool:
         trio.lowlevel.add_instrument(counter)
         await run.wait()
         trio.lowlevel.remove_instrument(counter)
-        cut = run.cut_by is not None
+        cut = run._live is not None and run._live.state.cut_by is not None
         result = run.outcome()
         assert idle(runtime)
         history = await session.history()
@@ -135,7 +135,11 @@ async def cut_at(step: int, script: list[Inference], limits: Limits) -> bool:
         assert_ends(live.channel.read(0), again)
         check_events(live.channel.read(0), result.run_id, history)
         assert trio.lowlevel.current_statistics().tasks_living == tasks
-        assert (runtime._root.services.system.dead_letters, live.runs, live.current) == (0, {}, None)
+        assert (runtime._root.services.system.dead_letters, live.runs, live.current) == (
+            0,
+            {},
+            None,
+        )
         assert [info.restarts for info in runtime._root.services.system.snapshot()] == [0]
     return cut
 

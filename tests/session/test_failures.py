@@ -78,7 +78,7 @@ async def test_an_error_that_is_a_bug_tells_the_log_and_nobody_else(
         assert not any(isinstance(event, Error) for event in events)
         assert "sk-secret" not in str(await session.history())
         assert (await session.run("again")).response == "next"
-    assert [r.levelno for r in caplog.records if r.name == "wingman.session"] == [logging.ERROR]
+    assert [r.levelno for r in caplog.records if r.name == "wingman.run"] == [logging.ERROR]
 
 
 async def test_an_error_while_a_run_is_cancelled_leaves_it_cancelled(

@@ -95,10 +95,16 @@ __all__ = [
 ]
 
 from collections.abc import Callable
+
 WindowOf = Callable[[str, str], int | None]
+
+
 def catalogued_window(provider, model):
     from wingman.providers.catalogue import CATALOGUE, complete
+
     return complete(ModelInfo(model, model), CATALOGUE.get(provider, ())).context_window
+
+
 def context_window(provider, window_of):
     if not isinstance(provider, Fallback):
         return window_of(provider.id, provider.model)

@@ -51,9 +51,7 @@ class Root:
         self.services = Services(
             store=self.store,
             system=ActorSystem(instruments=instruments),
-            model=Model(
-                Transport(on_retry=self.metrics.retried), self.models.window, self.metrics
-            ),
+            model=Model(Transport(on_retry=self.metrics.retried), self.models.window, self.metrics),
             agents=self.agents,
             limits=limits,
             prices=prices or {},

@@ -4,6 +4,7 @@ A cancel asks, then waits until the work has really ended and that is recorded, 
 """
 
 from collections.abc import Iterable, Sequence
+from typing import Literal
 
 import attrs
 import trio
@@ -29,12 +30,13 @@ class _Asked:
 
     def receipt(self, since: float) -> CancelledRun:
         tools = tuple(CancelledTool(call.block.id, call.outcome) for call in self.calls)
-        outcome = None
+        return CancelledRun(self.run.id, self.was, _milliseconds(since), tools, self._outcome())
+
+    def _outcome(self) -> Literal["still_running", "completed", "failed"] | None:
         if not self.run.ended:
-            outcome = "still_running"
-        elif self.run.status in ("completed", "failed"):
-            outcome = self.run.status
-        return CancelledRun(self.run.id, self.was, _milliseconds(since), tools, outcome)
+            return "still_running"
+        status = self.run.status
+        return status if status in ("completed", "failed") else None
 
     def failure(self) -> str | None:
         """How the run stands, where its end could not be recorded."""

@@ -2,7 +2,7 @@
 
 from wingman.errors import RunFailed, WaitsForItself
 from wingman.events import Result
-from wingman.run import CALLERS, CutBy, EventChannel, Reader, Status, recorded_error
+from wingman.run import CALLERS, CutBy, EventChannel, Outcome, Reader, Status, recorded_error
 from wingman.session.cancelling import cancel_runs, cancel_tool
 from wingman.session.live_run import LiveRun
 from wingman.session.receipt import Receipt
@@ -85,6 +85,7 @@ class Run:
 
     def outcome(self) -> Result:
         """What it came to, once it has ended; raise what it failed with."""
+        outcome: Outcome
         if self._live is None:
             outcome = self._record.result or recorded_error(self._record)
         elif self._live.outcome is not None:

@@ -94,4 +94,3 @@ def _cursor() -> int | None:
             "as `Last-Event-ID` or `?after=`"
         )
     return int(text)
-
