@@ -14,7 +14,7 @@ from wingman.events import Done, Error
 from wingman.providers import Scripted
 from wingman.providers.scripted import Script
 from wingman.run import Published
-from wingman.session import LiveRun, LiveSession, OnBusy, RunRequest
+from wingman.session import LiveSession, OnBusy, Run, RunRequest
 from wingman.store import Chain, Change, Commit, MemoryStore, RunEnded
 from wingman.store.call import Call
 
@@ -72,9 +72,10 @@ def request(message: str, on_busy: OnBusy = "queue") -> RunRequest:
     return RunRequest(message=message, on_busy=on_busy)
 
 
-def admit(live: LiveSession, request: RunRequest) -> LiveRun:
+def admit(live: LiveSession, request: RunRequest) -> Run:
     """Admit a message to the echo, without a checkpoint."""
-    return live.admit(request, ChosenAgent(echo(), "echo", None))
+    run = live.admit(request, ChosenAgent(echo(), "echo", None))
+    return Run(run.record, run)
 
 
 def requests_of(agent: Agent) -> list[Sequence[Message]]:
