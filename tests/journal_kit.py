@@ -7,17 +7,10 @@ from typing import Self
 import attrs
 import trio
 
-from wingman.store import Change, Commit, MemoryStore
+from wingman.store import Chain, Change, Commit, MemoryStore
+from wingman.store.call import Call
 
 __all__ = ["Journal", "Moment", "Watch"]
-
-
-@attrs.define(eq=False)
-class Promise:
-    done: trio.Event = attrs.field(factory=trio.Event)
-
-    async def wait(self) -> None:
-        await self.done.wait()
 
 
 class Journal(MemoryStore):
@@ -27,7 +20,7 @@ class Journal(MemoryStore):
         super().__init__()
         self.delay = delay
         self.written: list[tuple[Change, ...]] = []
-        self.promises: list[Promise] = []
+        self.promises: list[Call] = []
         for changes in calls:
             self.write_through(changes)
         self._stack = trio.open_nursery()
@@ -36,15 +29,15 @@ class Journal(MemoryStore):
     def committed(self) -> int:
         return len(self.written) - len(self.promises)
 
-    def write_through(self, changes: tuple[Change, ...]) -> Commit:
+    def write_through(self, changes: tuple[Change, ...], chain: Chain | None = None) -> Commit:
         self.written.append(changes)
-        return super().write(*changes)
+        return super().write(*changes, chain=chain)
 
-    def write(self, *changes: Change) -> Commit:
+    def write(self, *changes: Change, chain: Chain | None = None) -> Commit:
         if self.delay is None:
-            return self.write_through(changes)
+            return self.write_through(changes, chain)
         self.written.append(changes)
-        self.promises.append(Promise())
+        self.promises.append(Call(changes, chain))
         return self.promises[-1]
 
     async def __aenter__(self) -> Self:
@@ -63,9 +56,11 @@ class Journal(MemoryStore):
             await trio.sleep(delay)
             batch = list(self.promises)
             for promise, changes in zip(batch, self.written[self.committed :], strict=False):
-                super().write(*changes)
                 self.promises.remove(promise)
-                promise.done.set()
+                if promise.chain is not None and promise.chain.failure is not None:
+                    promise.settle(promise.chain.failure)
+                else:
+                    super().write(*changes).then(promise.settle)
 
 
 @attrs.frozen

@@ -4,18 +4,18 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-import attrs
 import trio
 
 from wingman import Agent, Message, Runtime, Tool, tool
 from wingman.agent import ChosenAgent
 from wingman.conversation import TextBlock, ToolResultBlock
-from wingman.errors import StoreError
+from wingman.errors import StoreUnavailable
 from wingman.events import Done, Error
 from wingman.providers import Scripted
 from wingman.providers.scripted import Script
 from wingman.session import LiveSession, OnBusy, Published, RunRequest
-from wingman.store import Change, Commit, MemoryStore, RunEnded
+from wingman.store import Chain, Change, Commit, MemoryStore, RunEnded
+from wingman.store.call import Call
 
 
 @tool
@@ -137,22 +137,23 @@ def assert_ends(events: Sequence[Published], run_ids: Sequence[str]) -> None:
         assert isinstance([p for p in events if p.run_id == run_id][-1].event, Done | Error)
 
 
-class Refused:
+async def _settle_later(call: Call, seconds: float) -> None:
+    await trio.sleep(seconds)
+    call.settle()
+
+
+def late(seconds: float, chain: Chain | None = None) -> Commit:
+    """A commit that takes its time, whoever waits for it."""
+    call = Call((), chain)
+    trio.lowlevel.spawn_system_task(_settle_later, call, seconds)
+    return call
+
+
+def refused(chain: Chain | None = None) -> Commit:
     """A commit that fails."""
-
-    async def wait(self) -> None:
-        await trio.lowlevel.checkpoint()
-        raise StoreError("The disk is full.")
-
-
-@attrs.frozen
-class Late:
-    """A commit that takes its time."""
-
-    seconds: float
-
-    async def wait(self) -> None:
-        await trio.sleep(self.seconds)
+    call = Call((), chain)
+    call.settle(StoreUnavailable("The disk is full."))
+    return call
 
 
 class LateStore(MemoryStore):
@@ -163,10 +164,12 @@ class LateStore(MemoryStore):
         self.kind = kind
         self.written: list[Change] = []
 
-    def write(self, *changes: Change) -> Commit:
+    def write(self, *changes: Change, chain: Chain | None = None) -> Commit:
         self.written += changes
-        commit = super().write(*changes)
-        return Late(1.0) if any(isinstance(change, self.kind) for change in changes) else commit
+        commit = super().write(*changes, chain=chain)
+        if any(isinstance(change, self.kind) for change in changes):
+            return late(1.0, chain)
+        return commit
 
 
 class FaultyStore(MemoryStore):
@@ -188,13 +191,13 @@ class FaultyStore(MemoryStore):
         self.kind = kind
         self.only: str | None = None
 
-    def write(self, *changes: Change) -> Commit:
+    def write(self, *changes: Change, chain: Chain | None = None) -> Commit:
         if self.failures and any(self._hits(change) for change in changes):
             self.failures -= 1
             if self.all_the_same:
                 super().write(*changes)
-            return Refused()
-        return super().write(*changes)
+            return refused(chain)
+        return super().write(*changes, chain=chain)
 
     def _hits(self, change: Change) -> bool:
         if not isinstance(change, self.kind):

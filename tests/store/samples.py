@@ -67,12 +67,12 @@ ASKS = Message(
 ANSWER = ToolResultBlock("t1", "a\nb\x00c", is_error=False)
 
 
-def recorded(run_id: str = "r1", step: int = 1) -> StepRecorded:
-    return StepRecorded(run_id, step, ASKS, USAGE)
+def recorded(run_id: str = "r1", session_id: str = "s1", step: int = 1) -> StepRecorded:
+    return StepRecorded(session_id, run_id, step, ASKS, USAGE)
 
 
-def call_ended(run_id: str = "r1", content: str = "a\nb\x00c") -> CallEnded:
-    return CallEnded(run_id, ToolResultBlock("t1", content, is_error=False))
+def call_ended(run_id: str = "r1", session_id: str = "s1", content: str = "a\nb\x00c") -> CallEnded:
+    return CallEnded(session_id, run_id, ToolResultBlock("t1", content, is_error=False))
 
 
 def step_ended(run_id: str = "r1", session_id: str = "s1") -> StepEnded:

@@ -69,8 +69,8 @@ changes: st.SearchStrategy[Change] = st.one_of(
     ),
     st.builds(started, run_ids, session_ids, texts),
     st.builds(CeilingRaised, session_ids, st.integers(0, 10_000)),
-    st.builds(recorded, run_ids, st.integers(1, 5)),
-    st.builds(call_ended, run_ids, texts),
+    st.builds(recorded, run_ids, session_ids, st.integers(1, 5)),
+    st.builds(call_ended, run_ids, session_ids, texts),
     st.builds(step_ended, run_ids, session_ids),
     st.builds(
         lambda id, owner, last: ended(id, owner, last_event_id=last, session_usage=None),
@@ -103,6 +103,8 @@ async def everything(store: Store) -> dict[str, Any]:
         "newest": [tuple(await store.runs(id, limit=1)) for id in SESSIONS],
         "requests": [await store.run_by_request(s, q) for s in SESSIONS for q in REQUESTS],
         "messages": [tuple(await store.run_messages(id)) for id in RUNS],
+        "queues": [await store.session_with_queue(id) for id in SESSIONS],
+        "with a queue": tuple(await store.sessions_with_queue()),
         "pending": [await store.pending_step(id) for id in RUNS],
     }
 

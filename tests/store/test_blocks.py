@@ -41,7 +41,9 @@ RESULTS = (
 async def test_images_signatures_and_reasoning_come_back_as_they_went_in(store: Store) -> None:
     admit(store)
     store.write(RunStarted("s1", "r1", moment(), ASKED, 1000))
-    await store.write(StepRecorded("r1", 1, SAID, USAGE), CallEnded("r1", RESULTS[0])).wait()
+    await store.write(
+        StepRecorded("s1", "r1", 1, SAID, USAGE), CallEnded("s1", "r1", RESULTS[0])
+    ).wait()
     assert await store.pending_step("r1") == PendingStep(1, SAID, USAGE, RESULTS[:1])
     messages = (SAID, Message("user", RESULTS))
     await store.write(StepEnded("s1", "r1", messages, 1, USAGE, 9)).wait()

@@ -26,9 +26,9 @@ from wingman.store import (
     sql,
     versions,
 )
+from wingman.store.call import Call
 from wingman.store.database import Database
 from wingman.store.sql import SQLStore
-from wingman.store.writer import Call
 
 
 @pytest.fixture

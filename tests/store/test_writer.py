@@ -11,7 +11,8 @@ from trio.testing import wait_all_tasks_blocked
 from store.samples import session
 from wingman.errors import StoreError
 from wingman.store import SessionSaved
-from wingman.store.writer import Call, Writer
+from wingman.store.call import Call
+from wingman.store.writer import Writer
 
 CHANGE = (SessionSaved(session()),)
 
@@ -32,7 +33,7 @@ class Disk:
         self.free.wait(5)
         if self.broken:
             for call in calls:
-                call.failure = OSError("the disk is gone")
+                call.failure = StoreError("the disk is gone")
 
     async def busy(self) -> None:
         """Return when a commit is under way."""

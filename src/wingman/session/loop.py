@@ -153,12 +153,14 @@ class RunLoop:
     async def _call_tools(self, draft: StepDraft, message: Message) -> None:
         run, live = self.job.run, self.live
         store = live.services.store
-        await store.write(StepRecorded(run.id, self.steps, message, self.meter.usage)).wait()
+        await store.write(
+            StepRecorded(run.session_id, run.id, self.steps, message, self.meter.usage)
+        ).wait()
         await self._confirm_last_step()
 
         def on_result(result: ToolResultBlock) -> None:
             draft.results[result.tool_use_id] = result
-            store.write(CallEnded(run.id, result))
+            store.write(CallEnded(run.session_id, run.id, result))
             live.services.metrics.tool_call_ended(result.is_error)
             live.publish(run, ToolResult(result.tool_use_id, result.content, result.is_error))
 

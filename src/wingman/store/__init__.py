@@ -4,6 +4,7 @@
     memory.py          in memory: for tests, and for programs that need nothing to last
     ledger.py          what the one in memory keeps, in dicts
     sql.py             in a SQLite file: where it lives, and what is read from it
+    call.py            the changes of one write, and the promise that they will be safe
     writer.py          group commit: one task that commits whatever is queued
     database.py        the file: opened, owned, brought up to date, written
     lock.py            a database has one owner
@@ -24,6 +25,7 @@ from wingman.store.base import (
     AgentSaved,
     CallEnded,
     CeilingRaised,
+    Chain,
     Change,
     Commit,
     Credential,
@@ -52,6 +54,7 @@ __all__ = [
     "AgentSaved",
     "CallEnded",
     "CeilingRaised",
+    "Chain",
     "Change",
     "Commit",
     "Credential",

@@ -11,15 +11,18 @@ that is not there (any more) does nothing, and is no error.
 The store knows values (`conversation`, `events`, `agent`), and nothing of actors or the loop.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from types import TracebackType
 from typing import Literal, Protocol, Self, TypeAlias
 
 import msgspec
+import trio
 
 from wingman.agent import AgentRecord
 from wingman.conversation import NO_USAGE, ImageBlock, Message, ToolResultBlock, Usage
+from wingman.errors import StoreError, StoreUnavailable
 from wingman.events import Result
 
 __all__ = [
@@ -27,6 +30,7 @@ __all__ = [
     "AgentSaved",
     "CallEnded",
     "CeilingRaised",
+    "Chain",
     "Change",
     "Commit",
     "Credential",
@@ -67,7 +71,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
 
     `agent` is the agent as it was at admission; it is None for one that a program defines in code,
     which is found again by `agent_id`, its name. `body_hash` tells whether a request id comes
-    again with the same body.
+    again with the same body. `cost` is what the run has cost up to here, None where nobody knows.
     """
 
     id: str
@@ -87,6 +91,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     steps: int = 0
     error: RunFailure | None = None
     images: tuple[ImageBlock, ...] | None = None
+    cost: float | None = None
 
 
 class SessionRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,12 +116,14 @@ class PendingStep(msgspec.Struct, frozen=True):
     """A step that is under way, as recorded: the assistant's message, and the results so far.
 
     What recovery needs to complete it after a crash. `results` are in the order they came.
+    `usage` and `cost` are the run's, up to and with this step's inference.
     """
 
     step: int
     message: Message
     usage: Usage
     results: tuple[ToolResultBlock, ...]
+    cost: float | None = None
 
 
 class SessionPage(msgspec.Struct, frozen=True):
@@ -214,17 +221,23 @@ class CeilingRaised(msgspec.Struct, frozen=True):
 
 
 class StepRecorded(msgspec.Struct, frozen=True):
-    """The assistant's message of a step that asks for tools, before any of its calls runs."""
+    """The assistant's message of a step that asks for tools, before any of its calls runs.
 
+    `usage` and `cost` are the run's, up to here.
+    """
+
+    session_id: str
     run_id: str
     step: int
     message: Message
     usage: Usage
+    cost: float | None = None
 
 
 class CallEnded(msgspec.Struct, frozen=True):
     """A call of the step under way has its result."""
 
+    session_id: str
     run_id: str
     result: ToolResultBlock
 
@@ -232,8 +245,8 @@ class CallEnded(msgspec.Struct, frozen=True):
 class StepEnded(msgspec.Struct, frozen=True):
     """A whole step enters the history, and what was pending of it goes; the run goes on.
 
-    `steps` and `usage` are the run's, up to here. The history now contains all that was published
-    up to `last_event_id`.
+    `steps`, `usage` and `cost` are the run's, up to here. The history now contains all that was
+    published up to `last_event_id`.
     """
 
     session_id: str
@@ -242,6 +255,7 @@ class StepEnded(msgspec.Struct, frozen=True):
     steps: int
     usage: Usage
     last_event_id: int
+    cost: float | None = None
 
 
 class RunEnded(msgspec.Struct, frozen=True, kw_only=True):
@@ -264,6 +278,7 @@ class RunEnded(msgspec.Struct, frozen=True, kw_only=True):
     error: RunFailure | None = None
     session_usage: Usage | None = None
     last_event_id: int | None = None
+    cost: float | None = None
 
 
 Change: TypeAlias = (
@@ -288,7 +303,40 @@ class Commit(Protocol):
     """The promise that some changes will be safe."""
 
     async def wait(self) -> None:
-        """Return when the changes are safe; raise `StoreError` if they could not be made so."""
+        """Return when the changes are safe; raise `StoreError` if they could not be made so.
+
+        `StoreUnavailable` is the storage's doing: the same changes may be written later. Any other
+        `StoreError` is the changes' own fault.
+        """
+
+    def then(self, callback: Callable[[StoreError | None], None]) -> None:
+        """Have `callback` called once: with None when the changes are safe, or with the failure.
+
+        It is called in the event loop's thread, synchronously, before any task that waits for this
+        commit runs; at once, if the matter is settled already. What it raises is logged.
+        """
+
+
+class Chain:
+    """Changes that build on each other: once one of them fails, the later ones fail, too.
+
+    Give it to `Store.write`. `failure` is why the chain has ended, and None as long as all is well.
+    """
+
+    __slots__ = ("failure", "last")
+
+    def __init__(self) -> None:
+        self.failure: StoreError | None = None
+        self.last: Commit | None = None
+        """What was written last; the store keeps it here, until it is settled."""
+
+    async def settled(self) -> None:
+        """Return when everything written on this chain so far is safe, or has failed."""
+        if self.last is None:
+            await trio.lowlevel.checkpoint()
+        else:
+            with suppress(StoreError):
+                await self.last.wait()
 
 
 class Store(Protocol):
@@ -306,8 +354,20 @@ class Store(Protocol):
         traceback: TracebackType | None,
     ) -> None: ...
 
-    def write(self, *changes: Change) -> Commit:
-        """Take these changes, in order, to be committed together. Never blocks."""
+    def write(self, *changes: Change, chain: Chain | None = None) -> Commit:
+        """Take these changes, in order, to be committed together. Never blocks.
+
+        With a `chain`: if an earlier change of it has failed, or fails, these are not applied and
+        fail with the same reason. Writes without a chain depend on nothing, and writes of
+        different chains do not touch each other.
+        """
+
+    @property
+    def failure(self) -> StoreUnavailable | None:
+        """Why the store cannot be written just now; None: it is well."""
+
+    async def wait_until_well(self) -> None:
+        """Return when `failure` is None. The store finds that out by itself."""
 
     async def agents(self) -> Sequence[AgentRecord]:
         """All agents, oldest first."""
@@ -328,6 +388,17 @@ class Store(Protocol):
         self, session_id: str
     ) -> tuple[SessionRecord, Sequence[Message]] | None:
         """One session and its history, as of one moment."""
+
+    async def session_with_queue(
+        self, session_id: str
+    ) -> tuple[SessionRecord, Sequence[RunRecord]] | None:
+        """One session and its runs that are `queued`, in order of admission, as of one moment."""
+
+    async def sessions_with_queue(self) -> Sequence[str]:
+        """The ids of the sessions that have queued runs, in the order of their oldest such run.
+
+        Sessions that are being deleted are not among them.
+        """
 
     async def deleting(self) -> Sequence[str]:
         """The ids of the sessions that are marked as deleted and not yet erased."""

@@ -49,10 +49,6 @@ def _about_session(change: Any) -> tuple[str, ...]:
     return (change.session_id,)
 
 
-def _about_run(change: Any) -> tuple[str, ...]:
-    return (change.run_id,)
-
-
 def _about_both(change: Any) -> tuple[str, ...]:
     return (change.session_id, change.run_id)
 
@@ -68,8 +64,8 @@ _WRITES: Mapping[type[Change], Write] = {
     ),
     base.RunStarted: Write(_about_both, START_RUN),
     base.CeilingRaised: Write(_about_session, (RAISE_CEILING,)),
-    base.StepRecorded: Write(_about_run, RECORD_STEP),
-    base.CallEnded: Write(_about_run, (END_CALL,), repeats=True),
+    base.StepRecorded: Write(_about_both, RECORD_STEP),
+    base.CallEnded: Write(_about_both, (END_CALL,), repeats=True),
     base.StepEnded: Write(_about_both, END_STEP),
     base.RunEnded: Write(_about_both, END_RUN),
     base.SessionDeleting: Write(_about_session, (MARK_SESSION,)),

@@ -18,8 +18,8 @@ from sqlalchemy.pool import QueuePool
 from wingman.errors import StoreError, StoreTooNew
 from wingman.store import schema, versions
 from wingman.store.batch import STATEMENT_TEXTS, write_in_order, write_together
+from wingman.store.call import Call
 from wingman.store.lock import OwnerLock
-from wingman.store.writer import Call
 
 __all__ = ["READERS", "Database", "Synchronous"]
 
@@ -116,7 +116,8 @@ class Database:
         except Exception as error:  # the writer outlives whatever is in a call
             if len(calls) == 1 or _is_of_the_disk(error):
                 for call in calls:
-                    call.failure = error
+                    call.failure = StoreError(str(error))
+                    call.failure.__cause__ = error
             else:
                 middle = len(calls) // 2
                 self.commit(calls[:middle])

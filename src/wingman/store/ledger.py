@@ -57,6 +57,7 @@ class Run:
     error: RunFailure | None
     usage: Usage
     steps: int
+    cost: float | None
     messages: list[Message] = attrs.Factory(list)
     pending: base.StepRecorded | None = None
     results: list[ToolResultBlock] = attrs.Factory(list)
@@ -71,6 +72,7 @@ class Run:
             error=self.error,
             usage=self.usage,
             steps=self.steps,
+            cost=self.cost,
         )
 
     def extend(self, messages: Iterable[Message]) -> None:
@@ -181,6 +183,7 @@ class Ledger:
                 new.error,
                 new.usage,
                 new.steps,
+                new.cost,
             )
             self.runs[new.id] = session.runs[new.id] = run
             if new.request_id is not None:
@@ -198,12 +201,12 @@ class Ledger:
             session.event_ceiling = change.event_ceiling
 
     def _record_step(self, change: base.StepRecorded) -> None:
-        if run := self.runs.get(change.run_id):
+        if run := self._run_of(change.session_id, change.run_id):
             run.pending = change
             run.results = []
 
     def _end_call(self, change: base.CallEnded) -> None:
-        if (run := self.runs.get(change.run_id)) and run.pending:
+        if (run := self._run_of(change.session_id, change.run_id)) and run.pending:
             run.results.append(change.result)
 
     def _end_step(self, change: base.StepEnded) -> None:
@@ -212,6 +215,7 @@ class Ledger:
             run.pending = None
             run.steps = change.steps
             run.usage = change.usage
+            run.cost = change.cost
             run.session.last_event_id = change.last_event_id
 
     def _end_run(self, change: base.RunEnded) -> None:
@@ -225,6 +229,7 @@ class Ledger:
         run.error = change.error
         run.usage = change.usage
         run.steps = change.steps
+        run.cost = change.cost
         session = run.session
         session.updated_at = change.ended_at
         if change.session_usage is not None:

@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
-import attrs
 import trio
 
 from wingman.agent import AgentRecord
 from wingman.conversation import Message
-from wingman.errors import StoreError
+from wingman.errors import StoreError, StoreUnavailable
 from wingman.store.base import (
+    Chain,
     Change,
     Commit,
     Credential,
@@ -24,30 +24,10 @@ from wingman.store.base import (
     SessionPage,
     SessionRecord,
 )
+from wingman.store.call import Call
 from wingman.store.ledger import Ledger, Run, Session
 
 __all__ = ["MemoryStore"]
-
-
-class _Applied:
-    """The commit of changes that are applied already."""
-
-    async def wait(self) -> None:
-        await trio.lowlevel.checkpoint()
-
-
-@attrs.frozen
-class _Refused:
-    """The commit of changes that were not applied."""
-
-    reason: str
-
-    async def wait(self) -> None:
-        await trio.lowlevel.checkpoint()
-        raise StoreError(self.reason)
-
-
-_APPLIED = _Applied()
 
 
 class MemoryStore:
@@ -70,10 +50,23 @@ class MemoryStore:
 
     # --- writing ----------------------------------------------------------------------------------
 
-    def write(self, *changes: Change) -> Commit:
+    def write(self, *changes: Change, chain: Chain | None = None) -> Commit:
         """Apply these changes, in order; none of them if one of them cannot be."""
-        reason = self._ledger.apply(changes)
-        return _APPLIED if reason is None else _Refused(reason)
+        call = Call(changes, chain)
+        if chain is not None and chain.failure is not None:
+            call.settle(chain.failure)
+        else:
+            reason = self._ledger.apply(changes)
+            call.settle(None if reason is None else StoreError(reason))
+        return call
+
+    @property
+    def failure(self) -> StoreUnavailable | None:
+        """None: memory can always be written."""
+        return None
+
+    async def wait_until_well(self) -> None:
+        await trio.lowlevel.checkpoint()
 
     # --- reading ----------------------------------------------------------------------------------
 
@@ -111,6 +104,22 @@ class MemoryStore:
         await trio.lowlevel.checkpoint()
         session = self._shown(session_id)
         return (session.record(), tuple(session.history)) if session else None
+
+    async def session_with_queue(
+        self, session_id: str
+    ) -> tuple[SessionRecord, Sequence[RunRecord]] | None:
+        await trio.lowlevel.checkpoint()
+        session = self._shown(session_id)
+        if session is None:
+            return None
+        queued = (run.record() for run in session.runs.values() if run.status == "queued")
+        return session.record(), tuple(queued)
+
+    async def sessions_with_queue(self) -> Sequence[str]:
+        await trio.lowlevel.checkpoint()
+        runs = self._ledger.runs.values()
+        queued = (run.session for run in runs if run.status == "queued")
+        return tuple(dict.fromkeys(each.saved.id for each in queued if not each.deleting))
 
     async def deleting(self) -> Sequence[str]:
         await trio.lowlevel.checkpoint()
@@ -158,7 +167,7 @@ class MemoryStore:
         if run is None or run.pending is None:
             return None
         step = run.pending
-        return PendingStep(step.step, step.message, step.usage, tuple(run.results))
+        return PendingStep(step.step, step.message, step.usage, tuple(run.results), step.cost)
 
     def _shown(self, session_id: str) -> Session | None:
         session = self._ledger.sessions.get(session_id)

@@ -3,11 +3,23 @@
 # ruff: noqa: S608  (what is put into these statements is constant)
 
 from collections.abc import Iterable
+from typing import Self
 
+import msgspec
+
+from wingman.conversation import Message, Usage
 from wingman.store import base
 from wingman.store.statements import Row, Statement, as_json, as_text
 
-__all__ = ["END_CALL", "END_RUN", "END_STEP", "QUEUE_RUN", "RECORD_STEP", "START_RUN"]
+__all__ = [
+    "END_CALL",
+    "END_RUN",
+    "END_STEP",
+    "QUEUE_RUN",
+    "RECORD_STEP",
+    "START_RUN",
+    "RecordedStep",
+]
 
 # --- runs -----------------------------------------------------------------------------------------
 
@@ -32,11 +44,12 @@ def _run_row(change: base.RunQueued) -> Iterable[Row]:
         as_json(run.result),
         as_json(run.error),
         as_json(run.images),
+        run.cost,
     )
 
 
 _RUN = """id, session_id, request_id, body_hash, message, agent_id, agent, max_steps, status,
-    created_at, started_at, ended_at, steps, usage, result, error, images"""
+    created_at, started_at, ended_at, steps, usage, result, error, images, cost"""
 
 QUEUE_RUN = Statement(
     _RUN,
@@ -80,29 +93,48 @@ FROM change WHERE {_THE_SESSION_OF_THE_RUN}""",
 
 # --- steps ----------------------------------------------------------------------------------------
 
+
+class RecordedStep(msgspec.Struct, frozen=True):
+    """What is kept of a `StepRecorded`. Older databases have the run's id in it, too."""
+
+    step: int
+    message: Message
+    usage: Usage
+    cost: float | None = None
+
+    @classmethod
+    def of(cls, change: base.StepRecorded) -> Self:
+        return cls(change.step, change.message, change.usage, change.cost)
+
+
+_FORGET_STEP = Statement(
+    "session_id, run_id",
+    lambda change: ((change.session_id, change.run_id),),
+    f"""
+DELETE FROM pending WHERE run_id IN (
+    SELECT runs.id FROM change CROSS JOIN runs ON {_THE_RUN})""",
+)
+
 RECORD_STEP = (
+    _FORGET_STEP,
     Statement(
-        "run_id",
-        lambda change: ((change.run_id,),),
-        "DELETE FROM pending WHERE run_id IN (SELECT run_id FROM change)",
-    ),
-    Statement(
-        "run_id, value",
-        lambda change: ((change.run_id, as_json(change)),),
-        """
+        "session_id, run_id, value",
+        lambda change: ((change.session_id, change.run_id, as_json(RecordedStep.of(change))),),
+        f"""
 INSERT INTO pending (run_id, kind, value)
 SELECT change.run_id, 'step', change.value
-FROM change CROSS JOIN runs ON runs.id = change.run_id""",
+FROM change CROSS JOIN runs ON {_THE_RUN}""",
     ),
 )
 
 END_CALL = Statement(
-    "run_id, value",
-    lambda change: ((change.run_id, as_json(change.result)),),
-    """
+    "session_id, run_id, value",
+    lambda change: ((change.session_id, change.run_id, as_json(change.result)),),
+    f"""
 INSERT INTO pending (run_id, kind, value)
 SELECT change.run_id, 'result', change.value
-FROM change CROSS JOIN pending AS step ON step.run_id = change.run_id AND step.kind = 'step'""",
+FROM change CROSS JOIN runs ON {_THE_RUN}
+CROSS JOIN pending AS step ON step.run_id = change.run_id AND step.kind = 'step'""",
 )
 
 _APPEND_MESSAGES = Statement(
@@ -113,21 +145,23 @@ _APPEND_MESSAGES = Statement(
     _APPEND,
 )
 
-_FORGET_STEP = Statement(
-    "session_id, run_id",
-    lambda change: ((change.session_id, change.run_id),),
-    f"""
-DELETE FROM pending WHERE run_id IN (
-    SELECT runs.id FROM change CROSS JOIN runs ON {_THE_RUN})""",
-)
-
 END_STEP = (
     _APPEND_MESSAGES,
     _FORGET_STEP,
     Statement(
-        "session_id, run_id, steps, usage",
-        lambda change: ((change.session_id, change.run_id, change.steps, as_json(change.usage)),),
-        f"UPDATE runs SET steps = change.steps, usage = change.usage FROM change WHERE {_THE_RUN}",
+        "session_id, run_id, steps, usage, cost",
+        lambda change: (
+            (
+                change.session_id,
+                change.run_id,
+                change.steps,
+                as_json(change.usage),
+                change.cost,
+            ),
+        ),
+        f"""
+UPDATE runs SET steps = change.steps, usage = change.usage, cost = change.cost
+FROM change WHERE {_THE_RUN}""",
     ),
     Statement(
         "session_id, run_id, last_event_id",
@@ -151,6 +185,7 @@ def _end_row(change: base.RunEnded) -> Iterable[Row]:
         as_json(change.error),
         change.steps,
         as_json(change.usage),
+        change.cost,
     )
 
 
@@ -158,11 +193,12 @@ END_RUN = (
     _APPEND_MESSAGES,
     _FORGET_STEP,
     Statement(
-        "session_id, run_id, status, ended_at, result, error, steps, usage",
+        "session_id, run_id, status, ended_at, result, error, steps, usage, cost",
         _end_row,
         f"""
 UPDATE runs SET status = change.status, ended_at = change.ended_at, result = change.result,
-    error = change.error, steps = change.steps, usage = change.usage
+    error = change.error, steps = change.steps, usage = change.usage,
+    cost = change.cost
 FROM change WHERE {_THE_RUN}""",
     ),
     Statement(

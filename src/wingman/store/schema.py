@@ -12,6 +12,7 @@ import msgspec
 from sqlalchemy import (
     Column,
     Dialect,
+    Float,
     Index,
     Integer,
     MetaData,
@@ -136,6 +137,7 @@ runs = Table(
     Column("result", Encoded(Result)),
     Column("error", Encoded(RunFailure)),
     Column("images", Encoded(tuple[ImageBlock, ...])),
+    Column("cost", Float),
     Index("runs_session", "session_id"),
     Index(
         "runs_request",
@@ -144,7 +146,7 @@ runs = Table(
         unique=True,
         sqlite_where=text("request_id IS NOT NULL"),
     ),
-    Index("runs_unfinished", "seq", sqlite_where=UNFINISHED),
+    Index("runs_unfinished", "session_id", sqlite_where=UNFINISHED),
 )
 
 history = Table(

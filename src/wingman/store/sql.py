@@ -8,13 +8,14 @@ from typing import Any, Self, TypeVar
 
 import msgspec
 import trio
-from sqlalchemy import Connection, Select, make_url, select, text
+from sqlalchemy import Connection, Select, func, make_url, select, text
 from sqlalchemy.exc import ArgumentError
 
 from wingman.agent import AgentRecord
 from wingman.conversation import Message, ToolResultBlock
-from wingman.errors import StoreError
+from wingman.errors import StoreError, StoreUnavailable
 from wingman.store.base import (
+    Chain,
     Change,
     Commit,
     Credential,
@@ -23,9 +24,9 @@ from wingman.store.base import (
     RunStatus,
     SessionPage,
     SessionRecord,
-    StepRecorded,
 )
 from wingman.store.database import READERS, Database, Synchronous
+from wingman.store.run_statements import RecordedStep
 from wingman.store.schema import UNFINISHED, agents, credentials, history, pending, runs, sessions
 from wingman.store.writer import Writer
 
@@ -40,7 +41,7 @@ _AGENT = [agents.c[name] for name in AgentRecord.__struct_fields__]
 _SESSION = [sessions.c[name] for name in SessionRecord.__struct_fields__]
 _RUN = [runs.c[name] for name in RunRecord.__struct_fields__]
 _SHOWN = sessions.c.deleting == 0
-_STEP = msgspec.json.Decoder(StepRecorded)
+_STEP = msgspec.json.Decoder(RecordedStep)
 _RESULT = msgspec.json.Decoder(ToolResultBlock)
 
 
@@ -101,9 +102,16 @@ class SQLStore:
             "what was not acknowledged may not be there."
         )
 
-    def write(self, *changes: Change) -> Commit:
+    def write(self, *changes: Change, chain: Chain | None = None) -> Commit:
         """Queue these changes, to be committed together; raise `StoreError` if it is not open."""
-        return self._writer.submit(changes)
+        return self._writer.submit(changes, chain)
+
+    @property
+    def failure(self) -> StoreUnavailable | None:
+        return None
+
+    async def wait_until_well(self) -> None:
+        await trio.lowlevel.checkpoint()
 
     # --- agents and credentials -------------------------------------------------------------------
 
@@ -150,6 +158,34 @@ class SQLStore:
             return SessionRecord(**row), tuple(connection.execute(messages).scalars())
 
         return await self._read(read)
+
+    async def session_with_queue(
+        self, session_id: str
+    ) -> tuple[SessionRecord, Sequence[RunRecord]] | None:
+        queued = (
+            select(*_RUN)
+            .where(runs.c.session_id == session_id, runs.c.status == "queued", UNFINISHED)
+            .order_by(runs.c.seq)
+        )
+
+        def read(connection: Connection) -> tuple[SessionRecord, Sequence[RunRecord]] | None:
+            row = connection.execute(_session(session_id)).mappings().one_or_none()
+            if row is None:
+                return None
+            found = connection.execute(queued).mappings()
+            return SessionRecord(**row), tuple(RunRecord(**each) for each in found)
+
+        return await self._read(read)
+
+    async def sessions_with_queue(self) -> Sequence[str]:
+        query = (
+            select(runs.c.session_id)
+            .join(sessions, sessions.c.id == runs.c.session_id)
+            .where(_SHOWN, runs.c.status == "queued", UNFINISHED)
+            .group_by(runs.c.session_id)
+            .order_by(func.min(runs.c.seq))
+        )
+        return await self._read(lambda connection: tuple(connection.execute(query).scalars()))
 
     async def deleting(self) -> Sequence[str]:
         query = select(sessions.c.id).where(text("deleting")).order_by(sessions.c.seq)
@@ -241,7 +277,7 @@ def _pending(rows: Sequence[Any]) -> PendingStep | None:
         return None
     step = _STEP.decode(rows[0].value)
     results = tuple(_RESULT.decode(row.value) for row in rows[1:])
-    return PendingStep(step.step, step.message, step.usage, results)
+    return PendingStep(step.step, step.message, step.usage, results, step.cost)
 
 
 def _path(url: str | Path) -> Path:

@@ -35,7 +35,7 @@ __all__ = [
     "as_text",
 ]
 
-Row: TypeAlias = tuple[str | int | None, ...]
+Row: TypeAlias = tuple[str | int | float | None, ...]
 
 
 @attrs.frozen

@@ -127,5 +127,18 @@ def _let_messages_have_images(connection: Connection) -> None:
     connection.exec_driver_sql("ALTER TABLE runs ADD COLUMN images TEXT")
 
 
-STEPS: tuple[Callable[[Connection], None], ...] = (_create, _let_messages_have_images)
+def _count_the_cost(connection: Connection) -> None:
+    """Runs know what they cost, and a session finds its queue without reading all others' runs."""
+    connection.exec_driver_sql("ALTER TABLE runs ADD COLUMN cost REAL")
+    connection.exec_driver_sql("DROP INDEX runs_unfinished")
+    connection.exec_driver_sql(
+        "CREATE INDEX runs_unfinished ON runs (session_id) WHERE status IN ('queued', 'running')"
+    )
+
+
+STEPS: tuple[Callable[[Connection], None], ...] = (
+    _create,
+    _let_messages_have_images,
+    _count_the_cost,
+)
 """What makes version n + 1 of the schema from version n, for each n from 0."""

@@ -12,53 +12,12 @@ from collections.abc import Callable, Sequence
 import trio
 
 from wingman.errors import StoreError
-from wingman.store.base import Change
+from wingman.store.base import Chain, Change
+from wingman.store.call import Call
 
-__all__ = ["Call", "Writer"]
+__all__ = ["Writer"]
 
 logger = logging.getLogger(__name__)
-
-
-class Call:
-    """The changes of one `write`, which are committed together, and the promise that they are.
-
-    Whoever commits them sets `failure` where they could not be. A waiter that is cancelled takes
-    nothing back: the changes are committed all the same.
-    """
-
-    __slots__ = ("_settled", "_waiters", "changes", "failure")
-
-    def __init__(self, changes: tuple[Change, ...]) -> None:
-        self.changes = changes
-        self.failure: BaseException | None = None
-        self._settled = False
-        self._waiters: list[trio.lowlevel.Task] = []
-
-    async def wait(self) -> None:
-        """Return when the changes are safe; raise `StoreError` if they could not be made so."""
-        if self._settled:
-            await trio.lowlevel.checkpoint()
-        else:
-            await self._sleep()
-        if self.failure is not None:
-            raise StoreError(str(self.failure)) from self.failure
-
-    async def _sleep(self) -> None:
-        task = trio.lowlevel.current_task()
-        self._waiters.append(task)
-
-        def abort(_: object) -> trio.lowlevel.Abort:
-            self._waiters.remove(task)
-            return trio.lowlevel.Abort.SUCCEEDED
-
-        await trio.lowlevel.wait_task_rescheduled(abort)
-
-    def settle(self) -> None:
-        """Wake those who wait."""
-        self._settled = True
-        for task in self._waiters:
-            trio.lowlevel.reschedule(task)
-        self._waiters.clear()
 
 
 class Writer:
@@ -80,11 +39,11 @@ class Writer:
         self._finished = trio.Event()
         self._thread = trio.CapacityLimiter(1)
 
-    def submit(self, changes: tuple[Change, ...]) -> Call:
+    def submit(self, changes: tuple[Change, ...], chain: Chain | None = None) -> Call:
         """Queue these changes; raise `StoreError` when the writer does not run."""
         if not self._open:
             raise StoreError("The store is not open: nothing can be written to it.")
-        call = Call(changes)
+        call = Call(changes, chain)
         self._queue.append(call)
         self._wake()
         return call
@@ -156,11 +115,10 @@ class Writer:
             self._abandon(batch)
             raise
         for call in batch:
-            call.settle()
+            call.settle(call.failure)
         if failed := [call for call in batch if call.failure is not None]:
             logger.error("%d of %d writes failed: %s", len(failed), len(batch), failed[0].failure)
 
     def _abandon(self, calls: Sequence[Call]) -> None:
         for call in calls:
-            call.failure = StoreError("The store was closed before this was safe.")
-            call.settle()
+            call.settle(StoreError("The store was closed before this was safe."))

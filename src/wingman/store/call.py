@@ -1,0 +1,83 @@
+"""Call: the changes of one `write`, and the promise that they will be safe."""
+
+import logging
+from collections.abc import Callable
+from copy import copy
+
+import trio
+
+from wingman.errors import StoreError
+from wingman.store.base import Chain, Change
+
+__all__ = ["Call"]
+
+logger = logging.getLogger(__name__)
+
+
+class Call:
+    """A `Commit`. Whoever commits the changes calls `settle`, once, in the event loop's thread.
+
+    A waiter that is cancelled takes nothing back: the changes are committed all the same.
+    """
+
+    __slots__ = ("_callbacks", "_settled", "_waiters", "chain", "changes", "failure")
+
+    def __init__(self, changes: tuple[Change, ...], chain: Chain | None = None) -> None:
+        self.changes = changes
+        self.chain = chain
+        self.failure: StoreError | None = None
+        self._settled = False
+        self._waiters: list[trio.lowlevel.Task] = []
+        self._callbacks: list[Callable[[StoreError | None], None]] = []
+        if chain is not None:
+            chain.last = self
+
+    async def wait(self) -> None:
+        """Return when the changes are safe; raise `StoreError` if they could not be made so."""
+        if self._settled:
+            await trio.lowlevel.checkpoint()
+        else:
+            await self._sleep()
+        if self.failure is not None:
+            # A copy: an exception that many tasks raise collects all their tracebacks.
+            raise copy(self.failure) from self.failure.__cause__
+
+    async def _sleep(self) -> None:
+        task = trio.lowlevel.current_task()
+        self._waiters.append(task)
+
+        def abort(_: object) -> trio.lowlevel.Abort:
+            self._waiters.remove(task)
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        await trio.lowlevel.wait_task_rescheduled(abort)
+
+    def then(self, callback: Callable[[StoreError | None], None]) -> None:
+        """Have `callback` called once this is settled; at once, if it is."""
+        if self._settled:
+            self._tell(callback)
+        else:
+            self._callbacks.append(callback)
+
+    def _tell(self, callback: Callable[[StoreError | None], None]) -> None:
+        try:
+            callback(self.failure)
+        except Exception:
+            logger.exception("what was to follow a commit failed")
+
+    def settle(self, failure: StoreError | None = None) -> None:
+        """Say that the changes are safe, or why they are not, and wake those who wait."""
+        self.failure = failure
+        self._settled = True
+        self.changes = ()  # a chain, or a waiter, may hold this for long
+        if self.chain is not None:
+            if self.chain.failure is None:
+                self.chain.failure = failure
+            if self.chain.last is self:
+                self.chain.last = None
+        callbacks, self._callbacks = self._callbacks, []
+        for callback in callbacks:
+            self._tell(callback)
+        for task in self._waiters:
+            trio.lowlevel.reschedule(task)
+        self._waiters.clear()
