@@ -23,7 +23,7 @@ from wingman.session.prices import Prices
 from wingman.session.recovery import end_failed
 from wingman.session.services import Services
 from wingman.session.window import WindowOf
-from wingman.store.base import SessionDeleting, SessionErased, SessionRecord, Store
+from wingman.store import SessionDeleting, SessionErased, SessionRecord, Store
 
 __all__ = ["ActiveSessions"]
 

@@ -10,7 +10,7 @@ from wingman.session.live import LiveSession
 from wingman.session.loop import RunLoop
 from wingman.session.recovery import end_cut_off
 from wingman.session.run import Job, Run, ended_record
-from wingman.store.base import RunRecord
+from wingman.store import RunRecord
 
 __all__ = ["SessionActor"]
 

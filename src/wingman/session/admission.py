@@ -10,7 +10,7 @@ import msgspec
 from wingman.agent import ChosenAgent
 from wingman.conversation import ImageBlock
 from wingman.errors import InvalidRequest, RequestIdConflict, SessionDeleted, ShuttingDown
-from wingman.store.base import RunRecord
+from wingman.store import RunRecord
 
 __all__ = ["OnBusy", "RunRequest", "check_same_body", "deleted_error", "queued_error"]
 

@@ -12,7 +12,7 @@ from wingman.events import Result, StopReason
 from wingman.session.history import summarize
 from wingman.session.meter import Meter
 from wingman.session.run import Run
-from wingman.store.base import RunStatus
+from wingman.store import RunStatus
 
 __all__ = ["Ending", "cut", "failure", "limit_struck", "reached"]
 

@@ -31,12 +31,7 @@ from wingman.session.run import Run
 from wingman.session.services import Services, now
 from wingman.session.window import WindowOf, catalogued_window
 from wingman.session.work_dir import check_work_dir
-from wingman.store.base import (
-    RunRecord,
-    SessionRecord,
-    SessionSaved,
-    Store,
-)
+from wingman.store import RunRecord, SessionRecord, SessionSaved, Store
 
 __all__ = ["SessionHost"]
 

@@ -20,7 +20,7 @@ from wingman.session.admission import RunRequest, check_same_body, deleted_error
 from wingman.session.channel import EventChannel
 from wingman.session.run import Job, Run, ended_record, record_error
 from wingman.session.services import Services, now
-from wingman.store.base import CeilingRaised, Commit, RunEnded, RunQueued, RunRecord, SessionRecord
+from wingman.store import CeilingRaised, Commit, RunEnded, RunQueued, RunRecord, SessionRecord
 
 __all__ = ["LiveSession"]
 

@@ -24,7 +24,7 @@ from wingman.session.meter import Meter
 from wingman.session.output import FinalOutput
 from wingman.session.run import Job, ended_record
 from wingman.session.services import now
-from wingman.store.base import (
+from wingman.store import (
     CallEnded,
     Commit,
     RunEnded,

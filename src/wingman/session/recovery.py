@@ -10,14 +10,7 @@ from wingman.errors import WingmanError
 from wingman.events import Result
 from wingman.session.history import complete_step, summarize
 from wingman.session.services import now
-from wingman.store.base import (
-    RunEnded,
-    RunFailure,
-    RunRecord,
-    SessionErased,
-    SessionRecord,
-    Store,
-)
+from wingman.store import RunEnded, RunFailure, RunRecord, SessionErased, SessionRecord, Store
 
 __all__ = ["end_cut_off", "end_failed", "settle_leftovers"]
 

@@ -13,7 +13,7 @@ from wingman.events import Result
 from wingman.session.calls import ToolCalls
 from wingman.session.cancelling import Receipt, Status, cancel_runs, cancel_tool
 from wingman.session.channel import EventChannel, Reader
-from wingman.store.base import Commit, RunEnded, RunFailure, RunRecord
+from wingman.store import Commit, RunEnded, RunFailure, RunRecord
 
 if TYPE_CHECKING:
     from wingman.session.live import LiveSession

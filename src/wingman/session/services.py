@@ -13,7 +13,7 @@ from wingman.providers.http import Transport
 from wingman.session.limits import Limits
 from wingman.session.prices import Prices
 from wingman.session.window import WindowOf
-from wingman.store.base import Store
+from wingman.store import Store
 
 __all__ = ["Services", "now"]
 

@@ -19,8 +19,7 @@ from wingman.session.channel import Published, Reader
 from wingman.session.host import SessionHost
 from wingman.session.limits import Limits
 from wingman.session.run import Run
-from wingman.store.base import RunRecord
-from wingman.store.memory import MemoryStore
+from wingman.store import MemoryStore, RunRecord
 
 __all__ = ["RunStream", "Session"]
 
