@@ -18,7 +18,7 @@ from click.testing import CliRunner
 from cli.terminal import PATIENCE, Command, wingman
 from wingman import Limits
 from wingman.cli import main
-from wingman.store.sql import SQLStore
+from wingman.store.sqlite import SQLStore
 
 
 async def url_of(command: Command) -> str:

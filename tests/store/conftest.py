@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from wingman.store import MemoryStore, Store
-from wingman.store.sql import SQLStore
+from wingman.store.sqlite import SQLStore
 
 
 @pytest.fixture(params=["memory", "sqlite"])

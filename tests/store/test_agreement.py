@@ -36,7 +36,7 @@ from wingman.store import (
     SessionSaved,
     Store,
 )
-from wingman.store.sql import SQLStore
+from wingman.store.sqlite import SQLStore
 
 SESSIONS, RUNS, AGENTS = ("s1", "s2"), ("r1", "r2", "r3"), ("a1", "a2")
 REQUESTS = ("q1", "q\0")

@@ -13,7 +13,7 @@ import pytest
 import trio
 
 from wingman.errors import StoreLocked
-from wingman.store.sql import SQLStore
+from wingman.store.sqlite import SQLStore
 
 CHILD = """
 import sys, trio
@@ -21,7 +21,7 @@ from pathlib import Path
 sys.path.insert(0, {tests!r})
 from store.samples import session, turn
 from wingman.store import SessionSaved
-from wingman.store.sql import SQLStore
+from wingman.store.sqlite import SQLStore
 
 async def write(store, writer):
     await store.write(SessionSaved(session(f"s{{writer}}"))).wait()

@@ -23,12 +23,11 @@ from wingman.store import (
     RunQueued,
     SessionErased,
     SessionSaved,
-    sql,
-    versions,
 )
 from wingman.store.call import Call
-from wingman.store.database import Database
-from wingman.store.sql import SQLStore
+from wingman.store.sqlite import SQLStore, versions
+from wingman.store.sqlite import store as sql
+from wingman.store.sqlite.database import Database
 
 
 @pytest.fixture

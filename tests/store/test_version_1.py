@@ -9,8 +9,7 @@ import pytest
 from wingman import Runtime
 from wingman.conversation import TextBlock, ThinkingBlock, ToolResultBlock, Usage
 from wingman.session import Run
-from wingman.store import schema, versions
-from wingman.store.sql import SQLStore
+from wingman.store.sqlite import SQLStore, schema, versions
 
 SQL = Path(__file__).with_name("version_1.sql")
 

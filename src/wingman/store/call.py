@@ -7,7 +7,8 @@ from copy import copy
 import trio
 
 from wingman.errors import StoreError
-from wingman.store.base import Chain, Change
+from wingman.store.changes import Change
+from wingman.store.protocol import Chain
 
 __all__ = ["Call"]
 

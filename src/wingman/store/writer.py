@@ -12,8 +12,9 @@ from collections.abc import Callable, Sequence
 import trio
 
 from wingman.errors import StoreError
-from wingman.store.base import Chain, Change
 from wingman.store.call import Call
+from wingman.store.changes import Change
+from wingman.store.protocol import Chain
 
 __all__ = ["Writer"]
 

@@ -8,8 +8,8 @@ from typing import Self
 import msgspec
 
 from wingman.conversation import Message, Usage
-from wingman.store import base
-from wingman.store.statements import Row, Statement, as_json, as_text
+from wingman.store.changes import RunEnded, RunQueued, StepRecorded
+from wingman.store.sqlite.statements import Row, Statement, as_json, as_text
 
 __all__ = [
     "END_CALL",
@@ -24,7 +24,7 @@ __all__ = [
 # --- runs -----------------------------------------------------------------------------------------
 
 
-def _run_row(change: base.RunQueued) -> Iterable[Row]:
+def _run_row(change: RunQueued) -> Iterable[Row]:
     run = change.run
     yield (
         run.id,
@@ -103,7 +103,7 @@ class RecordedStep(msgspec.Struct, frozen=True):
     cost: float | None = None
 
     @classmethod
-    def of(cls, change: base.StepRecorded) -> Self:
+    def of(cls, change: StepRecorded) -> Self:
         return cls(change.step, change.message, change.usage, change.cost)
 
 
@@ -175,7 +175,7 @@ FROM change WHERE {_THE_SESSION_OF_THE_RUN}""",
 # --- the end --------------------------------------------------------------------------------------
 
 
-def _end_row(change: base.RunEnded) -> Iterable[Row]:
+def _end_row(change: RunEnded) -> Iterable[Row]:
     yield (
         change.session_id,
         change.run_id,

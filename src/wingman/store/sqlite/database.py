@@ -16,10 +16,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
 from wingman.errors import StoreError, StoreTooNew
-from wingman.store import schema, versions
-from wingman.store.batch import STATEMENT_TEXTS, write_in_order, write_together
 from wingman.store.call import Call
-from wingman.store.lock import OwnerLock
+from wingman.store.sqlite import schema, versions
+from wingman.store.sqlite.batch import STATEMENT_TEXTS, write_in_order, write_together
+from wingman.store.sqlite.ownership import OwnerLock
 
 __all__ = ["READERS", "Database", "Synchronous"]
 

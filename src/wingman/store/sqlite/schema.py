@@ -25,7 +25,7 @@ from sqlalchemy import (
 from wingman.agent import AgentRecord, ProviderConfig
 from wingman.conversation import ImageBlock, Message, Usage
 from wingman.events import Result
-from wingman.store.base import Credential, RunFailure
+from wingman.store.records import Credential, RunFailure
 
 __all__ = [
     "APPLICATION_ID",

@@ -13,10 +13,11 @@ import trio
 from wingman.agent import AgentRecord
 from wingman.conversation import Message
 from wingman.errors import StoreError, StoreUnavailable
-from wingman.store.base import (
-    Chain,
-    Change,
-    Commit,
+from wingman.store.call import Call
+from wingman.store.changes import Change
+from wingman.store.memory.ledger import Ledger, Run, Session
+from wingman.store.protocol import Chain, Commit
+from wingman.store.records import (
     Credential,
     PendingStep,
     RunRecord,
@@ -24,8 +25,6 @@ from wingman.store.base import (
     SessionPage,
     SessionRecord,
 )
-from wingman.store.call import Call
-from wingman.store.ledger import Ledger, Run, Session
 
 __all__ = ["MemoryStore"]
 

@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 import attrs
 import msgspec
 
-from wingman.store import base
+from wingman.store.changes import AgentSaved, SessionDeleting, SessionErased, SessionSaved
 
 __all__ = [
     "DELETE_AGENT",
@@ -60,7 +60,7 @@ def as_text(moment: datetime | None) -> str | None:
 # --- agents and credentials -----------------------------------------------------------------------
 
 
-def _agent_row(change: base.AgentSaved) -> Iterable[Row]:
+def _agent_row(change: AgentSaved) -> Iterable[Row]:
     agent = change.agent
     yield (
         agent.id,
@@ -112,7 +112,7 @@ DELETE_CREDENTIAL = Statement(
 # --- sessions -------------------------------------------------------------------------------------
 
 
-def _session_row(change: base.SessionSaved) -> Iterable[Row]:
+def _session_row(change: SessionSaved) -> Iterable[Row]:
     session = change.session
     yield (
         session.id,
@@ -127,7 +127,7 @@ def _session_row(change: base.SessionSaved) -> Iterable[Row]:
     )
 
 
-def _session_id(change: base.SessionDeleting | base.SessionErased) -> Iterable[Row]:
+def _session_id(change: SessionDeleting | SessionErased) -> Iterable[Row]:
     return ((change.session_id,),)
 
 

@@ -7,9 +7,24 @@ from typing import Any, TypeAlias
 
 import attrs
 
-from wingman.store import base
-from wingman.store.base import Change
-from wingman.store.run_statements import (
+from wingman.store.changes import (
+    AgentDeleted,
+    AgentSaved,
+    CallEnded,
+    CeilingRaised,
+    Change,
+    CredentialDeleted,
+    CredentialSaved,
+    RunEnded,
+    RunQueued,
+    RunStarted,
+    SessionDeleting,
+    SessionErased,
+    SessionSaved,
+    StepEnded,
+    StepRecorded,
+)
+from wingman.store.sqlite.run_statements import (
     END_CALL,
     END_RUN,
     END_STEP,
@@ -17,7 +32,7 @@ from wingman.store.run_statements import (
     RECORD_STEP,
     START_RUN,
 )
-from wingman.store.statements import (
+from wingman.store.sqlite.statements import (
     DELETE_AGENT,
     DELETE_CREDENTIAL,
     ERASE_SESSION,
@@ -54,22 +69,22 @@ def _about_both(change: Any) -> tuple[str, ...]:
 
 
 _WRITES: Mapping[type[Change], Write] = {
-    base.AgentSaved: Write(lambda change: (change.agent.id,), (SAVE_AGENT,)),
-    base.AgentDeleted: Write(lambda change: (change.agent_id,), (DELETE_AGENT,)),
-    base.CredentialSaved: Write(lambda change: (change.provider,), (SAVE_CREDENTIAL,)),
-    base.CredentialDeleted: Write(lambda change: (change.provider,), (DELETE_CREDENTIAL,)),
-    base.SessionSaved: Write(lambda change: (change.session.id,), (SAVE_SESSION,)),
-    base.RunQueued: Write(
+    AgentSaved: Write(lambda change: (change.agent.id,), (SAVE_AGENT,)),
+    AgentDeleted: Write(lambda change: (change.agent_id,), (DELETE_AGENT,)),
+    CredentialSaved: Write(lambda change: (change.provider,), (SAVE_CREDENTIAL,)),
+    CredentialDeleted: Write(lambda change: (change.provider,), (DELETE_CREDENTIAL,)),
+    SessionSaved: Write(lambda change: (change.session.id,), (SAVE_SESSION,)),
+    RunQueued: Write(
         lambda change: (change.run.session_id, change.run.id), (QUEUE_RUN,), repeats=True
     ),
-    base.RunStarted: Write(_about_both, START_RUN),
-    base.CeilingRaised: Write(_about_session, (RAISE_CEILING,)),
-    base.StepRecorded: Write(_about_both, RECORD_STEP),
-    base.CallEnded: Write(_about_both, (END_CALL,), repeats=True),
-    base.StepEnded: Write(_about_both, END_STEP),
-    base.RunEnded: Write(_about_both, END_RUN),
-    base.SessionDeleting: Write(_about_session, (MARK_SESSION,)),
-    base.SessionErased: Write(_about_session, ERASE_SESSION),
+    RunStarted: Write(_about_both, START_RUN),
+    CeilingRaised: Write(_about_session, (RAISE_CEILING,)),
+    StepRecorded: Write(_about_both, RECORD_STEP),
+    CallEnded: Write(_about_both, (END_CALL,), repeats=True),
+    StepEnded: Write(_about_both, END_STEP),
+    RunEnded: Write(_about_both, END_RUN),
+    SessionDeleting: Write(_about_session, (MARK_SESSION,)),
+    SessionErased: Write(_about_session, ERASE_SESSION),
 }
 """How each kind of change is written, in the order in which a wave writes them.
 

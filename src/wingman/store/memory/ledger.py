@@ -13,8 +13,24 @@ import msgspec
 from wingman.agent import AgentRecord
 from wingman.conversation import Message, ToolResultBlock, Usage
 from wingman.events import Result
-from wingman.store import base
-from wingman.store.base import Change, Credential, RunFailure, RunRecord, RunStatus, SessionRecord
+from wingman.store.changes import (
+    AgentDeleted,
+    AgentSaved,
+    CallEnded,
+    CeilingRaised,
+    Change,
+    CredentialDeleted,
+    CredentialSaved,
+    RunEnded,
+    RunQueued,
+    RunStarted,
+    SessionDeleting,
+    SessionErased,
+    SessionSaved,
+    StepEnded,
+    StepRecorded,
+)
+from wingman.store.records import Credential, RunFailure, RunRecord, RunStatus, SessionRecord
 
 __all__ = ["Ledger", "Run", "Session"]
 
@@ -59,7 +75,7 @@ class Run:
     steps: int
     cost: float | None
     messages: list[Message] = attrs.Factory(list)
-    pending: base.StepRecorded | None = None
+    pending: StepRecorded | None = None
     results: list[ToolResultBlock] = attrs.Factory(list)
 
     def record(self) -> RunRecord:
@@ -93,7 +109,7 @@ class Ledger:
     def apply(self, changes: Sequence[Change]) -> str | None:
         """Apply these changes, in order; or none of them, and say why."""
         for change in changes:
-            if type(change) is base.RunQueued and (reason := self._why_not(changes)):
+            if type(change) is RunQueued and (reason := self._why_not(changes)):
                 return reason
         for change in changes:
             _APPLY[type(change)](self, change)
@@ -109,13 +125,13 @@ class Ledger:
         admitted: list[RunRecord] = []
         for change in changes:
             match change:
-                case base.SessionSaved(session=session):
+                case SessionSaved(session=session):
                     saved.add(session.id)
-                case base.SessionErased(session_id=gone):
+                case SessionErased(session_id=gone):
                     saved.discard(gone)
                     erased.add(gone)
                     admitted = [run for run in admitted if run.session_id != gone]
-                case base.RunQueued(run=run) if run.session_id in saved or (
+                case RunQueued(run=run) if run.session_id in saved or (
                     run.session_id in self.sessions and run.session_id not in erased
                 ):
                     kept = [other for other in self._like(run) if other.session_id not in erased]
@@ -138,19 +154,19 @@ class Ledger:
         ):
             yield other.admitted
 
-    def _save_agent(self, change: base.AgentSaved) -> None:
+    def _save_agent(self, change: AgentSaved) -> None:
         self.agents[change.agent.id] = change.agent
 
-    def _delete_agent(self, change: base.AgentDeleted) -> None:
+    def _delete_agent(self, change: AgentDeleted) -> None:
         self.agents.pop(change.agent_id, None)
 
-    def _save_credential(self, change: base.CredentialSaved) -> None:
+    def _save_credential(self, change: CredentialSaved) -> None:
         self.credentials[change.provider] = change.credential
 
-    def _delete_credential(self, change: base.CredentialDeleted) -> None:
+    def _delete_credential(self, change: CredentialDeleted) -> None:
         self.credentials.pop(change.provider, None)
 
-    def _save_session(self, change: base.SessionSaved) -> None:
+    def _save_session(self, change: SessionSaved) -> None:
         new = change.session
         if session := self.sessions.get(new.id):
             session.saved = msgspec.structs.replace(new, created_at=session.saved.created_at)
@@ -161,16 +177,16 @@ class Ledger:
             self._last_seq, new, new.updated_at, new.last_event_id, new.event_ceiling, new.usage
         )
 
-    def _mark_session(self, change: base.SessionDeleting) -> None:
+    def _mark_session(self, change: SessionDeleting) -> None:
         if session := self.sessions.get(change.session_id):
             session.deleting = True
 
-    def _erase_session(self, change: base.SessionErased) -> None:
+    def _erase_session(self, change: SessionErased) -> None:
         if session := self.sessions.pop(change.session_id, None):
             for run_id in session.runs:
                 del self.runs[run_id]
 
-    def _queue_run(self, change: base.RunQueued) -> None:
+    def _queue_run(self, change: RunQueued) -> None:
         new = change.run
         if session := self.sessions.get(new.session_id):
             run = Run(
@@ -189,27 +205,27 @@ class Ledger:
             if new.request_id is not None:
                 session.requests[new.request_id] = run
 
-    def _start_run(self, change: base.RunStarted) -> None:
+    def _start_run(self, change: RunStarted) -> None:
         if run := self._run_of(change.session_id, change.run_id):
             run.status = "running"
             run.started_at = change.started_at
             run.extend((change.message,))
             run.session.event_ceiling = change.event_ceiling
 
-    def _raise_ceiling(self, change: base.CeilingRaised) -> None:
+    def _raise_ceiling(self, change: CeilingRaised) -> None:
         if session := self.sessions.get(change.session_id):
             session.event_ceiling = change.event_ceiling
 
-    def _record_step(self, change: base.StepRecorded) -> None:
+    def _record_step(self, change: StepRecorded) -> None:
         if run := self._run_of(change.session_id, change.run_id):
             run.pending = change
             run.results = []
 
-    def _end_call(self, change: base.CallEnded) -> None:
+    def _end_call(self, change: CallEnded) -> None:
         if (run := self._run_of(change.session_id, change.run_id)) and run.pending:
             run.results.append(change.result)
 
-    def _end_step(self, change: base.StepEnded) -> None:
+    def _end_step(self, change: StepEnded) -> None:
         if run := self._run_of(change.session_id, change.run_id):
             run.extend(change.messages)
             run.pending = None
@@ -218,7 +234,7 @@ class Ledger:
             run.cost = change.cost
             run.session.last_event_id = change.last_event_id
 
-    def _end_run(self, change: base.RunEnded) -> None:
+    def _end_run(self, change: RunEnded) -> None:
         if not (run := self._run_of(change.session_id, change.run_id)):
             return
         run.extend(change.messages)
@@ -250,18 +266,18 @@ def _collide(run: RunRecord, other: RunRecord) -> bool:
 
 
 _APPLY: dict[type[Change], Callable[[Ledger, Any], None]] = {
-    base.AgentSaved: Ledger._save_agent,
-    base.AgentDeleted: Ledger._delete_agent,
-    base.CredentialSaved: Ledger._save_credential,
-    base.CredentialDeleted: Ledger._delete_credential,
-    base.SessionSaved: Ledger._save_session,
-    base.SessionDeleting: Ledger._mark_session,
-    base.SessionErased: Ledger._erase_session,
-    base.RunQueued: Ledger._queue_run,
-    base.RunStarted: Ledger._start_run,
-    base.CeilingRaised: Ledger._raise_ceiling,
-    base.StepRecorded: Ledger._record_step,
-    base.CallEnded: Ledger._end_call,
-    base.StepEnded: Ledger._end_step,
-    base.RunEnded: Ledger._end_run,
+    AgentSaved: Ledger._save_agent,
+    AgentDeleted: Ledger._delete_agent,
+    CredentialSaved: Ledger._save_credential,
+    CredentialDeleted: Ledger._delete_credential,
+    SessionSaved: Ledger._save_session,
+    SessionDeleting: Ledger._mark_session,
+    SessionErased: Ledger._erase_session,
+    RunQueued: Ledger._queue_run,
+    RunStarted: Ledger._start_run,
+    CeilingRaised: Ledger._raise_ceiling,
+    StepRecorded: Ledger._record_step,
+    CallEnded: Ledger._end_call,
+    StepEnded: Ledger._end_step,
+    RunEnded: Ledger._end_run,
 }

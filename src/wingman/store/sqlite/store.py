@@ -14,10 +14,9 @@ from sqlalchemy.exc import ArgumentError
 from wingman.agent import AgentRecord
 from wingman.conversation import Message, ToolResultBlock
 from wingman.errors import StoreError, StoreUnavailable
-from wingman.store.base import (
-    Chain,
-    Change,
-    Commit,
+from wingman.store.changes import Change
+from wingman.store.protocol import Chain, Commit
+from wingman.store.records import (
     Credential,
     PendingStep,
     RunRecord,
@@ -25,9 +24,17 @@ from wingman.store.base import (
     SessionPage,
     SessionRecord,
 )
-from wingman.store.database import READERS, Database, Synchronous
-from wingman.store.run_statements import RecordedStep
-from wingman.store.schema import UNFINISHED, agents, credentials, history, pending, runs, sessions
+from wingman.store.sqlite.database import READERS, Database, Synchronous
+from wingman.store.sqlite.run_statements import RecordedStep
+from wingman.store.sqlite.schema import (
+    UNFINISHED,
+    agents,
+    credentials,
+    history,
+    pending,
+    runs,
+    sessions,
+)
 from wingman.store.writer import Writer
 
 __all__ = ["CLOSE_TIMEOUT", "SQLStore"]

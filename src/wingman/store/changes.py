@@ -1,0 +1,183 @@
+"""Changes: what can be written. Each is a value, and says what has happened.
+
+A change of a session or a run that is not there (any more) does nothing, and is no error.
+"""
+
+from datetime import datetime
+from typing import TypeAlias
+
+import msgspec
+
+from wingman.agent import AgentRecord
+from wingman.conversation import Message, ToolResultBlock, Usage
+from wingman.events import Result
+from wingman.store.records import Credential, RunFailure, RunRecord, RunStatus, SessionRecord
+
+__all__ = [
+    "AgentDeleted",
+    "AgentSaved",
+    "CallEnded",
+    "CeilingRaised",
+    "Change",
+    "CredentialDeleted",
+    "CredentialSaved",
+    "RunEnded",
+    "RunQueued",
+    "RunStarted",
+    "SessionDeleting",
+    "SessionErased",
+    "SessionSaved",
+    "StepEnded",
+    "StepRecorded",
+]
+
+
+class AgentSaved(msgspec.Struct, frozen=True):
+    """An agent is new, or has changed."""
+
+    agent: AgentRecord
+
+
+class AgentDeleted(msgspec.Struct, frozen=True):
+    """An agent is gone; runs that were admitted with it keep their copy."""
+
+    agent_id: str
+
+
+class CredentialSaved(msgspec.Struct, frozen=True):
+    """A provider's credential is new, or has changed."""
+
+    provider: str
+    credential: Credential
+
+
+class CredentialDeleted(msgspec.Struct, frozen=True):
+    """A provider's credential is gone."""
+
+    provider: str
+
+
+class SessionSaved(msgspec.Struct, frozen=True):
+    """A session is new, or its title, work_dir, agent_id or updated_at changed.
+
+    Of a session that exists nothing else is written: its counters belong to its runs.
+    """
+
+    session: SessionRecord
+
+
+class SessionDeleting(msgspec.Struct, frozen=True):
+    """A session is marked as deleted: from here on no read shows it or its runs."""
+
+    session_id: str
+
+
+class SessionErased(msgspec.Struct, frozen=True):
+    """A session's rows are removed: history, runs, pending steps, and itself."""
+
+    session_id: str
+
+
+class RunQueued(msgspec.Struct, frozen=True):
+    """A run is admitted. Its place in the session's queue is the order of these.
+
+    Its id, and its request id within the session, must be new: else nothing of the call is written.
+    """
+
+    run: RunRecord
+
+
+class RunStarted(msgspec.Struct, frozen=True):
+    """A run begins: it is `running`, and its message enters the history."""
+
+    session_id: str
+    run_id: str
+    started_at: datetime
+    message: Message
+    event_ceiling: int
+
+
+class CeilingRaised(msgspec.Struct, frozen=True):
+    """Events up to `event_ceiling` may be published from now on."""
+
+    session_id: str
+    event_ceiling: int
+
+
+class StepRecorded(msgspec.Struct, frozen=True):
+    """The assistant's message of a step that asks for tools, before any of its calls runs.
+
+    `usage` and `cost` are the run's, up to here.
+    """
+
+    session_id: str
+    run_id: str
+    step: int
+    message: Message
+    usage: Usage
+    cost: float | None = None
+
+
+class CallEnded(msgspec.Struct, frozen=True):
+    """A call of the step under way has its result."""
+
+    session_id: str
+    run_id: str
+    result: ToolResultBlock
+
+
+class StepEnded(msgspec.Struct, frozen=True):
+    """A whole step enters the history, and what was pending of it goes; the run goes on.
+
+    `steps`, `usage` and `cost` are the run's, up to here. The history now contains all that was
+    published up to `last_event_id`.
+    """
+
+    session_id: str
+    run_id: str
+    messages: tuple[Message, ...]
+    steps: int
+    usage: Usage
+    last_event_id: int
+    cost: float | None = None
+
+
+class RunEnded(msgspec.Struct, frozen=True, kw_only=True):
+    """A run is over, whatever it was before; the messages of its last step enter the history.
+
+    Exactly one of `result` and `error` is given. `session_usage` is the session's new sum. The
+    history now contains all that was published up to `last_event_id` (both None: the run had not
+    started, and the session's counters are not its matter). The `event_ceiling` stays: the run's
+    last event is published after this, and whoever is told an id never sees it given again.
+    """
+
+    session_id: str
+    run_id: str
+    status: RunStatus
+    ended_at: datetime
+    steps: int
+    usage: Usage
+    messages: tuple[Message, ...] = ()
+    result: Result | None = None
+    error: RunFailure | None = None
+    session_usage: Usage | None = None
+    last_event_id: int | None = None
+    cost: float | None = None
+
+
+Change: TypeAlias = (
+    AgentSaved
+    | AgentDeleted
+    | CredentialSaved
+    | CredentialDeleted
+    | SessionSaved
+    | SessionDeleting
+    | SessionErased
+    | RunQueued
+    | RunStarted
+    | CeilingRaised
+    | StepRecorded
+    | CallEnded
+    | StepEnded
+    | RunEnded
+)

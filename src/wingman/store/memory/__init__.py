@@ -1,0 +1,11 @@
+"""The store in memory: for tests, and for programs that need nothing to last.
+
+    store.py     MemoryStore: its face
+    ledger.py    what it keeps, in dicts, and what each change does to it
+
+It knows no file and no thread.
+"""
+
+from wingman.store.memory.store import MemoryStore
+
+__all__ = ["MemoryStore"]

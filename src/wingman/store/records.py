@@ -1,0 +1,111 @@
+"""Records: what the store keeps, and gives back whole."""
+
+from datetime import datetime
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from wingman.agent import AgentRecord
+from wingman.conversation import NO_USAGE, ImageBlock, Message, ToolResultBlock, Usage
+from wingman.events import Result
+
+__all__ = [
+    "Credential",
+    "PendingStep",
+    "RunFailure",
+    "RunRecord",
+    "RunStatus",
+    "SessionPage",
+    "SessionRecord",
+]
+
+RunStatus: TypeAlias = Literal[
+    "queued", "running", "completed", "failed", "cancelled", "interrupted"
+]
+"""What the store knows of a run's status; `cancelling` is only ever seen in the live runtime."""
+
+
+class RunFailure(msgspec.Struct, frozen=True):
+    """Why a run failed: the error's stable code, and its text."""
+
+    code: str
+    message: str
+
+
+class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """One message, from its admission to its end.
+
+    `agent` is the agent as it was at admission; it is None for one that a program defines in code,
+    which is found again by `agent_id`, its name. `body_hash` tells whether a request id comes
+    again with the same body. `cost` is what the run has cost up to here, None where nobody knows.
+    """
+
+    id: str
+    session_id: str
+    message: str
+    agent_id: str
+    agent: AgentRecord | None
+    created_at: datetime
+    request_id: str | None = None
+    body_hash: str | None = None
+    max_steps: int | None = None
+    status: RunStatus = "queued"
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    result: Result | None = None
+    usage: Usage = NO_USAGE
+    steps: int = 0
+    error: RunFailure | None = None
+    images: tuple[ImageBlock, ...] | None = None
+    cost: float | None = None
+
+
+class SessionRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A session without its history.
+
+    `last_event_id`: the history contains all up to this event. `event_ceiling`: no event above it
+    has been published, so that ids only grow, whatever happens. `usage` sums over all its runs.
+    """
+
+    id: str
+    work_dir: str
+    title: str | None
+    agent_id: str | None
+    created_at: datetime
+    updated_at: datetime
+    last_event_id: int = 0
+    event_ceiling: int = 0
+    usage: Usage = NO_USAGE
+
+
+class PendingStep(msgspec.Struct, frozen=True):
+    """A step that is under way, as recorded: the assistant's message, and the results so far.
+
+    What recovery needs to complete it after a crash. `results` are in the order they came.
+    `usage` and `cost` are the run's, up to and with this step's inference.
+    """
+
+    step: int
+    message: Message
+    usage: Usage
+    results: tuple[ToolResultBlock, ...]
+    cost: float | None = None
+
+
+class SessionPage(msgspec.Struct, frozen=True):
+    """Some sessions, newest first; `next` is the cursor of the next page, None at the end."""
+
+    sessions: tuple[SessionRecord, ...]
+    next: int | None
+
+
+class Credential(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """How to reach a provider. Its `repr` shows no key."""
+
+    type: Literal["api_key"] = "api_key"
+    key: str | None = None
+    base_url: str | None = None
+
+    def __repr__(self) -> str:
+        key = "None" if self.key is None else "'…'"
+        return f"Credential(type={self.type!r}, key={key}, base_url={self.base_url!r})"
