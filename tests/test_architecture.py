@@ -28,12 +28,13 @@ ALLOWED: dict[str, set[str]] = {
     "output": set(),
     "agent": {"conversation", "output", "providers", "tools"},
     "store": VALUES,
-    "session": VALUES | {"actor", "providers", "tools", "store", "metrics"},
-    "runtime": VALUES | {"actor", "providers", "tools", "store", "session"},
-    "server": VALUES | {"actor", "store", "session", "runtime"},
-    "cli": VALUES | {"actor", "providers", "tools", "session", "runtime", "server", "telemetry"},
+    "run": VALUES | {"providers", "tools", "store", "metrics"},
+    "session": VALUES | {"actor", "store", "metrics", "run"},
+    "runtime": VALUES | {"actor", "providers", "tools", "store", "metrics", "run", "session"},
+    "server": VALUES | {"actor", "store", "run", "session", "runtime"},
+    "cli": VALUES | {"providers", "tools", "run", "session", "runtime", "server", "telemetry"},
     "__main__": {"cli"},
-    "__init__": VALUES | {"tools", "session", "runtime"},
+    "__init__": VALUES | {"tools", "run", "session", "runtime"},
 }
 
 
@@ -79,7 +80,8 @@ def test_the_server_speaks_no_http_of_its_own_to_others() -> None:
 
 
 @pytest.mark.parametrize(
-    "package", ["actor", "providers", "runtime", "server", "session", "store", "testing", "tools"]
+    "package",
+    ["actor", "providers", "run", "runtime", "server", "session", "store", "testing", "tools"],
 )
 def test_a_package_names_what_it_offers(package: str) -> None:
     module = importlib.import_module(f"wingman.{package}")

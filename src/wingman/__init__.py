@@ -37,7 +37,7 @@ from wingman.events import (
     ToolUse,
 )
 from wingman.run import Limits, Price
-from wingman.runtime import Runtime, RunStream, Session
+from wingman.runtime import RunStream, Runtime, Session
 from wingman.session import Receipt, Run
 from wingman.tools import Tool, ToolContext, ToolOutput, tool
 

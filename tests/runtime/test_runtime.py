@@ -71,7 +71,7 @@ async def test_a_session_needs_an_agent_that_is_there() -> None:
         session = await runtime.create_session()
         with pytest.raises(InvalidRequest, match="No agent is named"):
             await session.run("hello")
-        assert (await runtime.choose_agent(session.id, "echo")).id == "echo"
+        assert runtime.agents.choose("echo").id == "echo"
         await runtime.update_session(session.id, agent_id="echo")
         assert (await session.run("hello")).response == "hello"
 
@@ -172,7 +172,7 @@ async def test_a_run_works_from_the_agent_as_it_was_when_it_was_admitted(
         ]
         assert [result.response for result in results] == ["old", "new"]
         with pytest.raises(NotFound):
-            await runtime.choose_agent(session.id)
+            runtime.agents.choose(made.id)
 
 
 async def test_the_tools_of_an_agent_in_code_are_not_for_others() -> None:
@@ -195,10 +195,10 @@ async def test_an_agent_without_a_key_can_be_made_and_says_how_to_give_one(
         with pytest.raises(ProviderNotConfigured, match="ANTHROPIC_API_KEY"):
             await session.run("hello")
         await runtime.credentials.put({"anthropic": Credential(key="sk-1")})
-        assert (await runtime.choose_agent(session.id)).agent.provider.id == "anthropic"
+        assert runtime.agents.choose(made.id).agent.provider.id == "anthropic"
         await runtime.credentials.delete("anthropic")
         with pytest.raises(ProviderNotConfigured):
-            await runtime.choose_agent(session.id)
+            runtime.agents.choose(made.id)
 
 
 async def test_credentials_last_and_are_never_shown(tmp_path: Path) -> None:

@@ -7,8 +7,8 @@ import pytest
 import trio
 
 from server_kit import Server, error_of, until
-from wingman.session.actor import SessionActor
 from wingman.session import LiveRun
+from wingman.session.actor import BeginAgain, SessionActor
 
 
 @pytest.fixture(autouse=True)
@@ -16,11 +16,11 @@ def bug(monkeypatch: pytest.MonkeyPatch) -> None:
     """The message "crash" meets a bug in the actor, beyond what a run's own boundary catches."""
     honest = SessionActor.receive
 
-    async def receive(actor: SessionActor, job: Job) -> None:
-        if job.run.record.message == "crash":
-            actor.live.current = job.run
+    async def receive(actor: SessionActor, message: LiveRun | BeginAgain) -> None:
+        if isinstance(message, LiveRun) and message.record.message == "crash":
+            actor.live.begin(message)
             raise ZeroDivisionError("a bug")
-        await honest(actor, job)
+        await honest(actor, message)
 
     monkeypatch.setattr(SessionActor, "receive", receive)
 

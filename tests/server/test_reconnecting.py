@@ -13,8 +13,8 @@ import trio
 
 from server_kit import Frame, Server, Wire, serving, until
 from wingman.events import Event
-from wingman.server.sse import SEED_KINDS
 from wingman.run import EventChannel
+from wingman.server.sse import SEED_KINDS
 
 READERS = 4
 LIVES = 3

@@ -6,8 +6,8 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from session_kit import (
     FaultyStore,
-    admit,
     LateStore,
+    admit,
     assert_valid,
     echo,
     idle,

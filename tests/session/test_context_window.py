@@ -16,8 +16,8 @@ from wingman.providers import (
     Scripted,
     ToolCalls,
     Transport,
+    catalogued_window,
 )
-from wingman.providers import catalogued_window
 from wingman.run.context import check_window
 
 DOWN = Fail(ProviderError("down", provider="scripted"))

@@ -11,8 +11,8 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from session_kit import (
-    admit,
     LateStore,
+    admit,
     agent,
     assert_sendable,
     assert_valid,
@@ -25,7 +25,7 @@ from session_kit import (
 )
 from wingman import Limits, Runtime
 from wingman.conversation import ToolResultBlock
-from wingman.errors import RequestIdConflict, RunFailed, ShuttingDown
+from wingman.errors import RequestIdConflict, ShuttingDown
 from wingman.events import Error
 from wingman.providers import Delay, ToolCalls
 from wingman.session import Run

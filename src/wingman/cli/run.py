@@ -16,8 +16,7 @@ from wingman.agent import Agent
 from wingman.cli.console import Console
 from wingman.cli.launch import launch
 from wingman.providers import Provider, ProviderRegistry
-from wingman.runtime import KEYLESS, PREFERRED, default_provider
-from wingman.runtime import RunStream, Session
+from wingman.runtime import KEYLESS, PREFERRED, RunStream, Session, default_provider
 from wingman.session import Run
 from wingman.telemetry import configure_logging
 from wingman.tools import BUILTIN, Tool

@@ -18,8 +18,8 @@ from wingman.cli.launch import launch
 from wingman.cli.limits import limit_options, limits_from
 from wingman.cli.prices import prices_from
 from wingman.errors import InvalidRequest
-from wingman.runtime import Runtime
 from wingman.run import Prices
+from wingman.runtime import Runtime
 from wingman.telemetry import LEVELS, configure_logging
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from wingman.agent import Agent, AgentRecord, ChosenAgent, ProviderConfig
 from wingman.errors import InvalidRequest, NotFound
 from wingman.output import OutputCheck
 from wingman.providers import ProviderRegistry
-from wingman.runtime.credentials import Credentials
 from wingman.run import now
+from wingman.runtime.credentials import Credentials
 from wingman.store import AgentDeleted, AgentSaved, RunRecord, Store
 from wingman.tools import Tool
 

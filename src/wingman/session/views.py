@@ -44,7 +44,7 @@ class SessionList(msgspec.Struct, frozen=True):
     next: int | None
 
 
-class RunView(msgspec.Struct, frozen=True):
+class RunView(msgspec.Struct, frozen=True, omit_defaults=True):
     """A run. `cost` is what it has cost, where the prices are known.
 
     `waiting_for` says why one that is queued does not start although its turn has come.
