@@ -51,7 +51,7 @@ from wingman.providers.base import (
     ToolSpec,
     UsageUpdate,
 )
-from wingman.providers.fallback import Answering, Fallback
+from wingman.providers.fallback import Fallback
 from wingman.providers.gemini import Gemini
 from wingman.providers.http import Transport
 from wingman.providers.keyless import Keyless
@@ -93,21 +93,3 @@ __all__ = [
     "Transport",
     "UsageUpdate",
 ]
-
-from collections.abc import Callable
-
-WindowOf = Callable[[str, str], int | None]
-
-
-def catalogued_window(provider, model):
-    from wingman.providers.catalogue import CATALOGUE, complete
-
-    return complete(ModelInfo(model, model), CATALOGUE.get(provider, ())).context_window
-
-
-def context_window(provider, window_of):
-    if not isinstance(provider, Fallback):
-        return window_of(provider.id, provider.model)
-    windows = [context_window(each, window_of) for each in provider.providers]
-    known = [window for window in windows if window is not None]
-    return max(known) if len(known) == len(windows) else None

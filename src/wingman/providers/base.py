@@ -113,10 +113,10 @@ class Request:
     """
 
     messages: Sequence[Message]
+    transport: Transport
     system: str = ""
     tools: Sequence[ToolSpec] = ()
     output_schema: dict[str, Any] | None = None
-    transport: Transport | None = None
 
 
 @runtime_checkable
