@@ -8,7 +8,7 @@
 #   runtime/         the composition root: many sessions, agents, credentials, over one store
 #   session/         the agent loop: actor, run, step, tool calls, event channel, history
 #   store/           what must last: SQLite with group commit, or memory
-#   providers/       a request in, a stream of parts out; one file a wire format
+#   providers/       a request in, a stream of parts out; one package an API
 #   tools/           @tool, and the built-in ones
 #   actor/           the generic actor runtime: knows nothing of language models
 #   telemetry.py     logs, to stderr

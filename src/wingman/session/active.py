@@ -14,7 +14,7 @@ from wingman.actor import ActorStopped, ActorSystem, Directory, Restart, Termina
 from wingman.conversation import Message
 from wingman.errors import NotFound, SessionQuarantined, ShuttingDown
 from wingman.metrics import Metrics
-from wingman.providers.http import Transport
+from wingman.providers import Transport, WindowOf
 from wingman.session.actor import SessionActor
 from wingman.session.draining import STOP_SECONDS
 from wingman.session.limits import Limits
@@ -22,7 +22,6 @@ from wingman.session.live import LiveSession
 from wingman.session.prices import Prices
 from wingman.session.recovery import end_failed
 from wingman.session.services import Services
-from wingman.session.window import WindowOf
 from wingman.store.base import SessionDeleting, SessionErased, SessionRecord, Store
 
 __all__ = ["ActiveSessions"]

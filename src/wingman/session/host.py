@@ -18,7 +18,7 @@ from wingman.agent import Agent
 from wingman.conversation import Message
 from wingman.errors import NotFound, StoreError, WingmanError
 from wingman.metrics import Metrics
-from wingman.providers.http import Transport
+from wingman.providers import Transport, WindowOf, catalogued_window
 from wingman.session.active import ActiveSessions
 from wingman.session.admission import RunRequest, check_same_body, queued_error
 from wingman.session.cancelling import Receipt, cancel_runs
@@ -29,7 +29,6 @@ from wingman.session.prices import Prices
 from wingman.session.recovery import end_failed, settle_leftovers
 from wingman.session.run import Run
 from wingman.session.services import Services, now
-from wingman.session.window import WindowOf, catalogued_window
 from wingman.session.work_dir import check_work_dir
 from wingman.store.base import (
     RunRecord,

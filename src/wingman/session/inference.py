@@ -6,7 +6,6 @@ the world has seen any of its text or calls is asked for once more.
 
 import logging
 from collections.abc import Sequence
-from contextlib import aclosing
 
 import attrs
 import trio
@@ -14,8 +13,7 @@ import trio
 from wingman.conversation import Message
 from wingman.errors import ProviderError, ProviderStreamError, ProviderTimeout
 from wingman.events import Text, ToolUse
-from wingman.providers.base import Request, ToolSpec, UsageUpdate
-from wingman.providers.fallback import Answering
+from wingman.providers import Answering, Request, ToolSpec, UsageUpdate, closing
 from wingman.session.draft import StepDraft
 from wingman.session.history import alternate
 from wingman.session.live import LiveSession
@@ -80,7 +78,8 @@ class Inference:
         provider = self.job.agent.provider
         self.meter.begin(provider.id, provider.model)
         try:
-            async with aclosing(provider.stream(request)) as parts:
+            stream = provider.stream(request, live.services.transport)
+            async with closing(stream) as parts:
                 async for part in parts:
                     self._heard = True
                     event = draft.add(part)
@@ -102,7 +101,6 @@ class Inference:
         agent = self.job.agent
         return Request(
             messages=alternate(tuple(self.history)),
-            transport=self.live.services.transport,
             system=agent.instructions,
             tools=tuple(
                 ToolSpec(tool.name, tool.description, dict(tool.input_schema))

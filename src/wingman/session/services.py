@@ -9,10 +9,9 @@ import trio
 from wingman.actor import ActorSystem, Directory
 from wingman.errors import Overloaded, ShuttingDown
 from wingman.metrics import Metrics
-from wingman.providers.http import Transport
+from wingman.providers import Transport, WindowOf
 from wingman.session.limits import Limits
 from wingman.session.prices import Prices
-from wingman.session.window import WindowOf
 from wingman.store.base import Store
 
 __all__ = ["Services", "now"]

@@ -5,32 +5,23 @@ reasoning. English has four to a token, code three, many scripts fewer than one.
 here is too long for certain, and what is let through may still be refused by the provider.
 """
 
-from collections.abc import Callable, Iterator
-from typing import Final, TypeAlias
+from collections.abc import Iterator
+from typing import Final
 
 import msgspec
 
 from wingman.conversation import Block, TextBlock, ToolResultBlock, ToolUseBlock
 from wingman.errors import ContextTooLong
-from wingman.providers import Fallback, ModelInfo, Provider, Request
-from wingman.providers.catalogue import CATALOGUE, complete
+from wingman.providers import Provider, Request, WindowOf, context_window
 
-__all__ = ["WindowOf", "catalogued_window", "check_window"]
+__all__ = ["check_window"]
 
 _CHARACTERS_A_TOKEN: Final = 6
-
-WindowOf: TypeAlias = Callable[[str, str], int | None]
-"""A provider's id and a model to the model's context window in tokens, where that is known."""
-
-
-def catalogued_window(provider: str, model: str) -> int | None:
-    """What the catalogue says."""
-    return complete(ModelInfo(model, model), CATALOGUE.get(provider, ())).context_window
 
 
 def check_window(request: Request, provider: Provider, window_of: WindowOf) -> None:
     """Raise `ContextTooLong` if the request cannot fit into the model's window."""
-    window = _window(provider, window_of)
+    window = context_window(provider, window_of)
     if window is None:
         return
     tokens = sum(_sizes(request)) // _CHARACTERS_A_TOKEN
@@ -40,15 +31,6 @@ def check_window(request: Request, provider: Provider, window_of: WindowOf) -> N
             f"{provider.id}/{provider.model} {window:,}: choose a model with a larger one, or go "
             "on in a new session."
         )
-
-
-def _window(provider: Provider, window_of: WindowOf) -> int | None:
-    """The largest window of those that may answer."""
-    if not isinstance(provider, Fallback):
-        return window_of(provider.id, provider.model)
-    windows = [_window(each, window_of) for each in provider.providers]
-    known = [window for window in windows if window is not None]
-    return max(known) if len(known) == len(windows) else None
 
 
 def _sizes(request: Request) -> Iterator[int]:
