@@ -16,8 +16,7 @@ import trio
 
 from bench._report import Row
 from wingman import Agent, Runtime, Session, tool
-from wingman.providers import Scripted, ToolCalls
-from wingman.providers.base import Request
+from wingman.providers import Request, Scripted, ToolCalls
 from wingman.providers.scripted import Item
 
 ROUNDS = 5

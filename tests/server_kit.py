@@ -12,8 +12,16 @@ import trio
 
 from wingman import Runtime, Usage
 from wingman.conversation import ToolUseBlock
-from wingman.providers import ProviderRegistry
-from wingman.providers.base import Finished, Part, Request, TextDelta, ThinkingDelta, UsageUpdate
+from wingman.providers import (
+    Finished,
+    Part,
+    ProviderRegistry,
+    Request,
+    TextDelta,
+    ThinkingDelta,
+    Transport,
+    UsageUpdate,
+)
 from wingman.server import serve
 
 
@@ -52,7 +60,7 @@ class Stage:
         """Let the next inference that has no scene yet play this one."""
         self.scenes.append(scene)
 
-    async def stream(self, request: Request) -> AsyncIterator[Part]:
+    async def stream(self, request: Request, transport: Transport) -> AsyncIterator[Part]:
         self.requests.append(request)
         scene = self.scenes.pop(0) if self.scenes else ("Hello.",)
         finish = "end_turn"

@@ -22,7 +22,7 @@ ALLOWED: dict[str, set[str]] = {
     "actor": {"foreign"},
     "telemetry": set(),
     "metrics": {"conversation"},
-    "providers": {"errors", "conversation"},
+    "providers": {"errors", "foreign", "conversation"},
     "testing": {"conversation", "providers"},
     "tools": {"errors", "conversation"},
     "output": set(),

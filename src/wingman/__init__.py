@@ -9,7 +9,7 @@
 #   session/         who takes which run when: actor, mailbox, cancelling, recovery
 #   run/             one run: the agent loop, tool calls, journal, event channel, history
 #   store/           what must last: SQLite with group commit, or memory
-#   providers/       a request in, a stream of parts out; one file a wire format
+#   providers/       a request in, a stream of parts out; one package an API
 #   tools/           @tool, and the built-in ones
 #   actor/           the generic actor runtime: knows nothing of language models
 #   telemetry.py     logs, to stderr

@@ -12,7 +12,7 @@ import attrs
 import msgspec
 
 from wingman.output import OutputCheck
-from wingman.providers.base import Provider
+from wingman.providers import Provider, require_provider
 from wingman.tools.base import Tool
 
 __all__ = ["Agent", "AgentRecord", "ChosenAgent", "ProviderConfig"]
@@ -33,11 +33,7 @@ def _tools(tools: Iterable[Tool]) -> tuple[Tool, ...]:
 
 
 def _is_provider(_agent: object, _field: object, provider: Provider) -> None:
-    if not callable(getattr(provider, "stream", None)):
-        raise TypeError(
-            f"{provider!r} is not a provider: take one of wingman.providers, such as "
-            'Anthropic("claude-sonnet-4-5"), or an object with id, model and stream(request)'
-        )
+    require_provider(provider)
 
 
 @attrs.frozen

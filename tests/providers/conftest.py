@@ -41,9 +41,9 @@ async def transport() -> AsyncIterator[Transport]:
 def ask() -> Callable[..., Request]:
     """Make a request of a text or of messages."""
 
-    def make(asked: str | list[Message] = "Rain?", transport=None, **more: object) -> Request:
+    def make(asked: str | list[Message] = "Rain?", **more: object) -> Request:
         messages = [Message.user(asked)] if isinstance(asked, str) else asked
-        return Request(messages, transport or Transport(), **{"tools": [FORECAST], **more})
+        return Request(messages, **{"tools": [FORECAST], **more})
 
     return make
 

@@ -3,12 +3,12 @@
 import pytest
 
 from wingman.errors import ProviderNotConfigured
-from wingman.providers import Anthropic, Ollama, OpenAI, Scripted
-from wingman.providers.access import Endpoint
+from wingman.providers import Anthropic, Ollama, OpenAI, Scripted, Transport
 from wingman.providers.anthropic import ACCESS as ANTHROPIC
-from wingman.providers.exchange import bearer_call
 from wingman.providers.ollama import ACCESS as OLLAMA
 from wingman.providers.openai import ACCESS as OPENAI
+from wingman.providers.transport import Endpoint
+from wingman.providers.wire import bearer_call
 
 HOME = "https://api.anthropic.com"
 
@@ -16,7 +16,7 @@ HOME = "https://api.anthropic.com"
 def test_without_anything_the_error_says_how_to_give_a_key(ask):
     for provider in (Anthropic("m"), OpenAI("m")):
         with pytest.raises(ProviderNotConfigured, match=r"_API_KEY=….*PUT /provider/auth"):
-            provider.stream(ask())
+            provider.stream(ask(), Transport())
 
 
 def test_key_and_place_come_from_the_environment():
@@ -93,4 +93,4 @@ def test_no_repr_shows_a_key(make):
 
 
 def test_a_double_needs_nothing(ask):
-    Scripted(["x"]).stream(ask())
+    Scripted(["x"]).stream(ask(), Transport())

@@ -15,10 +15,8 @@ from wingman.conversation import (
     Usage,
 )
 from wingman.providers import Finished, TextDelta, ThinkingDelta, UsageUpdate
-from wingman.providers.anthropic import anthropic_body
-from wingman.providers.anthropic_stream import AnthropicTranslator
-from wingman.providers.framing import Fault, SSEDecoder
-from wingman.providers.toolcalls import CallIds
+from wingman.providers.anthropic import AnthropicTranslator, anthropic_body
+from wingman.providers.wire import CallIds, Fault, SSEDecoder
 
 CACHED = {"cache_control": {"type": "ephemeral"}}
 

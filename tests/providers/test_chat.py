@@ -13,10 +13,8 @@ from wingman.conversation import (
     Usage,
 )
 from wingman.providers import Finished, TextDelta, ThinkingDelta, UsageUpdate
-from wingman.providers.chat import chat_body
-from wingman.providers.chat_stream import ChatTranslator
-from wingman.providers.framing import Fault, SSEDecoder
-from wingman.providers.toolcalls import CallIds
+from wingman.providers.openai import ChatTranslator, chat_body
+from wingman.providers.wire import CallIds, Fault, SSEDecoder
 
 
 def parts_of(*events: object) -> list:

@@ -27,14 +27,18 @@ from provider_wires import (
 )
 from wingman.conversation import ToolUseBlock
 from wingman.providers import Part, TextDelta
-from wingman.providers.anthropic_stream import AnthropicTranslator
-from wingman.providers.chat_stream import ChatTranslator
-from wingman.providers.exchange import Decoder, Translator
-from wingman.providers.framing import Fault, LineDecoder, SSEDecoder
-from wingman.providers.gemini_stream import GeminiTranslator
+from wingman.providers.anthropic import AnthropicTranslator
+from wingman.providers.gemini import GeminiTranslator
 from wingman.providers.ollama import OllamaTranslator
-from wingman.providers.responses_stream import ResponsesTranslator
-from wingman.providers.toolcalls import CallIds
+from wingman.providers.openai import ChatTranslator, ResponsesTranslator
+from wingman.providers.wire import (
+    CallIds,
+    Decoder,
+    Fault,
+    LineDecoder,
+    SSEDecoder,
+    Translator,
+)
 
 SAID = ("Regen, ☔ und ", "Wind: 🌬.")
 ARGUMENTS = '{"city": "Zürich"}'

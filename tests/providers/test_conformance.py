@@ -40,6 +40,7 @@ from wingman.providers import (
     Scripted,
     TextDelta,
     ToolCalls,
+    Transport,
     UsageUpdate,
 )
 from wingman.testing import check_provider
@@ -94,15 +95,15 @@ ALL = [*WIRES, *LOCAL]
 
 
 @pytest.fixture
-def provider_of(serve, ask, transport):
+def provider_of(serve, ask):
     """Make a provider that answers with text or with tool calls, and a request for it."""
 
     async def make(name: str, kind: str):
         if name in LOCAL:
             text, tools, task = LOCAL[name]
             if kind == "text":
-                return text(), ask("Rain?", transport)
-            return tools(), ask(task, transport)
+                return text(), ask("Rain?")
+            return tools(), ask(task)
         body = getattr(WIRES[name], kind)
 
         async def handler(stream):
@@ -113,20 +114,20 @@ def provider_of(serve, ask, transport):
                 except trio.BrokenResourceError:
                     return
 
-        return WIRES[name].make(await serve(handler)), ask("Rain?", transport)
+        return WIRES[name].make(await serve(handler)), ask("Rain?")
 
     return make
 
 
-async def drain(provider, request):
-    async with aclosing(provider.stream(request)) as parts:
+async def drain(provider, request, transport):
+    async with aclosing(provider.stream(request, transport)) as parts:
         return [part async for part in parts]
 
 
 @pytest.mark.parametrize("name", ALL)
-async def test_text_comes_in_pieces_with_usage_and_finished_last(name, provider_of):
+async def test_text_comes_in_pieces_with_usage_and_finished_last(name, provider_of, transport):
     provider, request = await provider_of(name, "text")
-    parts = await drain(provider, request)
+    parts = await drain(provider, request, transport)
     pieces = [part.text for part in parts if isinstance(part, TextDelta)]
     usage = [part.usage for part in parts if isinstance(part, UsageUpdate)][-1]
     assert len(pieces) > 1
@@ -139,9 +140,11 @@ async def test_text_comes_in_pieces_with_usage_and_finished_last(name, provider_
 
 
 @pytest.mark.parametrize("name", ALL)
-async def test_parallel_tool_calls_come_whole_in_order_with_distinct_ids(name, provider_of):
+async def test_parallel_tool_calls_come_whole_in_order_with_distinct_ids(
+    name, provider_of, transport
+):
     provider, request = await provider_of(name, "tools")
-    parts = await drain(provider, request)
+    parts = await drain(provider, request, transport)
     calls = [part for part in parts if isinstance(part, ToolUseBlock)]
     assert [(call.name, call.input) for call in calls] == WEATHER
     assert all(call.malformed is None for call in calls)
@@ -150,9 +153,9 @@ async def test_parallel_tool_calls_come_whole_in_order_with_distinct_ids(name, p
 
 
 @pytest.mark.parametrize("name", ALL)
-async def test_tool_ids_never_repeat_within_a_history(name, provider_of):
+async def test_tool_ids_never_repeat_within_a_history(name, provider_of, transport):
     provider, request = await provider_of(name, "tools")
-    calls = [p for p in await drain(provider, request) if isinstance(p, ToolUseBlock)]
+    calls = [p for p in await drain(provider, request, transport) if isinstance(p, ToolUseBlock)]
     results = tuple(ToolResultBlock(call.id, "rain", False) for call in calls)
     history = [
         *request.messages,
@@ -161,7 +164,7 @@ async def test_tool_ids_never_repeat_within_a_history(name, provider_of):
         Message("assistant", ()),
         request.messages[0],
     ]
-    again = await drain(provider, attrs.evolve(request, messages=history))
+    again = await drain(provider, attrs.evolve(request, messages=history), transport)
     ids = {part.id for part in again if isinstance(part, ToolUseBlock)}
     assert len(ids) == 2
     assert ids.isdisjoint(call.id for call in calls)
@@ -178,13 +181,15 @@ async def test_a_provider_fits_the_protocol_and_its_repr_shows_no_key(name, prov
 
 @pytest.mark.parametrize("kind", ["text", "tools"])
 @pytest.mark.parametrize("name", WIRES)
-async def test_the_suite_that_is_shipped_passes_over_a_real_socket(name, kind, provider_of):
+async def test_the_suite_that_is_shipped_passes_over_a_real_socket(
+    name, kind, provider_of, transport
+):
     provider, request = await provider_of(name, kind)
     await check_provider(
         lambda: provider,
         message="Rain?",
         tools=request.tools,
-        transport=request.transport,
+        transport=transport,
         seconds=5,
     )
 
@@ -226,7 +231,7 @@ async def test_however_its_reader_ends_the_socket_is_closed_at_once(
     provider = WIRES[name].make(await endless(beginning(name), gone))
 
     async def read() -> None:
-        async with aclosing(provider.stream(ask("Rain?", transport))) as parts:
+        async with aclosing(provider.stream(ask("Rain?"), transport)) as parts:
             async for part in parts:
                 if isinstance(part, TextDelta):
                     if way == "raises":
@@ -263,7 +268,7 @@ async def test_a_reader_that_is_cancelled_before_the_first_byte_leaves_nothing_o
     provider = WIRES[name].make(await serve(handler))
     with trio.fail_after(5):
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(drain, provider, ask("Rain?", transport))
+            nursery.start_soon(drain, provider, ask("Rain?"), transport)
             await asked.wait()
             nursery.cancel_scope.cancel()
         await gone.wait()
@@ -276,7 +281,7 @@ async def test_a_double_is_cancelled_in_the_middle_of_its_text(name, autojump_cl
     provider = Scripted([text]) if name == "scripted" else Keyless(piece_delay=1)
     pieces = []
     with trio.move_on_after(2.5):
-        async with aclosing(provider.stream(ask())) as parts:
+        async with aclosing(provider.stream(ask(), Transport())) as parts:
             async for part in parts:
                 pieces.append(part)  # noqa: PERF401  a comprehension would lose them all
     assert len(pieces) == 2
@@ -291,7 +296,7 @@ async def test_a_stream_that_ends_too_early_is_broken(name, serve, transport, as
 
     provider = WIRES[name].make(await serve(handler))
     with pytest.raises(ProviderStreamError, match="ended before"):
-        await drain(provider, ask("Rain?", transport))
+        await drain(provider, ask("Rain?"), transport)
 
 
 @pytest.mark.parametrize("name", WIRES)
@@ -304,7 +309,7 @@ async def test_a_connection_that_breaks_in_the_middle_is_a_broken_stream(
 
     provider = WIRES[name].make(await serve(handler))
     with pytest.raises(ProviderStreamError, match="connection broke"):
-        await drain(provider, ask("Rain?", transport))
+        await drain(provider, ask("Rain?"), transport)
 
 
 @pytest.mark.parametrize("name", WIRES)
@@ -323,5 +328,5 @@ async def test_a_stream_read_to_its_end_leaves_its_connection_for_the_next(
 
     provider = WIRES[name].make(await serve(handler))
     for _ in range(3):
-        await drain(provider, ask("Rain?", transport))
+        await drain(provider, ask("Rain?"), transport)
     assert connections == 1

@@ -17,17 +17,18 @@ from wingman.errors import (
     ProviderTimeout,
 )
 from wingman.providers import (
+    Answering,
     Fallback,
     Finished,
+    Part,
     Parts,
     Provider,
     Scripted,
     TextDelta,
     ThinkingDelta,
+    Transport,
     UsageUpdate,
 )
-from wingman.providers.base import Part
-from wingman.providers.fallback import Answering
 
 DOWN = ProviderError("it is down", provider="first")
 
@@ -43,7 +44,7 @@ class Failing:
         self.parts = parts
         self.asked = 0
 
-    async def stream(self, request):
+    async def stream(self, request, transport):
         self.asked += 1
         for part in self.parts:
             yield part
@@ -52,7 +53,7 @@ class Failing:
 
 
 async def answer(provider: Provider, request) -> list[Part]:
-    async with aclosing(provider.stream(request)) as parts:
+    async with aclosing(provider.stream(request, Transport())) as parts:
         return [part async for part in parts]
 
 
@@ -160,7 +161,7 @@ async def test_leaving_early_and_a_cancel_close_the_stream_that_was_being_read(
     class Slow:
         id = model = "slow"
 
-        async def stream(self, request):
+        async def stream(self, request, transport):
             try:
                 yield TextDelta("a")
                 await trio.sleep_forever()
@@ -168,7 +169,7 @@ async def test_leaving_early_and_a_cancel_close_the_stream_that_was_being_read(
                 closed.append("closed")
 
     fallback = Fallback(Failing(DOWN), Slow())
-    async with aclosing(fallback.stream(ask())) as parts:
+    async with aclosing(fallback.stream(ask(), Transport())) as parts:
         await anext(parts)
         await anext(parts)
     assert closed == ["closed"]

@@ -5,9 +5,15 @@ import pytest
 
 from wingman.conversation import ImageBlock, Message, TextBlock, ToolResultBlock, ToolUseBlock
 from wingman.providers.anthropic import anthropic_body
-from wingman.providers.fitting import data_url, safe_name, short_id, with_images
 from wingman.providers.ollama import ollama_body
-from wingman.providers.schemas import closed, is_strict
+from wingman.providers.wire import (
+    closed,
+    data_url,
+    is_strict,
+    safe_name,
+    short_id,
+    with_images,
+)
 
 PNG = ImageBlock("image/png", "iVBO")
 TIFF = ImageBlock("image/tiff", "SUkq")

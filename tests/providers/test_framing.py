@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wingman.providers.framing import Fault, LineDecoder, ServerSentEvent, SSEDecoder, decode
+from wingman.providers.wire import Fault, LineDecoder, ServerSentEvent, SSEDecoder, decode
 
 STREAM = (
     b"\xef\xbb\xbf: a comment\r\n"

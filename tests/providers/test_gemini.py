@@ -20,16 +20,14 @@ from wingman.providers import (
     Gemini,
     ModelInfo,
     ProviderRegistry,
+    Retry,
     TextDelta,
     ThinkingDelta,
     Transport,
     UsageUpdate,
 )
-from wingman.providers.framing import Fault, SSEDecoder
-from wingman.providers.gemini import NO_SIGNATURE, gemini_body
-from wingman.providers.gemini_stream import GeminiTranslator
-from wingman.providers.retry import Retry
-from wingman.providers.toolcalls import CallIds
+from wingman.providers.gemini import NO_SIGNATURE, GeminiTranslator, gemini_body
+from wingman.providers.wire import CallIds, Fault, SSEDecoder
 
 
 def parts_of(*events: object, tools: tuple[str, ...] = ("forecast",)) -> list:
@@ -337,7 +335,7 @@ async def test_the_key_goes_in_a_header_and_the_options_in_the_config(ask, monke
     asked: list[httpx.Request] = []
     async with network(httpx.Response(200, content=gemini_text()), asked) as transport:
         provider = Gemini("models/a/b", max_tokens=9, temperature=0.5, show_thinking=True)
-        parts = [part async for part in provider.stream(ask("Rain?", transport))]
+        parts = [part async for part in provider.stream(ask("Rain?"), transport)]
     assert parts[-1] == Finished("end_turn")
     url = "https://generativelanguage.googleapis.com/v1beta/models/a%2Fb:streamGenerateContent"
     assert str(asked[0].url) == f"{url}?alt=sse"
@@ -348,7 +346,7 @@ async def test_the_key_goes_in_a_header_and_the_options_in_the_config(ask, monke
 
 def test_without_a_key_the_error_says_how_to_give_one(ask):
     with pytest.raises(ProviderNotConfigured, match="GEMINI_API_KEY=…"):
-        Gemini("m").stream(ask())
+        Gemini("m").stream(ask(), Transport())
 
 
 async def test_a_key_that_is_refused_is_said_so_though_the_status_is_400(ask):
@@ -362,7 +360,7 @@ async def test_a_key_that_is_refused_is_said_so_though_the_status_is_400(ask):
     }
     async with network(httpx.Response(400, json=body), []) as transport:
         with pytest.raises(ProviderAuthError, match="not valid"):
-            await anext(Gemini("m", api_key="k").stream(ask("Rain?", transport)))
+            await anext(Gemini("m", api_key="k").stream(ask("Rain?"), transport))
 
 
 async def test_the_models_are_those_that_generate_content():

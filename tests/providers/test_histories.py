@@ -26,12 +26,11 @@ from wingman.conversation import (
     ToolResultBlock,
     ToolUseBlock,
 )
-from wingman.providers import Request, Transport
+from wingman.providers import Request
 from wingman.providers.anthropic import anthropic_body
-from wingman.providers.chat import chat_body
 from wingman.providers.gemini import gemini_body
 from wingman.providers.ollama import ollama_body
-from wingman.providers.responses import responses_body
+from wingman.providers.openai import chat_body, responses_body
 from wingman.run.history import alternate, repair
 
 Body = dict[str, Any]
@@ -123,7 +122,7 @@ def recorded(provider: str) -> list[Message]:
 def asked(messages: Sequence[Message]) -> Request:
     history = alternate(repair(messages))
     assert all(one.role != other.role for one, other in pairwise(history))
-    return Request(history, Transport(), system="Be brief.")
+    return Request(history, system="Be brief.")
 
 
 @pytest.mark.parametrize("now", MORE_APIS)

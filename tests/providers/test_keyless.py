@@ -3,7 +3,7 @@
 from contextlib import aclosing
 
 from wingman.conversation import Message, TextBlock, ToolResultBlock, ToolUseBlock
-from wingman.providers import Finished, Keyless, TextDelta, ToolSpec
+from wingman.providers import Finished, Keyless, TextDelta, ToolSpec, Transport
 
 BASH = ToolSpec(
     "bash",
@@ -19,7 +19,7 @@ WAIT = ToolSpec("wait", "Wait.", {"type": "object", "properties": {"seconds": {"
 
 async def step(ask, messages) -> Message:
     """One inference of a fresh instance, as the message that the history keeps."""
-    async with aclosing(Keyless().stream(ask(messages, tools=(BASH, WAIT)))) as parts:
+    async with aclosing(Keyless().stream(ask(messages, tools=(BASH, WAIT)), Transport())) as parts:
         got = [part async for part in parts]
     assert isinstance(got[-1], Finished)
     text = "".join(part.text for part in got if isinstance(part, TextDelta))

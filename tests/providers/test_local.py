@@ -17,9 +17,9 @@ import trio
 import tiny_gguf
 from wingman import Agent, Session, Text
 from wingman.errors import ProviderError, ProviderNotConfigured
-from wingman.providers import Local, ProviderRegistry, Transport, llama_program, local
-from wingman.providers.local import model_file
-from wingman.providers.local_servers import LlamaServers
+from wingman.providers import Local, ProviderRegistry, Transport
+from wingman.providers.local import LlamaServers, llama_program, model_file
+from wingman.providers.local import provider as local
 
 needs_llama = pytest.mark.skipif(
     find_spec("xllamacpp") is None, reason="not installed: pip install 'wingman-runtime[local]'"
@@ -160,7 +160,7 @@ async def test_the_packaged_model_knows_the_capital_of_france(servers, monkeypat
 
 _CHILD: Final = """
 import sys, pathlib, trio
-from wingman.providers.local_servers import servers
+from wingman.providers.local import servers
 async def main():
     server = servers.take(pathlib.Path(sys.argv[1]), 512)
     await server.endpoint()
@@ -200,7 +200,7 @@ def test_wingman_run_answers_without_a_key_or_a_network(model):
 
 _LOADING: Final = """
 import ctypes, sys
-from wingman.providers.llama_program import end_with_stdin
+from wingman.providers.local.llama_program import end_with_stdin
 end_with_stdin()
 print("armed", flush=True)
 ctypes.PyDLL(None).sleep(60)  # a PyDLL holds the interpreter's lock, as llama.cpp does
@@ -227,7 +227,7 @@ def test_the_program_needs_nothing_of_wingman():
 async def test_without_the_extra_it_says_what_to_install(monkeypatch, model, ask):
     monkeypatch.setattr(local, "find_spec", lambda _: None)
     with pytest.raises(ProviderNotConfigured, match=r"pip install 'wingman-runtime\[local\]'"):
-        Local(str(model)).stream(ask("Rain?", Transport()))
+        Local(str(model)).stream(ask("Rain?"), Transport())
 
 
 def test_the_default_is_the_file_in_the_environment_then_the_installed_one(

@@ -12,9 +12,8 @@ from wingman.conversation import (
     Usage,
 )
 from wingman.providers import Finished, TextDelta, ThinkingDelta, UsageUpdate
-from wingman.providers.framing import Fault, LineDecoder
 from wingman.providers.ollama import OllamaTranslator, ollama_body
-from wingman.providers.toolcalls import CallIds
+from wingman.providers.wire import CallIds, Fault, LineDecoder
 
 
 def parts_of(*lines: object) -> list:

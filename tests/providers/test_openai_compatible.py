@@ -31,7 +31,7 @@ async def test_a_server_needs_a_place_and_no_key(network, ask):
     over, asked = network
     async with over as transport:
         provider = OpenAICompatible("qwen3", base_url=PLACE + "/", max_tokens=9)
-        parts = [part async for part in provider.stream(ask("Rain?", transport))]
+        parts = [part async for part in provider.stream(ask("Rain?"), transport)]
         models = await provider.models(transport)
     assert parts[-1] == Finished("end_turn")
     assert str(asked[0].url) == f"{PLACE}/chat/completions"
@@ -48,7 +48,7 @@ async def test_place_and_key_come_from_the_environment_and_stay_together(network
     async with over as transport:
         for options in ({}, {"base_url": "http://elsewhere/v1"}):
             provider = OpenAICompatible("qwen3", **options)
-            _ = [part async for part in provider.stream(ask("Rain?", transport))]
+            _ = [part async for part in provider.stream(ask("Rain?"), transport)]
     assert asked[0].headers["authorization"] == "Bearer sk-secret"
     assert "authorization" not in asked[1].headers
 
@@ -56,7 +56,7 @@ async def test_place_and_key_come_from_the_environment_and_stay_together(network
 def test_without_a_place_the_error_says_how_to_give_one(ask, monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "sk-of-openai")
     with pytest.raises(ProviderNotConfigured, match="OPENAI_COMPATIBLE_BASE_URL=…"):
-        OpenAICompatible("qwen3").stream(ask())
+        OpenAICompatible("qwen3").stream(ask(), Transport())
 
 
 def test_it_is_made_by_name():

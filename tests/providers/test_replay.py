@@ -25,7 +25,7 @@ from wingman.providers import (
     TextDelta,
     Transport,
 )
-from wingman.providers.framing import LIMIT
+from wingman.providers.wire import LIMIT
 
 MILLION: Final = 1_000_000
 HERE: Final = "http://127.0.0.1:1"
@@ -152,10 +152,10 @@ def playing(*bodies: Iterable[bytes]) -> Transport:
     return Transport(over=httpx.MockTransport(answer))
 
 
-async def parts_of(replay: Replay, request: Any) -> list[Any]:
+async def parts_of(replay: Replay, request: Any, transport: Transport) -> list[Any]:
     """The parts, but for ids that are made up."""
     parts = []
-    async with aclosing(replay.provider.stream(request)) as stream:
+    async with aclosing(replay.provider.stream(request, transport)) as stream:
         async for part in stream:
             if isinstance(part, ToolUseBlock):
                 part = (part.name, part.input, part.malformed)
@@ -167,16 +167,16 @@ async def test_a_stream_cut_at_every_byte_says_the_same(replay, ask):
     text, _ = replay.bodies
     cuts = [(text[:place], text[place:]) for place in range(1, len(text))]
     async with playing([text], *cuts) as transport:
-        whole = await parts_of(replay, ask("Rain?", transport))
+        whole = await parts_of(replay, ask("Rain?"), transport)
         for _ in cuts:
-            assert await parts_of(replay, ask("Rain?", transport)) == whole
+            assert await parts_of(replay, ask("Rain?"), transport) == whole
 
 
 async def test_calls_that_come_byte_by_byte_are_the_same(replay, ask):
     _, tools = replay.bodies
     async with playing([tools], [bytes([byte]) for byte in tools]) as transport:
-        whole = await parts_of(replay, ask("Rain?", transport))
-        assert await parts_of(replay, ask("Rain?", transport)) == whole
+        whole = await parts_of(replay, ask("Rain?"), transport)
+        assert await parts_of(replay, ask("Rain?"), transport) == whole
     calls = [part[:2] for part in whole if isinstance(part, tuple)]
     assert calls == wires.WEATHER
 
@@ -188,18 +188,18 @@ async def test_a_stream_cut_off_at_any_event_is_broken_and_never_an_answer(repla
     for count in range(len(events) // 2):
         async with playing(events[:count]) as transport:
             with pytest.raises(ProviderStreamError):
-                await parts_of(replay, ask("Rain?", transport))
+                await parts_of(replay, ask("Rain?"), transport)
 
 
 async def test_ten_megabytes_pass_through_in_bounded_memory_and_sane_time(replay, ask):
     pieces = (PIECE for _ in range(10 * MILLION // len(PIECE.encode())))
     characters = 0
     async with playing(_gathered(replay.text(pieces))) as transport:
-        request = ask("Rain?", transport)
+        request = ask("Rain?")
         tracemalloc.start()
         started = time.monotonic()
         try:
-            async with aclosing(replay.provider.stream(request)) as parts:
+            async with aclosing(replay.provider.stream(request, transport)) as parts:
                 async for part in parts:
                     if isinstance(part, TextDelta):
                         characters += len(part.text)
@@ -230,7 +230,7 @@ async def test_a_megabyte_of_arguments_in_small_pieces_takes_sane_time(name, ask
     pieces = [text[place : place + 20] for place in range(0, len(text), 20)]
     started = time.monotonic()
     async with playing(_gathered(replay.arguments(pieces))) as transport:
-        parts = await parts_of(replay, ask("Write.", transport))
+        parts = await parts_of(replay, ask("Write."), transport)
     assert ("write", json.loads(text), None) in parts
     assert time.monotonic() - started < 15
 
@@ -239,4 +239,4 @@ async def test_a_line_that_never_ends_is_given_up_at_the_limit(replay, ask):
     endless = (b"data: " + b"x" * MILLION if n == 0 else b"x" * MILLION for n in range(100))
     async with playing(endless) as transport:
         with pytest.raises(ProviderStreamError, match=f"longer than {LIMIT} bytes"):
-            await parts_of(replay, ask("Rain?", transport))
+            await parts_of(replay, ask("Rain?"), transport)

@@ -32,10 +32,8 @@ from wingman.providers import (
     Transport,
     UsageUpdate,
 )
-from wingman.providers.framing import Fault, SSEDecoder
-from wingman.providers.responses import responses_body
-from wingman.providers.responses_stream import ResponsesTranslator
-from wingman.providers.toolcalls import CallIds
+from wingman.providers.openai import ResponsesTranslator, responses_body
+from wingman.providers.wire import CallIds, Fault, SSEDecoder
 
 REASONING = {
     "id": "rs_1",
@@ -395,7 +393,7 @@ async def test_openai_speaks_responses_at_home_and_chat_completions_elsewhere(as
 
     async with Transport(over=httpx.MockTransport(respond)) as transport:
         provider = OpenAI("gpt-5", api_key="k", max_tokens=9, **options)
-        parts = [part async for part in provider.stream(ask("Rain?", transport))]
+        parts = [part async for part in provider.stream(ask("Rain?"), transport)]
     assert parts[-1] == Finished("end_turn")
     assert asked[0].url.path == path
     assert asked[0].headers["authorization"] == "Bearer k"

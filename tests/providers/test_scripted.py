@@ -15,12 +15,13 @@ from wingman.providers import (
     Scripted,
     TextDelta,
     ToolCalls,
+    Transport,
     UsageUpdate,
 )
 
 
 async def drain(provider, request) -> list:
-    async with aclosing(provider.stream(request)) as parts:
+    async with aclosing(provider.stream(request, Transport())) as parts:
         return [part async for part in parts]
 
 
@@ -65,7 +66,7 @@ async def test_delays_come_before_the_first_part_and_before_each_other(ask, auto
     times = []
     for _ in range(2):
         start = trio.current_time()
-        async with aclosing(provider.stream(ask())) as parts:
+        async with aclosing(provider.stream(ask(), Transport())) as parts:
             times.append([trio.current_time() - start async for _ in parts])
     assert times[0] == pytest.approx([2, 2, 2, 2], abs=0.01)
     assert times[1] == pytest.approx([10, 11, 12, 13], abs=0.01)
@@ -75,7 +76,7 @@ async def test_a_step_may_fail_at_once_or_in_the_middle_of_its_stream(ask):
     error = ProviderTimeout("slow", provider="scripted")
     provider = Scripted([Fail(error), Fail(error, after="so far")])
     for expected in ([], [TextDelta("so far")]):
-        async with aclosing(provider.stream(ask())) as stream:
+        async with aclosing(provider.stream(ask(), Transport())) as stream:
             for part in expected:
                 assert await anext(stream) == part
             with pytest.raises(ProviderTimeout):

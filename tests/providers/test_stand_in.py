@@ -212,7 +212,7 @@ async def test_a_cancel_in_the_middle_of_its_text_leaves_the_session_ready(provi
 
 
 async def test_a_reader_that_leaves_early_leaves_no_socket(provider, transport, ask):
-    async with aclosing(provider.stream(ask("speak long", transport, tools=()))) as parts:
+    async with aclosing(provider.stream(ask("speak long", tools=()), transport)) as parts:
         async for part in parts:
             if isinstance(part, TextDelta):
                 break

@@ -36,7 +36,7 @@ class Parrot:
     id = "parrot"
     model = "grey"
 
-    async def stream(self, request: Any) -> Any:
+    async def stream(self, request: Any, transport: Any) -> Any:
         yield TextDelta(request.messages[-1].text.upper())
         yield END
 
@@ -112,7 +112,7 @@ class Wrong:
     fault: str
     count: int = 0
 
-    async def stream(self, request: Any) -> Any:
+    async def stream(self, request: Any, transport: Any) -> Any:
         self.count += 1
         match self.fault:
             case "swallows":

@@ -20,9 +20,9 @@ from wingman.errors import (
     ProviderTimeout,
 )
 from wingman.providers import Retry, Transport
-from wingman.providers.bytestream import Call
-from wingman.providers.failures import HTTPX_ERRORS, could_not_ask, failure, refusal
-from wingman.providers.retry import asked_delay, passes
+from wingman.providers.transport import Call
+from wingman.providers.transport.failures import HTTPX_ERRORS, could_not_ask, failure, refusal
+from wingman.providers.transport.retry import asked_delay, passes
 
 KEY = "sk-very-secret-0123456789"
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)

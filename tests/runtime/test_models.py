@@ -39,7 +39,7 @@ class Listing:
             raise answer
         return [ModelInfo(answer, answer, 500)]
 
-    def stream(self, request: object) -> Any:
+    def stream(self, request: object, transport: object) -> Any:
         raise AssertionError
 
 

@@ -9,7 +9,7 @@ from wingman import Runtime
 from wingman.agent import Agent
 from wingman.errors import ProviderError
 from wingman.providers import Fail, Scripted, ToolCalls
-from wingman.providers.bytestream import Call
+from wingman.providers.transport import Call
 from wingman.server import create_app
 from wingman.session import Run
 

@@ -10,8 +10,7 @@ import trio
 from session_kit import agent, live_of, opened
 from wingman import Message, Runtime, Session
 from wingman.events import Done
-from wingman.providers import ToolCalls
-from wingman.providers.base import Request
+from wingman.providers import Request, ToolCalls
 from wingman.session import LiveSession
 
 MANY = 1000

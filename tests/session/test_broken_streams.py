@@ -14,8 +14,15 @@ from wingman.errors import (
     ProviderStreamError,
     ProviderTimeout,
 )
-from wingman.providers import Finished, Part, TextDelta, ThinkingDelta, UsageUpdate
-from wingman.providers.base import Request
+from wingman.providers import (
+    Finished,
+    Part,
+    Request,
+    TextDelta,
+    ThinkingDelta,
+    Transport,
+    UsageUpdate,
+)
 
 BROKEN = ProviderStreamError("the connection broke", provider="broken")
 SILENT = ProviderTimeout("it fell silent", provider="broken")
@@ -31,7 +38,7 @@ class Breaking:
         self.streams = list(streams)
         self.asked = 0
 
-    async def stream(self, request: Request):  # type: ignore[no-untyped-def]
+    async def stream(self, request: Request, transport: Transport):  # type: ignore[no-untyped-def]
         self.asked += 1
         for part in self.streams.pop(0):
             await trio.lowlevel.checkpoint()

@@ -15,7 +15,6 @@ from wingman.providers import (
     Request,
     Scripted,
     ToolCalls,
-    Transport,
     catalogued_window,
 )
 from wingman.run.context import check_window
@@ -108,9 +107,9 @@ def test_instructions_and_tools_count_and_images_and_reasoning_do_not() -> None:
     much = "x" * 700
     unseen = Message("user", (ImageBlock("image/png", much), ThinkingBlock(much)))
     provider = model("small")
-    check_window(Request([unseen], Transport()), provider, lambda *_: 100)
+    check_window(Request([unseen]), provider, lambda *_: 100)
     with pytest.raises(ContextTooLong):
-        check_window(Request([], Transport(), system=much), provider, lambda *_: 100)
+        check_window(Request([], system=much), provider, lambda *_: 100)
 
 
 def test_the_catalogue_knows_dated_names() -> None:

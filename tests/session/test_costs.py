@@ -95,7 +95,7 @@ async def test_an_inference_that_broke_off_has_its_cost_too(autojump_clock: Mock
         id, model = "scripted", "small"
         broken = False
 
-        async def stream(self, request):  # type: ignore[no-untyped-def]
+        async def stream(self, request, transport):  # type: ignore[no-untyped-def]
             yield UsageUpdate(CACHED)
             if not self.broken:
                 self.broken = True

@@ -16,8 +16,15 @@ from journal_kit import Journal, Moment, Watch
 from session_kit import agent, assert_sendable, assert_valid, live_of, opened, requests_of
 from wingman import Agent, Runtime, Session, tool
 from wingman.conversation import Message, TextBlock, ThinkingBlock, ToolUseBlock
-from wingman.providers import Delay, Finished, Parts, TextDelta, ThinkingDelta, ToolCalls
-from wingman.providers.base import Request
+from wingman.providers import (
+    Delay,
+    Finished,
+    Parts,
+    Request,
+    TextDelta,
+    ThinkingDelta,
+    ToolCalls,
+)
 from wingman.providers.scripted import Item
 from wingman.run import Reader
 from wingman.session import Run

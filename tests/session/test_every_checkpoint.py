@@ -18,8 +18,7 @@ from session_kit import (
 from wingman import Agent, Limits, Message
 from wingman.conversation import ThinkingBlock, ToolUseBlock
 from wingman.events import Text, Thinking, ToolResult
-from wingman.providers import Finished, Part, TextDelta, ThinkingDelta
-from wingman.providers.base import Request
+from wingman.providers import Finished, Part, Request, TextDelta, ThinkingDelta, Transport
 
 SECONDS = st.sampled_from([0.0, 1.0, 2.0, 5.0])
 CALLS: st.SearchStrategy[tuple[str, dict[str, object]]] = st.one_of(
@@ -94,7 +93,7 @@ class Speaking:
         self.requests: list[Request] = []
         self.said: list[str] = []
 
-    async def stream(self, request: Request):  # type: ignore[no-untyped-def]
+    async def stream(self, request: Request, transport: Transport):  # type: ignore[no-untyped-def]
         self.requests.append(request)
         number = len(self.requests) - 1
         if number >= len(self.script) or request.messages[-1].text.endswith("again"):

@@ -13,7 +13,7 @@ import msgspec
 
 from wingman.providers.base import ModelInfo
 
-__all__ = ["CATALOGUE", "complete"]
+__all__ = ["CATALOGUE", "catalogued_window", "complete", "known_window"]
 
 CATALOGUE: Final[Mapping[str, Sequence[ModelInfo]]] = {
     "anthropic": (
@@ -59,6 +59,16 @@ def complete(info: ModelInfo, known: Sequence[ModelInfo]) -> ModelInfo:
                 max_output_tokens=info.max_output_tokens or model.max_output_tokens,
             )
     return info
+
+
+def known_window(model: str, known: Sequence[ModelInfo]) -> int | None:
+    """The context window of a model in tokens, by the first of the `known` that it is; or None."""
+    return complete(ModelInfo(model, model), known).context_window
+
+
+def catalogued_window(provider: str, model: str) -> int | None:
+    """The context window of a model in tokens, as the catalogue says; or None. A `WindowOf`."""
+    return known_window(model, CATALOGUE.get(provider, ()))
 
 
 def _dated(id: str, model: str) -> bool:

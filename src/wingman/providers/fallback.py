@@ -3,12 +3,16 @@
 The next one is asked where one is down, over its limit, silent, refuses the key or is not
 configured, as long as nothing of the answer has been handed on. A request that is refused as such
 (`ProviderRejected`) is the caller's to correct: the next one is not asked to try the same.
+
+A provider that raises what is no `ProviderError`, be it a bug or `SystemExit`, is one that is down:
+that is logged with its traceback, and becomes a `ProviderError` that names it.
 """
 
 import logging
-from collections.abc import AsyncGenerator, Sequence
-from typing import Final
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from typing import Final, TypeAlias
 
+import attrs
 import trio
 
 from wingman.conversation import NO_USAGE
@@ -18,20 +22,18 @@ from wingman.errors import (
     ProviderRejected,
     ProviderStreamError,
 )
-from wingman.providers.base import Part, Provider, Request, UsageUpdate
+from wingman.foreign import contained, reason
+from wingman.providers.base import Answering, Part, Provider, Request, UsageUpdate, WindowOf
+from wingman.providers.calling import close, context_window, require_provider
+from wingman.providers.transport import Transport
 
-__all__ = ["Answering", "Fallback"]
+__all__ = ["Fallback"]
 
 _log = logging.getLogger("wingman.providers")
 
 _REST_SECONDS: Final = 60.0
 
-
-class Answering(UsageUpdate, frozen=True):
-    """A `UsageUpdate` that says whose tokens they are: one is put before an answer's parts."""
-
-    provider: str
-    model: str
+_Failure: TypeAlias = ProviderError | ProviderNotConfigured
 
 
 class Fallback:
@@ -46,6 +48,8 @@ class Fallback:
 
     def __init__(self, first: Provider, *others: Provider) -> None:
         self.providers = (first, *others)
+        for provider in self.providers:
+            require_provider(provider)
         self._answered = first
         self._rests_until = dict.fromkeys(range(len(self.providers)), float("-inf"))
 
@@ -62,39 +66,48 @@ class Fallback:
     def __repr__(self) -> str:
         return f"Fallback({', '.join(map(repr, self.providers))})"
 
-    async def stream(self, request: Request) -> AsyncGenerator[Part, None]:
+    def context_window(self, window_of: WindowOf) -> int | None:
+        """The largest window of the providers, in tokens; None if that of one is not known."""
+        windows = [context_window(provider, window_of) for provider in self.providers]
+        known = [window for window in windows if window is not None]
+        return max(known) if len(known) == len(windows) else None
+
+    async def stream(self, request: Request, transport: Transport) -> AsyncGenerator[Part, None]:
         """Run one inference, by the first provider that can."""
-        errors: list[ProviderError | ProviderNotConfigured] = []
+        errors: list[_Failure] = []
         for number in self._order():
             provider = self.providers[number]
-            held: list[Part] | None = []  # usage alone is no answer yet; None: it has begun
-            parts = provider.stream(request)
+            opening = _Opening()
+            parts: AsyncGenerator[Part, None] | None = None
             try:
-                async for part in parts:
-                    if held is not None:
-                        held.append(part)
-                        if isinstance(part, UsageUpdate):
-                            continue
+                parts = _started(provider, request, transport)
+                while (part := await _next(provider, parts)) is not None:
+                    if opening.is_over:
+                        yield part
+                    elif opening.ends_with(part):
                         self._answered = provider
-                        yield Answering(NO_USAGE, provider.id, provider.model)
-                        for early in held[:-1]:
+                        for early in opening.parts(provider):
                             yield early
-                        held = None
-                    yield part
-                if held is None:
+                        yield part
+                if opening.is_over:
                     return
                 raise ProviderStreamError("the stream ended at once", provider=provider.id)
+            except ProviderRejected:
+                raise
             except (ProviderError, ProviderNotConfigured) as error:
-                if isinstance(error, ProviderRejected):
-                    raise
                 self._rests_until[number] = trio.current_time() + _REST_SECONDS
-                if held is None:
+                if opening.is_over:
                     raise
-                errors.append(error)
+                # Its traceback would hold this frame, which holds the error.
+                errors.append(error.with_traceback(None))
                 _log.warning("%s did not answer: %s", provider.id, error.message)
             finally:
-                await parts.aclose()
-        raise _most_telling(errors)
+                if parts is not None:
+                    await close(parts)  # noqa: ASYNC102 it waits for the provider
+        try:
+            raise _most_telling(errors)
+        finally:
+            errors.clear()
 
     def _order(self) -> list[int]:
         """As they were given, those that rest after the others."""
@@ -102,9 +115,60 @@ class Fallback:
         return sorted(self._rests_until, key=lambda number: self._rests_until[number] > now)
 
 
-def _most_telling(
-    errors: Sequence[ProviderError | ProviderNotConfigured],
-) -> ProviderError | ProviderNotConfigured:
+@attrs.define
+class _Opening:
+    """What comes before an answer's first part: usage, and who answers. It is no answer yet."""
+
+    who: Answering | None = None
+    usage: UsageUpdate | None = None
+    is_over: bool = False
+
+    def ends_with(self, part: Part) -> bool:
+        """Whether the answer begins with this part; if not, the last of its kind is kept."""
+        if isinstance(part, Answering):
+            self.who, self.usage = part, None
+        elif isinstance(part, UsageUpdate):
+            self.usage = part
+        else:
+            self.is_over = True
+        return self.is_over
+
+    def parts(self, provider: Provider) -> Iterator[Part]:
+        """What is to be handed on of it."""
+        yield self.who or Answering(NO_USAGE, provider.id, provider.model)
+        if self.usage is not None:
+            yield self.usage
+
+
+def _started(
+    provider: Provider, request: Request, transport: Transport
+) -> AsyncGenerator[Part, None]:
+    """The provider's stream; raises the provider's failures alone."""
+    try:
+        return provider.stream(request, transport)
+    except (ProviderError, ProviderNotConfigured):
+        raise
+    except BaseException as error:
+        raise _failure(provider, contained(error)) from error  # noqa: ASYNC104 let through
+
+
+async def _next(provider: Provider, parts: AsyncGenerator[Part, None]) -> Part | None:
+    """The next part, None at the end; raises the provider's failures alone, and `Cancelled`."""
+    try:
+        return await anext(parts, None)
+    except (ProviderError, ProviderNotConfigured):
+        raise
+    except BaseException as error:
+        raise _failure(provider, contained(error)) from error  # noqa: ASYNC104 let through
+
+
+def _failure(provider: Provider, error: Exception) -> ProviderError:
+    """What a provider has raised that is no failure of an API, as a failure of this provider."""
+    _log.error("%s raised what is no ProviderError", provider.id, exc_info=error)
+    return ProviderError(f"it raised {reason(error)}", provider=provider.id)
+
+
+def _most_telling(errors: Sequence[_Failure]) -> _Failure:
     """The last failure; that a provider is not configured says less than that one is down."""
     failures = [error for error in errors if isinstance(error, ProviderError)]
     return (failures or errors)[-1]

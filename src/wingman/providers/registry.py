@@ -8,7 +8,7 @@ are loaded when first asked for.
 import logging
 from collections.abc import Callable, Sequence
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
 import attrs
 
@@ -19,14 +19,13 @@ from wingman.errors import (
     ProviderError,
     ProviderNotConfigured,
 )
-from wingman.providers import anthropic, gemini, local, ollama, openai, openai_compatible
-from wingman.providers.access import Access
-from wingman.providers.base import ModelInfo, Provider
+from wingman.providers import anthropic, gemini, local, ollama, openai
+from wingman.providers.base import ListsModels, ModelInfo, Provider
 from wingman.providers.catalogue import CATALOGUE, complete
-from wingman.providers.http import Transport
-from wingman.providers.keyless import Keyless
+from wingman.providers.scripted import Keyless
+from wingman.providers.transport import Access, Transport
 
-__all__ = ["GROUP", "ListsModels", "ProviderEntry", "ProviderFactory", "ProviderRegistry"]
+__all__ = ["GROUP", "ProviderEntry", "ProviderFactory", "ProviderRegistry"]
 
 GROUP = "wingman.providers"
 
@@ -45,14 +44,6 @@ class ProviderFactory(Protocol):
         max_tokens: int | None,
         temperature: float | None,
     ) -> Provider: ...
-
-
-@runtime_checkable
-class ListsModels(Protocol):
-    """A provider that can ask its server which models there are."""
-
-    async def models(self, transport: Transport) -> Sequence[ModelInfo]:
-        """Ask the server."""
 
 
 @attrs.frozen
@@ -104,9 +95,7 @@ def _built_in() -> dict[str, ProviderEntry]:
         ProviderEntry("anthropic", anthropic.Anthropic, "claude-sonnet-4-5", anthropic.ACCESS),
         ProviderEntry("openai", openai.OpenAI, "gpt-4.1", openai.ACCESS),
         ProviderEntry("gemini", gemini.Gemini, "gemini-2.5-flash", gemini.ACCESS),
-        ProviderEntry(
-            "openai-compatible", openai_compatible.OpenAICompatible, None, openai_compatible.ACCESS
-        ),
+        ProviderEntry("openai-compatible", openai.OpenAICompatible, None, openai.COMPATIBLE_ACCESS),
         ProviderEntry("ollama", ollama.Ollama, None, ollama.ACCESS),
         ProviderEntry("local", _local, local.DEFAULT),
         ProviderEntry("scripted", _keyless, "keyless"),

@@ -120,7 +120,7 @@ async def _parts(
 ) -> AsyncGenerator[AsyncGenerator[Part, None], None]:
     """The provider's stream, closed at the end. Whatever it raises is the provider's failure."""
     try:
-        parts = provider.stream(attrs.evolve(request, transport=transport))
+        parts = provider.stream(request, transport)
     except BaseException as error:
         raise _failure(provider, error) from error
     try:

@@ -7,8 +7,7 @@ import attrs
 import trio
 
 from wingman.errors import WingmanError
-from wingman.providers import ModelInfo, ProviderRegistry, Transport
-from wingman.providers.catalogue import complete
+from wingman.providers import ModelInfo, ProviderRegistry, Transport, known_window
 from wingman.runtime.credentials import Credentials
 
 __all__ = ["Models"]
@@ -57,7 +56,7 @@ class Models:
         """A model's context window in tokens, as far as that is known without asking."""
         answer = self._answers.get(provider)
         told = () if answer is None else answer.models
-        return complete(ModelInfo(model, model), (*told, *self._known(provider))).context_window
+        return known_window(model, (*told, *self._known(provider)))
 
     def _known(self, provider: str) -> Sequence[ModelInfo]:
         try:

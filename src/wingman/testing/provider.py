@@ -34,8 +34,8 @@ async def check_provider(
     async with AsyncExitStack() as stack:
         if transport is None:
             transport = await stack.enter_async_context(Transport())
-        request = Request([Message.user(message)], transport, tools=tuple(tools))
-        suite = _Suite(make, request, seconds)
+        request = Request([Message.user(message)], tools=tuple(tools))
+        suite = _Suite(make, request, transport, seconds)
         parts = await suite.check_a_whole_inference()
         await suite.check_its_own_results(parts)
         await suite.check_two_at_once()
@@ -49,6 +49,7 @@ class _Suite:
 
     make: Callable[[], Provider]
     request: Request
+    transport: Transport
     seconds: float
 
     async def check_a_whole_inference(self) -> Sequence[Part]:
@@ -75,12 +76,12 @@ class _Suite:
         provider = self.make()
         async with self._nothing_left("asked twice at once"), trio.open_nursery() as nursery:
             for _ in range(2):
-                nursery.start_soon(_read, provider, self.request)
+                nursery.start_soon(_read, provider, self.request, self.transport)
 
     async def check_leaving_early(self, parts: int) -> None:
         for number in range(parts):
             async with self._nothing_left(f"left after part {number + 1}"):
-                stream = self.make().stream(self.request)
+                stream = self.make().stream(self.request, self.transport)
                 async with aclosing(stream):
                     for _ in range(number + 1):
                         await anext(stream, None)
@@ -96,7 +97,7 @@ class _Suite:
         provider = self.make()
         async with self._nothing_left(f"cancelled at await {step}"):
             with trio.CancelScope() as scope, at_step(step, scope.cancel):
-                async with aclosing(provider.stream(self.request)) as parts:
+                async with aclosing(provider.stream(self.request, self.transport)) as parts:
                     async for part in parts:
                         finished = isinstance(part, Finished)
         demand(
@@ -107,7 +108,7 @@ class _Suite:
 
     async def _whole(self, provider: Provider, request: Request) -> Sequence[Part]:
         async with self._nothing_left("read to its end"):
-            return await _read(provider, request)
+            return await _read(provider, request, self.transport)
 
     @asynccontextmanager
     async def _nothing_left(self, when: str) -> AsyncIterator[None]:
@@ -127,9 +128,9 @@ class _Suite:
             demand(not left, f"{when}, it left {len(left)} tasks behind")
 
 
-async def _read(provider: Provider, request: Request) -> Sequence[Part]:
+async def _read(provider: Provider, request: Request, transport: Transport) -> Sequence[Part]:
     """One inference to its end, its parts checked."""
-    async with aclosing(provider.stream(request)) as stream:
+    async with aclosing(provider.stream(request, transport)) as stream:
         parts = [part async for part in stream]
     check_parts(parts)
     return parts

@@ -15,7 +15,9 @@ import trio
 
 from wingman.conversation import Message, TextBlock, ToolResultBlock
 from wingman.providers.base import Part, Request, ToolSpec
-from wingman.providers.scripted import ID, ToolCalls, reply
+from wingman.providers.scripted.provider import ID
+from wingman.providers.scripted.reply import ToolCalls, reply
+from wingman.providers.transport import Transport
 
 __all__ = ["Keyless"]
 
@@ -41,7 +43,7 @@ class Keyless:
     piece_delay: float = attrs.field(default=0.0, kw_only=True)
     id: str = attrs.field(default=ID, init=False)
 
-    async def stream(self, request: Request) -> AsyncGenerator[Part, None]:
+    async def stream(self, request: Request, transport: Transport) -> AsyncGenerator[Part, None]:
         """Run one inference: the next step of the user's message, or the closing text."""
         await trio.lowlevel.checkpoint()
         for part in reply(_next(request), request, piece_size=8):

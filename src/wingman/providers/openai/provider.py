@@ -9,19 +9,14 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from wingman.providers.access import Access, Endpoint
 from wingman.providers.base import ModelInfo, Part, Request
-from wingman.providers.chat import chat, served_models
-from wingman.providers.exchange import bearer_call, converse
-from wingman.providers.framing import SSEDecoder
-from wingman.providers.http import Transport
-from wingman.providers.responses import responses_body
-from wingman.providers.responses_stream import ResponsesTranslator
-from wingman.providers.toolcalls import CallIds
+from wingman.providers.openai.chat import chat, served_models
+from wingman.providers.openai.responses_request import responses_body
+from wingman.providers.openai.responses_stream import ID, ResponsesTranslator
+from wingman.providers.transport import Access, Endpoint, Transport
+from wingman.providers.wire import CallIds, SSEDecoder, bearer_call, converse
 
 __all__ = ["ACCESS", "OpenAI"]
-
-ID: Final = "openai"
 
 
 def _elsewhere(base_url: str) -> bool:
@@ -62,11 +57,12 @@ class OpenAI:
     api: Literal["responses", "chat"] | None = attrs.field(default=None, kw_only=True)
     id: str = attrs.field(default=ID, init=False)
 
-    def stream(self, request: Request) -> AsyncGenerator[Part, None]:
+    def stream(self, request: Request, transport: Transport) -> AsyncGenerator[Part, None]:
         """Run one inference; raises `ProviderNotConfigured` at once if a key is lacking."""
         endpoint = self._endpoint()
         if (self.api or _usual_api(endpoint.base_url)) == "chat":
-            return chat(ID, endpoint, request, self.model, self.max_tokens, self.temperature)
+            limit, temperature = self.max_tokens, self.temperature
+            return chat(ID, endpoint, request, transport, self.model, limit, temperature)
         body = responses_body(
             request,
             self.model,
@@ -76,7 +72,7 @@ class OpenAI:
         )
         call = bearer_call(ID, endpoint, "/responses", body)
         translator = ResponsesTranslator(CallIds(request.messages))
-        return converse(request.transport, call, SSEDecoder(), translator)
+        return converse(transport, call, SSEDecoder(), translator)
 
     async def models(self, transport: Transport) -> Sequence[ModelInfo]:
         """Ask the server which models it has; OpenAI does not tell their windows."""

@@ -18,14 +18,18 @@ import msgspec
 import trio
 
 from wingman.errors import ProviderError
-from wingman.providers.bytestream import ByteStream, Call, read
-from wingman.providers.failures import (
+from wingman.foreign import contained
+from wingman.providers.transport.bytestream import ByteStream, Call, read
+from wingman.providers.transport.failures import (
     HTTPX_ERRORS,
+    LET_THROUGH,
     could_not_ask,
     failure,
+    has_no_thread,
     refusal,
+    scrub,
 )
-from wingman.providers.retry import Retry, asked_delay, passes
+from wingman.providers.transport.retry import Retry, asked_delay, passes
 
 __all__ = ["Transport"]
 
@@ -43,7 +47,8 @@ class Transport:
     `connect_timeout` and `idle_timeout` are in seconds; the latter bounds the wait for the first
     byte and between two chunks. There is no total timeout: a run's limits, or a caller's cancel
     scope, bound the whole. `over` takes the network's place in tests (`httpx.MockTransport`).
-    `on_retry` is told the provider's name each time that one is asked again.
+    `on_retry` is told the provider's name each time that one is asked again; what it raises is
+    logged and ignored.
 
     The client, and with it the TLS context, is made by the first call: who asks only local or
     scripted models pays for neither.
@@ -118,14 +123,20 @@ class Transport:
                     retry.attempts,
                     delay,
                 )
-                if self._on_retry is not None:
-                    self._on_retry(call.provider)
+                self._tell(call.provider)
             await trio.sleep(delay)
         raise AssertionError("unreachable")
 
-    async def _attempt(self, call: Call) -> httpx.Response:
+    def _tell(self, provider: str) -> None:
         try:
-            client = self._opened()
+            if self._on_retry is not None:
+                self._on_retry(provider)
+        except BaseException as error:  # noqa: ASYNC103 contained lets a cancellation through
+            _log.error("on_retry raised", exc_info=contained(error))
+
+    async def _attempt(self, call: Call) -> httpx.Response:
+        client = self._opened(call)
+        try:
             request = client.build_request(
                 "GET" if call.body is None else "POST",
                 call.url,
@@ -134,7 +145,9 @@ class Transport:
             )
             request.stream = _Body(request.content)
             response = await client.send(request, stream=True, follow_redirects=False)
-        except HTTPX_ERRORS as cause:
+        except (*HTTPX_ERRORS, *LET_THROUGH, RuntimeError) as cause:
+            if not isinstance(cause, (*HTTPX_ERRORS, *LET_THROUGH)) and not has_no_thread(cause):
+                raise  # a bug
             error = failure(cause, call.provider, call.secret)
             if could_not_ask(cause):
                 raise _Passing(type(cause).__name__, error) from cause
@@ -160,18 +173,30 @@ class Transport:
             await stream.aclose()
         return refusal(response.status_code, response.headers, body, call.provider, call.secret)
 
-    def _opened(self) -> httpx.AsyncClient:
+    def _opened(self, call: Call) -> httpx.AsyncClient:
         if not self._open:
             raise RuntimeError("open the transport first: `async with Transport() as transport:`")
         if self._client is None:
-            self._client = httpx.AsyncClient(
-                transport=self._over,
-                timeout=self._timeout,
-                headers=_HEADERS,
-                # How many runs go on at once is the runtime's to bound, not the pool's.
-                limits=httpx.Limits(max_connections=None, max_keepalive_connections=32),
-            )
+            try:
+                self._client = self._made()
+            except (httpx.InvalidURL, ImportError, OSError, ValueError) as error:
+                # It reads the environment: SSL_CERT_FILE, HTTPS_PROXY and their like.
+                said = scrub(f"{type(error).__name__}: {error}", call.secret)
+                raise ProviderError(
+                    f"the HTTP client cannot be made: look at SSL_CERT_FILE, SSL_CERT_DIR and the "
+                    f"proxies in the environment ({said})",
+                    provider=call.provider,
+                ) from error
         return self._client
+
+    def _made(self) -> httpx.AsyncClient:
+        return httpx.AsyncClient(
+            transport=self._over,
+            timeout=self._timeout,
+            headers=_HEADERS,
+            # How many runs go on at once is the runtime's to bound, not the pool's.
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=32),
+        )
 
 
 class _Body(httpx.AsyncByteStream):

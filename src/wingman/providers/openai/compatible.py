@@ -8,10 +8,9 @@ from typing import Final
 
 import attrs
 
-from wingman.providers.access import Access, Endpoint
 from wingman.providers.base import ModelInfo, Part, Request
-from wingman.providers.chat import chat, served_models
-from wingman.providers.http import Transport
+from wingman.providers.openai.chat import chat, served_models
+from wingman.providers.transport import Access, Endpoint, Transport
 
 __all__ = ["ACCESS", "OpenAICompatible"]
 
@@ -47,9 +46,10 @@ class OpenAICompatible:
     temperature: float | None = attrs.field(default=None, kw_only=True)
     id: str = attrs.field(default=ID, init=False)
 
-    def stream(self, request: Request) -> AsyncGenerator[Part, None]:
+    def stream(self, request: Request, transport: Transport) -> AsyncGenerator[Part, None]:
         """Run one inference; raises `ProviderNotConfigured` at once if there is no base URL."""
-        return chat(ID, self._endpoint(), request, self.model, self.max_tokens, self.temperature)
+        endpoint, limit, temperature = self._endpoint(), self.max_tokens, self.temperature
+        return chat(ID, endpoint, request, transport, self.model, limit, temperature)
 
     async def models(self, transport: Transport) -> Sequence[ModelInfo]:
         """Ask the server which models it has."""

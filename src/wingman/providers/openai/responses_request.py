@@ -1,4 +1,4 @@
-"""OpenAI's Responses API: a request as its JSON.
+"""A request as the JSON of OpenAI's Responses API: pure, values in, values out.
 
 Nothing is stored at OpenAI: each request brings the whole history, the model's reasoning with it.
 That comes encrypted, as an item of the output, and goes back as the item it was.
@@ -21,16 +21,17 @@ from wingman.conversation import (
     ToolUseBlock,
 )
 from wingman.providers.base import Request, ToolSpec
-from wingman.providers.fitting import (
+from wingman.providers.openai.responses_stream import ID
+from wingman.providers.wire import (
     COMMON_IMAGES,
     EMPTY_MESSAGE,
+    closed,
     data_url,
+    is_strict,
     safe_name,
     short_id,
     with_images,
 )
-from wingman.providers.responses_stream import PROVIDER
-from wingman.providers.schemas import closed, is_strict
 
 __all__ = ["responses_body"]
 
@@ -151,7 +152,7 @@ def _assistant(message: Message, reasons: bool) -> Iterator[dict[str, Any]]:
                     "name": safe_name(name),
                     "arguments": msgspec.json.encode(input).decode(),
                 }
-            case RedactedThinkingBlock(data, provider) if provider == PROVIDER and reasons:
+            case RedactedThinkingBlock(data, provider) if provider == ID and reasons:
                 yield from _reasoning(data)
             case _:
                 pass  # reasoning of others, or such as is not encrypted, cannot go back

@@ -1,4 +1,4 @@
-"""Chat completions: a request as its JSON, and one inference of any server that speaks them.
+"""A request as the JSON of chat completions: pure, values in, values out.
 
 OpenAI's invention, and what every compatible server speaks. They differ in what they take back:
 reasoning that came under a name of its own goes back under that very name, since DeepSeek demands
@@ -7,9 +7,8 @@ Sources: https://platform.openai.com/docs/api-reference/chat,
 https://api-docs.deepseek.com/guides/thinking_mode
 """
 
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -21,43 +20,17 @@ from wingman.conversation import (
     ToolResultBlock,
     ToolUseBlock,
 )
-from wingman.providers.access import Endpoint
-from wingman.providers.base import ModelInfo, Part, Request, ToolSpec
-from wingman.providers.chat_stream import ChatTranslator
-from wingman.providers.exchange import ask_for_models, bearer_call, converse
-from wingman.providers.fitting import COMMON_IMAGES, data_url, safe_name, short_id, with_images
-from wingman.providers.framing import SSEDecoder
-from wingman.providers.http import Transport
-from wingman.providers.toolcalls import CallIds
+from wingman.providers.base import Request
+from wingman.providers.wire import (
+    COMMON_IMAGES,
+    data_url,
+    function_spec,
+    safe_name,
+    short_id,
+    with_images,
+)
 
-__all__ = ["chat", "chat_body", "function_spec", "served_models"]
-
-
-def chat(
-    provider: str,
-    endpoint: Endpoint,
-    request: Request,
-    model: str,
-    max_tokens: int | None = None,
-    temperature: float | None = None,
-) -> AsyncGenerator[Part, None]:
-    """Run one inference; `provider` is the id of the one who asks."""
-    body = chat_body(request, model, provider, temperature)
-    if max_tokens is not None:
-        # OpenAI's newer models refuse the old name, other servers do not know the new one.
-        newer = urlsplit(endpoint.base_url).hostname == "api.openai.com"
-        body["max_completion_tokens" if newer else "max_tokens"] = max_tokens
-    call = bearer_call(provider, endpoint, "/chat/completions", body)
-    translator = ChatTranslator(provider, CallIds(request.messages))
-    return converse(request.transport, call, SSEDecoder(), translator)
-
-
-async def served_models(
-    provider: str, endpoint: Endpoint, transport: Transport
-) -> Sequence[ModelInfo]:
-    """Ask the server which models it has; few tell their windows, and then as vLLM does."""
-    page = await ask_for_models(transport, bearer_call(provider, endpoint, "/models"), _ModelPage)
-    return [ModelInfo(model.id, model.id, model.max_model_len) for model in page.data]
+__all__ = ["chat_body"]
 
 
 def chat_body(
@@ -89,16 +62,6 @@ def chat_body(
         schema = {"name": "response", "schema": request.output_schema}
         body["response_format"] = {"type": "json_schema", "json_schema": schema}
     return body
-
-
-def function_spec(tool: ToolSpec) -> dict[str, Any]:
-    """A tool as a `function`, the form that Ollama's API has as well."""
-    function = {
-        "name": tool.name,
-        "description": tool.description,
-        "parameters": tool.input_schema,
-    }
-    return {"type": "function", "function": function}
 
 
 def _user(message: Message) -> Iterator[dict[str, Any]]:
@@ -162,12 +125,3 @@ def _call(block: ToolUseBlock) -> dict[str, Any]:
         "type": "function",
         "function": {"name": safe_name(block.name), "arguments": arguments},
     }
-
-
-class _Model(msgspec.Struct):
-    id: str
-    max_model_len: int | None = None
-
-
-class _ModelPage(msgspec.Struct):
-    data: list[_Model]

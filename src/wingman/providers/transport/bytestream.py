@@ -12,7 +12,7 @@ import httpx
 import trio
 
 from wingman.errors import ProviderStreamError
-from wingman.providers.failures import HTTPX_ERRORS, failure, request_id, scrub
+from wingman.providers.transport.failures import HTTPX_ERRORS, failure, request_id, scrub
 
 __all__ = ["ByteStream", "Call", "read"]
 

@@ -21,13 +21,12 @@ from wingman.providers.base import (
     ThinkingDelta,
     UsageUpdate,
 )
-from wingman.providers.framing import Fault, ServerSentEvent, decode
-from wingman.providers.toolcalls import CallIds, tool_use
+from wingman.providers.wire import CallIds, Fault, ServerSentEvent, decode, tool_use
 
-__all__ = ["PROVIDER", "ResponsesTranslator"]
+__all__ = ["ID", "ResponsesTranslator"]
 
-PROVIDER: Final = "openai"
-"""Whose the encrypted reasoning is."""
+ID: Final = "openai"
+"""The provider's id, and whose the encrypted reasoning is."""
 
 _TERMINAL: Final = frozenset({"response.completed", "response.incomplete", "response.failed"})
 _KNOWN: Final = _TERMINAL | {
@@ -156,14 +155,14 @@ class ResponsesTranslator:
     def _thought(self) -> Iterator[Part]:
         """Close reasoning that is not encrypted: it can be read, but not go back."""
         if self._thinking:
-            yield ThinkingBlock("".join(self._thinking), provider=PROVIDER)
+            yield ThinkingBlock("".join(self._thinking), provider=ID)
             self._thinking.clear()
 
     def _done(self, event: _Event) -> Iterator[Part]:
         item = decode(event.item, _Item)
         if item.type == "reasoning" and item.encrypted_content:
             self._thinking.clear()
-            yield RedactedThinkingBlock(bytes(event.item).decode(), PROVIDER)
+            yield RedactedThinkingBlock(bytes(event.item).decode(), ID)
             return
         yield from self._thought()
         if item.type == "function_call":

@@ -1,7 +1,7 @@
 """Local: a model in a GGUF file, run by llama.cpp on this machine. No key, no network.
 
 It needs the extra `local` (`xllamacpp`: llama.cpp, its server, and nothing else). The model runs
-in a process of its own (`local_servers.py`), which is asked over loopback, in chat completions.
+in a process of its own (`llama_servers.py`), which is asked over loopback, in chat completions.
 """
 
 import os
@@ -13,9 +13,10 @@ from typing import Final
 import attrs
 
 from wingman.errors import ProviderNotConfigured
-from wingman.providers.base import Part, Request
-from wingman.providers.chat import chat
-from wingman.providers.local_servers import ID, LlamaServers, servers
+from wingman.providers.base import Part, Request, WindowOf
+from wingman.providers.local.llama_servers import ID, LlamaServers, servers
+from wingman.providers.openai import chat
+from wingman.providers.transport import Transport
 
 __all__ = ["DEFAULT", "Local", "model_file"]
 
@@ -48,20 +49,26 @@ class Local:
     _servers: LlamaServers = attrs.field(default=servers, kw_only=True, repr=False)
     id: str = attrs.field(default=ID, init=False)
 
-    def stream(self, request: Request) -> AsyncGenerator[Part, None]:
+    def stream(self, request: Request, transport: Transport) -> AsyncGenerator[Part, None]:
         """Run one inference; raises `ProviderNotConfigured` at once if something is lacking."""
         if find_spec("xllamacpp") is None:
             raise ProviderNotConfigured(
                 "The provider local needs llama.cpp: pip install 'wingman-runtime[local]'."
             )
-        return self._stream(request, model_file(self.model))
+        return self._stream(request, transport, model_file(self.model))
 
-    async def _stream(self, request: Request, path: Path) -> AsyncGenerator[Part, None]:
+    def context_window(self, window_of: WindowOf) -> int:
+        """The context that the model is loaded with, in tokens."""
+        return self.context
+
+    async def _stream(
+        self, request: Request, transport: Transport, path: Path
+    ) -> AsyncGenerator[Part, None]:
         server = self._servers.take(path, self.context)
         try:
             endpoint = await server.endpoint()
             limit = self.max_tokens or DEFAULT_MAX_TOKENS
-            parts = chat(ID, endpoint, request, path.stem, limit, self.temperature)
+            parts = chat(ID, endpoint, request, transport, path.stem, limit, self.temperature)
             try:
                 async for part in parts:
                     yield part

@@ -21,8 +21,7 @@ from wingman.providers.base import (
     ThinkingDelta,
     UsageUpdate,
 )
-from wingman.providers.framing import Fault, ServerSentEvent, decode
-from wingman.providers.toolcalls import CallIds, tool_use
+from wingman.providers.wire import CallIds, Fault, ServerSentEvent, decode, tool_use
 
 __all__ = ["AnthropicTranslator"]
 

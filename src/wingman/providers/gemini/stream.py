@@ -21,13 +21,12 @@ from wingman.providers.base import (
     ThinkingDelta,
     UsageUpdate,
 )
-from wingman.providers.framing import Fault, ServerSentEvent, decode
-from wingman.providers.toolcalls import CallIds
+from wingman.providers.wire import CallIds, Fault, ServerSentEvent, decode
 
-__all__ = ["PROVIDER", "GeminiTranslator"]
+__all__ = ["ID", "GeminiTranslator"]
 
-PROVIDER: Final = "gemini"
-"""The id of the provider, and whose the signatures are."""
+ID: Final = "gemini"
+"""The provider's id, and whose the signatures are."""
 
 _REASONS: Final[dict[str, FinishReason]] = {
     "MAX_TOKENS": "max_tokens",
@@ -157,7 +156,7 @@ class GeminiTranslator:
 
     def _thought(self, signature: str | None = None) -> Iterator[Part]:
         if self._thinking or signature:
-            yield ThinkingBlock("".join(self._thinking), signature, PROVIDER)
+            yield ThinkingBlock("".join(self._thinking), signature, ID)
             self._thinking.clear()
 
     def _say(self, text: str, signature: str | None) -> Iterator[Part]:
@@ -168,7 +167,7 @@ class GeminiTranslator:
             self._text.append(text)
             yield TextDelta(text)
         if signature:
-            yield TextBlock(text, signature, PROVIDER)
+            yield TextBlock(text, signature, ID)
             self._text.clear()
 
     def _said(self) -> Iterator[Part]:
@@ -181,7 +180,7 @@ class GeminiTranslator:
         id, args = self._ids.unique(call.id), {} if call.args is None else call.args
         malformed = None if isinstance(args, dict) else msgspec.json.encode(args).decode()
         input = args if malformed is None else {}
-        owner = PROVIDER if signature else None
+        owner = ID if signature else None
         return ToolUseBlock(id, call.name, input, malformed, signature, owner)
 
     def _finish(self, candidate: _Candidate) -> Iterator[Part]:

@@ -11,12 +11,9 @@ from typing import Protocol, TypeVar
 import msgspec
 
 from wingman.errors import ProviderError
-from wingman.providers.access import Endpoint
 from wingman.providers.base import Part
-from wingman.providers.bytestream import Call
-from wingman.providers.framing import Fault
-from wingman.providers.http import Transport
-from wingman.providers.retry import Retry
+from wingman.providers.transport import Call, Endpoint, Retry, Transport
+from wingman.providers.wire.framing import Fault
 
 __all__ = ["Decoder", "Translator", "ask_for_models", "bearer_call", "converse"]
 

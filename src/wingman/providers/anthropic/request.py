@@ -1,13 +1,12 @@
-"""Anthropic's Messages API: the provider, and a request as its JSON.
+"""A request as the JSON of Anthropic's Messages API: pure, values in, values out.
 
 Source: https://docs.anthropic.com/en/api/messages
 """
 
 import re
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
-import attrs
 import msgspec
 
 from wingman.conversation import (
@@ -20,73 +19,18 @@ from wingman.conversation import (
     ToolResultBlock,
     ToolUseBlock,
 )
-from wingman.providers.access import Access
-from wingman.providers.anthropic_stream import AnthropicTranslator
-from wingman.providers.base import ModelInfo, Part, Request
-from wingman.providers.bytestream import Call
-from wingman.providers.exchange import ask_for_models, converse
-from wingman.providers.fitting import COMMON_IMAGES, EMPTY_MESSAGE, safe_name, with_images
-from wingman.providers.framing import SSEDecoder
-from wingman.providers.http import Transport
-from wingman.providers.schemas import closed
-from wingman.providers.toolcalls import CallIds
+from wingman.providers.base import Request
+from wingman.providers.wire import COMMON_IMAGES, EMPTY_MESSAGE, closed, safe_name, with_images
 
-__all__ = ["ACCESS", "Anthropic", "anthropic_body"]
+__all__ = ["ID", "anthropic_body"]
 
 ID: Final = "anthropic"
-ACCESS: Final = Access(
-    ID,
-    base_url="https://api.anthropic.com",
-    url_variable="ANTHROPIC_BASE_URL",
-    key_variable="ANTHROPIC_API_KEY",
-)
+"""The provider's id, and whose the signatures of the reasoning are."""
+
 DEFAULT_MAX_TOKENS: Final = 8192
 """The API wants a number, and every model of today can write as much."""
 
 _CACHED: Final = {"cache_control": {"type": "ephemeral"}}
-
-
-@attrs.frozen
-class Anthropic:
-    """Claude, by Anthropic's Messages API.
-
-    Without `api_key` the key is `ANTHROPIC_API_KEY` of the environment, without `base_url` the
-    place is `ANTHROPIC_BASE_URL` or Anthropic's own; both are looked up when a stream begins.
-    """
-
-    model: str
-    api_key: str | None = attrs.field(default=None, kw_only=True, repr=False)
-    base_url: str | None = attrs.field(default=None, kw_only=True)
-    max_tokens: int | None = attrs.field(default=None, kw_only=True)
-    temperature: float | None = attrs.field(default=None, kw_only=True)
-    id: str = attrs.field(default=ID, init=False)
-
-    def stream(self, request: Request) -> AsyncGenerator[Part, None]:
-        """Run one inference; raises `ProviderNotConfigured` at once if there is no key."""
-        body = anthropic_body(request, self.model, self.max_tokens, self.temperature)
-        call = self._call("/v1/messages", msgspec.json.encode(body))
-        translator = AnthropicTranslator(ID, CallIds(request.messages))
-        return converse(request.transport, call, SSEDecoder(), translator)
-
-    async def models(self, transport: Transport) -> Sequence[ModelInfo]:
-        """Ask the API which models it has."""
-        page = await ask_for_models(transport, self._call("/v1/models?limit=1000"), _ModelPage)
-        return [
-            ModelInfo(m.id, m.display_name or m.id, m.max_input_tokens, m.max_tokens)
-            for m in page.data
-        ]
-
-    def _call(self, path: str, body: bytes | None = None) -> Call:
-        endpoint = ACCESS.endpoint(self.api_key, self.base_url)
-        headers = {
-            "anthropic-version": "2023-06-01",
-            "content-type": "application/json",
-            "x-api-key": endpoint.key or "",
-        }
-        return Call(ID, endpoint.base_url + path, headers, body, endpoint.key)
-
-
-# --- request → JSON -------------------------------------------------------------------------------
 
 
 def anthropic_body(
@@ -178,14 +122,3 @@ def _image(block: ImageBlock) -> dict[str, Any]:
 def _safe(id: str) -> str:
     # Another provider's ids may have characters that this one refuses.
     return re.sub(r"[^a-zA-Z0-9_-]", "_", id)
-
-
-class _Model(msgspec.Struct):
-    id: str
-    display_name: str | None = None
-    max_input_tokens: int | None = None
-    max_tokens: int | None = None
-
-
-class _ModelPage(msgspec.Struct):
-    data: list[_Model]

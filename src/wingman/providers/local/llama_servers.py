@@ -24,7 +24,7 @@ import attrs
 import trio
 
 from wingman.errors import ProviderError, ProviderTimeout
-from wingman.providers.access import Endpoint
+from wingman.providers.transport import Endpoint
 
 __all__ = ["LlamaServer", "LlamaServers", "servers"]
 
@@ -52,7 +52,10 @@ _log = logging.getLogger("wingman.providers")
 
 
 class LlamaServer:
-    """One model's process, from its start on. `users` counts the inferences that go on in it."""
+    """One model's process, from its start on. `users` counts the inferences that go on in it.
+
+    Raises `ProviderError` where no process or no thread can be started.
+    """
 
     def __init__(self, path: Path, context: int) -> None:
         self.path = path
@@ -62,19 +65,14 @@ class LlamaServer:
         self._said: deque[str] = deque(maxlen=20)
         self._started = time.monotonic()
         _log.info("local: loading %s, %.0f MB", path.name, path.stat().st_size / 1e6)
-        # It takes milliseconds, and must not be cut off in the middle: hence no other thread.
-        self._process = subprocess.Popen(  # noqa: S603  our own program
-            [sys.executable, "-P", str(_PROGRAM)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env=_environment(),
-            cwd="/",
-            start_new_session=True,  # a terminal's Ctrl-C is for Wingman
-        )
+        self._process = self._begun()
         self._give({"path": str(path), "context": context, "token": self._token})
         self._listener = threading.Thread(target=self._listen, daemon=True, name=f"local {path}")
-        self._listener.start()
+        try:
+            self._listener.start()
+        except RuntimeError as error:
+            self._abandon()
+            raise self._not_started(error) from error
 
     @property
     def ended(self) -> bool:
@@ -111,6 +109,33 @@ class LlamaServer:
             self._process.kill()
             self._process.wait(_END_SECONDS)
         self._listener.join(_END_SECONDS)
+
+    def _begun(self) -> subprocess.Popen[bytes]:
+        try:
+            # It takes milliseconds, and must not be cut off in the middle: hence no other thread.
+            return subprocess.Popen(  # noqa: S603  our own program
+                [sys.executable, "-P", str(_PROGRAM)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                env=_environment(),
+                cwd="/",
+                start_new_session=True,  # a terminal's Ctrl-C is for Wingman
+            )
+        except OSError as error:
+            raise self._not_started(error) from error
+
+    def _abandon(self) -> None:
+        """End a process that nobody listens to."""
+        self._process.kill()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                pipe.close()
+        self._process.wait(_END_SECONDS)
+
+    def _not_started(self, error: Exception) -> ProviderError:
+        said = f"the process for {self.path.name} could not be started: {error}"
+        return ProviderError(said, provider=ID)
 
     def _give(self, order: dict[str, object]) -> None:
         assert self._process.stdin is not None  # noqa: S101  it was asked for

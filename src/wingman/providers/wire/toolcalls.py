@@ -1,13 +1,18 @@
-"""Tool calls as models send them, made into blocks: arguments may not parse, ids may be missing."""
+"""Tools as models are told of them, and their calls as models send them, made into blocks.
+
+The arguments of a call may not parse, and its id may be missing.
+"""
 
 from collections.abc import Iterable
+from typing import Any
 from uuid import uuid4
 
 import msgspec
 
 from wingman.conversation import Message, ToolUseBlock
+from wingman.providers.base import ToolSpec
 
-__all__ = ["CallIds", "tool_use"]
+__all__ = ["CallIds", "function_spec", "tool_use"]
 
 
 class CallIds:
@@ -41,3 +46,13 @@ def tool_use(id: str, name: str, arguments: str, cut: bool = False) -> ToolUseBl
     if not isinstance(input, dict):
         return ToolUseBlock(id, name, {}, malformed=arguments)
     return ToolUseBlock(id, name, input)
+
+
+def function_spec(tool: ToolSpec) -> dict[str, Any]:
+    """A tool as a `function`, the form of chat completions, which Ollama's API has as well."""
+    function = {
+        "name": tool.name,
+        "description": tool.description,
+        "parameters": tool.input_schema,
+    }
+    return {"type": "function", "function": function}

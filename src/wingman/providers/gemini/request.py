@@ -1,15 +1,13 @@
-"""Google's Gemini API: the provider, and a request as its JSON.
+"""A request as the JSON of Google's Gemini API: pure, values in, values out.
 
 Sources: https://ai.google.dev/api/generate-content, https://ai.google.dev/api/caching#Content,
 https://ai.google.dev/gemini-api/docs/thought-signatures
 """
 
 import re
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
-from urllib.parse import quote
 
-import attrs
 import msgspec
 
 from wingman.conversation import (
@@ -21,89 +19,18 @@ from wingman.conversation import (
     ToolResultBlock,
     ToolUseBlock,
 )
-from wingman.providers.access import Access
-from wingman.providers.base import ModelInfo, Part, Request, ToolSpec
-from wingman.providers.bytestream import Call
-from wingman.providers.exchange import ask_for_models, converse
-from wingman.providers.fitting import EMPTY_MESSAGE, safe_name, with_images
-from wingman.providers.framing import SSEDecoder
-from wingman.providers.gemini_stream import PROVIDER, GeminiTranslator
-from wingman.providers.http import Transport
-from wingman.providers.toolcalls import CallIds
+from wingman.providers.base import Request, ToolSpec
+from wingman.providers.gemini.stream import ID
+from wingman.providers.wire import EMPTY_MESSAGE, safe_name, with_images
 
-__all__ = ["ACCESS", "Gemini", "gemini_body"]
+__all__ = ["NO_SIGNATURE", "gemini_body"]
 
-ACCESS: Final = Access(
-    PROVIDER,
-    base_url="https://generativelanguage.googleapis.com",
-    url_variable="GEMINI_BASE_URL",
-    key_variable="GEMINI_API_KEY",
-    second_key_variable="GOOGLE_API_KEY",
-)
 NO_SIGNATURE: Final = "skip_thought_signature_validator"
 """What the API documents for a call that another model made, or that has no signature."""
 
 _IMAGES: Final = frozenset({"image/heic", "image/heif", "image/jpeg", "image/png", "image/webp"})
 # The generations that want no signatures, and take no schema of the output beside tools.
 _OLDER: Final = re.compile(r"gemini-[12]\b")
-
-
-@attrs.frozen
-class Gemini:
-    """A model of Google's, by the Gemini API.
-
-    Without `api_key` the key is `GEMINI_API_KEY` or `GOOGLE_API_KEY` of the environment, without
-    `base_url` the place is `GEMINI_BASE_URL` or Google's own (without the `/v1beta`); both are
-    looked up when a stream begins. `show_thinking` asks for summaries of the reasoning, which
-    models that do not reason refuse.
-    """
-
-    model: str
-    api_key: str | None = attrs.field(default=None, kw_only=True, repr=False)
-    base_url: str | None = attrs.field(default=None, kw_only=True)
-    max_tokens: int | None = attrs.field(default=None, kw_only=True)
-    temperature: float | None = attrs.field(default=None, kw_only=True)
-    show_thinking: bool = attrs.field(default=False, kw_only=True)
-    id: str = attrs.field(default=PROVIDER, init=False)
-
-    def stream(self, request: Request) -> AsyncGenerator[Part, None]:
-        """Run one inference; raises `ProviderNotConfigured` at once if there is no key."""
-        config: dict[str, Any] = {}
-        if self.max_tokens is not None:
-            config["maxOutputTokens"] = self.max_tokens
-        if self.temperature is not None:
-            config["temperature"] = self.temperature
-        if self.show_thinking:
-            config["thinkingConfig"] = {"includeThoughts": True}
-        body = gemini_body(request, self.model, config)
-        model = quote(self.model.removeprefix("models/"), safe="")
-        path = f"/models/{model}:streamGenerateContent?alt=sse"
-        call = self._call(path, msgspec.json.encode(body))
-        names = [tool.name for tool in request.tools]
-        translator = GeminiTranslator(CallIds(request.messages), names)
-        return converse(request.transport, call, SSEDecoder(), translator)
-
-    async def models(self, transport: Transport) -> Sequence[ModelInfo]:
-        """Ask the API which models it has that generate content."""
-        page = await ask_for_models(transport, self._call("/models?pageSize=1000"), _ModelPage)
-        return [
-            ModelInfo(
-                model.name.removeprefix("models/"),
-                model.display_name or model.name.removeprefix("models/"),
-                model.input_token_limit,
-                model.output_token_limit,
-            )
-            for model in page.models
-            if "generateContent" in model.supported_generation_methods
-        ]
-
-    def _call(self, path: str, body: bytes | None = None) -> Call:
-        endpoint = ACCESS.endpoint(self.api_key, self.base_url)
-        headers = {"content-type": "application/json", "x-goog-api-key": endpoint.key or ""}
-        return Call(PROVIDER, f"{endpoint.base_url}/v1beta{path}", headers, body, endpoint.key)
-
-
-# --- request → JSON -------------------------------------------------------------------------------
 
 
 def gemini_body(
@@ -216,20 +143,8 @@ def _said(block: Block) -> Iterator[dict[str, Any]]:
 
 
 def _signature(signature: str | None, provider: str | None) -> dict[str, Any]:
-    return {"thoughtSignature": signature} if signature and provider == PROVIDER else {}
+    return {"thoughtSignature": signature} if signature and provider == ID else {}
 
 
 def _name(name: str) -> str:
     return safe_name(name, also=".:")
-
-
-class _Model(msgspec.Struct, rename="camel"):
-    name: str
-    display_name: str | None = None
-    input_token_limit: int | None = None
-    output_token_limit: int | None = None
-    supported_generation_methods: list[str] = []
-
-
-class _ModelPage(msgspec.Struct):
-    models: list[_Model]

@@ -1,7 +1,8 @@
 """What can go wrong on the way to a provider, as Wingman's errors: the one place that maps it.
 
-Two sources: what httpx raises (`failure`), and responses that are not good (`refusal`). Neither
-ever repeats a secret: providers echo keys, and so do HTTP libraries that find one malformed.
+Two sources: what httpx raises, or lets through of what it stands on (`failure`), and responses that
+are not good (`refusal`). Neither ever repeats a secret: providers echo keys, and so do HTTP
+libraries that find one malformed.
 """
 
 from collections.abc import Mapping
@@ -19,10 +20,22 @@ from wingman.errors import (
     ProviderTimeout,
 )
 
-__all__ = ["HTTPX_ERRORS", "could_not_ask", "failure", "refusal", "request_id", "scrub"]
+__all__ = [
+    "HTTPX_ERRORS",
+    "LET_THROUGH",
+    "could_not_ask",
+    "failure",
+    "has_no_thread",
+    "refusal",
+    "request_id",
+    "scrub",
+]
 
 HTTPX_ERRORS = (httpx.HTTPError, httpx.InvalidURL, httpx.CookieConflict, httpx.StreamError)
 """The roots of all that httpx raises; a test holds it to that."""
+
+LET_THROUGH = (OSError, UnicodeError)
+"""What httpx lets through as a request is sent: a host that is no name (`a..b`), TLS files."""
 
 _LONGEST_MESSAGE = 1000
 
@@ -49,18 +62,29 @@ def could_not_ask(error: Exception) -> bool:
     `RemoteProtocolError` is among them: a kept-alive connection that the server closes just as it
     is used again looks like this. A provider that is silent for the whole timeout is not.
     """
-    return isinstance(error, _RETRIED)
+    return isinstance(error, _RETRIED) or has_no_thread(error)
+
+
+def has_no_thread(error: Exception) -> bool:
+    """Whether no thread could be started: a name is resolved in one, where none is idle."""
+    return isinstance(error, RuntimeError) and "new thread" in str(error)
 
 
 def failure(error: Exception, provider: str, secret: str | None = None) -> ProviderError:
-    """What httpx raised, as an error of ours; raise it `from` its cause."""
+    """What httpx raised or let through, as an error of ours; raise it `from` its cause."""
     detail = scrub(str(error), secret)
     said = f"{type(error).__name__}: {detail}" if detail else type(error).__name__
     if isinstance(error, httpx.ConnectTimeout | httpx.PoolTimeout):
         return ProviderTimeout(f"no connection in time ({said})", provider=provider)
     if isinstance(error, httpx.TimeoutException):
         return ProviderTimeout(f"silent for longer than the timeout ({said})", provider=provider)
-    if isinstance(error, _NEVER_SENT):
+    if has_no_thread(error):
+        return ProviderError(
+            "its name could not be resolved, as this process can start no thread: it is at a "
+            f"limit of processes or of memory ({said})",
+            provider=provider,
+        )
+    if isinstance(error, (*_NEVER_SENT, *LET_THROUGH)):
         return ProviderError(f"could not be reached ({said})", provider=provider)
     return ProviderStreamError(f"the connection broke ({said})", provider=provider)
 

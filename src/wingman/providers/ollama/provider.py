@@ -1,0 +1,78 @@
+"""Ollama: models that an Ollama server runs, by its own chat API.
+
+The context that a model is given is the server's matter (`OLLAMA_CONTEXT_LENGTH`).
+Source: https://github.com/ollama/ollama/blob/main/docs/api.md
+"""
+
+from collections.abc import AsyncGenerator, Sequence
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import attrs
+import msgspec
+
+from wingman.providers.base import ModelInfo, Part, Request
+from wingman.providers.ollama.request import ollama_body
+from wingman.providers.ollama.stream import ID, OllamaTranslator
+from wingman.providers.transport import Access, Call, Transport
+from wingman.providers.wire import CallIds, LineDecoder, ask_for_models, bearer_call, converse
+
+__all__ = ["ACCESS", "Ollama"]
+
+_PORT: Final = 11434
+
+
+def _host(text: str) -> str:
+    """`OLLAMA_HOST` as a URL: it may lack a scheme and a port, or be what a server listens on."""
+    url = urlsplit(text if "://" in text else f"http://{text}")
+    host = "127.0.0.1" if url.hostname in (None, "0.0.0.0", "::") else url.hostname  # noqa: S104
+    port = url.port or (_PORT if "://" not in text else {"https": 443}.get(url.scheme, 80))
+    bracketed = f"[{host}]" if ":" in (host or "") else host
+    return f"{url.scheme}://{bracketed}:{port}{url.path}"
+
+
+ACCESS: Final = Access(
+    ID,
+    base_url=f"http://127.0.0.1:{_PORT}",
+    url_variable="OLLAMA_HOST",
+    normalise=_host,
+)
+
+
+@attrs.frozen
+class Ollama:
+    """A model that an Ollama server runs.
+
+    Without `base_url` the place is `OLLAMA_HOST` of the environment, or port 11434 of this
+    machine, looked up when a stream begins. A key is needed only where a proxy asks for one.
+    """
+
+    model: str
+    api_key: str | None = attrs.field(default=None, kw_only=True, repr=False)
+    base_url: str | None = attrs.field(default=None, kw_only=True)
+    max_tokens: int | None = attrs.field(default=None, kw_only=True)
+    temperature: float | None = attrs.field(default=None, kw_only=True)
+    id: str = attrs.field(default=ID, init=False)
+
+    def stream(self, request: Request, transport: Transport) -> AsyncGenerator[Part, None]:
+        """Run one inference."""
+        body = ollama_body(request, self.model, self.max_tokens, self.temperature)
+        call = self._call("/api/chat", body)
+        translator = OllamaTranslator(CallIds(request.messages))
+        return converse(transport, call, LineDecoder(), translator)
+
+    async def models(self, transport: Transport) -> Sequence[ModelInfo]:
+        """Ask the server which models it has pulled."""
+        page = await ask_for_models(transport, self._call("/api/tags"), _ModelPage)
+        return [ModelInfo(model.name, model.name) for model in page.models]
+
+    def _call(self, path: str, body: dict[str, Any] | None = None) -> Call:
+        return bearer_call(ID, ACCESS.endpoint(self.api_key, self.base_url), path, body)
+
+
+class _Model(msgspec.Struct):
+    name: str
+
+
+class _ModelPage(msgspec.Struct):
+    models: list[_Model]

@@ -1,0 +1,51 @@
+"""Chat completions: one inference of any server that speaks them, and its models."""
+
+from collections.abc import AsyncGenerator, Sequence
+from urllib.parse import urlsplit
+
+import msgspec
+
+from wingman.providers.base import ModelInfo, Part, Request
+from wingman.providers.openai.chat_request import chat_body
+from wingman.providers.openai.chat_stream import ChatTranslator
+from wingman.providers.transport import Endpoint, Transport
+from wingman.providers.wire import CallIds, SSEDecoder, ask_for_models, bearer_call, converse
+
+__all__ = ["chat", "served_models"]
+
+
+def chat(
+    provider: str,
+    endpoint: Endpoint,
+    request: Request,
+    transport: Transport,
+    model: str,
+    max_tokens: int | None = None,
+    temperature: float | None = None,
+) -> AsyncGenerator[Part, None]:
+    """Run one inference; `provider` is the id of the one who asks."""
+    body = chat_body(request, model, provider, temperature)
+    if max_tokens is not None:
+        # OpenAI's newer models refuse the old name, other servers do not know the new one.
+        newer = urlsplit(endpoint.base_url).hostname == "api.openai.com"
+        body["max_completion_tokens" if newer else "max_tokens"] = max_tokens
+    call = bearer_call(provider, endpoint, "/chat/completions", body)
+    translator = ChatTranslator(provider, CallIds(request.messages))
+    return converse(transport, call, SSEDecoder(), translator)
+
+
+async def served_models(
+    provider: str, endpoint: Endpoint, transport: Transport
+) -> Sequence[ModelInfo]:
+    """Ask the server which models it has; few tell their windows, and then as vLLM does."""
+    page = await ask_for_models(transport, bearer_call(provider, endpoint, "/models"), _ModelPage)
+    return [ModelInfo(model.id, model.id, model.max_model_len) for model in page.data]
+
+
+class _Model(msgspec.Struct):
+    id: str
+    max_model_len: int | None = None
+
+
+class _ModelPage(msgspec.Struct):
+    data: list[_Model]
