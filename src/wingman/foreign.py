@@ -65,8 +65,8 @@ def reason(error: BaseException) -> str:
     name = type(error).__name__
     try:
         text = str(error)[:_LONGEST]
-    except BaseException:
-        return name
+    except BaseException:  # noqa: ASYNC103 a text that cannot be made may raise anything
+        return name  # noqa: ASYNC104 there is no checkpoint in making a text
     return f"{name}: {text}" if text else name
 
 

@@ -31,6 +31,9 @@ __all__ = ["default_database", "serve_command"]
 # them over and over. They are the process's matter, so they are set here and nowhere else.
 _GC_THRESHOLDS: Final = (50_000, 50, 1000)
 
+# What asks for an orderly end: Ctrl-C, a supervisor, a terminal that goes away.
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
 # A second, less what it takes to tell that it is over.
 _LEAVE_SECONDS: Final = 0.95
 
@@ -107,7 +110,7 @@ def serve_command(
     prices: Prices,
     **limits: Any,
 ) -> None:
-    """Serve sessions over HTTP, until SIGINT or SIGTERM.
+    """Serve sessions over HTTP, until SIGINT, SIGTERM or SIGHUP.
 
     The first signal takes no more work and lets what runs have its grace; the second interrupts it.
     Either way the process is gone a second later, whatever will not stop, and nothing that was
@@ -181,7 +184,7 @@ class _Shutdown:
 
     async def obey_signals(self, everything: trio.CancelScope) -> None:
         """Wait for signals. A third one meets the system's own handlers, and ends the process."""
-        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        with trio.open_signal_receiver(*_SIGNALS) as signals:
             await anext(signals)
             say = f"Wingman stops: what runs has {self.grace:g} s. A second signal interrupts it."
             click.echo(say, err=True)

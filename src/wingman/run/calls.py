@@ -118,9 +118,10 @@ class ToolCalls:
                 text = self._shown(output.text)
                 return ToolResultBlock(block.id, text, is_error=False, images=output.images)
             return ToolResultBlock(block.id, self._shown(output), is_error=False)
-        except BaseException as error:
+        except BaseException as error:  # noqa: ASYNC103 contained lets a cancellation through
             # The boundary of a tool call: whatever it raises is the model's to read, but a cancel.
-            return _error(block, self._shown(_told(block, contained(error))))
+            told = _told(block, contained(error))
+            return _error(block, self._shown(told))  # noqa: ASYNC104 the same
 
     def _find(self, block: ToolUseBlock) -> Tool:
         if block.malformed is not None:

@@ -5,11 +5,7 @@ reasoning. English has four to a token, code three, many scripts fewer than one.
 here is too long for certain, and what is let through may still be refused by the provider.
 """
 
-<<<<<<< HEAD:src/wingman/run/context.py
 from collections.abc import Iterator, Sequence
-=======
-from collections.abc import Iterator
->>>>>>> providers:src/wingman/session/window.py
 from typing import Final
 
 import msgspec
@@ -17,7 +13,6 @@ import msgspec
 from wingman.agent import Agent
 from wingman.conversation import Block, Message, TextBlock, ToolResultBlock, ToolUseBlock
 from wingman.errors import ContextTooLong
-<<<<<<< HEAD:src/wingman/run/context.py
 from wingman.providers import Provider, Request, ToolSpec, WindowOf, context_window
 from wingman.run.history import alternate
 
@@ -37,14 +32,6 @@ def request_of(agent: Agent, history: Sequence[Message]) -> Request:
         output_schema=None if agent.output_schema is None else dict(agent.output_schema),
     )
 
-=======
-from wingman.providers import Provider, Request, WindowOf, context_window
-
-__all__ = ["check_window"]
-
-_CHARACTERS_A_TOKEN: Final = 6
-
->>>>>>> providers:src/wingman/session/window.py
 
 def check_window(request: Request, provider: Provider, window_of: WindowOf) -> None:
     """Raise `ContextTooLong` if the request cannot fit into the model's window."""

@@ -6,7 +6,6 @@ the world has seen any of its text or calls is asked for once more.
 
 import logging
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
 
 import attrs
 import trio
@@ -23,7 +22,16 @@ from wingman.errors import (
 from wingman.events import Text, ToolUse
 from wingman.foreign import contained, reason
 from wingman.metrics import Metrics
-from wingman.providers import Answering, Part, Provider, Request, Transport, UsageUpdate, WindowOf
+from wingman.providers import (
+    Answering,
+    Part,
+    Provider,
+    Request,
+    Transport,
+    UsageUpdate,
+    WindowOf,
+    closing,
+)
 from wingman.run.context import check_window, request_of
 from wingman.run.cost import Meter
 from wingman.run.draft import StepDraft
@@ -95,7 +103,8 @@ class Inference:
         provider, draft = self.agent.provider, self.draft
         self.meter.begin(provider.id, provider.model)
         try:
-            async with _parts(provider, request, self.model.transport) as parts:
+            stream = _opened(provider, request, self.model.transport)
+            async with closing(stream) as parts:
                 while (part := await _next(parts, provider)) is not None:
                     self._heard = True
                     event = draft.add(part)
@@ -114,22 +123,14 @@ class Inference:
             raise ProviderStreamError("the stream ended without saying so", provider=provider.id)
 
 
-@asynccontextmanager
-async def _parts(
+def _opened(
     provider: Provider, request: Request, transport: Transport
-) -> AsyncGenerator[AsyncGenerator[Part, None], None]:
-    """The provider's stream, closed at the end. Whatever it raises is the provider's failure."""
+) -> AsyncGenerator[Part, None]:
+    """The provider's stream. Whatever it raises here or later is the provider's failure."""
     try:
-        parts = provider.stream(request, transport)
+        return provider.stream(request, transport)
     except BaseException as error:
-        raise _failure(provider, error) from error
-    try:
-        yield parts
-    finally:
-        try:
-            await parts.aclose()
-        except BaseException as error:
-            raise _failure(provider, error) from error
+        raise _failure(provider, error) from error  # noqa: ASYNC104 a cancellation passes
 
 
 async def _next(parts: AsyncGenerator[Part, None], provider: Provider) -> Part | None:
@@ -139,7 +140,7 @@ async def _next(parts: AsyncGenerator[Part, None], provider: Provider) -> Part |
     except StopAsyncIteration:
         return None
     except BaseException as error:
-        raise _failure(provider, error) from error
+        raise _failure(provider, error) from error  # noqa: ASYNC104 a cancellation passes
 
 
 def _failure(provider: Provider, error: BaseException) -> Exception:

@@ -68,7 +68,7 @@ class RunLoop:
             ending = await self._run()
         except StoreError:
             raise
-        except BaseException as error:
+        except BaseException as error:  # noqa: ASYNC103 contained lets a cancellation through
             # The boundary of a run: whatever is raised is its failure, and the session goes on.
             # Only a cancel passes `contained`, and then the run was cut.
             ending = cut(self.state.cut_by)

@@ -15,7 +15,6 @@ import trio
 
 from wingman.actor import ActorStopped, Delivery, Directory, Quarantine, Restart, Termination
 from wingman.conversation import Message
-<<<<<<< HEAD
 from wingman.errors import (
     NotFound,
     SessionQuarantined,
@@ -25,20 +24,11 @@ from wingman.errors import (
     WingmanError,
 )
 from wingman.run import NOTHING_SPENT, Ending
-=======
-from wingman.errors import NotFound, SessionQuarantined, ShuttingDown
-from wingman.metrics import Metrics
-from wingman.providers import Transport, WindowOf
->>>>>>> providers
 from wingman.session.actor import SessionActor
 from wingman.session.live import LiveSession
 from wingman.session.live_run import LiveRun
 from wingman.session.services import Services
-<<<<<<< HEAD
 from wingman.store import SessionRecord
-=======
-from wingman.store.base import SessionDeleting, SessionErased, SessionRecord, Store
->>>>>>> providers
 
 __all__ = ["ActiveSessions"]
 

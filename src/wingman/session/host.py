@@ -12,34 +12,18 @@ import msgspec
 import trio
 from ulid import ULID
 
-<<<<<<< HEAD
 from wingman.errors import InvalidRequest, NotFound, StoreError, StoreUnavailable
 from wingman.run import NOTHING_SPENT, Journal, Reader, RunJournal, cut, now
-=======
-from wingman.actor import ActorSystem, Instrument
-from wingman.agent import Agent
-from wingman.conversation import Message
-from wingman.errors import NotFound, StoreError, WingmanError
-from wingman.metrics import Metrics
-from wingman.providers import Transport, WindowOf, catalogued_window
->>>>>>> providers
 from wingman.session.active import ActiveSessions
 from wingman.session.admission import RunRequest, check_same_body, queued_error
 from wingman.session.cancelling import cancel_runs, cancel_tool, not_recorded
 from wingman.session.live import LiveSession
-<<<<<<< HEAD
 from wingman.session.live_run import LiveRun
 from wingman.session.reading import SessionReader
 from wingman.session.receipt import CancelledRun, Receipt
 from wingman.session.recovery import settle_leftovers
 from wingman.session.run import Run, check_not_itself
 from wingman.session.services import Services
-=======
-from wingman.session.prices import Prices
-from wingman.session.recovery import end_failed, settle_leftovers
-from wingman.session.run import Run
-from wingman.session.services import Services, now
->>>>>>> providers
 from wingman.session.work_dir import check_work_dir
 from wingman.store import (
     RunRecord,

@@ -9,16 +9,8 @@ import trio
 from wingman.actor import ActorSystem
 from wingman.agent import Agent, ChosenAgent
 from wingman.errors import Overloaded, ShuttingDown
-<<<<<<< HEAD
 from wingman.run import Limits, Model, Prices
 from wingman.store import RunRecord, Store
-=======
-from wingman.metrics import Metrics
-from wingman.providers import Transport, WindowOf
-from wingman.session.limits import Limits
-from wingman.session.prices import Prices
-from wingman.store.base import Store
->>>>>>> providers
 
 __all__ = ["AgentSource", "Room", "Services"]
 
