@@ -19,8 +19,7 @@ from bench._report import Row
 from wingman.conversation import Message, TextBlock, Usage
 from wingman.events import Result
 from wingman.store import RunEnded, RunQueued, RunRecord, RunStarted, SessionRecord, SessionSaved
-from wingman.store.sqlite import SQLStore
-from wingman.store.sqlite.database import Synchronous
+from wingman.store.sqlite import SQLStore, Synchronous
 
 NOW = datetime(2025, 5, 17, 12, tzinfo=UTC)
 WRITERS = 50

@@ -49,9 +49,7 @@ def test_other_databases_are_refused_and_no_password_is_repeated(url: str, says:
     assert "hunter2" not in str(caught.value)
 
 
-def test_sqlalchemy_is_imported_only_when_it_is_asked_for() -> None:
-    code = (
-        "import sys, wingman.store as s; s.open_store('memory'); print('sqlalchemy' in sys.modules)"
-    )
+def test_sqlite_is_imported_only_when_it_is_asked_for() -> None:
+    code = "import sys, wingman.store as s; s.open_store('memory'); print('sqlite3' in sys.modules)"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert said.stdout == "False\n"

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-import sqlalchemy
 import trio
 
 from store.samples import admit, agent, run, session, started, turn
@@ -18,13 +17,13 @@ from wingman.errors import StoreError, StoreLocked, StoreTooNew
 from wingman.store import (
     AgentSaved,
     CeilingRaised,
+    Change,
     Credential,
     CredentialSaved,
     RunQueued,
     SessionErased,
     SessionSaved,
 )
-from wingman.store.call import Call
 from wingman.store.sqlite import SQLStore, versions
 from wingman.store.sqlite import store as sql
 from wingman.store.sqlite.database import Database
@@ -37,7 +36,7 @@ def path(tmp_path: Path) -> Path:
 
 def writing(store: SQLStore) -> sqlite3.Connection:
     """The connection that writes, to make trouble with."""
-    return store._database._driver()
+    return store._database.writing
 
 
 def query(path: Path, statement: str) -> list[tuple[object, ...]]:
@@ -70,7 +69,7 @@ async def test_leaving_it_folds_the_log_into_the_file(path: Path) -> None:
     async with SQLStore(path) as store:
         await store.write(SessionSaved(session())).wait()
         assert path.with_name("wingman.db-wal").exists()
-    assert {each.name for each in path.parent.iterdir()} == {"wingman.db", "wingman.db.lock"}
+    assert {each.name for each in path.parent.iterdir()} == {"wingman.db"}
 
 
 async def test_the_file_and_its_directory_are_its_owners_alone(path: Path) -> None:
@@ -81,9 +80,7 @@ async def test_the_file_and_its_directory_are_its_owners_alone(path: Path) -> No
             modes = {p.name: stat.S_IMODE(p.stat().st_mode) for p in path.parent.iterdir()}
     finally:
         os.umask(before)
-    assert modes == dict.fromkeys(
-        ("wingman.db", "wingman.db-wal", "wingman.db-shm", "wingman.db.lock"), 0o600
-    )
+    assert modes == dict.fromkeys(("wingman.db", "wingman.db-wal", "wingman.db-shm"), 0o600)
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
 
 
@@ -177,8 +174,8 @@ async def test_an_older_file_takes_the_steps_it_lacks(
     async with SQLStore(path) as store:
         await store.write(SessionSaved(session())).wait()
 
-    def add_colour(connection: sqlalchemy.Connection) -> None:
-        connection.exec_driver_sql("ALTER TABLE sessions ADD COLUMN colour TEXT DEFAULT 'blue'")
+    def add_colour(connection: sqlite3.Connection) -> None:
+        connection.execute("ALTER TABLE sessions ADD COLUMN colour TEXT DEFAULT 'blue'")
 
     monkeypatch.setattr(versions, "STEPS", (*versions.STEPS, add_colour))
     async with SQLStore(path) as store:
@@ -193,11 +190,11 @@ async def test_a_step_that_fails_leaves_the_file_as_it_was(
     async with SQLStore(path) as store:
         await store.write(SessionSaved(session())).wait()
 
-    def rename(connection: sqlalchemy.Connection) -> None:
-        connection.exec_driver_sql("ALTER TABLE sessions RENAME TO gone")
+    def rename(connection: sqlite3.Connection) -> None:
+        connection.execute("ALTER TABLE sessions RENAME TO gone")
 
-    def fail(connection: sqlalchemy.Connection) -> None:
-        connection.exec_driver_sql("ALTER TABLE nothing RENAME TO something")
+    def fail(connection: sqlite3.Connection) -> None:
+        connection.execute("ALTER TABLE nothing RENAME TO something")
 
     with monkeypatch.context() as patch:
         patch.setattr(versions, "STEPS", (*versions.STEPS, rename, fail))
@@ -371,12 +368,18 @@ async def test_a_disk_that_hangs_holds_up_the_end_for_so_long_and_stays_locked(
     done = threading.Event()
     commit = Database.commit
 
-    def hang(self: Database, calls: Sequence[Call]) -> None:
+    close = Database.close
+
+    def hang(self: Database, calls: Sequence[tuple[Change, ...]]) -> None:
         free.wait(5)
         commit(self, calls)
+
+    def close_and_say(self: Database) -> None:
+        close(self)
         done.set()
 
     monkeypatch.setattr(Database, "commit", hang)
+    monkeypatch.setattr(Database, "close", close_and_say)
     monkeypatch.setattr(sql, "CLOSE_TIMEOUT", 0.1)
     with pytest.raises(StoreError, match=r"could not be closed within 0\.1 s"):
         async with SQLStore(path) as store:
@@ -388,7 +391,8 @@ async def test_a_disk_that_hangs_holds_up_the_end_for_so_long_and_stays_locked(
             pass
     free.set()
     assert done.wait(5)
-    store._database.close()
+    async with SQLStore(path):
+        pass
 
 
 # --- reading --------------------------------------------------------------------------------------

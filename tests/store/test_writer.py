@@ -9,9 +9,8 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from store.samples import session
-from wingman.errors import StoreError
-from wingman.store import SessionSaved
-from wingman.store.call import Call
+from wingman.errors import StoreError, StoreUnavailable
+from wingman.store import Change, SessionSaved
 from wingman.store.writer import Writer
 
 CHANGE = (SessionSaved(session()),)
@@ -26,14 +25,26 @@ class Disk:
         self.free.set()
         self.begun = threading.Event()
         self.broken = False
+        self.closed = threading.Event()
+        self.threads: list[int] = []
 
-    def commit(self, calls: Sequence[Call]) -> None:
+    def open(self) -> None:
+        self.threads.append(threading.get_ident())
+
+    def close(self) -> None:
+        self.threads.append(threading.get_ident())
+        self.closed.set()
+
+    def commit(self, calls: Sequence[tuple[Change, ...]]) -> None:
+        self.threads.append(threading.get_ident())
         self.batches.append(len(calls))
         self.begun.set()
         self.free.wait(5)
+        self.probe()
+
+    def probe(self) -> None:
         if self.broken:
-            for call in calls:
-                call.failure = StoreError("the disk is gone")
+            raise StoreUnavailable("the disk is gone")
 
     async def busy(self) -> None:
         """Return when a commit is under way."""
@@ -42,11 +53,10 @@ class Disk:
 
 @asynccontextmanager
 async def writing(disk: Disk) -> AsyncIterator[Writer]:
-    writer = Writer(disk.commit)
-    async with trio.open_nursery() as nursery:
-        writer.start(nursery)
-        yield writer
-        await writer.close()
+    writer = Writer(disk, probe_every=0.01)
+    await writer.open()
+    yield writer
+    await writer.close()
 
 
 async def test_what_is_written_in_one_tick_shares_a_commit() -> None:
@@ -149,7 +159,7 @@ async def test_closing_commits_what_is_queued() -> None:
 async def test_a_writer_that_is_not_open_takes_nothing() -> None:
     disk = Disk()
     with pytest.raises(StoreError, match="not open"):
-        Writer(disk.commit).submit(CHANGE)
+        Writer(disk).submit(CHANGE)
     async with writing(disk) as writer:
         pass
     with pytest.raises(StoreError, match="not open"):
@@ -159,14 +169,17 @@ async def test_a_writer_that_is_not_open_takes_nothing() -> None:
 async def test_giving_up_tells_those_who_wait() -> None:
     disk = Disk()
     disk.free.clear()
-    writer = Writer(disk.commit)
-    async with trio.open_nursery() as nursery:
-        writer.start(nursery)
-        under_way = writer.submit(CHANGE)
-        await disk.busy()
-        queued = writer.submit(CHANGE)
-        writer.give_up()
+    writer = Writer(disk)
+    await writer.open()
+    under_way = writer.submit(CHANGE)
+    await disk.busy()
+    queued = writer.submit(CHANGE)
+    with trio.move_on_after(0.02):
+        await writer.close()
+    writer.give_up()
     disk.free.set()
     for call in (under_way, queued):
         with pytest.raises(StoreError, match="closed before this was safe"):
             await call.wait()
+    assert await trio.to_thread.run_sync(disk.closed.wait, 5)
+    assert disk.batches == [1]  # what was told that it failed is not committed afterwards

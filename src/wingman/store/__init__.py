@@ -5,6 +5,8 @@
     changes.py      what can be written
     call.py         the changes of one write, and the promise that they will be safe
     writer.py       group commit: one thread that commits whatever is queued
+    readers.py      the threads that read
+    threads.py      how those threads are started, and tell the event loop something
     memory/         the store in memory: for tests, and for programs that need nothing to last
     sqlite/         the store in a SQLite file
 

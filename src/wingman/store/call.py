@@ -66,6 +66,12 @@ class Call:
         except Exception:
             logger.exception("what was to follow a commit failed")
 
+    def fail(self, failure: StoreError) -> None:
+        """Note why the changes were not committed. May be called in another thread."""
+        self.failure = failure
+        if self.chain is not None and self.chain.broken is None:
+            self.chain.broken = failure
+
     def settle(self, failure: StoreError | None = None) -> None:
         """Say that the changes are safe, or why they are not, and wake those who wait."""
         self.failure = failure

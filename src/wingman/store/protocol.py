@@ -57,12 +57,14 @@ class Chain:
     Give it to `Store.write`. `failure` is why the chain has ended, and None as long as all is well.
     """
 
-    __slots__ = ("failure", "last")
+    __slots__ = ("broken", "failure", "last")
 
     def __init__(self) -> None:
         self.failure: StoreError | None = None
         self.last: Commit | None = None
         """What was written last; the store keeps it here, until it is settled."""
+        self.broken: StoreError | None = None
+        """The store's own note of the failure, made where it commits: ahead of `failure`."""
 
     async def settled(self) -> None:
         """Return when everything written on this chain so far is safe, or has failed."""

@@ -1,101 +1,180 @@
 """Group commit: whatever is queued is committed at once, for the price of one.
 
-A disk's flush is what a durable write costs, so one task drains the queue and commits all of it
-together, in a worker thread; what is written meanwhile makes the next batch.
+A disk's flush is what a durable write costs, so one thread takes all that is queued and commits it
+together; what is written meanwhile makes the next batch. The thread is started when the store is
+opened and lives until it is closed: on the way of a message no thread is started, since that can
+fail.
 
-This module knows nothing of SQL: it is given the function that commits.
+This module knows nothing of SQL: it is given the `Disk` that commits.
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Sequence
+from queue import Empty, SimpleQueue
+from typing import Protocol, TypeAlias
 
 import trio
 
-from wingman.errors import StoreError
+from wingman.errors import StoreError, StoreUnavailable
 from wingman.store.call import Call
 from wingman.store.changes import Change
 from wingman.store.protocol import Chain
+from wingman.store.threads import Tell, start_thread
 
-__all__ = ["Writer"]
+__all__ = ["NOT_OPEN", "PROBE_EVERY", "Disk", "Writer"]
 
 logger = logging.getLogger(__name__)
 
+PROBE_EVERY = 0.5
+"""Seconds between two looks whether a disk that failed can be written again."""
+
+NOT_OPEN = "The store is not open: nothing can be written to it, or read from it."
+
+Batch: TypeAlias = Sequence[Call]
+
+
+class Disk(Protocol):
+    """Where changes are committed. All of it is called on the writer's thread."""
+
+    def open(self) -> None:
+        """Make it ready. What it raises is raised by `Writer.open`; then it needs no `close`."""
+
+    def commit(self, calls: Sequence[tuple[Change, ...]]) -> None:
+        """Commit the changes of all these calls, in order, or of none.
+
+        Raises `StoreUnavailable` where the storage is at fault, and anything else where one of the
+        calls is.
+        """
+
+    def probe(self) -> None:
+        """Write as little as one can; raise `StoreUnavailable` if the storage cannot."""
+
+    def close(self) -> None:
+        """Let it go. What it raises is raised by `Writer.close`."""
+
 
 class Writer:
-    """The one task that commits.
+    """The one who commits: a thread, and in the event loop a task that gives it its batches.
 
     The queue needs no bound of its own: each run awaits its commit when a step is recorded and
     when it ends, so what is queued is bounded by the number of runs.
-
-    `commit` is called in a worker thread, never twice at once, with the calls in the order they
-    were made; it sets `failure` on those it could not commit.
     """
 
-    def __init__(self, commit: Callable[[Sequence[Call]], None]) -> None:
-        self._commit = commit
+    def __init__(self, disk: Disk, probe_every: float = PROBE_EVERY) -> None:
+        self._disk = disk
+        self._probe_every = probe_every
+        # In the event loop:
         self._queue: list[Call] = []
+        self._under_way: deque[Batch] = deque()
+        self._started = False
         self._open = False
         self._task: trio.lowlevel.Task | None = None
-        self._scope = trio.CancelScope(shield=True)
-        self._finished = trio.Event()
-        self._thread = trio.CapacityLimiter(1)
+        self._scope = trio.CancelScope()
+        self._opened = trio.Event()
+        self._closed = trio.Event()
+        self._error: Exception | None = None
+        self._close_error: Exception | None = None
+        self._failure: StoreUnavailable | None = None
+        self._wait_for_health = trio.lowlevel.ParkingLot()
+        # Between the two:
+        self._inbox: SimpleQueue[Batch | None] = SimpleQueue()
+        self._given_up = False
+        # In the thread:
+        self._ill: StoreUnavailable | None = None
+
+    # --- in the event loop ------------------------------------------------------------------------
+
+    async def open(self) -> None:
+        """Start the thread, and have it open the disk; raise what that raises.
+
+        Raises `StoreUnavailable` if no thread can be started. `close` is to be called also where
+        this raises, or is cancelled.
+        """
+        start_thread(self._work, "wingman-store-writer")
+        self._started = True
+        await self._opened.wait()
+        if self._error is not None:
+            raise self._error
+        self._open = True
+        # A system task: nothing around the store cancels it, so that what is cancelled can still
+        # write down that it was. It ends with the trio run even where nobody closes the store.
+        trio.lowlevel.spawn_system_task(self._hand_over_until_closed)
 
     def submit(self, changes: tuple[Change, ...], chain: Chain | None = None) -> Call:
-        """Queue these changes; raise `StoreError` when the writer does not run."""
+        """Queue these changes; raise `StoreUnavailable` when the writer does not run."""
         if not self._open:
-            raise StoreError("The store is not open: nothing can be written to it.")
+            raise StoreUnavailable(NOT_OPEN)
+        if chain is not None and chain.failure is not None:
+            call = Call(changes)
+            call.settle(chain.failure)
+            return call
         call = Call(changes, chain)
         self._queue.append(call)
         self._wake()
         return call
 
-    def start(self, nursery: trio.Nursery) -> None:
-        """Take calls from now on, and commit them in a task of this nursery until `close`.
+    @property
+    def failure(self) -> StoreUnavailable | None:
+        """Why nothing can be committed just now; None: all is well."""
+        return self._failure
 
-        The task is shielded: what surrounds it may be cancelled, and runs still end with a commit.
-        Whoever starts it bounds the shield, with `close` and then `give_up`.
-        """
-        self._open = True
-        nursery.start_soon(self._run)
-
-    async def _run(self) -> None:
-        try:
-            with self._scope:
-                while await self._wait_for_work():
-                    await self._commit_queue()
-        finally:
-            self._open = False
-            self._abandon(self._queue)
-            self._finished.set()
+    async def wait_until_well(self) -> None:
+        """Return when `failure` is None."""
+        if self._failure is None:
+            await trio.lowlevel.checkpoint()
+        while self._failure is not None:
+            await self._wait_for_health.park()
 
     async def close(self) -> None:
-        """Take no more, and return when all that is queued is committed."""
-        self._open = False
-        self._wake()
-        await self._finished.wait()
+        """Take no more, and return when all is committed and the disk is closed.
+
+        It may be cancelled; then `give_up`. Harmless where it could not be opened.
+        """
+        if not self._started:
+            return
+        if self._open:
+            self._open = False
+            self._scope.cancel()
+        else:
+            self._inbox.put(None)  # it is still being opened, or never was
+        await self._closed.wait()
+        if self._close_error is not None:
+            raise self._close_error
 
     def give_up(self) -> None:
         """Leave the commit under way to its thread; tell all who wait that it may have failed."""
-        self._open = False
-        self._scope.cancel()
+        self._given_up = True
+        self._queue, queue = [], self._queue
+        batches, self._under_way = [*self._under_way, queue], deque()
+        for batch in batches:
+            for call in batch:
+                call.settle(StoreUnavailable("The store was closed before this was safe."))
 
-    @property
-    def given_up(self) -> bool:
-        """Whether a thread may still be committing that nobody waits for."""
-        return self._scope.cancel_called
+    async def _hand_over_until_closed(self) -> None:
+        try:
+            with self._scope:
+                while True:
+                    if not self._queue or self._under_way:
+                        await self._sleep()
+                    # One tick, so that what other tasks are about to write shares the commit.
+                    await trio.lowlevel.checkpoint()
+                    self._hand_over()
+        finally:
+            self._open = False
+            self._hand_over()
+            self._inbox.put(None)
+
+    def _hand_over(self) -> None:
+        if self._queue:
+            batch, self._queue = self._queue, []
+            self._under_way.append(batch)
+            self._inbox.put(batch)
 
     def _wake(self) -> None:
-        if self._task is not None:
+        if self._task is not None and self._queue and not self._under_way:
             trio.lowlevel.reschedule(self._task)
             self._task = None
-
-    async def _wait_for_work(self) -> bool:
-        """Sleep until something is queued; return False at the end."""
-        if not self._queue and self._open:
-            await self._sleep()
-        # One tick, so that what the tasks of this one are about to write shares the commit.
-        await trio.lowlevel.checkpoint()
-        return bool(self._queue)
 
     async def _sleep(self) -> None:
         def abort(_: object) -> trio.lowlevel.Abort:
@@ -105,21 +184,113 @@ class Writer:
         self._task = trio.lowlevel.current_task()
         await trio.lowlevel.wait_task_rescheduled(abort)
 
-    async def _commit_queue(self) -> None:
-        batch, self._queue = self._queue, []
-        try:
-            # Only `give_up` gets through the shield, and then the thread may never return.
-            await trio.to_thread.run_sync(
-                self._commit, batch, abandon_on_cancel=True, limiter=self._thread
-            )
-        except trio.Cancelled:
-            self._abandon(batch)
-            raise
+    def _has_opened(self, error: Exception | None) -> None:
+        self._error = error
+        self._opened.set()
+        if error is not None:
+            self._closed.set()
+
+    def _has_committed(self, batch: Batch, ill: StoreUnavailable | None) -> None:
+        if self._given_up:
+            return
+        self._under_way.popleft()
+        failed = [call.failure for call in batch if call.failure is not None]
+        goes_on = self._failure is not None and ill is not None
+        if failed and not (goes_on and all(map(_is_unavailable, failed))):
+            logger.error("%d of %d writes failed: %s", len(failed), len(batch), failed[0])
+        self._is_now(ill)
         for call in batch:
             call.settle(call.failure)
-        if failed := [call for call in batch if call.failure is not None]:
-            logger.error("%d of %d writes failed: %s", len(failed), len(batch), failed[0].failure)
+        self._wake()
 
-    def _abandon(self, calls: Sequence[Call]) -> None:
-        for call in calls:
-            call.settle(StoreError("The store was closed before this was safe."))
+    def _is_now(self, ill: StoreUnavailable | None) -> None:
+        if self._failure is not None and ill is None:
+            logger.warning("the store can be written again")
+        self._failure = ill
+        if ill is None:
+            self._wait_for_health.unpark_all()
+
+    def _has_closed(self, error: Exception | None) -> None:
+        self._close_error = error
+        self._closed.set()
+
+    # --- in the thread ----------------------------------------------------------------------------
+
+    def _work(self, tell: Tell) -> None:
+        try:
+            self._disk.open()
+        except Exception as error:
+            tell(self._has_opened, error)
+            return
+        tell(self._has_opened, None)
+        try:
+            while (batch := self._next(tell)) is not None:
+                if not self._given_up:
+                    self._commit(batch)
+                    tell(self._has_committed, batch, self._ill)
+        finally:
+            try:
+                self._disk.close()
+            except Exception as error:
+                tell(self._has_closed, error)
+            else:
+                tell(self._has_closed, None)
+
+    def _next(self, tell: Tell) -> Batch | None:
+        while True:
+            try:
+                return self._inbox.get(timeout=self._probe_every if self._ill else None)
+            except Empty:
+                if self._can_write():
+                    self._ill = None
+                    tell(self._is_now, None)
+
+    def _can_write(self) -> bool:
+        try:
+            self._disk.probe()
+        except Exception:
+            return False
+        return True
+
+    def _commit(self, batch: Batch) -> None:
+        """Commit these calls in one transaction, without those that cannot be.
+
+        A call that fails is found by halving, so that its neighbours hardly pay for it.
+        """
+        calls = [call for call in batch if not _follows_a_failure(call)]
+        if not calls:
+            return
+        try:
+            self._disk.commit([call.changes for call in calls])
+        except Exception as error:  # the thread outlives whatever is in a call
+            unavailable = isinstance(error, StoreUnavailable)
+            # A disk that takes a little may be too full for one call and not for the others.
+            if len(calls) > 1 and (not unavailable or self._can_write()):
+                middle = len(calls) // 2
+                self._commit(calls[:middle])
+                self._commit(calls[middle:])
+                return
+            if isinstance(error, StoreUnavailable):
+                self._ill = error
+            failure = error if isinstance(error, StoreError) else _wrapped(error)
+            for call in calls:
+                call.fail(failure)
+        else:
+            self._ill = None
+
+
+def _follows_a_failure(call: Call) -> bool:
+    if call.chain is None or call.chain.broken is None:
+        return False
+    call.fail(call.chain.broken)
+    return True
+
+
+def _is_unavailable(failure: StoreError) -> bool:
+    return isinstance(failure, StoreUnavailable)
+
+
+def _wrapped(error: Exception) -> StoreError:
+    failure = StoreError(str(error))
+    failure.__cause__ = error
+    return failure

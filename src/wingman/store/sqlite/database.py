@@ -3,164 +3,220 @@
 This module knows nothing of trio: what it does, it does on the thread that calls it.
 """
 
-import os
 import sqlite3
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Literal, TypeAlias, cast
+from typing import Final, Literal, TypeAlias, TypeVar
 
-import msgspec
-from sqlalchemy import URL, Connection, Engine, create_engine, event
-from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.pool import QueuePool
-
-from wingman.errors import StoreError, StoreTooNew
-from wingman.store.call import Call
-from wingman.store.sqlite import schema, versions
+from wingman.errors import StoreError, StoreUnavailable
+from wingman.store.changes import Change
+from wingman.store.sqlite import versions
 from wingman.store.sqlite.batch import STATEMENT_TEXTS, write_in_order, write_together
-from wingman.store.sqlite.ownership import OwnerLock
+from wingman.store.sqlite.failures import translated
+from wingman.store.sqlite.files import Watch, check_is_ours, check_version
+from wingman.store.sqlite.ownership import Owner
+from wingman.store.sqlite.schema import APPLICATION_ID
 
-__all__ = ["READERS", "Database", "Synchronous"]
+__all__ = ["BUSY_TIMEOUT", "Database", "Reader", "Synchronous"]
 
 Synchronous: TypeAlias = Literal["full", "normal"]
 """`normal` survives a crash of the process; a loss of power may take the last commits with it."""
 
-READERS = 4
-"""Connections that read at the same time."""
+BUSY_TIMEOUT: Final = 5.0
+"""Seconds; only a person with `sqlite3`, or a backup, can be in the way, for a moment."""
 
-_BUSY_TIMEOUT = 5_000  # ms; only a person with `sqlite3` can be in the way, for a moment
+_OLDEST_SQLITE: Final = (3, 33, 0)  # the first with UPDATE FROM
 
-_OLDEST_SQLITE = (3, 33, 0)  # the first with UPDATE FROM
-
-_NOT_THE_CALLS_FAULT = frozenset(
-    {
-        sqlite3.SQLITE_BUSY,
-        sqlite3.SQLITE_CANTOPEN,
-        sqlite3.SQLITE_CORRUPT,
-        sqlite3.SQLITE_IOERR,
-        sqlite3.SQLITE_NOTADB,
-        sqlite3.SQLITE_READONLY,
-    }
-)
+T = TypeVar("T")
 
 
 class Database:
-    """The file at `path`. Made, with its directories, if it is not there."""
+    """The file at `path`. Made, with its directories, if it is not there.
 
-    def __init__(self, path: Path, synchronous: Synchronous) -> None:
+    One thread opens, writes and closes it. Others read, each by a `Reader` of its own.
+    """
+
+    def __init__(
+        self, path: Path, synchronous: Synchronous, busy_timeout: float = BUSY_TIMEOUT
+    ) -> None:
         self.path = path
         self._synchronous = synchronous
-        self._lock = OwnerLock(path)
-        self._engine: Engine | None = None
-        self._writing: Connection | None = None
+        self._busy_timeout = busy_timeout
+        self._owner = Owner(path)
+        self._writing: sqlite3.Connection | None = None
+        self._watch: Watch | None = None
+        self._gone: StoreUnavailable | None = None
+        self._readers = 0
+        self._reader_left = threading.Condition()
 
     def open(self) -> None:
-        """Lock the file, check that it is ours, and bring it up to date.
+        """Own the file, check that it is ours, and bring it up to date.
 
-        Raises `StoreLocked`, `StoreTooNew`, or `StoreError` for a file that is something else.
+        Raises `StoreLocked`, `StoreTooNew`, `StoreError` for a file that is something else, or
+        `StoreUnavailable`.
         """
         if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
             raise StoreError(f"SQLite {sqlite3.sqlite_version} is too old: 3.33 is needed.")
         _make_private(self.path.parent)
-        self._lock.take()
+        self._owner.take()
         try:
             with translated(self.path):
-                _touch_private(self.path)
-                self._engine = _engine(self.path, self._synchronous)
-                self._writing = self._engine.connect()
+                check_is_ours(self.path, self._owner.descriptor, len(versions.STEPS))
+                self._writing = self.connect()
                 _bring_up_to_date(self._writing, self.path)
+                self._watch = Watch(self.path, self._owner.identity)
         except BaseException:
-            self.close()
+            self._let_go()
             raise
 
     def close(self) -> None:
-        """Fold the write-ahead log into the file, and let others have it."""
+        """Wait for the readers, fold the write-ahead log into the file, and let others have it."""
+        with self._reader_left:
+            self._reader_left.wait_for(lambda: not self._readers)
         try:
-            if self._engine is not None:
-                with translated(self.path):
-                    self._close_connections(self._engine)
+            with translated(self.path):
+                self.writing.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         finally:
-            self._engine = self._writing = None
-            self._lock.release()
+            self._let_go()
 
-    def _close_connections(self, engine: Engine) -> None:
+    def _let_go(self) -> None:
         try:
-            if self._writing is not None:
-                self._writing.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").all()
-        finally:
             if self._writing is not None:
                 self._writing.close()
-            engine.dispose()
+        finally:
+            self._writing = None
+            self._owner.release()
 
-    # --- reading ----------------------------------------------------------------------------------
+    def connect(self) -> sqlite3.Connection:
+        """A connection for one thread, for as long as the database is open."""
+        connection = sqlite3.connect(
+            f"{self.path.as_uri()}?mode=rw",  # if the file is gone by now, none is made
+            uri=True,
+            timeout=self._busy_timeout,
+            isolation_level=None,  # transactions are begun by name, not by the driver's guess
+            check_same_thread=False,
+            cached_statements=STATEMENT_TEXTS,
+        )
+        connection.execute(f"PRAGMA synchronous = {self._synchronous}")
+        return connection
 
-    @contextmanager
-    def snapshot(self) -> Iterator[Connection]:
-        """A connection that sees the database as of one moment."""
-        if self._engine is None:
-            raise StoreError("The store is not open: nothing can be read from it.")
-        with translated(self.path), self._engine.connect() as connection:
-            connection.exec_driver_sql("BEGIN")
-            yield connection
+    @property
+    def writing(self) -> sqlite3.Connection:
+        """The connection that writes."""
+        if self._writing is None:
+            raise StoreUnavailable(f"{self.path} is not open.")
+        return self._writing
 
     # --- writing ----------------------------------------------------------------------------------
 
-    def commit(self, calls: Sequence[Call]) -> None:
-        """Commit these calls in one transaction, without those that cannot be.
+    def commit(self, calls: Sequence[tuple[Change, ...]]) -> None:
+        """Commit the changes of all these calls, or of none.
 
-        A call that fails is found by halving, so that its neighbours hardly pay for it.
+        Raises `StoreUnavailable` where the storage is at fault, else what one of the calls raises.
         """
-        try:
-            self._transact(calls)
-        except Exception as error:  # the writer outlives whatever is in a call
-            if len(calls) == 1 or _is_of_the_disk(error):
-                for call in calls:
-                    call.failure = StoreError(str(error))
-                    call.failure.__cause__ = error
-            else:
-                middle = len(calls) // 2
-                self.commit(calls[:middle])
-                self.commit(calls[middle:])
+        self._transact(lambda connection: _write(connection, calls))
 
-    def _transact(self, calls: Sequence[Call]) -> None:
-        connection = self._driver()
+    def probe(self) -> None:
+        """Commit a page that is as it was; raise `StoreUnavailable` if that is not possible."""
+        self.writing.execute("PRAGMA busy_timeout = 0")  # there is a next time
         try:
-            connection.execute("BEGIN IMMEDIATE")
-            if len(calls) == 1:
-                write_in_order(connection, calls[0].changes)
-            else:
-                write_together(connection, (change for call in calls for change in call.changes))
-            connection.execute("COMMIT")
-        except BaseException:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
+            version = len(versions.STEPS)
+            self._transact(
+                lambda connection: connection.execute(f"PRAGMA user_version = {version}")
+            )
+        finally:
+            self.writing.execute(f"PRAGMA busy_timeout = {round(self._busy_timeout * 1000)}")
+
+    def _transact(self, write: Callable[[sqlite3.Connection], object]) -> None:
+        if self._gone is not None:
+            raise self._gone
+        if self._writing is None or self._watch is None:
+            raise StoreUnavailable(f"{self.path} is not open.")
+        connection = self._writing
+        with translated(self.path):
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+                write(connection)
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    with suppress(sqlite3.Error):  # SQLite has rolled back what it could not write
+                        connection.execute("ROLLBACK")
+                raise
+            self._check_files(self._watch)
+
+    def _check_files(self, watch: Watch) -> None:
+        """Raise `StoreUnavailable`, now and ever after, if what is written has no name any more."""
+        try:
+            watch.check_database()
+            if not watch.log_is_there():
+                raise watch.log_is_gone(saved=self._fold_the_log())
+        except StoreUnavailable as error:
+            self._gone = error
             raise
 
-    def _driver(self) -> sqlite3.Connection:
-        """The connection without SQLAlchemy, whose share of a statement exceeds SQLite's."""
-        if self._writing is None:
-            raise StoreError("The store is not open: nothing can be written to it.")
-        return cast("sqlite3.Connection", self._writing.connection.driver_connection)
+    def _fold_the_log(self) -> bool:
+        with suppress(sqlite3.Error):
+            row = self.writing.execute("PRAGMA wal_checkpoint(FULL)").fetchone()
+            return bool(row[0] == 0 and row[1] == row[2])
+        return False
+
+    # --- reading ----------------------------------------------------------------------------------
+
+    def reader(self) -> "Reader":
+        """A connection that reads, for the thread that calls this."""
+        with translated(self.path):
+            connection = self.connect()
+        with self._reader_left:
+            self._readers += 1
+        return Reader(self, connection)
+
+    def reader_left(self) -> None:
+        """A reader's connection is closed."""
+        with self._reader_left:
+            self._readers -= 1
+            self._reader_left.notify_all()
 
 
-def _is_of_the_disk(error: Exception) -> bool:
-    code = getattr(error, "sqlite_errorcode", None)
-    return code is not None and code & 0xFF in _NOT_THE_CALLS_FAULT
+class Reader:
+    """One connection that reads."""
+
+    def __init__(self, database: Database, connection: sqlite3.Connection) -> None:
+        self._database = database
+        self._connection = connection
+
+    def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
+        """What `query` finds in the database as of one moment."""
+        with translated(self._database.path):
+            self._connection.execute("BEGIN")
+            try:
+                return query(self._connection)
+            finally:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+
+    def close(self) -> None:
+        """Close the connection; the database waits for that when it is closed."""
+        try:
+            self._connection.close()
+        finally:
+            self._database.reader_left()
+
+
+def _write_nothing_new(connection: sqlite3.Connection) -> None:
+    connection.execute(f"PRAGMA user_version = {len(versions.STEPS)}")
+
+
+def _write(connection: sqlite3.Connection, calls: Sequence[tuple[Change, ...]]) -> None:
+    if len(calls) == 1:
+        write_in_order(connection, calls[0])
+    else:
+        write_together(connection, (change for changes in calls for change in changes))
 
 
 # --- opening --------------------------------------------------------------------------------------
-
-
-@contextmanager
-def translated(path: Path) -> Iterator[None]:
-    """Raise what the database raises as `StoreError`. No parameter of a statement is in it."""
-    try:
-        yield
-    except SQLAlchemyError as error:
-        raise StoreError(f"{path}: {getattr(error, 'orig', None) or error}") from error
-    except (sqlite3.Error, msgspec.MsgspecError, OSError) as error:
-        raise StoreError(f"{path}: {error}") from error
 
 
 def _make_private(directory: Path) -> None:
@@ -170,63 +226,30 @@ def _make_private(directory: Path) -> None:
         raise StoreError(f"Cannot make the directory {directory}: {error.strerror}.") from error
 
 
-def _touch_private(path: Path) -> None:
-    """Make the file before SQLite does: it holds credentials. The log's files take its mode."""
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-
-
-def _engine(path: Path, synchronous: Synchronous) -> Engine:
-    engine = create_engine(
-        URL.create("sqlite", database=str(path)),
-        poolclass=QueuePool,
-        pool_size=READERS + 1,  # and the one that writes
-        max_overflow=0,
-        isolation_level="AUTOCOMMIT",  # transactions are begun by name, not by the driver's guess
-        hide_parameters=True,
-        connect_args={"check_same_thread": False, "cached_statements": STATEMENT_TEXTS},
-    )
-
-    @event.listens_for(engine, "connect")
-    def configure(driver: sqlite3.Connection, _: object) -> None:
-        driver.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT}")
-        driver.execute(f"PRAGMA synchronous = {synchronous}")
-
-    return engine
-
-
-def _bring_up_to_date(connection: Connection, path: Path) -> None:
-    version = _version(connection, path)
-    newest = len(versions.STEPS)
-    if version > newest:
-        raise StoreTooNew(
-            f"{path} was written by a later Wingman (its version is {version}, this one knows "
-            f"{newest}): use that one."
-        )
-    connection.exec_driver_sql("PRAGMA journal_mode = WAL")
-    if version < newest:
+def _bring_up_to_date(connection: sqlite3.Connection, path: Path) -> None:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    check_version(path, version, len(versions.STEPS))
+    # A new database is made before it has a log, so that its first bytes say whose it is.
+    if version < len(versions.STEPS):
         _migrate(connection, version)
+    (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+    if mode != "wal":
+        raise StoreError(
+            f"{path} is on a file system that SQLite's write-ahead log does not work on."
+        )
+    connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()  # the log is there
 
 
-def _migrate(connection: Connection, version: int) -> None:
+def _migrate(connection: sqlite3.Connection, version: int) -> None:
     """Take the steps that are missing, all or none."""
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    connection.execute("BEGIN IMMEDIATE")
     try:
         for step in versions.STEPS[version:]:
             step(connection)
-        connection.exec_driver_sql(f"PRAGMA application_id = {schema.APPLICATION_ID}")
-        connection.exec_driver_sql(f"PRAGMA user_version = {len(versions.STEPS)}")
-        connection.exec_driver_sql("COMMIT")
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {len(versions.STEPS)}")
+        connection.execute("COMMIT")
     except BaseException:
-        connection.exec_driver_sql("ROLLBACK")
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
         raise
-
-
-def _version(connection: Connection, path: Path) -> int:
-    """The schema's version, 0 for an empty file; raise `StoreError` if the file is not ours."""
-    application, version, tables = connection.exec_driver_sql(
-        "SELECT application_id, user_version, (SELECT count(*) FROM sqlite_schema)"
-        " FROM pragma_application_id, pragma_user_version"
-    ).one()
-    if application != schema.APPLICATION_ID and (application, version, tables) != (0, 0, 0):
-        raise StoreError(f"{path} is a database, but not one of Wingman's.")
-    return int(version)

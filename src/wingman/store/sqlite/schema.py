@@ -1,171 +1,153 @@
-"""The tables, as they are today; `versions` has the way to them.
+"""The tables, as they are today, and how the values in them are read; `versions` has the way to
+them.
 
 All are append-only rowid tables: `seq` is the order in which rows came. Columns carry the names of
 the fields they hold, moments are RFC 3339 text, and what is a value inside a value is JSON text,
 so that a person with `sqlite3` can read it all.
 """
 
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 import msgspec
-from sqlalchemy import (
-    Column,
-    Dialect,
-    Float,
-    Index,
-    Integer,
-    MetaData,
-    Table,
-    Text,
-    TypeDecorator,
-    text,
-)
 
 from wingman.agent import AgentRecord, ProviderConfig
-from wingman.conversation import ImageBlock, Message, Usage
+from wingman.conversation import ImageBlock, Message, ToolResultBlock, Usage
 from wingman.events import Result
-from wingman.store.records import Credential, RunFailure
+from wingman.store.records import Credential, RunFailure, RunRecord, SessionRecord
+from wingman.store.sqlite.run_statements import RecordedStep
 
 __all__ = [
+    "AGENT",
     "APPLICATION_ID",
+    "RUN",
+    "SESSION",
+    "TABLES",
     "UNFINISHED",
-    "agents",
-    "credentials",
-    "history",
-    "pending",
-    "runs",
-    "sessions",
+    "Shape",
+    "decode_credential",
+    "decode_message",
+    "decode_result",
+    "decode_step",
 ]
 
-APPLICATION_ID = 0x57494E47
+APPLICATION_ID: Final = 0x57494E47
 """`PRAGMA application_id` of a Wingman database: "WING"."""
 
-UNFINISHED = text("status IN ('queued', 'running')")
+UNFINISHED: Final = "runs.status IN ('queued', 'running')"
 """The runs that recovery looks for. SQLite uses their index where a query has this very term."""
 
-
-class Encoded(TypeDecorator[Any]):
-    """A value that is stored as its JSON text, and read as itself."""
-
-    impl = Text
-    cache_ok = True
-
-    def __init__(self, value: Any) -> None:
-        super().__init__()
-        self.value = value
-        self._decode = msgspec.json.Decoder(value).decode
-
-    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
-        return None if value is None else self._decode(value)
+Decode: TypeAlias = Callable[[Any], Any]
 
 
-class Moment(TypeDecorator[datetime]):
-    """A moment, stored as RFC 3339 text."""
-
-    impl = Text
-    cache_ok = True
-
-    def process_result_value(self, value: str | None, dialect: Dialect) -> datetime | None:
-        return None if value is None else msgspec.convert(value, datetime)
+def _as_it_is(value: Any) -> Any:
+    return value
 
 
-def _seq() -> Column[int]:
-    return Column("seq", Integer, primary_key=True)
+def _moment(value: str) -> datetime:
+    return msgspec.convert(value, datetime)
 
 
-tables = MetaData()
+def _json(type: Any) -> Decode:
+    return msgspec.json.Decoder(type).decode
 
-agents = Table(
-    "agents",
-    tables,
-    _seq(),
-    Column("id", Text, nullable=False, unique=True),
-    Column("name", Text, nullable=False),
-    Column("instructions", Text, nullable=False),
-    Column("tools", Encoded(tuple[str, ...]), nullable=False),
-    Column("provider", Encoded(ProviderConfig), nullable=False),
-    Column("output_schema", Encoded(dict[str, Any])),
-    Column("max_steps", Integer),
-    Column("created_at", Moment, nullable=False),
-    Column("updated_at", Moment, nullable=False),
-)
 
-credentials = Table(
-    "credentials",
-    tables,
-    _seq(),
-    Column("provider", Text, nullable=False, unique=True),
-    Column("credential", Encoded(Credential), nullable=False),
-)
+decode_message: Final = msgspec.json.Decoder(Message).decode
+decode_credential: Final = msgspec.json.Decoder(Credential).decode
+decode_step: Final = msgspec.json.Decoder(RecordedStep).decode
+decode_result: Final = msgspec.json.Decoder(ToolResultBlock).decode
 
-sessions = Table(
-    "sessions",
-    tables,
-    _seq(),
-    Column("id", Text, nullable=False, unique=True),
-    Column("work_dir", Text, nullable=False),
-    Column("title", Text),
-    Column("agent_id", Text),
-    Column("created_at", Moment, nullable=False),
-    Column("updated_at", Moment, nullable=False),
-    Column("last_event_id", Integer, nullable=False),
-    Column("event_ceiling", Integer, nullable=False),
-    Column("usage", Encoded(Usage), nullable=False),
-    Column("deleting", Integer, nullable=False, server_default="0"),
-    Index("sessions_deleting", "seq", sqlite_where=text("deleting")),
-)
+TABLES: Final[Mapping[str, Mapping[str, Decode]]] = {
+    "agents": {
+        "seq": _as_it_is,
+        "id": _as_it_is,
+        "name": _as_it_is,
+        "instructions": _as_it_is,
+        "tools": _json(tuple[str, ...]),
+        "provider": _json(ProviderConfig),
+        "output_schema": _json(dict[str, Any]),
+        "max_steps": _as_it_is,
+        "created_at": _moment,
+        "updated_at": _moment,
+    },
+    "credentials": {
+        "seq": _as_it_is,
+        "provider": _as_it_is,
+        "credential": decode_credential,
+    },
+    "sessions": {
+        "seq": _as_it_is,
+        "id": _as_it_is,
+        "work_dir": _as_it_is,
+        "title": _as_it_is,
+        "agent_id": _as_it_is,
+        "created_at": _moment,
+        "updated_at": _moment,
+        "last_event_id": _as_it_is,
+        "event_ceiling": _as_it_is,
+        "usage": _json(Usage),
+        "deleting": _as_it_is,
+    },
+    "runs": {
+        "seq": _as_it_is,
+        "id": _as_it_is,
+        "session_id": _as_it_is,
+        "request_id": _as_it_is,
+        "body_hash": _as_it_is,
+        "message": _as_it_is,
+        "agent_id": _as_it_is,
+        "agent": _json(AgentRecord),
+        "max_steps": _as_it_is,
+        "status": _as_it_is,
+        "created_at": _moment,
+        "started_at": _moment,
+        "ended_at": _moment,
+        "steps": _as_it_is,
+        "usage": _json(Usage),
+        "result": _json(Result),
+        "error": _json(RunFailure),
+        "images": _json(tuple[ImageBlock, ...]),
+        "cost": _as_it_is,
+    },
+    "history": {
+        "seq": _as_it_is,
+        "session_id": _as_it_is,
+        "run_id": _as_it_is,
+        "message": decode_message,
+    },
+    # `kind` is 'step', then 'result' for each call that has ended.
+    "pending": {
+        "seq": _as_it_is,
+        "run_id": _as_it_is,
+        "kind": _as_it_is,
+        "value": _as_it_is,
+    },
+}
+"""The columns of each table, and how a value of each is read where it is not NULL."""
 
-runs = Table(
-    "runs",
-    tables,
-    _seq(),
-    Column("id", Text, nullable=False, unique=True),
-    Column("session_id", Text, nullable=False),
-    Column("request_id", Text),
-    Column("body_hash", Text),
-    Column("message", Text, nullable=False),
-    Column("agent_id", Text, nullable=False),
-    Column("agent", Encoded(AgentRecord)),
-    Column("max_steps", Integer),
-    Column("status", Text, nullable=False),
-    Column("created_at", Moment, nullable=False),
-    Column("started_at", Moment),
-    Column("ended_at", Moment),
-    Column("steps", Integer, nullable=False),
-    Column("usage", Encoded(Usage), nullable=False),
-    Column("result", Encoded(Result)),
-    Column("error", Encoded(RunFailure)),
-    Column("images", Encoded(tuple[ImageBlock, ...])),
-    Column("cost", Float),
-    Index("runs_session", "session_id"),
-    Index(
-        "runs_request",
-        "session_id",
-        "request_id",
-        unique=True,
-        sqlite_where=text("request_id IS NOT NULL"),
-    ),
-    Index("runs_unfinished", "session_id", sqlite_where=UNFINISHED),
-)
+R = TypeVar("R")
 
-history = Table(
-    "history",
-    tables,
-    _seq(),
-    Column("session_id", Text, nullable=False),
-    Column("run_id", Text, nullable=False),
-    Column("message", Encoded(Message), nullable=False),
-    Index("history_session", "session_id"),
-    Index("history_run", "run_id"),
-)
 
-pending = Table(
-    "pending",
-    tables,
-    _seq(),
-    Column("run_id", Text, nullable=False),
-    Column("kind", Text, nullable=False, comment="'step', then one 'result' for each ended call"),
-    Column("value", Text, nullable=False),
-    Index("pending_run", "run_id"),
-)
+class Shape(Generic[R]):
+    """How a record lies in its table: the columns to select, and the record in a row of them."""
+
+    def __init__(self, record: type[R], table: str) -> None:
+        fields: tuple[str, ...] = record.__struct_fields__  # type: ignore[attr-defined]
+        self._record = record
+        self._decode = tuple((field, TABLES[table][field]) for field in fields)
+        self.columns = ", ".join(f"{table}.{field}" for field in fields)
+
+    def read(self, row: Sequence[Any]) -> R:
+        """The record in this row."""
+        return self._record(
+            **{
+                field: None if value is None else decode(value)
+                for (field, decode), value in zip(self._decode, row, strict=True)
+            }
+        )
+
+
+AGENT: Final = Shape(AgentRecord, "agents")
+SESSION: Final = Shape(SessionRecord, "sessions")
+RUN: Final = Shape(RunRecord, "runs")

@@ -4,9 +4,8 @@ Whoever changes the tables of `schema` appends a step that alters them here. Wha
 never changed again, so that an old database and a new one take the same way.
 """
 
+import sqlite3
 from collections.abc import Callable
-
-from sqlalchemy import Connection
 
 __all__ = ["STEPS"]
 
@@ -118,25 +117,25 @@ CREATE INDEX pending_run ON pending (run_id)
 )
 
 
-def _create(connection: Connection) -> None:
+def _create(connection: sqlite3.Connection) -> None:
     for statement in _VERSION_1:
-        connection.exec_driver_sql(statement.strip())
+        connection.execute(statement.strip())
 
 
-def _let_messages_have_images(connection: Connection) -> None:
-    connection.exec_driver_sql("ALTER TABLE runs ADD COLUMN images TEXT")
+def _let_messages_have_images(connection: sqlite3.Connection) -> None:
+    connection.execute("ALTER TABLE runs ADD COLUMN images TEXT")
 
 
-def _count_the_cost(connection: Connection) -> None:
+def _count_the_cost(connection: sqlite3.Connection) -> None:
     """Runs know what they cost, and a session finds its queue without reading all others' runs."""
-    connection.exec_driver_sql("ALTER TABLE runs ADD COLUMN cost REAL")
-    connection.exec_driver_sql("DROP INDEX runs_unfinished")
-    connection.exec_driver_sql(
+    connection.execute("ALTER TABLE runs ADD COLUMN cost REAL")
+    connection.execute("DROP INDEX runs_unfinished")
+    connection.execute(
         "CREATE INDEX runs_unfinished ON runs (session_id) WHERE status IN ('queued', 'running')"
     )
 
 
-STEPS: tuple[Callable[[Connection], None], ...] = (
+STEPS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     _create,
     _let_messages_have_images,
     _count_the_cost,

@@ -1,0 +1,133 @@
+"""The database's files: which one a URL means, whether it is ours, whether it is still the same."""
+
+import os
+import re
+import shutil
+import sqlite3
+import tempfile
+from contextlib import closing
+from pathlib import Path
+from typing import Final
+
+from wingman.errors import StoreError, StoreTooNew, StoreUnavailable
+from wingman.store.sqlite.ownership import Identity, identity
+from wingman.store.sqlite.schema import APPLICATION_ID
+
+__all__ = ["Watch", "check_is_ours", "check_version", "path_of"]
+
+_URL: Final = re.compile(
+    r"(?P<scheme>[\w+]+)://(?P<host>[^/?]*)(/(?P<database>[^?]*))?(?P<query>\?.*)?", re.DOTALL
+)
+
+_MAGIC: Final = b"SQLite format 3\0"
+_HEADER: Final = 100  # bytes; https://www.sqlite.org/fileformat2.html, 1.3
+_USER_VERSION: Final = slice(60, 64)
+_APPLICATION_ID: Final = slice(68, 72)
+
+
+def path_of(url: str | Path) -> Path:
+    """The file that a URL, or a path, names; symbolic links are followed, once.
+
+    Errors do not repeat the URL: there may be a password in it.
+    """
+    if isinstance(url, str) and "://" in url:
+        parsed = _URL.fullmatch(url)
+        if parsed is None:
+            raise StoreError("The database's URL is not one: it looks like sqlite:///path.")
+        backend = parsed["scheme"].partition("+")[0]
+        if backend != "sqlite":
+            raise StoreError(
+                f"Wingman keeps its sessions in SQLite, not yet in {backend}: "
+                "give a path, or sqlite:///path."
+            )
+        if parsed["query"] or parsed["host"] or not parsed["database"]:
+            raise StoreError("A SQLite URL names a file and nothing else: sqlite:///path.")
+        url = parsed["database"]
+    return Path(url).expanduser().resolve()
+
+
+def check_is_ours(path: Path, descriptor: int, newest: int) -> None:
+    """Look at a file before SQLite does; raise `StoreError` if it is something else.
+
+    Nothing of the file changes by it. An empty file may become ours.
+    """
+    header = os.pread(descriptor, _HEADER, 0)
+    if not header:
+        return
+    if len(header) < _HEADER or not header.startswith(_MAGIC):
+        raise StoreError(f"{path} is not a database: give Wingman another path.")
+    application = int.from_bytes(header[_APPLICATION_ID], "big")
+    version = int.from_bytes(header[_USER_VERSION], "big", signed=True)
+    if application == APPLICATION_ID:
+        check_version(path, version, newest)
+    elif (application, version) != (0, 0) or not _is_empty(path):
+        raise StoreError(f"{path} is a database, but not one of Wingman's.")
+
+
+def check_version(path: Path, version: int, newest: int) -> None:
+    """Raise `StoreTooNew` if a later Wingman wrote this."""
+    if version > newest:
+        raise StoreTooNew(
+            f"{path} was written by a later Wingman (its version is {version}, this one knows "
+            f"{newest}): use that one."
+        )
+
+
+def _is_empty(path: Path) -> bool:
+    """Whether this database, which does not say whose it is, is ours, or has no tables.
+
+    A Wingman of before version 3 that was killed young has left all in the log. To look at that,
+    SQLite would write beside it: so it looks at a copy.
+    """
+    with tempfile.TemporaryDirectory() as directory:
+        copy = Path(directory) / "copy.db"
+        shutil.copyfile(path, copy)
+        log = path.with_name(path.name + "-wal")
+        if log.exists():
+            shutil.copyfile(log, copy.with_name("copy.db-wal"))
+        with closing(sqlite3.connect(copy)) as connection:
+            application, version, tables = connection.execute(
+                "SELECT application_id, user_version, (SELECT count(*) FROM sqlite_schema)"
+                " FROM pragma_application_id, pragma_user_version"
+            ).fetchone()
+    return application == APPLICATION_ID or (application, version, tables) == (0, 0, 0)
+
+
+class Watch:
+    """Notices when the database, or its log, is removed or replaced while it is in use.
+
+    SQLite would go on writing to what has no name any more, and all of it would be lost.
+    """
+
+    def __init__(self, path: Path, database: Identity) -> None:
+        self._path = path
+        self._log = path.with_name(path.name + "-wal")
+        self._database_identity = database
+        self._log_identity = identity(self._log)
+
+    def check_database(self) -> None:
+        """Raise `StoreUnavailable` if the database is not what it was when it was opened."""
+        if identity(self._path) != self._database_identity:
+            raise StoreUnavailable(
+                f"{self._path} was removed or replaced while Wingman used it. What was written "
+                "since then, and what the removed file held, is lost when Wingman ends. Before "
+                f"that, it can be copied from /proc/{os.getpid()}/fd. Put the file back, or a "
+                "backup, and start Wingman again."
+            )
+
+    def log_is_there(self) -> bool:
+        """Whether the write-ahead log is what it was when the database was opened."""
+        return identity(self._log) == self._log_identity
+
+    def log_is_gone(self, *, saved: bool) -> StoreUnavailable:
+        """What to say when it is not. `saved`: what was in it has been folded into the database."""
+        what = (
+            "All that was acknowledged is safe, since it was folded into the database; what was "
+            "being written just then may be there, too."
+            if saved
+            else "What was acknowledged last may be lost when Wingman ends."
+        )
+        return StoreUnavailable(
+            f"{self._log} was removed or replaced while Wingman used it. {what} "
+            "Start Wingman again."
+        )
