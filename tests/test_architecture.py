@@ -3,6 +3,7 @@
 import ast
 import importlib
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -138,6 +139,48 @@ def test_a_packages_map_names_all_that_is_in_it(package: Path) -> None:
     packages = {path.parent for path in package.glob("*/__init__.py")}
     for path in modules | packages:
         assert path.name in text, f"{path} is not on the map of its package"
+
+
+ROOMS = {path.parent.name for path in ROOT.glob("providers/*/__init__.py")}
+
+
+def imported_by(path: Path) -> Iterator[str]:
+    """The modules of Wingman that a module imports, those among them that a door is asked for."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module is not None:
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+            found = [name for name in names if is_module(name)]
+            yield from found
+            if len(found) < len(names):
+                yield node.module
+
+
+def is_module(name: str) -> bool:
+    place = ROOT.parent.joinpath(*name.split("."))
+    return place.with_suffix(".py").exists() or (place / "__init__.py").exists()
+
+
+def test_the_rooms_of_providers_are_entered_by_their_doors() -> None:
+    assert {"anthropic", "gemini", "ollama", "openai", "transport", "wire"} <= ROOMS
+    for _, path in modules():
+        own = path.relative_to(ROOT).parts[:2]
+        for name in imported_by(path):
+            parts = name.split(".")[1:]
+            if len(parts) > 2 and parts[0] == "providers" and parts[1] in ROOMS:
+                assert own == tuple(parts[:2]), f"{path} imports {name}"
+
+
+def test_no_module_of_providers_imports_itself_through_others() -> None:
+    graph: dict[str, set[str]] = {}
+    for path in ROOT.glob("providers/**/*.py"):
+        name = ".".join(path.relative_to(ROOT.parent).with_suffix("").parts)
+        imported = {n for n in imported_by(path) if n.startswith("wingman.providers")}
+        graph[name.removesuffix(".__init__")] = imported
+    assert len(graph) > 30
+    order = list(TopologicalSorter(graph).static_order())  # raises CycleError, which names it
+    assert order.index("wingman.providers.base") < order.index("wingman.providers")
 
 
 def test_modules_fit_in_the_head() -> None:

@@ -1,6 +1,11 @@
 """Fallback: the next provider is asked, as long as nothing of the answer was handed on."""
 
-from contextlib import aclosing
+import asyncio
+import gc
+import logging
+import weakref
+from collections.abc import Callable
+from contextlib import aclosing, suppress
 
 import pytest
 import trio
@@ -18,11 +23,14 @@ from wingman.errors import (
 )
 from wingman.providers import (
     Answering,
+    Anthropic,
     Fallback,
     Finished,
+    Keyless,
     Part,
     Parts,
     Provider,
+    Request,
     Scripted,
     TextDelta,
     ThinkingDelta,
@@ -39,7 +47,7 @@ class Failing:
     id = "first"
     model = "fails"
 
-    def __init__(self, error: Exception | None, *parts: Part) -> None:
+    def __init__(self, error: BaseException | None, *parts: Part) -> None:
         self.error = error
         self.parts = parts
         self.asked = 0
@@ -188,3 +196,185 @@ async def test_fallbacks_nest(ask) -> None:
 
 def test_its_repr_is_its_providers() -> None:
     assert repr(Fallback(Scripted(["a"]))).startswith("Fallback(Scripted(")
+
+
+# --- what no provider should raise ----------------------------------------------------------------
+
+
+class Unspeakable(Exception):
+    def __str__(self) -> str:
+        raise ValueError
+
+
+FOREIGN = [
+    KeyError("bug"),
+    Unspeakable(),
+    SystemExit(2),
+    GeneratorExit(),
+    asyncio.CancelledError(),
+    ExceptionGroup("many", [KeyError("bug"), ProviderRejected("no", provider="first")]),
+    BaseExceptionGroup("many", [SystemExit(2)]),
+]
+
+
+@pytest.mark.parametrize("error", FOREIGN, ids=lambda error: type(error).__name__)
+async def test_a_provider_with_a_bug_is_one_that_is_down(error, ask, caplog) -> None:
+    first = Failing(error)
+    fallback = Fallback(first, Scripted(["two", "two"]))
+    assert text_of(await answer(fallback, ask())) == "two"
+    bug = next(record for record in caplog.records if record.levelno == logging.ERROR)
+    assert "first raised what is no ProviderError" in bug.message
+    assert bug.exc_info is not None
+    assert text_of(await answer(fallback, ask())) == "two"
+    assert first.asked == 1  # it rests, as one that is down does
+
+
+class FailsAtOnce:
+    """A provider whose `stream` fails before there is any stream."""
+
+    id = model = "at once"
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+    def stream(self, request, transport):
+        raise self.error
+
+
+@pytest.mark.parametrize("error", [DOWN, *FOREIGN], ids=lambda error: type(error).__name__)
+async def test_one_that_fails_before_it_streams_is_down_as_well(error, ask) -> None:
+    fallback = Fallback(FailsAtOnce(error), Scripted(["two"]))
+    assert text_of(await answer(fallback, ask())) == "two"
+
+
+async def test_one_without_a_key_is_passed_over(ask) -> None:
+    assert text_of(await answer(Fallback(Anthropic("claude"), Scripted(["two"])), ask())) == "two"
+
+
+async def test_what_streams_nothing_that_can_be_read_is_down(ask) -> None:
+    class NoStream:
+        id = model = "none"
+
+        def stream(self, request, transport):
+            return ["text"]
+
+    assert text_of(await answer(Fallback(NoStream(), Scripted(["two"])), ask())) == "two"
+
+
+async def test_a_bug_in_the_middle_of_an_answer_is_that_providers_failure(ask) -> None:
+    second = Scripted(["two"])
+    bug = KeyError("bug")
+    with pytest.raises(ProviderError, match="first: it raised KeyError: 'bug'") as caught:
+        await answer(Fallback(Failing(bug, TextDelta("half")), second), ask())
+    assert caught.value.__cause__ is bug
+    assert second.requests == []
+
+
+async def test_if_all_have_bugs_the_last_is_told(ask) -> None:
+    with pytest.raises(ProviderError, match="it raised SystemExit: 2"):
+        await answer(Fallback(Failing(KeyError("bug")), Failing(SystemExit(2))), ask())
+
+
+class Unclosing:
+    """A provider whose stream fails, and fails once more when it is closed."""
+
+    id = model = "first"
+
+    def __init__(self, error: Exception | None, *parts: Part) -> None:
+        self.error = error
+        self.parts = iter(parts)
+
+    def stream(self, request, transport):
+        return self
+
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self) -> Part:
+        for part in self.parts:
+            return part
+        raise self.error or StopAsyncIteration
+
+    async def aclose(self) -> None:
+        raise RuntimeError("it does not close")
+
+
+async def test_a_stream_that_does_not_close_hides_neither_its_failure_nor_its_answer(
+    ask, caplog
+) -> None:
+    with pytest.raises(ProviderError, match="it is down"):
+        await answer(Fallback(Unclosing(DOWN)), ask())
+    assert text_of(await answer(Fallback(Unclosing(DOWN), Scripted(["two"])), ask())) == "two"
+    whole = Unclosing(None, TextDelta("one"), Finished("end_turn"))
+    assert text_of(await answer(Fallback(whole), ask())) == "one"
+    assert caplog.text.count("does not close: RuntimeError: it does not close") == 3
+
+
+async def test_a_cancel_passes_also_through_one_that_makes_another_error_of_it(
+    ask, autojump_clock: MockClock
+) -> None:
+    class Making:
+        id = model = "making"
+
+        async def stream(self, request, transport):
+            try:
+                await trio.sleep_forever()
+            finally:
+                await trio.lowlevel.checkpoint()
+            yield
+
+    second = Scripted(["two"])
+    with trio.move_on_after(1) as scope:
+        await answer(Fallback(Making(), second), ask())
+    assert scope.cancelled_caught
+    assert second.requests == []
+
+
+async def test_of_usage_before_the_answer_the_last_is_kept(ask) -> None:
+    used = [UsageUpdate(Usage(10, n)) for n in range(1000)]
+    end = Finished("end_turn")
+    parts = await answer(Fallback(Scripted([Parts(*used, end)], model="m")), ask())
+    assert parts == [Answering(Usage(0, 0), "scripted", "m"), used[-1], end]
+
+
+async def test_nested_fallbacks_say_once_who_answers(ask) -> None:
+    inner = Fallback(Failing(DOWN), Fallback(Scripted(["deep"], model="m")))
+    parts = await answer(Fallback(inner), ask())
+    assert [part for part in parts if isinstance(part, Answering)] == [parts[0]]
+    assert parts[0] == Answering(Usage(0, 0), "scripted", "m")
+
+
+class FailsAnew:
+    """A provider that fails with a new error each time, and keeps none."""
+
+    id = model = "first"
+
+    def __init__(self, make: Callable[[], Exception]) -> None:
+        self.make = make
+
+    async def stream(self, request, transport):
+        await trio.lowlevel.checkpoint()
+        raise self.make()
+        yield
+
+
+async def test_no_failure_keeps_its_request_alive(ask, caplog) -> None:
+    """A request is a whole history: it must not wait for a full collection."""
+    caplog.set_level(logging.CRITICAL, "wingman.providers")  # pytest keeps what is logged
+
+    async def alive_after(fallback: Fallback) -> list[Request]:
+        request = ask()
+        reference = weakref.ref(request)
+        with suppress(ProviderError):
+            await answer(fallback, request)
+        del request
+        return [request for request in (reference(),) if request is not None]
+
+    gc.collect()
+    gc.disable()
+    try:
+        for make in (lambda: ProviderError("down", provider="first"), lambda: KeyError("bug")):
+            assert not await alive_after(Fallback(FailsAnew(make), FailsAnew(make)))
+            assert not await alive_after(Fallback(FailsAnew(make), Keyless()))
+    finally:
+        gc.enable()

@@ -12,7 +12,6 @@ import logging
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from typing import Final, TypeAlias
 
-import attrs
 import trio
 
 from wingman.conversation import NO_USAGE
@@ -115,13 +114,13 @@ class Fallback:
         return sorted(self._rests_until, key=lambda number: self._rests_until[number] > now)
 
 
-@attrs.define
 class _Opening:
     """What comes before an answer's first part: usage, and who answers. It is no answer yet."""
 
-    who: Answering | None = None
-    usage: UsageUpdate | None = None
-    is_over: bool = False
+    def __init__(self) -> None:
+        self.who: Answering | None = None
+        self.usage: UsageUpdate | None = None
+        self.is_over = False
 
     def ends_with(self, part: Part) -> bool:
         """Whether the answer begins with this part; if not, the last of its kind is kept."""

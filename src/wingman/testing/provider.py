@@ -8,7 +8,15 @@ import msgspec
 import trio
 
 from wingman.conversation import Message, ToolResultBlock, ToolUseBlock
-from wingman.providers import Finished, Part, Provider, Request, ToolSpec, Transport
+from wingman.providers import (
+    Finished,
+    Part,
+    Provider,
+    Request,
+    ToolSpec,
+    Transport,
+    require_provider,
+)
 from wingman.testing.parts import check_parts, demand
 from wingman.testing.traces import at_step, nothing_unclosed, tasks_begun
 
@@ -58,6 +66,10 @@ class _Suite:
             isinstance(provider, Provider) and bool(provider.id) and bool(provider.model),
             f"a provider has an id, a model and stream(): {provider!r}",
         )
+        try:
+            require_provider(provider)
+        except TypeError as error:
+            raise AssertionError(str(error)) from error
         before = msgspec.json.encode(self.request.messages)
         parts = await self._whole(provider, self.request)
         after = msgspec.json.encode(self.request.messages)

@@ -3,7 +3,7 @@
     provider.py            OpenAI: the one API or the other, by where it is
     compatible.py          OpenAICompatible: any server that speaks chat completions
 
-    chat.py                one inference by chat completions, and a server's models
+    chat_exchange.py       one inference by chat completions, and a server's models
     chat_request.py        a request as the JSON of chat completions
     chat_stream.py         what chat completions stream, as parts
     responses_request.py   a request as the JSON of the Responses API
@@ -12,7 +12,7 @@
 The package does not know how bytes come and go (`transport/`), nor where events end (`wire/`).
 """
 
-from wingman.providers.openai.chat import chat
+from wingman.providers.openai.chat_exchange import chat
 from wingman.providers.openai.chat_request import chat_body
 from wingman.providers.openai.chat_stream import ChatTranslator
 from wingman.providers.openai.compatible import ACCESS as COMPATIBLE_ACCESS

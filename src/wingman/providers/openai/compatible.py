@@ -9,7 +9,7 @@ from typing import Final
 import attrs
 
 from wingman.providers.base import ModelInfo, Part, Request
-from wingman.providers.openai.chat import chat, served_models
+from wingman.providers.openai.chat_exchange import chat, served_models
 from wingman.providers.transport import Access, Endpoint, Transport
 
 __all__ = ["ACCESS", "OpenAICompatible"]

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import attrs
 
 from wingman.providers.base import ModelInfo, Part, Request
-from wingman.providers.openai.chat import chat, served_models
+from wingman.providers.openai.chat_exchange import chat, served_models
 from wingman.providers.openai.responses_request import responses_body
 from wingman.providers.openai.responses_stream import ID, ResponsesTranslator
 from wingman.providers.transport import Access, Endpoint, Transport
