@@ -208,3 +208,36 @@ class FaultyStore(MemoryStore):
         if not isinstance(change, self.kind):
             return False
         return self.only is None or getattr(change, "session_id", None) == self.only
+
+
+class BreakableStore(MemoryStore):
+    """A store that fails while a test says so: every write, or those of some kinds."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.broken: tuple[type, ...] = ()
+        self._mended = trio.Event()
+
+    def break_down(self, *kinds: type) -> None:
+        """Refuse all changes of these kinds; of any kind, if none is named."""
+        self.broken = kinds or (object,)
+        self._mended = trio.Event()
+
+    def mend(self) -> None:
+        """Be well again."""
+        self.broken = ()
+        self._mended.set()
+
+    def write(self, *changes: Change, chain: Chain | None = None) -> Commit:
+        if any(isinstance(change, self.broken) for change in changes):
+            return refused(chain)
+        return super().write(*changes, chain=chain)
+
+    @property
+    def failure(self) -> StoreUnavailable | None:
+        return StoreUnavailable("The disk is full.") if self.broken else None
+
+    async def wait_until_well(self) -> None:
+        if self.broken:
+            await self._mended.wait()
+        await trio.lowlevel.checkpoint()

@@ -11,10 +11,10 @@ from wingman.errors import SessionQuarantined, StoreError
 from wingman.events import Error
 from wingman.providers import ToolCalls
 from wingman.run import Ending, RunJournal
-from wingman.store import RunEnded, RunStarted, StepEnded, StepRecorded
+from wingman.store import RunEnded, StepEnded, StepRecorded
 
 
-@pytest.mark.parametrize("kind", [RunStarted, StepRecorded, (StepEnded, RunEnded), RunEnded])
+@pytest.mark.parametrize("kind", [StepRecorded, (StepEnded, RunEnded), RunEnded])
 async def test_after_a_failed_write_the_session_goes_on_from_what_is_stored(
     kind: type | tuple[type, ...], autojump_clock: MockClock
 ) -> None:

@@ -157,6 +157,12 @@ class RunJournal:
         )
         self._write(change).then(partial(self._step_stored, last_id))
 
+    def check(self) -> None:
+        """Raise `StoreError` if a change of this run could not be written: it is of no use to go
+        on then."""
+        if self._chain.failure is not None:
+            raise self._chain.failure
+
     def publish(self, event: Event) -> Commit | None:
         """Publish an event of this run. Who may publish without end waits for what this returns."""
         return self.session.publish(self.record.id, event, self._chain)

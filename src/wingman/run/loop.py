@@ -99,6 +99,7 @@ class RunLoop:
 
     async def _step(self) -> Ending | None:
         """One inference and its tool calls; the run's ending, if it ends with it."""
+        self.journal.check()
         self.steps += 1
         self.journal.publish(Step(self.steps, self.meter.usage, self.meter.cost))
         self._inference = Inference(self.agent, self.journal, self.model, self.meter, self.tool_ids)

@@ -70,21 +70,25 @@ class SessionActor:
             await self._ready()
             return
         run, room = message, self.live.services.room
-        if room.draining.is_set() or not await self._ready(run):
-            await run.wait_decided()
-            # If it was not just cancelled, it stays queued in the store until the next start.
-            run.journal.release(queued_error(run.id))
-            return
-        agent = run.agent or await self._agent(run)
-        await room.take_slot()
-        try:
-            await run.wait_decided()
-            if not run.ended:
-                await self._execute(run, agent)
-        finally:
-            room.slots.release()
+        while not run.ended:
+            if room.draining.is_set() or not await self._ready(run):
+                await run.wait_decided()
+                # If it was not just cancelled, it stays queued in the store until the next start.
+                run.journal.release(queued_error(run.id))
+                return
+            agent = run.agent or await self._agent(run)
+            await room.take_slot()
+            try:
+                await run.wait_decided()
+                if not run.ended:
+                    await self._execute(run, agent)
+            finally:
+                room.slots.release()
+            if run.state.begun:
+                return
 
     async def _execute(self, run: LiveRun, agent: Agent) -> None:
+        """Run to the end; or, where the start could not be recorded, leave the run queued."""
         live, services = self.live, self.live.services
         if live.history is None:
             raise RuntimeError("a session's actor began a run before it had read the history")
@@ -104,8 +108,13 @@ class SessionActor:
         try:
             await loop.execute()
         except StoreError as error:
-            if not run.ended:  # else its admission had failed, and nothing of it was written
-                logger.error("run %s cannot be recorded: %s", run.id, error.message)
+            if run.ended:
+                return  # its admission had failed, and nothing of it was written
+            logger.error("run %s cannot be recorded: %s", run.id, error.message)
+            if run.record.status == "queued" and run.state.cut_by is None:
+                live.put_back(run)
+                await run.journal.begin_again()
+            else:
                 live.lose(run, error)
                 live.submit(BeginAgain())
 
@@ -133,8 +142,11 @@ class SessionActor:
 
         A store that fails is waited for, while `run`, if it is given, stays queued.
         """
-        while self.live.history is None:
+        store = self.live.services.store
+        while self.live.history is None or store.failure is not None:
             try:
+                if store.failure is not None:
+                    raise store.failure
                 await self._read()
             except StoreUnavailable as error:
                 if run is not None:
@@ -154,7 +166,8 @@ class SessionActor:
             await end_from_store(run.journal, ending_after(error, run.state.cut_by, run.id))
             live.lost = None
         for record in await store.runs(live.id, ("running",)):
-            journal = RunJournal(live.journal, record)
+            known = live.runs.get(record.id)  # its start was recorded after all
+            journal = RunJournal(live.journal, record) if known is None else known.journal
             await end_from_store(journal, ending_after(None, "interrupted", record.id))
         live.channel.mark_stored(live.channel.last_id)
         found = await store.session_with_history(live.id)

@@ -200,6 +200,13 @@ class LiveSession:
         self.services.room.waiting -= 1
         run.begin()
 
+    def put_back(self, run: LiveRun) -> None:
+        """A run's start could not be recorded: it is queued as before, and is read anew."""
+        self.history = None
+        self.current = None
+        self.services.room.waiting += 1
+        run.state.phase = "queued"
+
     def lose(self, run: LiveRun, error: WingmanError) -> None:
         """A run's end could not be recorded: what memory has may be ahead of the store."""
         self.history = None

@@ -19,6 +19,7 @@ from wingman.run import (
     Status,
     cut,
 )
+from wingman.session.admission import refused_error
 from wingman.store import Commit, RunRecord
 
 __all__ = ["LiveRun"]
@@ -75,7 +76,10 @@ class LiveRun:
     async def admitted(self) -> None:
         """Return when the run is durable. Raises `StoreError` if it could not be made so."""
         if self.admission is not None:
-            await self.admission.wait()
+            try:
+                await self.admission.wait()
+            except StoreError as failure:
+                raise refused_error(failure) from failure
 
     async def wait(self) -> None:
         """Wait for the run's end."""
