@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+import trio
 
 from store.samples import session
 from wingman.errors import StoreError, StoreLocked
@@ -71,6 +73,16 @@ async def test_a_file_that_is_not_ours_is_refused_without_a_trace(
     assert state(tmp_path) == before
 
 
+async def test_a_big_database_of_somebody_else_is_not_read_through(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "copyfile", None)  # it would be called, and fail
+    recipes(tmp_path / "big.db")
+    with pytest.raises(StoreError, match=r"not one of Wingman's"):
+        async with SQLStore(tmp_path / "big.db"):
+            pass
+
+
 async def test_an_empty_file_becomes_a_database(tmp_path: Path) -> None:
     path = tmp_path / "empty.db"
     path.write_bytes(b"")
@@ -82,6 +94,12 @@ async def test_a_directory_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="Is a directory"):
         async with SQLStore(tmp_path):
             pass
+
+
+def remove_what_is_not_sqlites(directory: Path) -> None:
+    for path in directory.iterdir():  # without opening any: this process would lose its locks
+        if path.name not in {"w.db", "w.db-wal", "w.db-shm"}:
+            path.unlink()
 
 
 LEAVE_THE_LOG = """
@@ -104,9 +122,7 @@ async def test_whatever_is_deleted_beside_the_database_lets_nobody_else_in(tmp_p
     )
     async with SQLStore(path) as store:
         await store.write(SessionSaved(session())).wait()
-        for other in tmp_path.iterdir():
-            if other.name not in {"w.db", "w.db-wal", "w.db-shm"}:
-                other.unlink()
+        remove_what_is_not_sqlites(tmp_path)
         with pytest.raises(StoreLocked, match=f"process {os.getpid()}"):
             async with SQLStore(path):
                 pass
@@ -179,3 +195,14 @@ def test_the_owner_in_another_process_is_named_until_it_is_gone(
     owner = Owner(path, beside=beside)
     owner.take()
     owner.release()
+
+
+async def test_an_opening_that_is_cancelled_leaves_the_database_to_others(tmp_path: Path) -> None:
+    path = tmp_path / "w.db"
+    for _ in range(3):
+        with trio.move_on_after(0) as scope:
+            async with SQLStore(path):
+                raise AssertionError("it was cancelled")
+        assert scope.cancelled_caught
+    async with SQLStore(path) as store:
+        await store.write(SessionSaved(session())).wait()

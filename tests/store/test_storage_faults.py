@@ -196,6 +196,22 @@ async def test_every_fault_of_the_storage_is_told_as_one(path: Path, code: int) 
     assert faults.commits == 2  # no halving: nobody of the eight was at fault
 
 
+async def test_a_commit_that_is_said_to_have_failed_ends_its_chain_also_if_it_is_safe(
+    path: Path,
+) -> None:
+    store = SQLStore(path, probe_every=0.01)
+    FailingCommits(store, chosen={2}, code=sqlite3.SQLITE_IOERR, when="after")
+    async with store:
+        await store.write(SessionSaved(session())).wait()
+        chain = Chain()
+        with pytest.raises(StoreUnavailable, match="I/O"):
+            await store.write(RunQueued(run("r1")), chain=chain).wait()
+        with pytest.raises(StoreUnavailable, match="I/O"):
+            await store.write(RunQueued(run("r2")), chain=chain).wait()
+        assert [each.id for each in await store.runs()] == ["r1"]
+        await store.wait_until_well()
+
+
 async def test_what_is_a_calls_own_fault_is_no_fault_of_the_storage(path: Path) -> None:
     async with SQLStore(path) as store:
         admit(store)
