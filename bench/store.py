@@ -18,7 +18,15 @@ import trio
 from bench._report import Row
 from wingman.conversation import Message, TextBlock, Usage
 from wingman.events import Result
-from wingman.store import RunEnded, RunQueued, RunRecord, RunStarted, SessionRecord, SessionSaved
+from wingman.store import (
+    CeilingRaised,
+    RunEnded,
+    RunQueued,
+    RunRecord,
+    RunStarted,
+    SessionRecord,
+    SessionSaved,
+)
 from wingman.store.sqlite import SQLStore, Synchronous
 
 NOW = datetime(2025, 5, 17, 12, tzinfo=UTC)
@@ -118,6 +126,18 @@ async def turns(path: Path, synchronous: Synchronous) -> float:
         return await rate(turn)
 
 
+async def alone(path: Path, synchronous: Synchronous) -> float:
+    """The median time, in microseconds, that one who awaits each of its writes waits for one."""
+    async with SQLStore(path, synchronous=synchronous) as store:
+        await _sessions(store)
+        took: list[float] = []
+        end = time.perf_counter() + SECONDS
+        while (begin := time.perf_counter()) < end:
+            await store.write(CeilingRaised("session-0", len(took))).wait()
+            took.append(time.perf_counter() - begin)
+    return statistics.median(took) * 1e6
+
+
 async def _sessions(store: SQLStore) -> None:
     records = (
         SessionRecord(
@@ -155,7 +175,7 @@ def measure() -> list[Row]:
 
 
 async def _measure() -> list[Row]:
-    kinds = {"naive": naive, "grouped": grouped, "turns": turns}
+    kinds = {"naive": naive, "grouped": grouped, "turns": turns, "alone": alone}
     modes: tuple[Synchronous, ...] = ("normal", "full")
     rates: dict[tuple[str, Synchronous], list[float]] = {
         (kind, mode): [] for mode in modes for kind in kinds
@@ -166,7 +186,7 @@ async def _measure() -> list[Row]:
                 measured.append(await kinds[kind](Path(directory) / "bench.db", mode))
     rows: list[Row] = []
     for mode, goal in zip(modes, ("≥ 4", "≥ 10"), strict=True):
-        naive_rate, grouped_rate, turn_rate = (
+        naive_rate, grouped_rate, turn_rate, latency = (
             statistics.median(rates[kind, mode]) for kind in kinds
         )
         rows += [
@@ -174,5 +194,6 @@ async def _measure() -> list[Row]:
             Row(f"group commit, {mode}", grouped_rate, "/s"),
             Row(f"group commit, {mode}", grouped_rate / naive_rate, "×", "naive append", goal),
             Row(f"text turns, {mode}", turn_rate, "/s"),
+            Row(f"one awaiter's write, {mode}", latency, "µs"),
         ]
     return rows

@@ -1,5 +1,8 @@
 """What every store does."""
 
+from contextlib import suppress
+
+import msgspec
 import pytest
 import trio
 
@@ -26,6 +29,8 @@ from wingman.store import (
     AgentDeleted,
     AgentSaved,
     CeilingRaised,
+    Chain,
+    Commit,
     Credential,
     CredentialDeleted,
     CredentialSaved,
@@ -35,6 +40,7 @@ from wingman.store import (
     SessionDeleting,
     SessionErased,
     SessionSaved,
+    StepRecorded,
     Store,
 )
 
@@ -215,6 +221,65 @@ async def test_a_ceiling_that_is_raised_is_the_sessions(store: Store) -> None:
     assert await store.session("s1") == session(event_ceiling=3000)
 
 
+async def test_what_a_run_has_cost_is_kept_with_its_usage(store: Store) -> None:
+    store.write(SessionSaved(session()), RunQueued(run(cost=0.5)), started())
+    await store.write(StepRecorded("s1", "r1", 1, ASKS, USAGE, cost=1.25)).wait()
+    assert await store.pending_step("r1") == PendingStep(1, ASKS, USAGE, (), cost=1.25)
+
+    async def cost() -> float | None:
+        record = await store.run("s1", "r1")
+        assert record is not None
+        return record.cost
+
+    assert await cost() == 0.5
+    await store.write(msgspec.structs.replace(step_ended(), cost=1.5)).wait()
+    assert await cost() == 1.5
+    await store.write(ended(cost=2.75)).wait()
+    assert await cost() == 2.75
+    assert await store.run("s1", "r1") == (await store.runs())[0]
+
+
+async def test_a_step_of_a_run_of_another_session_is_dropped(store: Store) -> None:
+    admit(store)
+    store.write(SessionSaved(session("s2")))
+    store.write(recorded("r1", "s2"))
+    await store.write(CeilingRaised("s1", 5)).wait()
+    assert await store.pending_step("r1") is None
+    await store.write(recorded("r1", "s1"), call_ended("r1", "s2")).wait()
+    assert await store.pending_step("r1") == PendingStep(1, ASKS, USAGE, ())
+
+
+async def test_a_session_is_read_with_its_queue_in_the_order_of_admission(store: Store) -> None:
+    store.write(SessionSaved(session("s1")), SessionSaved(session("s2")))
+    for id, owner in (("r3", "s1"), ("r9", "s2"), ("r2", "s1"), ("r1", "s1"), ("r4", "s1")):
+        store.write(RunQueued(run(id, owner)))
+    store.write(started("r3", "s1"))
+    await store.write(ended("r4", "s1", session_usage=None, last_event_id=None)).wait()
+    assert await store.session_with_queue("s1") == (
+        session(event_ceiling=1000, updated_at=moment(3)),
+        (run("r2"), run("r1")),
+    )
+    assert await store.session_with_queue("s2") == (session("s2"), (run("r9", "s2"),))
+    assert await store.session_with_queue("s3") is None
+    await store.write(SessionDeleting("s2")).wait()
+    assert await store.session_with_queue("s2") is None
+
+
+async def test_sessions_with_a_queue_come_in_the_order_of_their_oldest_queued_run(
+    store: Store,
+) -> None:
+    for id in ("s1", "s2", "s3", "s4"):
+        store.write(SessionSaved(session(id)))
+    for id, owner in (("a", "s1"), ("b", "s4"), ("c", "s3"), ("d", "s2"), ("e", "s1"), ("f", "s3")):
+        store.write(RunQueued(run(id, owner)))
+    await store.write(SessionDeleting("s4")).wait()
+    assert await store.sessions_with_queue() == ("s1", "s3", "s2")
+    await store.write(started("a", "s1")).wait()
+    assert await store.sessions_with_queue() == ("s3", "s2", "s1")
+    await store.write(started("e", "s1"), ended("d", "s2")).wait()
+    assert await store.sessions_with_queue() == ("s3",)
+
+
 async def test_runs_are_listed_in_the_order_of_their_admission(store: Store) -> None:
     store.write(SessionSaved(session("s1")), SessionSaved(session("s2")))
     for id, owner in (("r3", "s1"), ("r1", "s2"), ("r2", "s1"), ("r4", "s1")):
@@ -316,4 +381,123 @@ async def test_waiting_is_a_checkpoint_even_when_all_is_safe(store: Store) -> No
     with trio.CancelScope() as scope:
         scope.cancel()
         await commit.wait()
+    assert scope.cancelled_caught
+
+
+# --- chains, and what follows a commit ------------------------------------------------------------
+
+
+async def test_what_comes_after_a_failure_on_its_chain_fails_for_the_same_reason(
+    store: Store,
+) -> None:
+    admit(store)
+    chain, other = Chain(), Chain()
+    good = store.write(AgentSaved(agent("a1")), chain=chain)
+    bad = store.write(RunQueued(run()), chain=chain)
+    later = store.write(AgentSaved(agent("a2")), chain=chain)
+    beside = store.write(AgentSaved(agent("a3")), chain=other)
+    alone = store.write(AgentSaved(agent("a4")))
+    await chain.settled()
+    latest = store.write(AgentSaved(agent("a5")), chain=chain)
+    for commit in (good, beside, alone):
+        await commit.wait()
+    reasons = []
+    for commit in (bad, later, latest):
+        with pytest.raises(StoreError) as caught:
+            await commit.wait()
+        reasons.append(str(caught.value))
+    assert len(set(reasons)) == 1
+    assert [each.id for each in await store.agents()] == ["a1", "a3", "a4"]
+    assert str(chain.failure) == reasons[0]
+    assert other.failure is None
+
+
+async def test_a_chain_is_settled_when_all_that_was_written_on_it_is(store: Store) -> None:
+    chain = Chain()
+    await chain.settled()
+    admit(store)
+    settled: list[str] = []
+    for number in range(3):
+        commit = store.write(CeilingRaised("s1", number), chain=chain)
+        commit.then(lambda _, number=number: settled.append(str(number)))  # type: ignore[misc]
+    await chain.settled()
+    assert settled == ["0", "1", "2"]
+    assert chain.failure is None
+    store.write(RunQueued(run()), chain=chain).then(lambda _: settled.append("failed"))
+    await chain.settled()
+    assert settled[3:] == ["failed"]
+    await chain.settled()
+
+
+async def test_settling_a_chain_is_a_checkpoint(store: Store) -> None:
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        await Chain().settled()
+    assert scope.cancelled_caught
+
+
+async def test_what_follows_a_commit_is_called_before_those_who_wait_for_it(store: Store) -> None:
+    admit(store)
+    told: list[object] = []
+
+    async def wait(commit: Commit) -> None:
+        with suppress(StoreError):
+            await commit.wait()
+        told.append("waiter")
+
+    good = store.write(AgentSaved(agent()))
+    bad = store.write(RunQueued(run()))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(wait, good)
+        nursery.start_soon(wait, bad)
+        good.then(told.append)
+        bad.then(told.append)
+    assert told[0] is None
+    assert isinstance(told[1], StoreError)
+    assert told[2:] == ["waiter", "waiter"]
+    good.then(told.append)
+    assert told[-1] is None
+    bad.then(told.append)
+    assert told[-1] is told[1]
+
+
+async def test_what_follows_a_commit_and_raises_disturbs_nobody(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(_: StoreError | None) -> None:
+        raise ValueError("ours")
+
+    told: list[object] = []
+    commit = store.write(AgentSaved(agent()))
+    commit.then(fail)
+    commit.then(told.append)
+    await commit.wait()
+    commit.then(fail)
+    assert told == [None]
+    assert caplog.text.count("ValueError: ours") == 2
+    await store.write(AgentSaved(agent("a2"))).wait()
+
+
+async def test_what_follows_a_commit_may_write(store: Store) -> None:
+    chain = Chain()
+
+    def go_on(failure: StoreError | None) -> None:
+        assert failure is None
+        store.write(AgentSaved(agent("a2")), chain=chain)
+
+    first = store.write(AgentSaved(agent("a1")), chain=chain)
+    first.then(go_on)
+    await first.wait()
+    await chain.settled()
+    assert [each.id for each in await store.agents()] == ["a1", "a2"]
+
+
+async def test_a_store_that_is_well_says_so(store: Store) -> None:
+    await store.write(AgentSaved(agent())).wait()
+    assert store.failure is None
+    with trio.fail_after(1):
+        await store.wait_until_well()
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        await store.wait_until_well()
     assert scope.cancelled_caught

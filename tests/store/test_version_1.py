@@ -1,5 +1,6 @@
-"""A database of schema version 1, from its SQL text, opened and read by today's Wingman."""
+"""Databases of older schema versions, from their SQL text, opened and read by today's Wingman."""
 
+import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -7,19 +8,26 @@ from pathlib import Path
 import pytest
 
 from wingman import Runtime
-from wingman.conversation import TextBlock, ThinkingBlock, ToolResultBlock, Usage
+from wingman.conversation import ImageBlock, TextBlock, ThinkingBlock, ToolResultBlock, Usage
 from wingman.session import Run
 from wingman.store.sqlite import SQLStore, schema, versions
 
-SQL = Path(__file__).with_name("version_1.sql")
+
+@pytest.fixture(params=[1, 2])
+def version(request: pytest.FixtureRequest) -> int:
+    return int(request.param)
+
+
+def sql(version: int) -> str:
+    return Path(__file__).with_name(f"version_{version}.sql").read_text()
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
+def path(version: int, tmp_path: Path) -> Path:
     """The file as an old Wingman left it, dead in the middle of a run."""
     path = tmp_path / "old.db"
     with closing(sqlite3.connect(path)) as connection:
-        connection.executescript(SQL.read_text())
+        connection.executescript(sql(version))
     return path
 
 
@@ -28,8 +36,10 @@ def ask(path: Path, query: str) -> list[tuple[object, ...]]:
         return connection.execute(query).fetchall()
 
 
-async def test_a_version_1_database_is_brought_up_to_date_and_read(path: Path) -> None:
-    assert ask(path, "PRAGMA user_version") == [(1,)]
+async def test_a_version_1_database_is_brought_up_to_date_and_read(
+    path: Path, version: int
+) -> None:
+    assert ask(path, "PRAGMA user_version") == [(version,)]
     async with SQLStore(path) as store:
         [agent] = await store.agents()
         assert (agent.name, agent.tools, agent.max_steps) == ("Ada", ("bash", "read_file"), 7)
@@ -47,6 +57,11 @@ async def test_a_version_1_database_is_brought_up_to_date_and_read(path: Path) -
         assert history[3].cut_short == "cancelled"
         runs = {run.id: run.status for run in await store.runs()}
         assert runs == {"r1": "cancelled", "r2": "failed", "r3": "running", "r4": "queued"}
+        failed = await store.run("s1", "r2")
+        assert failed is not None
+        assert failed.images == (None if version == 1 else (ImageBlock("image/png", "AAAA"),))
+        assert {run.cost for run in await store.runs()} == {None}
+        assert await store.sessions_with_queue() == ("s2",)
         known = await store.run_by_request("s1", "q1")
         assert known is not None
         assert known.result is not None
@@ -89,6 +104,23 @@ async def test_an_old_database_and_a_new_one_come_to_the_same_tables(
         )
         shapes.append((columns, sorted(indices)))
     assert shapes[0] == shapes[1]
+
+
+async def test_a_database_that_its_wingman_left_in_the_log_is_known_as_ours(
+    version: int, tmp_path: Path
+) -> None:
+    """Before version 3 a new database was made in the log: killed young, it had nothing else."""
+    young = tmp_path / "young.db"
+    with closing(sqlite3.connect(young, isolation_level=None)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.executescript(sql(version))
+        # As a kill leaves them: nothing of the log is in the file yet.
+        for suffix in ("", "-wal"):
+            shutil.copy(f"{young}{suffix}", f"{tmp_path / 'killed.db'}{suffix}")
+    killed = tmp_path / "killed.db"
+    assert killed.read_bytes()[60:72] == bytes(12)
+    async with SQLStore(killed) as store:
+        assert len(await store.runs()) == 4
 
 
 async def test_the_tables_are_those_that_the_code_reads(tmp_path: Path) -> None:

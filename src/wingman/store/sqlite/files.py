@@ -21,6 +21,7 @@ _URL: Final = re.compile(
 
 _MAGIC: Final = b"SQLite format 3\0"
 _HEADER: Final = 100  # bytes; https://www.sqlite.org/fileformat2.html, 1.3
+_PAGE_SIZE: Final = slice(16, 18)  # 1 means 65536, and is not ours
 _USER_VERSION: Final = slice(60, 64)
 _APPLICATION_ID: Final = slice(68, 72)
 
@@ -60,7 +61,11 @@ def check_is_ours(path: Path, descriptor: int, newest: int) -> None:
     version = int.from_bytes(header[_USER_VERSION], "big", signed=True)
     if application == APPLICATION_ID:
         check_version(path, version, newest)
-    elif (application, version) != (0, 0) or not _is_empty(path):
+    elif (
+        (application, version) != (0, 0)
+        or os.fstat(descriptor).st_size > int.from_bytes(header[_PAGE_SIZE], "big")
+        or not _is_empty(path)
+    ):
         raise StoreError(f"{path} is a database, but not one of Wingman's.")
 
 
@@ -76,8 +81,8 @@ def check_version(path: Path, version: int, newest: int) -> None:
 def _is_empty(path: Path) -> bool:
     """Whether this database, which does not say whose it is, is ours, or has no tables.
 
-    A Wingman of before version 3 that was killed young has left all in the log. To look at that,
-    SQLite would write beside it: so it looks at a copy.
+    It is one page long, and its log may hold the rest: a Wingman of before version 3 that was
+    killed young has left it like that. SQLite would write beside what it reads: it gets a copy.
     """
     with tempfile.TemporaryDirectory() as directory:
         copy = Path(directory) / "copy.db"
