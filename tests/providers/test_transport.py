@@ -477,6 +477,11 @@ async def test_a_host_that_is_no_name_could_not_be_reached(host):
     assert isinstance(caught.value.__cause__, UnicodeError)
 
 
+async def test_an_error_of_the_system_is_not_passed_on_as_it_is():
+    with pytest.raises(ProviderError, match=r"could not be reached \(OSError: no device"):
+        await fetch(Answers(OSError("no device")))
+
+
 @pytest.mark.parametrize(
     ("variable", "value", "said"),
     [
