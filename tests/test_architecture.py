@@ -172,6 +172,57 @@ def test_the_rooms_of_providers_are_entered_by_their_doors() -> None:
                 assert own == tuple(parts[:2]), f"{path} imports {name}"
 
 
+def test_the_names_of_providers_are_these() -> None:
+    assert importlib.import_module("wingman.providers").__all__ == [
+        "Answering",
+        "Anthropic",
+        "Delay",
+        "Fail",
+        "Fallback",
+        "FinishReason",
+        "Finished",
+        "Gemini",
+        "Keyless",
+        "ListsModels",
+        "Local",
+        "ModelInfo",
+        "Ollama",
+        "OpenAI",
+        "OpenAICompatible",
+        "Part",
+        "Parts",
+        "Provider",
+        "ProviderEntry",
+        "ProviderFactory",
+        "ProviderRegistry",
+        "Request",
+        "Retry",
+        "Scripted",
+        "TellsWindow",
+        "TextDelta",
+        "ThinkingDelta",
+        "ToolCalls",
+        "ToolSpec",
+        "Transport",
+        "UsageUpdate",
+        "WindowOf",
+        "catalogued_window",
+        "closing",
+        "context_window",
+        "known_window",
+        "require_provider",
+    ]
+
+
+@pytest.mark.parametrize("room", sorted(ROOMS))
+def test_a_room_of_providers_names_what_it_offers_and_what_it_does_not_know(room: str) -> None:
+    module = importlib.import_module(f"wingman.providers.{room}")
+    for name in module.__all__:
+        assert getattr(module, name) is not None
+    said = " ".join((module.__doc__ or "").split())
+    assert "does not know" in said or "knows no" in said
+
+
 def test_no_module_of_providers_imports_itself_through_others() -> None:
     graph: dict[str, set[str]] = {}
     for path in ROOT.glob("providers/**/*.py"):

@@ -1,4 +1,4 @@
-"""How the house calls a provider that may be anyone's: checked first, closed at the end."""
+"""How a provider is called that may be anyone's: checked first, closed at the end."""
 
 import asyncio
 import logging

@@ -263,15 +263,16 @@ async def test_what_streams_nothing_that_can_be_read_is_down(ask) -> None:
 
 async def test_a_bug_in_the_middle_of_an_answer_is_that_providers_failure(ask) -> None:
     second = Scripted(["two"])
-    bug = KeyError("bug")
-    with pytest.raises(ProviderError, match="first: it raised KeyError: 'bug'") as caught:
+    bug = KeyError("secret")
+    with pytest.raises(ProviderError, match="first: it raised KeyError, which") as caught:
         await answer(Fallback(Failing(bug, TextDelta("half")), second), ask())
     assert caught.value.__cause__ is bug
+    assert "secret" not in str(caught.value)
     assert second.requests == []
 
 
 async def test_if_all_have_bugs_the_last_is_told(ask) -> None:
-    with pytest.raises(ProviderError, match="it raised SystemExit: 2"):
+    with pytest.raises(ProviderError, match="it raised SystemExit, which"):
         await answer(Fallback(Failing(KeyError("bug")), Failing(SystemExit(2))), ask())
 
 
@@ -319,15 +320,13 @@ async def test_a_cancel_passes_also_through_one_that_makes_another_error_of_it(
         async def stream(self, request, transport):
             try:
                 await trio.sleep_forever()
-            finally:
-                await trio.lowlevel.checkpoint()
+            except trio.Cancelled:
+                raise KeyError("bug") from None
             yield
 
-    second = Scripted(["two"])
     with trio.move_on_after(1) as scope:
-        await answer(Fallback(Making(), second), ask())
+        await answer(Fallback(Making(), Scripted(["two"])), ask())
     assert scope.cancelled_caught
-    assert second.requests == []
 
 
 async def test_of_usage_before_the_answer_the_last_is_kept(ask) -> None:

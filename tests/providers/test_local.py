@@ -5,6 +5,7 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -276,6 +277,37 @@ def test_a_model_in_use_is_not_ended_for_another():
         servers.take(Path(name), 1)
     with pytest.raises(ProviderError, match="in use: a, b"):
         servers.take(Path("c"), 1)
+
+
+def test_a_process_that_cannot_be_started_is_a_providers_failure(monkeypatch, model):
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    servers = LlamaServers()
+    with pytest.raises(ProviderError, match=r"tiny\.gguf could not be started: .*No such file"):
+        servers.take(model, 512)
+    assert servers._running == {}
+
+
+def test_without_a_thread_to_listen_to_it_its_process_does_not_stay(monkeypatch, model):
+    begun = []
+    popen = subprocess.Popen
+
+    def recording(*args, **options):
+        begun.append(popen(*args, **options))
+        return begun[-1]
+
+    def no_thread(_thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(subprocess, "Popen", recording)
+    monkeypatch.setattr(threading.Thread, "start", no_thread)
+    servers = LlamaServers()
+    with pytest.raises(ProviderError, match="could not be started: can't start new thread"):
+        servers.take(model, 512)
+    assert servers._running == {}
+    (process,) = begun
+    assert process.poll() is not None
+    assert process.stdin.closed
+    assert process.stdout.closed
 
 
 def test_the_registry_makes_one_with_an_agents_options():

@@ -1,7 +1,10 @@
 """The one door to the network: retries, errors, secrets, redirects, timeouts."""
 
+import asyncio
 import inspect
 import logging
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from itertools import pairwise
@@ -170,6 +173,25 @@ async def test_every_retry_is_logged_and_never_with_the_key(autojump_clock, capl
     assert len(said) == 2
     assert said[0].startswith("anthropic: HTTP 500; attempt 2 of 5 follows in 0.")
     assert KEY not in caplog.text
+
+
+@pytest.mark.parametrize("error", [KeyError("bug"), SystemExit(2), asyncio.CancelledError()])
+async def test_whatever_on_retry_raises_it_is_logged_and_the_provider_is_asked_again(
+    error, autojump_clock, caplog
+):
+    told = []
+
+    def on_retry(provider: str) -> None:
+        told.append(provider)
+        raise error
+
+    answers = httpx.MockTransport(Answers(httpx.Response(500), httpx.Response(500)))
+    async with Transport(over=answers, on_retry=on_retry) as transport:
+        stream = await transport.open_stream(a_call())
+        assert await stream.receive() == b"good"
+        await stream.aclose()
+    assert told == ["anthropic", "anthropic"]
+    assert caplog.text.count("on_retry raised") == 2
 
 
 async def test_nothing_is_sent_again_once_a_good_response_has_begun(autojump_clock):
@@ -440,3 +462,83 @@ async def test_the_end_of_a_complete_stream_is_not_awaited_for_long(serve):
         stream.complete()
         with trio.fail_after(2):
             await stream.aclose()
+
+
+# --- what httpx lets through ----------------------------------------------------------------------
+
+ONCE = Retry(attempts=1)
+
+
+@pytest.mark.parametrize("host", ["a..b", "a" * 70 + ".test"])
+async def test_a_host_that_is_no_name_could_not_be_reached(host):
+    async with Transport(retry=ONCE) as transport:
+        with pytest.raises(ProviderError, match=r"could not be reached \(UnicodeError: ") as caught:
+            await transport.open_stream(a_call(f"http://{host}/v1"))
+    assert isinstance(caught.value.__cause__, UnicodeError)
+
+
+async def test_an_error_of_the_system_is_not_passed_on_as_it_is():
+    with pytest.raises(ProviderError, match=r"could not be reached \(OSError: no device"):
+        await fetch(Answers(OSError("no device")))
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("SSL_CERT_FILE", "/nowhere/certificates.pem", "FileNotFoundError"),
+        ("SSL_CERT_FILE", __file__, "SSLError"),
+        ("ALL_PROXY", f"ftp://user:{KEY}@proxy.test", "ValueError: Unknown scheme"),
+        ("ALL_PROXY", "http://:::", "InvalidURL"),
+    ],
+)
+async def test_an_environment_that_allows_no_client_is_told_as_such(
+    variable, value, said, monkeypatch
+):
+    monkeypatch.setenv(variable, value)
+    async with Transport(retry=ONCE) as transport:
+        with pytest.raises(ProviderError, match=f"the environment .*{said}") as caught:
+            await transport.open_stream(a_call("http://127.0.0.1:1/"))
+        assert KEY not in str(caught.value)
+        monkeypatch.delenv(variable)
+        with pytest.raises(ProviderError, match="could not be reached"):
+            await transport.open_stream(a_call("http://127.0.0.1:1/"))
+
+
+_WITHOUT_THREADS = """
+import threading, trio
+from wingman.errors import ProviderError
+from wingman.providers import Retry, Transport
+from wingman.providers.transport import Call
+
+async def main():
+    threading.stack_size(1 << 46)  # more than there is: no thread can be started
+    told = []
+    retry = Retry(attempts=3, first_delay=0.01)
+    async with Transport(retry=retry, on_retry=told.append) as transport:
+        try:
+            await transport.open_stream(Call("anthropic", "http://localhost:1/v1"))
+        except ProviderError as error:
+            print(error, told)
+
+trio.run(main)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="how much stack is too much is the system's")
+def test_a_process_that_can_start_no_thread_cannot_resolve_a_name_and_says_so():
+    done = subprocess.run(
+        [sys.executable, "-c", _WITHOUT_THREADS],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "anthropic: its name could not be resolved" in done.stdout
+    assert "can't start new thread" in done.stdout
+    assert "['anthropic', 'anthropic']" in done.stdout  # it may pass: asked again, twice
+
+
+async def test_a_bug_is_no_failure_of_the_provider():
+    with pytest.raises(RuntimeError, match="a bug"):
+        await fetch(Answers(RuntimeError("a bug")))

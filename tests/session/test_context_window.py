@@ -103,6 +103,20 @@ async def test_a_fallbacks_window_is_its_largest(
                 await session.run("x" * 700)
 
 
+async def test_a_provider_that_sets_its_window_itself_is_believed() -> None:
+    class Narrow(Scripted):
+        def context_window(self, window_of: object) -> int:
+            return 100
+
+    narrow = Narrow(["Hello."], model="large")
+    agent = Agent("a", provider=Fallback(narrow))
+    async with opened(agent, providers=registry()) as runtime:
+        session = await runtime.create_session(agent)
+        with pytest.raises(ContextTooLong, match="scripted/large 100"):
+            await session.run("x" * 700)
+    assert narrow.requests == []
+
+
 def test_instructions_and_tools_count_and_images_and_reasoning_do_not() -> None:
     much = "x" * 700
     unseen = Message("user", (ImageBlock("image/png", much), ThinkingBlock(much)))

@@ -1,17 +1,18 @@
 """A provider that fails: what had arrived is kept and marked, and the next message works."""
 
 import logging
+from collections.abc import AsyncGenerator
 
 import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from session_kit import agent, assert_sendable, assert_valid, idle, last_text, opened, requests_of
-from wingman import Event, RunStream, Session
+from wingman import Agent, Event, RunStream, Session
 from wingman.conversation import ToolUseBlock
 from wingman.errors import ProviderError, ProviderTimeout, RunFailed
 from wingman.events import Error
-from wingman.providers import Delay, Fail, Parts, TextDelta
+from wingman.providers import Delay, Fail, Finished, Part, Parts, Request, TextDelta, Transport
 
 LOST = ProviderTimeout("it fell silent", provider="scripted")
 
@@ -79,6 +80,43 @@ async def test_an_error_that_is_a_bug_tells_the_log_and_nobody_else(
         assert "sk-secret" not in str(await session.history())
         assert (await session.run("again")).response == "next"
     assert [r.levelno for r in caplog.records if r.name == "wingman.run"] == [logging.ERROR]
+
+
+class Unclosing:
+    """A provider that answers, or fails, and whose stream cannot be closed."""
+
+    id = model = "unclosing"
+
+    def __init__(self, *said: Part | Exception) -> None:
+        self.said = iter(said)
+
+    def stream(self, request: Request, transport: Transport) -> AsyncGenerator[Part, None]:
+        return self  # type: ignore[return-value]
+
+    def __aiter__(self) -> "Unclosing":
+        return self
+
+    async def __anext__(self) -> Part:
+        for said in self.said:
+            if isinstance(said, Exception):
+                raise said
+            return said
+        raise StopAsyncIteration
+
+    async def aclose(self) -> None:
+        raise RuntimeError("it does not close")
+
+
+async def test_a_stream_that_does_not_close_hides_neither_its_failure_nor_its_answer(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    whole = (TextDelta("Hello."), Finished("end_turn"))
+    async with Session(Agent("a", provider=Unclosing(TextDelta("He"), LOST))) as session:
+        with pytest.raises(ProviderTimeout, match="fell silent"):
+            await session.run("hello")
+    async with Session(Agent("a", provider=Unclosing(*whole))) as session:
+        assert (await session.run("hello")).response == "Hello."
+    assert caplog.text.count("does not close: RuntimeError: it does not close") == 2
 
 
 async def test_an_error_while_a_run_is_cancelled_leaves_it_cancelled(

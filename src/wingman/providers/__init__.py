@@ -1,7 +1,7 @@
 """Providers: a request in, a stream of parts out.
 
     base.py       the protocol: Request, the parts, Provider
-    calling.py    how the house calls a provider, which may be anyone's
+    calling.py    how a provider is called, which may be anyone's
     fallback.py   Fallback: the first of several providers that can answer
     registry.py   providers by name
     catalogue.py  models and their windows

@@ -1,4 +1,4 @@
-"""How the house calls a provider, which may be anyone's: checked first, and closed at the end.
+"""How a provider is called, which may be anyone's: checked first, and closed at the end.
 
 What is not known of a provider, such as its window, is asked for here and nowhere else.
 """

@@ -5,7 +5,7 @@ configured, as long as nothing of the answer has been handed on. A request that 
 (`ProviderRejected`) is the caller's to correct: the next one is not asked to try the same.
 
 A provider that raises what is no `ProviderError`, be it a bug or `SystemExit`, is one that is down:
-that is logged with its traceback, and becomes a `ProviderError` that names it.
+that is logged with its traceback, and becomes a `ProviderError` that names its type.
 """
 
 import logging
@@ -21,7 +21,7 @@ from wingman.errors import (
     ProviderRejected,
     ProviderStreamError,
 )
-from wingman.foreign import contained, reason
+from wingman.foreign import contained
 from wingman.providers.base import Answering, Part, Provider, Request, UsageUpdate, WindowOf
 from wingman.providers.calling import close, context_window, require_provider
 from wingman.providers.transport import Transport
@@ -148,7 +148,7 @@ def _started(
     except (ProviderError, ProviderNotConfigured):
         raise
     except BaseException as error:
-        raise _failure(provider, contained(error)) from error  # noqa: ASYNC104 let through
+        raise _failure(provider, error) from error  # noqa: ASYNC104 let through
 
 
 async def _next(provider: Provider, parts: AsyncGenerator[Part, None]) -> Part | None:
@@ -158,13 +158,17 @@ async def _next(provider: Provider, parts: AsyncGenerator[Part, None]) -> Part |
     except (ProviderError, ProviderNotConfigured):
         raise
     except BaseException as error:
-        raise _failure(provider, contained(error)) from error  # noqa: ASYNC104 let through
+        raise _failure(provider, error) from error  # noqa: ASYNC104 let through
 
 
-def _failure(provider: Provider, error: Exception) -> ProviderError:
-    """What a provider has raised that is no failure of an API, as a failure of this provider."""
-    _log.error("%s raised what is no ProviderError", provider.id, exc_info=error)
-    return ProviderError(f"it raised {reason(error)}", provider=provider.id)
+def _failure(provider: Provider, error: BaseException) -> ProviderError:
+    """What a provider has raised that is no failure of an API, as a failure of this provider.
+
+    Its text is for the log alone, as that of any bug. Raises `Cancelled` where we are cancelled.
+    """
+    _log.error("%s raised what is no ProviderError", provider.id, exc_info=contained(error))
+    said = f"it raised {type(error).__name__}, which no provider should: the log says more"
+    return ProviderError(said, provider=provider.id)
 
 
 def _most_telling(errors: Sequence[_Failure]) -> _Failure:

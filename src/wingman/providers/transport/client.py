@@ -21,11 +21,10 @@ from wingman.errors import ProviderError
 from wingman.foreign import contained
 from wingman.providers.transport.bytestream import ByteStream, Call, read
 from wingman.providers.transport.failures import (
-    HTTPX_ERRORS,
-    LET_THROUGH,
+    SENDING_ERRORS,
     could_not_ask,
     failure,
-    has_no_thread,
+    is_failure,
     refusal,
     scrub,
 )
@@ -145,9 +144,9 @@ class Transport:
             )
             request.stream = _Body(request.content)
             response = await client.send(request, stream=True, follow_redirects=False)
-        except (*HTTPX_ERRORS, *LET_THROUGH, RuntimeError) as cause:
-            if not isinstance(cause, (*HTTPX_ERRORS, *LET_THROUGH)) and not has_no_thread(cause):
-                raise  # a bug
+        except SENDING_ERRORS as cause:
+            if not is_failure(cause):
+                raise
             error = failure(cause, call.provider, call.secret)
             if could_not_ask(cause):
                 raise _Passing(type(cause).__name__, error) from cause

@@ -22,10 +22,10 @@ from wingman.errors import (
 
 __all__ = [
     "HTTPX_ERRORS",
-    "LET_THROUGH",
+    "SENDING_ERRORS",
     "could_not_ask",
     "failure",
-    "has_no_thread",
+    "is_failure",
     "refusal",
     "request_id",
     "scrub",
@@ -34,8 +34,10 @@ __all__ = [
 HTTPX_ERRORS = (httpx.HTTPError, httpx.InvalidURL, httpx.CookieConflict, httpx.StreamError)
 """The roots of all that httpx raises; a test holds it to that."""
 
-LET_THROUGH = (OSError, UnicodeError)
-"""What httpx lets through as a request is sent: a host that is no name (`a..b`), TLS files."""
+_LET_THROUGH = (OSError, UnicodeError)  # UnicodeError: a host that is no name, such as `a..b`
+
+SENDING_ERRORS = (*HTTPX_ERRORS, *_LET_THROUGH, RuntimeError)
+"""What sending a request may raise that `is_failure` tells from bugs."""
 
 _LONGEST_MESSAGE = 1000
 
@@ -62,12 +64,12 @@ def could_not_ask(error: Exception) -> bool:
     `RemoteProtocolError` is among them: a kept-alive connection that the server closes just as it
     is used again looks like this. A provider that is silent for the whole timeout is not.
     """
-    return isinstance(error, _RETRIED) or has_no_thread(error)
+    return isinstance(error, _RETRIED) or _has_no_thread(error)
 
 
-def has_no_thread(error: Exception) -> bool:
-    """Whether no thread could be started: a name is resolved in one, where none is idle."""
-    return isinstance(error, RuntimeError) and "new thread" in str(error)
+def is_failure(error: Exception) -> bool:
+    """Whether what sending a request has raised is a failure to reach the provider, and no bug."""
+    return isinstance(error, (*HTTPX_ERRORS, *_LET_THROUGH)) or _has_no_thread(error)
 
 
 def failure(error: Exception, provider: str, secret: str | None = None) -> ProviderError:
@@ -78,13 +80,13 @@ def failure(error: Exception, provider: str, secret: str | None = None) -> Provi
         return ProviderTimeout(f"no connection in time ({said})", provider=provider)
     if isinstance(error, httpx.TimeoutException):
         return ProviderTimeout(f"silent for longer than the timeout ({said})", provider=provider)
-    if has_no_thread(error):
+    if _has_no_thread(error):
         return ProviderError(
             "its name could not be resolved, as this process can start no thread: it is at a "
             f"limit of processes or of memory ({said})",
             provider=provider,
         )
-    if isinstance(error, (*_NEVER_SENT, *LET_THROUGH)):
+    if isinstance(error, (*_NEVER_SENT, *_LET_THROUGH)):
         return ProviderError(f"could not be reached ({said})", provider=provider)
     return ProviderStreamError(f"the connection broke ({said})", provider=provider)
 
@@ -113,6 +115,11 @@ def request_id(headers: Mapping[str, str]) -> str | None:
 def scrub(text: str, secret: str | None) -> str:
     """The text without the secret."""
     return text.replace(secret, "…") if secret else text
+
+
+def _has_no_thread(error: Exception) -> bool:
+    """Whether no thread could be started: a name is resolved in one, where none is idle."""
+    return isinstance(error, RuntimeError) and "new thread" in str(error)
 
 
 def _refusal_class(status: int, error_type: str | None) -> type[ProviderError]:
