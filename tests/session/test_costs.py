@@ -1,13 +1,15 @@
 """Usage and cost: right for each step and for the run, whatever becomes of its inferences."""
 
 import pytest
+import trio
 from trio.testing import MockClock
 
-from session_kit import TOOLS, opened
+from session_kit import TOOLS, BreakableStore, opened
 from wingman import Agent, Price, Step, Usage
 from wingman.conversation import ToolUseBlock
 from wingman.errors import ProviderError, ProviderStreamError
 from wingman.providers import (
+    Delay,
     Fail,
     Fallback,
     Finished,
@@ -120,3 +122,34 @@ async def test_the_cost_is_stored_with_the_result() -> None:
         assert stored is not None
         assert stored.result is not None
         assert stored.result.cost == 0.00176
+
+
+async def test_a_run_that_fails_has_a_cost() -> None:
+    script = [called(CACHED), called(Usage(2000, 50)), Fail(ProviderError("no", provider="x"))]
+    agent = agent_of(Scripted(script, model="small"))
+    async with opened(agent, prices=PRICES) as runtime:
+        session = await runtime.create_session(agent)
+        run = await session.submit("go")
+        await run.wait()
+        view = await runtime.describe_run(session.id, run.id)
+        assert (view.status, view.cost) == ("failed", 0.00426)
+
+
+async def test_an_interrupted_run_has_its_cost_after_the_restart(
+    autojump_clock: MockClock,
+) -> None:
+    script = [called(CACHED), Delay(answered(Usage(2000, 50)), first=100)]
+    agent = agent_of(Scripted(script, model="small"))
+    store = BreakableStore()
+    async with opened(agent, store=store, prices=PRICES) as runtime:
+        session = await runtime.create_session(agent)
+        run = await session.submit("go")
+        await trio.sleep(1)
+        store.break_down()
+    store.mend()
+    async with opened(agent, store=store, prices=PRICES) as runtime:
+        view = await runtime.describe_run(session.id, run.id)
+        assert (view.status, view.usage, view.cost) == ("interrupted", CACHED, 0.00176)
+        assert view.result is not None
+        assert view.result.cost == 0.00176
+        assert runtime.metrics.runs == {"interrupted": 1}

@@ -69,7 +69,9 @@ async def test_a_cancel_of_all_says_which_are_cancelled_and_which_are_not(
         with pytest.raises(StoreUnavailable) as caught:
             await session.cancel(queued=True)
         assert trio.current_time() - start <= 5.0
-        assert f"run {runs[0].id} has stopped and is still running in the store" in str(caught.value)
+        assert f"run {runs[0].id} has stopped and is still running in the store" in str(
+            caught.value
+        )
         for run in runs[1:]:
             assert f"run {run.id} is still queued" in str(caught.value)
         store.mend()
@@ -93,7 +95,7 @@ async def test_a_message_that_is_not_recorded_is_nowhere_and_has_interrupted_not
         await wait_all_tasks_blocked()
         for attempt in range(6):
             store.break_down()
-            with pytest.raises(StoreUnavailable, match="was not taken.*disk is full"):
+            with pytest.raises(StoreUnavailable, match=r"was not taken.*disk is full"):
                 await session.submit(f"lost {attempt}", request_id="r1", on_busy="interrupt")
             assert list(live.runs) == [first.id]
             assert live.requests == {}
@@ -174,12 +176,15 @@ async def test_no_write_overtakes_a_failed_one_and_the_run_is_ended_from_what_is
         assert (record.status, record.error.code) == ("failed", "store_unavailable")
         # What the next inference is shown is what is stored, no more and no less.
         assert results_in(requests_of(helper)[-1]) == results_in(history)
-        assert results_in(history) == {
-            StepRecorded: [],
-            CallEnded: [UNKNOWN],
-            StepEnded: ["paid 5"],
-            RunEnded: ["paid 5"],
-        }[kind]
+        assert (
+            results_in(history)
+            == {
+                StepRecorded: [],
+                CallEnded: [UNKNOWN],
+                StepEnded: ["paid 5"],
+                RunEnded: ["paid 5"],
+            }[kind]
+        )
         assert (await other.run("hello")).response == "fine"
         assert runtime.status().unready is None
         assert idle(runtime)

@@ -138,7 +138,7 @@ class SessionActor:
     # --- beginning, and beginning again --------------------------------------------------------
 
     async def _ready(self, run: LiveRun | None = None) -> bool:
-        """Have the history in memory, as it is stored; False where the runtime drains first.
+        """Have the history in memory, as it is stored; False where the runtime closes first.
 
         A store that fails is waited for, while `run`, if it is given, stays queued.
         """
@@ -179,20 +179,20 @@ class SessionActor:
             raise NotFound("session", live.id)
 
     async def _wait_for_store(self, error: StoreUnavailable) -> bool:
-        """Wait until the store is well; False where the runtime drains first."""
-        store, draining = self.live.services.store, self.live.services.room.draining
+        """Wait until the store is well; False where the runtime closes first."""
+        store, closing = self.live.services.store, self.live.services.room.closing
         async with trio.open_nursery() as nursery:
 
-            async def stop_at_drain() -> None:
-                await draining.wait()
+            async def stop_at_the_end() -> None:
+                await closing.wait()
                 nursery.cancel_scope.cancel()
 
-            nursery.start_soon(stop_at_drain)
+            nursery.start_soon(stop_at_the_end)
             nursery.start_soon(self._put_off, error)
             await store.wait_until_well()
             await trio.sleep(_PAUSE)
             nursery.cancel_scope.cancel()
-        return not draining.is_set()
+        return not closing.is_set()
 
     async def _put_off(self, error: StoreUnavailable) -> None:
         """After a while, tell whoever waits for the lost run how it stands."""

@@ -39,6 +39,9 @@ STOP_SECONDS: Final = 10.0
 """How long a run's end is waited for after it was cancelled: a tool that shields itself must not
 keep a session that is being deleted, or a runtime that closes."""
 
+# At the end, how long the store may take to record what has stopped, if it fails.
+_RECORD_SECONDS: Final = 1.0
+
 
 class SessionHost:
     """An async context manager; sessions live inside its block, and `services` are open around it.
@@ -292,7 +295,12 @@ class SessionHost:
         for run in left:
             run.request_cancel("interrupted")
         with trio.move_on_after(patience):
-            await _all_ended(left)
+            for run in left:
+                await run.wait_stopped()
+            # What a failing store cannot record now, the next start ends from what is stored.
+            with trio.move_on_after(_RECORD_SECONDS):
+                await _all_ended(left)
+        self._services.room.closing.set()
         for live in self.active.all():
             live.channel.close("shutting_down")
 

@@ -33,13 +33,14 @@ class Room:
 
     Places in flight are given in the order they are asked for: as a session has one run in flight
     at most, sessions take turns. `waiting` counts the runs without a place. `draining` is set once
-    no more runs are taken.
+    no more runs are taken, `closing` once nothing that has not ended is waited for any more.
     """
 
     def __init__(self, limits: Limits) -> None:
         self.slots = trio.Semaphore(limits.runs)
         self.waiting = 0
         self.draining = trio.Event()
+        self.closing = trio.Event()
         self._most_waiting = limits.waiting
 
     def check(self) -> None:
