@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import sys
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -9,6 +10,9 @@ from pathlib import Path
 import pytest
 
 import wingman
+import wingman.cli
+import wingman.server
+import wingman.testing
 
 ROOT = Path(wingman.__file__).parent
 REPOSITORY = ROOT.parent.parent
@@ -80,10 +84,20 @@ def test_the_server_speaks_no_http_of_its_own_to_others() -> None:
             assert "httpx" not in set(imports(path)), path
 
 
-@pytest.mark.parametrize(
-    "package",
-    ["actor", "providers", "run", "runtime", "server", "session", "store", "testing", "tools"],
+PACKAGES = (
+    "actor",
+    "providers",
+    "run",
+    "runtime",
+    "server",
+    "session",
+    "store",
+    "testing",
+    "tools",
 )
+
+
+@pytest.mark.parametrize("package", PACKAGES)
 def test_a_package_names_what_it_offers(package: str) -> None:
     module = importlib.import_module(f"wingman.{package}")
     assert module.__doc__
@@ -92,37 +106,15 @@ def test_a_package_names_what_it_offers(package: str) -> None:
         assert getattr(module, name) is not None
 
 
+PUBLIC = ["wingman", *(f"wingman.{package}" for package in PACKAGES)]
+
+
 def test_the_public_names_are_these() -> None:
-    assert wingman.__all__ == [
-        "Agent",
-        "Done",
-        "Event",
-        "ImageBlock",
-        "Limits",
-        "Message",
-        "Price",
-        "Receipt",
-        "Result",
-        "Run",
-        "RunStream",
-        "Runtime",
-        "Session",
-        "Step",
-        "Text",
-        "Thinking",
-        "Tool",
-        "ToolCallResult",
-        "ToolContext",
-        "ToolOutput",
-        "ToolProgress",
-        "ToolResult",
-        "ToolUse",
-        "Usage",
-        "WingmanError",
-        "tool",
-    ]
-    for name in wingman.__all__:
-        assert hasattr(wingman, name)
+    """What a door offers, others rely on: a name that comes or goes is a line of the file."""
+    computed = "".join(
+        f"{name}.{public}\n" for name in PUBLIC for public in importlib.import_module(name).__all__
+    )
+    assert Path(__file__).with_name("public_names.txt").read_text() == computed
 
 
 def test_every_module_says_what_it_is() -> None:
@@ -141,20 +133,33 @@ def test_a_packages_map_names_all_that_is_in_it(package: Path) -> None:
         assert path.name in text, f"{path} is not on the map of its package"
 
 
-ROOMS = {path.parent.name for path in ROOT.glob("providers/*/__init__.py")}
-
-
 def imported_by(path: Path) -> Iterator[str]:
-    """The modules of Wingman that a module imports, those among them that a door is asked for."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    """The modules that a module imports at run time, those among them that a door is asked for."""
+    for node in at_run_time(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module is not None:
             names = [f"{node.module}.{alias.name}" for alias in node.names]
-            found = [name for name in names if is_module(name)]
+            offered = getattr(sys.modules.get(node.module), "__all__", ())  # `serve` is both
+            found = [
+                name for name in names if is_module(name) and name.split(".")[-1] not in offered
+            ]
             yield from found
             if len(found) < len(names):
                 yield node.module
+
+
+def at_run_time(tree: ast.AST) -> Iterator[ast.AST]:
+    """All nodes but those that stand under `if TYPE_CHECKING`."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            continue
+        yield node
+        yield from at_run_time(node)
+
+
+def is_package(name: str) -> bool:
+    return (ROOT.parent.joinpath(*name.split(".")) / "__init__.py").exists()
 
 
 def is_module(name: str) -> bool:
@@ -162,59 +167,20 @@ def is_module(name: str) -> bool:
     return place.with_suffix(".py").exists() or (place / "__init__.py").exists()
 
 
-def test_the_rooms_of_providers_are_entered_by_their_doors() -> None:
-    assert {"anthropic", "gemini", "ollama", "openai", "transport", "wire"} <= ROOMS
+def test_a_package_is_entered_by_its_door() -> None:
+    """From elsewhere a package is imported, never a module within it."""
     for _, path in modules():
-        own = path.relative_to(ROOT).parts[:2]
+        own = path.relative_to(ROOT.parent).parts[:-1]
         for name in imported_by(path):
-            parts = name.split(".")[1:]
-            if len(parts) > 2 and parts[0] == "providers" and parts[1] in ROOMS:
-                assert own == tuple(parts[:2]), f"{path} imports {name}"
+            parts = tuple(name.split("."))
+            if parts[0] == "wingman" and not is_package(name):
+                within = parts[:-1]
+                assert within == own[: len(within)], f"{path} imports {name}"
 
 
-def test_the_names_of_providers_are_these() -> None:
-    assert importlib.import_module("wingman.providers").__all__ == [
-        "Answering",
-        "Anthropic",
-        "Delay",
-        "Fail",
-        "Fallback",
-        "FinishReason",
-        "Finished",
-        "Gemini",
-        "Keyless",
-        "ListsModels",
-        "Local",
-        "ModelInfo",
-        "Ollama",
-        "OpenAI",
-        "OpenAICompatible",
-        "Part",
-        "Parts",
-        "Provider",
-        "ProviderEntry",
-        "ProviderFactory",
-        "ProviderRegistry",
-        "Request",
-        "Retry",
-        "Scripted",
-        "TellsWindow",
-        "TextDelta",
-        "ThinkingDelta",
-        "ToolCalls",
-        "ToolSpec",
-        "Transport",
-        "UsageUpdate",
-        "WindowOf",
-        "catalogued_window",
-        "closing",
-        "context_window",
-        "known_window",
-        "require_provider",
-    ]
-
-
-@pytest.mark.parametrize("room", sorted(ROOMS))
+@pytest.mark.parametrize(
+    "room", sorted(path.parent.name for path in ROOT.glob("providers/*/__init__.py"))
+)
 def test_a_room_of_providers_names_what_it_offers_and_what_it_does_not_know(room: str) -> None:
     module = importlib.import_module(f"wingman.providers.{room}")
     for name in module.__all__:
@@ -223,15 +189,16 @@ def test_a_room_of_providers_names_what_it_offers_and_what_it_does_not_know(room
     assert "does not know" in said or "knows no" in said
 
 
-def test_no_module_of_providers_imports_itself_through_others() -> None:
+def test_no_module_imports_itself_through_others() -> None:
     graph: dict[str, set[str]] = {}
-    for path in ROOT.glob("providers/**/*.py"):
+    for _, path in modules():
         name = ".".join(path.relative_to(ROOT.parent).with_suffix("").parts)
-        imported = {n for n in imported_by(path) if n.startswith("wingman.providers")}
-        graph[name.removesuffix(".__init__")] = imported
-    assert len(graph) > 30
+        graph[name.removesuffix(".__init__")] = {
+            other for other in imported_by(path) if other.startswith("wingman")
+        }
+    assert len(graph) > 150
     order = list(TopologicalSorter(graph).static_order())  # raises CycleError, which names it
-    assert order.index("wingman.providers.base") < order.index("wingman.providers")
+    assert order.index("wingman.run") < order.index("wingman.session") < order.index("wingman")
 
 
 def test_modules_fit_in_the_head() -> None:

@@ -13,7 +13,7 @@ import msgspec
 
 from wingman.output import OutputCheck
 from wingman.providers import Provider, require_provider
-from wingman.tools.base import Tool
+from wingman.tools import Tool
 
 __all__ = ["Agent", "AgentRecord", "ChosenAgent", "ProviderConfig"]
 

@@ -14,13 +14,15 @@ from werkzeug.routing import MapAdapter
 from wingman.errors import WingmanError
 from wingman.runtime import Runtime
 from wingman.server.errors import http_error_response, internal_error, wingman_error
-from wingman.server.routes.agents import agent_routes
-from wingman.server.routes.messages import message_routes
-from wingman.server.routes.metrics import metrics_routes
-from wingman.server.routes.providers import provider_routes
-from wingman.server.routes.runs import run_routes
-from wingman.server.routes.sessions import session_routes
-from wingman.server.routes.system import system_routes
+from wingman.server.routes import (
+    agent_routes,
+    message_routes,
+    metrics_routes,
+    provider_routes,
+    run_routes,
+    session_routes,
+    system_routes,
+)
 
 __all__ = ["create_app"]
 

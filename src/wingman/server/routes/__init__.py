@@ -10,3 +10,21 @@
 
 One module a section of the HTTP contract; each makes a blueprint for one runtime.
 """
+
+from wingman.server.routes.agents import agent_routes
+from wingman.server.routes.messages import message_routes
+from wingman.server.routes.metrics import metrics_routes
+from wingman.server.routes.providers import provider_routes
+from wingman.server.routes.runs import run_routes
+from wingman.server.routes.sessions import session_routes
+from wingman.server.routes.system import system_routes
+
+__all__ = [
+    "agent_routes",
+    "message_routes",
+    "metrics_routes",
+    "provider_routes",
+    "run_routes",
+    "session_routes",
+    "system_routes",
+]
