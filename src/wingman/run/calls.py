@@ -19,7 +19,7 @@ from wingman.conversation import ToolResultBlock, ToolUseBlock
 from wingman.errors import ToolError
 from wingman.foreign import contained, reason
 from wingman.run.limits import Limits
-from wingman.tools import Tool, ToolContext, ToolOutput
+from wingman.tools import Tool, ToolContext, ToolOutput, environment_of
 
 __all__ = ["CALLERS", "CallOutcome", "ProgressMeter", "ToolCall", "ToolCalls"]
 
@@ -104,6 +104,7 @@ class ToolCalls:
             progress=partial(self.progress, block.id),
             max_output=self.limits.tool_output,
             report_still_running=partial(setattr, call, "leftover"),
+            environment=environment_of(self.callers),
         )
         seconds = self.limits.tool_seconds
         try:

@@ -32,7 +32,7 @@ from wingman.session import (
     check_work_dir,
 )
 from wingman.store import Store
-from wingman.tools import Tool
+from wingman.tools import Address, Tool, commands
 
 __all__ = ["Runtime", "RuntimeStatus"]
 
@@ -213,6 +213,13 @@ class Runtime:
         `MailboxFull`, `Overloaded`, `ShuttingDown`, `ProviderNotConfigured`, `InvalidRequest`.
         """
         return await self._host.admit(session_id, request)
+
+    def callers(self, client: Address, server: Address) -> frozenset[str]:
+        """The sessions that wait for the process at the other end of a connection.
+
+        It is one of the tools' commands, or nobody waits for it.
+        """
+        return commands.callers(client, server)
 
     async def runs(
         self, session_id: str | None = None, statuses: Sequence[Status] = (), limit: int = 100

@@ -11,7 +11,7 @@ import trio
 from wingman.agent import Agent
 from wingman.conversation import ImageBlock, Message
 from wingman.events import Error, Event, Result
-from wingman.run import Limits, Published, Reader
+from wingman.run import CALLERS, Limits, Published, Reader
 from wingman.runtime.root import Root
 from wingman.session import OnBusy, Receipt, Run, RunRequest, SessionHost
 
@@ -158,7 +158,7 @@ class Session:
             max_steps=max_steps,
             request_id=request_id,
             on_busy=on_busy,
-            waits=waits,
+            callers=CALLERS.get() if waits else frozenset(),
         )
         return await host.admit(self._id, request)
 

@@ -35,7 +35,8 @@ OnBusy: TypeAlias = Literal["queue", "reject", "interrupt"]
 class RunRequest:
     """What one message asks for. Raises `InvalidRequest` where it cannot be.
 
-    `agent_id` is None for the session's own agent. `waits`: whoever sends it waits for its end.
+    `agent_id` is None for the session's own agent. `callers` are the sessions that wait for
+    whoever sends this and waits for the run's end.
     """
 
     message: str
@@ -44,7 +45,7 @@ class RunRequest:
     max_steps: int | None = None
     request_id: str | None = None
     on_busy: OnBusy = "queue"
-    waits: bool = False
+    callers: frozenset[str] = frozenset()
 
     def __attrs_post_init__(self) -> None:
         given: object = self.message  # a program without a type checker gives anything

@@ -13,7 +13,7 @@ import trio
 from ulid import ULID
 
 from wingman.errors import InvalidRequest, NotFound, StoreError, StoreUnavailable
-from wingman.run import NOTHING_SPENT, Journal, Reader, RunJournal, cut, now
+from wingman.run import CALLERS, NOTHING_SPENT, Journal, Reader, RunJournal, cut, now
 from wingman.session.active import ActiveSessions
 from wingman.session.admission import RunRequest, check_same_body, queued_error
 from wingman.session.cancelling import cancel_runs, cancel_tool, not_recorded
@@ -120,7 +120,7 @@ class SessionHost:
 
         Raises `NotFound` if it is not there, or somebody else is at it.
         """
-        check_not_itself(session_id)
+        check_not_itself(session_id, CALLERS.get())
         # Shielded: once begun it is done, also when who asked for it goes away.
         with trio.move_on_after(2 * STOP_SECONDS, shield=True) as scope:
             await self._erase(session_id)
@@ -161,8 +161,7 @@ class SessionHost:
         It is durable only when `run.admitted()` returns. Cancelled before it returns, it has
         admitted nothing. A request id is looked at before anything else of the request.
         """
-        if request.waits:
-            check_not_itself(session_id)
+        check_not_itself(session_id, request.callers)
         stored = None
         if request.request_id is not None:
             stored = await self._store.run_by_request(session_id, request.request_id)

@@ -15,7 +15,7 @@ from wingman.actor import Delivery
 from wingman.agent import Agent, ChosenAgent
 from wingman.conversation import Message, ToolUseBlock, Usage
 from wingman.errors import MailboxFull, NotFound, SessionBusy, StoreError, WingmanError
-from wingman.run import CALLERS, EventChannel, Journal, Outcome, RunJournal, now
+from wingman.run import EventChannel, Journal, Outcome, RunJournal, now
 from wingman.session.admission import (
     RunRequest,
     check_same_body,
@@ -126,7 +126,7 @@ class LiveSession:
             body_hash=request.body_hash,
             max_steps=request.max_steps,
         )
-        run = self._run(record, chosen.agent, CALLERS.get() if request.waits else frozenset())
+        run = self._run(record, chosen.agent, request.callers)
         run.state.phase = "admitting"
         run.admission = run.journal.queued()
         self._enqueue(run)

@@ -1,5 +1,7 @@
 """Run: the handle on one run, in flight or read from the store."""
 
+from collections.abc import Collection
+
 from wingman.errors import RunFailed, WaitsForItself
 from wingman.events import Result
 from wingman.run import CALLERS, CutBy, EventChannel, Outcome, Reader, Status, recorded_error
@@ -68,7 +70,7 @@ class Run:
         """
         if self._live is not None:
             if not self._live.ended:
-                check_not_itself(self.session_id)
+                check_not_itself(self.session_id, CALLERS.get())
             await self._live.wait()
 
     async def result(self) -> Result:
@@ -79,7 +81,7 @@ class Run:
         """
         if self._live is not None:
             if not self._live.ended:
-                check_not_itself(self.session_id)
+                check_not_itself(self.session_id, CALLERS.get())
             await self._live.wait_told()
         return self.outcome()
 
@@ -124,11 +126,11 @@ class Run:
         return Receipt(()) if self._live is None else await cancel_tool(self._live, tool_use_id)
 
 
-def check_not_itself(session_id: str) -> None:
-    """Raise `WaitsForItself` in code that a run of this session waits for."""
-    if session_id in CALLERS.get():
+def check_not_itself(session_id: str, callers: Collection[str]) -> None:
+    """Raise `WaitsForItself` where this session is one of those that wait for the caller."""
+    if session_id in callers:
         raise WaitsForItself(
-            f"A run of session {session_id} waits for this code, which one of its tools has "
-            "called: to wait here for another run of that session would be to wait for ever. "
-            "Send the message with `submit` and do not wait for its end, or use another session."
+            f"A run of session {session_id} waits for the tool that asks this: if the tool waited "
+            "for another run of the session, both would wait for ever. Send the message without "
+            "waiting for its end (`submit`, or `Prefer: respond-async`), or use another session."
         )

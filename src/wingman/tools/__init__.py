@@ -7,6 +7,7 @@
     process.py     one command, from   kept.py (under a keeper, which `keeping` is the program of)
                                        groups.py (in a process group, where there are no keepers)
                                        output.py (its head and tail, in bounded memory)
+                                       callers.py (which sessions wait for it)
     shell.py       bash                  on process.py
     search.py      glob, grep            on process.py too: search_worker.py is its program
     reading.py     read                  }
@@ -22,6 +23,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from wingman.tools.base import Tool, ToolContext, ToolOutput
+from wingman.tools.callers import Address, commands, environment_of
 from wingman.tools.decorator import tool
 from wingman.tools.reading import read
 from wingman.tools.search import glob, grep
@@ -31,11 +33,14 @@ from wingman.tools.writing import edit, write
 
 __all__ = [
     "BUILTIN",
+    "Address",
     "Tool",
     "ToolContext",
     "ToolOutput",
     "bash",
+    "commands",
     "edit",
+    "environment_of",
     "glob",
     "grep",
     "read",

@@ -33,6 +33,9 @@ class ToolContext:
     `work_dir` is absolute and resolved. `progress` publishes a piece of output while the tool is
     running; it never blocks. `max_output` is how many characters of output the model will be shown.
 
+    `environment` is what a command of the tool is to find in its environment, beside what
+    Wingman's own has: whatever starts one passes it on.
+
     `report_still_running` is called, before the call ends, with a few words on what of it could not
     be stopped and goes on: a thread that did not return, a process that outlived SIGKILL. It is
     called from the Trio thread, never blocks, and nothing but the truth depends on it.
@@ -42,6 +45,7 @@ class ToolContext:
     progress: Callable[[str], None] = _discard
     max_output: int = 30_000
     report_still_running: Callable[[str], None] = _discard
+    environment: Mapping[str, str] = attrs.field(factory=dict)
 
 
 @attrs.frozen

@@ -20,6 +20,7 @@ import trio
 from wingman.errors import ToolError
 from wingman.tools import groups, kept
 from wingman.tools.base import ToolContext
+from wingman.tools.callers import commands
 from wingman.tools.output import Output
 
 __all__ = ["Completed", "child_environment", "run_process"]
@@ -88,7 +89,17 @@ async def run_process(
     head and tail, however much is written; `progress` gets all of it in pieces. What could not be
     ended is reported by `context.report_still_running`. Raises `ToolError` if it cannot start.
     """
-    output = Output(max_output)
+    with commands.running():
+        return await _run(argv, context, seconds, Output(max_output), progress)
+
+
+async def _run(
+    argv: Sequence[str],
+    context: ToolContext,
+    seconds: float,
+    output: Output,
+    progress: Callable[[str], None] | None,
+) -> Completed:
     exit_code: int | None = None
     child = await _started(argv, context)
     # To enter a nursery is no checkpoint: nothing stands between the birth of the process and the
@@ -116,7 +127,7 @@ async def run_process(
 
 async def _started(argv: Sequence[str], context: ToolContext) -> Child:
     try:
-        return await _start(argv, context.work_dir, child_environment())
+        return await _start(argv, context.work_dir, {**child_environment(), **context.environment})
     except (OSError, ValueError) as error:  # ValueError: a NUL or a lone surrogate in the command
         raise ToolError(f"The command could not be started: {error}") from error
 

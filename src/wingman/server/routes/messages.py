@@ -76,6 +76,7 @@ async def _submit(runtime: Runtime, session_id: str, fields: MessageBody, stays:
             max_steps=fields.max_steps,
             request_id=_request_id(fields),
             on_busy=fields.on_busy,
+            callers=_callers(runtime) if stays else frozenset(),
         ),
     )
     if stays and fields.on_disconnect == "cancel":
@@ -83,6 +84,14 @@ async def _submit(runtime: Runtime, session_id: str, fields: MessageBody, stays:
         scope[ON_DISCONNECT] = run.request_cancel
     await run.admitted()
     return run
+
+
+def _callers(runtime: Runtime) -> frozenset[str]:
+    """The sessions that wait for this request's client, if it is a tool's command."""
+    client, server = request.scope.get("client"), request.scope.get("server")
+    if client is None or server is None or server[1] is None:
+        return frozenset()
+    return runtime.callers((client[0], client[1]), (server[0], server[1]))
 
 
 def _request_id(fields: MessageBody) -> str | None:
