@@ -80,8 +80,8 @@ def _socket_of(port: int, peer: int) -> str | None:
 def _callers_of(socket: str) -> frozenset[str]:
     for process in _descendants():
         with contextlib.suppress(OSError):  # it ended while it was looked at
-            for descriptor in os.listdir(process / "fd"):
-                if os.readlink(process / "fd" / descriptor) == socket:
+            for descriptor in (process / "fd").iterdir():
+                if str(descriptor.readlink()) == socket:
                     return _told(process)
     return frozenset()
 
@@ -92,9 +92,8 @@ def _descendants() -> Iterator[Path]:
     for pid in waiting:
         process = Path("/proc", str(pid))
         with contextlib.suppress(OSError):
-            for thread in os.listdir(process / "task"):
-                children = process / "task" / thread / "children"
-                waiting += map(int, children.read_text().split())
+            for thread in (process / "task").iterdir():
+                waiting += map(int, (thread / "children").read_text().split())
         if pid != waiting[0]:
             yield process
 
