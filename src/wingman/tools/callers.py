@@ -8,7 +8,7 @@ It works on Linux, for clients on the same machine that are this process's desce
 nothing is found, and time limits end what waits for itself.
 """
 
-# ruff: noqa: PTH115  (pathlib is slow here)
+
 
 import contextlib
 import os
