@@ -229,14 +229,13 @@ def _make_private(directory: Path) -> None:
 def _bring_up_to_date(connection: sqlite3.Connection, path: Path) -> None:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     check_version(path, version, len(versions.STEPS))
-    # A new database is made before it has a log, so that its first bytes say whose it is.
-    if version < len(versions.STEPS):
-        _migrate(connection, version)
     (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
     if mode != "wal":
-        raise StoreError(
-            f"{path} is on a file system that SQLite's write-ahead log does not work on."
-        )
+        raise StoreError(f"{path}: SQLite's write-ahead log does not work on its file system.")
+    if version < len(versions.STEPS):
+        _migrate(connection, version)
+        # So that the file's first bytes say whose it is. If it is not done, the log says it.
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()  # the log is there
 
 

@@ -81,8 +81,9 @@ def check_version(path: Path, version: int, newest: int) -> None:
 def _is_empty(path: Path) -> bool:
     """Whether this database, which does not say whose it is, is ours, or has no tables.
 
-    It is one page long, and its log may hold the rest: a Wingman of before version 3 that was
-    killed young has left it like that. SQLite would write beside what it reads: it gets a copy.
+    It is one page long, and its log may hold the rest: a Wingman that was killed while it made it,
+    or soon after in versions 1 and 2, has left it like that. SQLite would write beside what it
+    reads: it gets a copy.
     """
     with tempfile.TemporaryDirectory() as directory:
         copy = Path(directory) / "copy.db"
