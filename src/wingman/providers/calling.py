@@ -5,11 +5,11 @@ What is not known of a provider, such as its window, is asked for here and nowhe
 
 import inspect
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from wingman.foreign import contained, reason
-from wingman.providers.base import Part, Provider, TellsWindow, WindowOf
+from wingman.providers.base import Part, Provider, WindowOf
 
 __all__ = ["close", "closing", "context_window", "require_provider"]
 
@@ -50,10 +50,12 @@ def context_window(provider: Provider, window_of: WindowOf) -> int | None:
     A provider that `TellsWindow` is asked; of any other, `window_of` is. What a provider raises
     here is logged, and its window is not known: the question must not fail for that.
     """
-    if not isinstance(provider, TellsWindow):
+    # Not `isinstance`: to check a protocol costs more than all else that is done for a request.
+    tells: Callable[[WindowOf], int | None] | None = getattr(provider, "context_window", None)
+    if tells is None:
         return window_of(provider.id, provider.model)
     try:
-        return provider.context_window(window_of)
+        return tells(window_of)
     except BaseException as error:  # noqa: ASYNC103 contained lets a cancellation through
         _log.error("%s cannot tell its window: %s", provider.id, reason(contained(error)))
         return None  # noqa: ASYNC104 the same
