@@ -41,7 +41,7 @@ from wingman.providers.base import (
     UsageUpdate,
     WindowOf,
 )
-from wingman.providers.calling import closing, context_window, require_provider
+from wingman.providers.calling import close, context_window, require_provider
 from wingman.providers.catalogue import catalogued_window, known_window
 from wingman.providers.fallback import Fallback
 from wingman.providers.gemini import Gemini
@@ -86,7 +86,7 @@ __all__ = [
     "UsageUpdate",
     "WindowOf",
     "catalogued_window",
-    "closing",
+    "close",
     "context_window",
     "known_window",
     "require_provider",

@@ -5,13 +5,12 @@ What is not known of a provider, such as its window, is asked for here and nowhe
 
 import inspect
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable
 
 from wingman.foreign import contained, reason
 from wingman.providers.base import Part, Provider, WindowOf
 
-__all__ = ["close", "closing", "context_window", "require_provider"]
+__all__ = ["close", "context_window", "require_provider"]
 
 _log = logging.getLogger("wingman.providers")
 
@@ -70,14 +69,3 @@ async def close(parts: AsyncGenerator[Part, None]) -> None:
         await parts.aclose()
     except BaseException as error:  # noqa: ASYNC103 contained lets a cancellation through
         _log.error("a provider's stream does not close: %s", reason(contained(error)))
-
-
-@asynccontextmanager
-async def closing(
-    parts: AsyncGenerator[Part, None],
-) -> AsyncIterator[AsyncGenerator[Part, None]]:
-    """Close a provider's stream at the end of the block, as `close` does."""
-    try:
-        yield parts
-    finally:
-        await close(parts)  # noqa: ASYNC102 it waits for the provider

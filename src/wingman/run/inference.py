@@ -30,7 +30,7 @@ from wingman.providers import (
     Transport,
     UsageUpdate,
     WindowOf,
-    closing,
+    close,
 )
 from wingman.run.context import check_window, request_of
 from wingman.run.cost import Meter
@@ -102,25 +102,31 @@ class Inference:
     async def _attempt(self, request: Request) -> None:
         provider, draft = self.agent.provider, self.draft
         self.meter.begin(provider.id, provider.model)
+        parts = _opened(provider, request, self.model.transport)
         try:
-            stream = _opened(provider, request, self.model.transport)
-            async with closing(stream) as parts:
-                while (part := await _next(parts, provider)) is not None:
-                    self._heard = True
-                    event = draft.add(part)
-                    if isinstance(part, Answering):
-                        self.meter.begin(part.provider, part.model)
-                    if isinstance(part, UsageUpdate):
-                        self.meter.count(part.usage)
-                    if event is None:
-                        continue
-                    self._published = self._published or isinstance(event, Text | ToolUse)
-                    if (reserved := self.journal.publish(event)) is not None:
-                        await reserved.wait()
+            async for part in parts:
+                self._heard = True
+                event = draft.add(part)
+                if isinstance(part, UsageUpdate):
+                    self._count(part)
+                if event is None:
+                    continue
+                self._published = self._published or isinstance(event, Text | ToolUse)
+                if (reserved := self.journal.publish(event)) is not None:
+                    await reserved.wait()
+        except BaseException as error:
+            self.journal.check()  # the store's failure is not the provider's
+            raise _failure(provider, error) from error  # noqa: ASYNC104 a cancellation passes
         finally:
             self.model.metrics.step_ended(*self.meter.inference)
+            await close(parts)  # noqa: ASYNC102 it waits for the provider
         if draft.finish is None:
             raise ProviderStreamError("the stream ended without saying so", provider=provider.id)
+
+    def _count(self, part: UsageUpdate) -> None:
+        if isinstance(part, Answering):
+            self.meter.begin(part.provider, part.model)
+        self.meter.count(part.usage)
 
 
 def _opened(
@@ -129,16 +135,6 @@ def _opened(
     """The provider's stream. Whatever it raises here or later is the provider's failure."""
     try:
         return provider.stream(request, transport)
-    except BaseException as error:
-        raise _failure(provider, error) from error  # noqa: ASYNC104 a cancellation passes
-
-
-async def _next(parts: AsyncGenerator[Part, None], provider: Provider) -> Part | None:
-    """The next part of the stream; None at its end."""
-    try:
-        return await anext(parts)
-    except StopAsyncIteration:
-        return None
     except BaseException as error:
         raise _failure(provider, error) from error  # noqa: ASYNC104 a cancellation passes
 
