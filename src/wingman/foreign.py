@@ -12,14 +12,15 @@ made. None of that may end a task that is not its own. Whoever calls foreign cod
 
 Trio's own are its `Cancelled`, where a scope around the call is cancelled, and the
 `KeyboardInterrupt` that its signal handler raises on Ctrl-C. `split` gives both parts to who needs
-both. `failure_of` is for synchronous hooks, out of which no cancellation can come. `reason`,
-`shown` and `log_failure` put what is foreign into words and never raise for it.
+both, and `let_on` raises the former. `failure_of` is for synchronous hooks, out of which no
+cancellation can come. `reason`, `shown` and `log_failure` put what is foreign into words and never
+raise for it.
 
 This module knows Trio alone.
 """
 
 import logging
-from typing import Any, Final, cast
+from typing import Any, Final, NoReturn, cast
 
 import trio
 from trio.lowlevel import enable_ki_protection, in_trio_task
@@ -28,6 +29,7 @@ __all__ = [
     "ForeignFailure",
     "contained",
     "failure_of",
+    "let_on",
     "log_failure",
     "reason",
     "shown",
@@ -64,6 +66,14 @@ def contained(error: BaseException) -> Exception:
         return cast("Exception", failure)
     if failure is not None:
         log_failure(logger, logging.WARNING, failure, "foreign code raised while it was cancelled")
+    try:
+        let_on(passing)
+    finally:
+        del passing, failure, error  # as in `let_on`
+
+
+def let_on(passing: BaseException) -> NoReturn:
+    """Raise what is Trio's own, in an `except` clause, as if it had never been caught."""
     # As Trio does it: a traceback that refers to its own exception waits for the collector, and
     # so does a context that is the group in which the exception came.
     context = passing.__context__
@@ -71,7 +81,7 @@ def contained(error: BaseException) -> Exception:
         raise passing
     finally:
         passing.__context__ = context
-        del passing, failure, context, error
+        del passing, context
 
 
 def split(error: BaseException) -> tuple[BaseException | None, Exception | None]:
