@@ -1,8 +1,12 @@
 """What is guaranteed: each sentence of the package's docstring, and the test that holds it."""
 
+import asyncio
 import re
 import sys
+import threading
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import pytest
 import trio
@@ -27,6 +31,7 @@ from wingman.actor import (
     Stop,
     Termination,
 )
+from wingman.foreign import ForeignFailure
 
 guarantee = pytest.mark.guarantee
 
@@ -40,7 +45,7 @@ def test_each_sentence_of_the_docstring_has_a_test() -> None:
         if name.startswith("test_") and mark.name == "guarantee"
     }
     assert held == {int(number) for number in promised}
-    assert len(held) == 17
+    assert len(held) == 19
 
 
 @guarantee(1)
@@ -394,6 +399,49 @@ async def test_a_crash_that_escalates_ends_the_whole_system() -> None:
     assert await other.wait_stopped() == Termination("killed")
 
 
+KINDS: dict[str, Callable[[], BaseException]] = {
+    "SystemExit": lambda: SystemExit(2),
+    "KeyboardInterrupt": KeyboardInterrupt,
+    "GeneratorExit": GeneratorExit,
+    "asyncio's CancelledError": asyncio.CancelledError,
+    "BaseException": BaseException,
+    "StopAsyncIteration": StopAsyncIteration,
+    "a group": lambda: BaseExceptionGroup("a", [ValueError("v"), SystemExit(2)]),
+    "a group in a group": lambda: BaseExceptionGroup(
+        "a", [BaseExceptionGroup("b", [asyncio.CancelledError(), KeyboardInterrupt()])]
+    ),
+    "a stale Cancelled": lambda: stale_cancelled(),
+    "a group with a stale Cancelled": lambda: BaseExceptionGroup(
+        "a", [ValueError("v"), stale_cancelled()]
+    ),
+}
+each_kind = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS.keys())
+
+
+def stale_cancelled() -> trio.Cancelled:
+    """A `Cancelled` of a Trio run, and of a scope, that are long gone."""
+    kept: list[trio.Cancelled] = []
+
+    async def be_cancelled() -> None:
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            try:
+                await trio.lowlevel.checkpoint()
+            except trio.Cancelled as error:
+                kept.append(error)
+                raise
+
+    run_aside(be_cancelled)
+    return kept[0]
+
+
+def run_aside(function: Callable[[], Any]) -> None:
+    """Run a function in a Trio run of its own, from within another."""
+    thread = threading.Thread(target=trio.run, args=(function,))
+    thread.start()
+    thread.join()
+
+
 @guarantee(17)
 async def test_an_instrument_that_raises_is_removed_and_logged_and_disturbs_nobody(
     caplog: pytest.LogCaptureFixture,
@@ -416,3 +464,197 @@ async def test_an_instrument_that_raises_is_removed_and_logged_and_disturbs_nobo
     assert [record.exc_text is None for record in caplog.records] == [False]
     assert "Broken" in caplog.text
     assert "out of tune" in caplog.text
+
+
+@guarantee(17)
+@each_kind
+async def test_an_instrument_may_raise_whatever_there_is(
+    kind: Callable[[], BaseException], caplog: pytest.LogCaptureFixture
+) -> None:
+    heard: list[str] = []
+
+    class Broken(Instrument):
+        def __repr__(self) -> str:
+            raise kind()
+
+    def raising_hook(name: str) -> Callable[..., None]:
+        def hook(self: Instrument, *args: object) -> None:
+            heard.append(name)
+            raise kind()
+
+        return hook
+
+    hooks = [name for name in vars(Instrument) if not name.startswith("_")]
+    broken = [type(name, (Broken,), {name: raising_hook(name)})() for name in hooks]
+    async with ActorSystem(instruments=tuple(broken)) as system:
+        ref = system.spawn(Performer, supervision=AT_ONCE)
+        assert await ref.ask("well") == "well"
+        with pytest.raises(ValueError, match="crash"):
+            await ref.ask(raising(ValueError("crash")))
+        assert await ref.ask("well") == "well"
+        held = await hold(ref)
+        ref.tell_nowait("left")
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ref.stop)
+            await wait_all_tasks_blocked()
+            held.release()
+        assert await system.spawn(Performer).ask("well") == "well"
+    assert sorted(heard) == sorted(hooks)
+    assert len(caplog.records) == len(hooks) + 2  # the crash, and its restart
+    assert all(record.exc_info for record in caplog.records if "removed" in record.message)
+
+
+@guarantee(18)
+@each_kind
+async def test_whatever_receive_raises_is_a_crash_of_that_actor_alone(
+    kind: Callable[[], BaseException], system: ActorSystem, caplog: pytest.LogCaptureFixture
+) -> None:
+    error = kind()
+    stage = Stage()
+    other = system.spawn(Performer)
+    held = await hold(other)
+    ref = system.spawn(stage, supervision=AT_ONCE)
+    with pytest.raises(ForeignFailure) as raised:
+        await ref.ask(raising(error))
+    assert raised.value.__cause__ is error
+    assert await ref.ask("well") == "well"
+    assert len(stage.lives) == 2
+    ref.tell_nowait(raising(error))
+    assert await ref.ask("well") == "well"
+    assert len(stage.lives) == 3
+    delivery = ref.submit(raising(error))
+    assert await delivery.wait() is DeliveryState.FAILED
+    for _ in range(2):
+        with pytest.raises(ForeignFailure):
+            delivery.reply()
+    held.release()
+    assert await other.ask("well") == "well"
+    crashes = [record for record in caplog.records if record.message.endswith("crashed")]
+    assert len(crashes) == 3
+    assert all(record.exc_info for record in crashes)
+    with trio.move_on_after(1) as scope:  # Trio itself is well, too
+        await trio.sleep_forever()
+    assert scope.cancelled_caught
+
+
+@guarantee(18)
+@each_kind
+@pytest.mark.parametrize("place", ["the factory", "__aenter__", "__aexit__"])
+async def test_whatever_the_factory_the_entrance_or_the_exit_raises_is_a_crash_of_that_actor_alone(
+    place: str, kind: Callable[[], BaseException], system: ActorSystem
+) -> None:
+    async def fail() -> None:
+        await trio.lowlevel.checkpoint()
+        raise kind()
+
+    def factory() -> Performer:
+        if place == "the factory":
+            raise kind()
+        return Curtain(enter=fail) if place == "__aenter__" else Curtain(leave=fail)
+
+    other = system.spawn(Performer)
+    once = Restart(max_restarts=1, backoff=Backoff(initial=0))
+    ref = system.spawn(factory, supervision=once)
+    delivery = ref.submit(raising(ValueError("crash")))
+    ref.tell_nowait(raising(ValueError("crash")))
+    termination = await ref.wait_stopped()
+    assert termination.cause == "crashed"
+    assert type(termination.error) is ForeignFailure
+    assert await delivery.wait() is DeliveryState.FAILED
+    assert await other.ask("well") == "well"
+
+
+@guarantee(18)
+@each_kind
+async def test_whatever_an_actor_raises_while_it_is_cancelled_is_contained(
+    kind: Callable[[], BaseException], system: ActorSystem
+) -> None:
+    async def fail() -> None:
+        try:
+            await trio.sleep_forever()
+        finally:
+            raise kind()
+
+    async def fail_in_a_group() -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(trio.sleep_forever)
+            nursery.start_soon(fail)
+
+    other = system.spawn(Performer)
+    for act in (fail, fail_in_a_group):
+        ref = system.spawn(Performer, supervision=AT_ONCE)
+        delivery = ref.submit(act)
+        await wait_all_tasks_blocked()
+        delivery.cancel()
+        # A stale Cancelled in the place of a real one cannot be told from it.
+        assert await delivery.wait() in (DeliveryState.FAILED, DeliveryState.CANCELLED)
+        with pytest.raises((ForeignFailure, ExceptionGroup, DeliveryCancelled)):
+            delivery.reply()
+        assert await ref.ask("well") == "well"
+        delivery = ref.submit(act)
+        await wait_all_tasks_blocked()
+        await ref.kill()
+        assert delivery.ended
+        with pytest.raises((ForeignFailure, ExceptionGroup, ActorStopped)):
+            delivery.reply()
+        assert (await ref.wait_stopped()).cause in ("crashed", "killed")
+    assert await other.ask("well") == "well"
+
+
+@guarantee(18)
+@each_kind
+async def test_what_escalates_is_an_exception(kind: Callable[[], BaseException]) -> None:
+    error = kind()
+    with pytest.RaisesGroup(
+        pytest.RaisesExc(ForeignFailure, check=lambda failure: failure.__cause__ is error)
+    ):
+        async with ActorSystem() as system:
+            system.spawn(Performer, supervision=Escalate()).tell_nowait(raising(error))
+            await trio.sleep_forever()
+
+
+@guarantee(19)
+@each_kind
+async def test_a_directorys_hook_that_raises_is_logged_and_ends_nothing(
+    kind: Callable[[], BaseException], system: ActorSystem, caplog: pytest.LogCaptureFixture
+) -> None:
+    broken = True
+
+    def hook(*_: object) -> bool:
+        if broken:
+            raise kind()
+        return True
+
+    directory = Directory(
+        system, lambda _: Performer(), idle_after=10, may_passivate=hook, on_ended=hook
+    )
+    await directory.ref("a").ask("word")
+    await trio.sleep(25)
+    assert list(directory) == ["a"]
+    assert [record.message for record in caplog.records] == ["may_passivate raised for a"] * 2
+    await directory.ref("a").kill()
+    assert list(directory) == []
+    assert caplog.records[-1].message == "on_ended raised for 'a'"
+    assert all(record.exc_info for record in caplog.records)
+    assert await directory.ref("a").ask("next life") == "next life"
+    broken = False
+    await trio.sleep(15)
+    assert list(directory) == []
+
+
+@guarantee(19)
+@each_kind
+async def test_a_name_that_cannot_be_made_fails_the_one_who_asked_for_it(
+    kind: Callable[[], BaseException], system: ActorSystem
+) -> None:
+    def name(key: str) -> str:
+        if key == "bad":
+            raise kind()
+        return key
+
+    directory = Directory(system, lambda _: Performer(), name=name)
+    for _ in range(2):
+        with pytest.raises(ForeignFailure):
+            directory.ref("bad")
+    assert await directory.ref("good").ask("well") == "well"
+    assert len(directory) == 1

@@ -1,10 +1,12 @@
 """Random programs of sends, cancels, stops and crashes, held against what is promised of any."""
 
+import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
+from itertools import count
 from typing import Any
 from unittest import mock
 
@@ -31,10 +33,21 @@ from wingman.actor import (
     Supervision,
     Termination,
 )
+from wingman.foreign import ForeignFailure
 
 
 class Crash(Exception):
     """Not expected: the actor crashes."""
+
+
+FOREIGN: dict[str, Callable[[], BaseException]] = {
+    "SystemExit": lambda: SystemExit(2),
+    "KeyboardInterrupt": KeyboardInterrupt,
+    "GeneratorExit": GeneratorExit,
+    "CancelledError": asyncio.CancelledError,
+    "group": lambda: BaseExceptionGroup("a", [ValueError("v"), SystemExit(2)]),
+}
+"""What is no `Exception`: the actor crashes on it, or its directory's hook or instrument fails."""
 
 
 class Refusal(Exception):
@@ -73,6 +86,7 @@ class World:
     dead: list[Play] = attrs.field(factory=list)
     settled: Counter[Delivery] = attrs.field(factory=Counter)
     at_work: int = 0
+    stale: list[trio.Cancelled] = attrs.field(factory=list)
 
 
 class Player:
@@ -88,7 +102,11 @@ class Player:
         world.at_work += 1
         try:
             with trio.CancelScope(shield=play.outcome == "stubborn"):
-                await trio.sleep(play.seconds)
+                await self.sleep(play.seconds)
+            if play.outcome in FOREIGN:
+                raise FOREIGN[play.outcome]()
+            if play.outcome == "stale" and world.stale:
+                raise world.stale[0]
             if play.outcome == "crash":
                 raise Crash
             if play.outcome == "refuse":
@@ -97,6 +115,21 @@ class Player:
             world.at_work -= 1
         world.done.append(play)
         return play
+
+    async def sleep(self, seconds: float) -> None:
+        """Sleep; how it was cancelled is remembered, to be raised when nothing is cancelled."""
+        try:
+            await trio.sleep(seconds)
+        except trio.Cancelled as error:
+            self.world.stale.append(error)
+            raise
+
+
+class Saboteur(Instrument):
+    """Fails at the first message that is done."""
+
+    def message_ended(self, ref: ActorRef, message: Any, error: BaseException | None) -> None:
+        raise FOREIGN[list(FOREIGN)[message.number % len(FOREIGN)]]()
 
 
 class Undertaker(Instrument):
@@ -109,11 +142,19 @@ class Undertaker(Instrument):
         self.world.dead.append(message)
 
 
+def fail_in_turns(turns: Iterator[int], *_: object) -> bool:
+    """A directory's hook that fails two times out of three."""
+    turn = next(turns)
+    if turn % 3:
+        raise FOREIGN[list(FOREIGN)[turn % len(FOREIGN)]]()
+    return True
+
+
 times = st.sampled_from([0.0, 0.5, 1.0, 2.0])
 steps = st.builds(
     Step,
     do=st.sampled_from(["tell", "tell_nowait", "ask", "submit", "cancel", "cancel"]),
-    outcome=st.sampled_from(["well", "well", "well", "stubborn", "refuse", "crash"]),
+    outcome=st.sampled_from(["well"] * 6 + ["stubborn", "refuse", "crash", "stale", *FOREIGN]),
     seconds=times,
     patience=st.sampled_from([0.0, 0.5, 1.0, 10.0]),
     pause=times,
@@ -134,7 +175,7 @@ async def perform(
         await trio.sleep(step.pause)
         play = Play(sender, number, step.outcome, step.seconds)
         # Each is held against the deliveries' states when all is over.
-        with suppress(ActorStopped, MailboxFull, DeliveryCancelled, Crash, Refusal):
+        with suppress(ActorStopped, MailboxFull, DeliveryCancelled, Crash, Refusal, ForeignFailure):
             await take(world, find(), step, play)
 
 
@@ -171,7 +212,7 @@ def run(main: Callable[[World, ActorSystem], Any]) -> World:
     async def bounded() -> None:
         before = trio.lowlevel.current_statistics().tasks_living
         with trio.fail_after(10_000):
-            async with ActorSystem(instruments=(Undertaker(world),)) as system:
+            async with ActorSystem(instruments=(Undertaker(world), Saboteur())) as system:
                 await main(world, system)
         assert trio.lowlevel.current_statistics().tasks_living == before, "a task is left"
         assert system.snapshot() == []
@@ -217,6 +258,10 @@ def hold_to_its_state(world: World, delivery: Delivery) -> None:
             assert play in world.dead
         case DeliveryState.FAILED, Crash():
             assert play.outcome == "crash"
+        case DeliveryState.FAILED, ForeignFailure(__cause__=trio.Cancelled()):
+            assert play.outcome == "stale"
+        case DeliveryState.FAILED, ForeignFailure(__cause__=cause):
+            assert type(cause) is type(FOREIGN[play.outcome]())
         case DeliveryState.FAILED, Refusal():
             assert play.outcome == "refuse"
         case state, error:
@@ -261,6 +306,9 @@ def test_a_directory_loses_nothing_however_often_its_actor_passivates(
             idle_after=idle_after + 0.1,
             mailbox=mailbox,
             expected=(Refusal, Crash),
+            supervision=Restart(max_restarts=1_000, backoff=Backoff(initial=0)),
+            may_passivate=partial(fail_in_turns, count()),
+            on_ended=partial(fail_in_turns, count()),
         )
         async with trio.open_nursery() as nursery:
             for sender, part in enumerate(parts):

@@ -1,5 +1,6 @@
 """ActorSystem: names, snapshots, and every way in which its block ends."""
 
+import signal
 from functools import partial
 
 import pytest
@@ -99,7 +100,7 @@ async def test_an_interrupt_out_of_receive_ends_the_system_and_settles_every_del
 ) -> None:
     async def act() -> None:
         await trio.sleep(1)
-        raise KeyboardInterrupt
+        signal.raise_signal(signal.SIGINT)
 
     with pytest.RaisesGroup(pytest.RaisesExc(KeyboardInterrupt)):
         async with ActorSystem() as system:

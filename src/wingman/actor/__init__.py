@@ -49,6 +49,11 @@ stops, restarts or passivates. Its task starts in an empty `contextvars` context
 15. An actor that waits for itself gets an error, not a deadlock.
 16. A crash of one actor does not touch another, unless it escalates.
 17. An instrument that raises is removed and logged, and disturbs nobody.
+18. Whatever an actor raises, `SystemExit` and asyncio's `CancelledError` too, is a crash of that
+    actor alone; who asked gets an `Exception`, with that as its cause.
+19. A directory's hook that raises is logged, and ends nothing.
+
+Ctrl-C is not the actors': it ends the program, wherever it lands.
 
 **What is not.** Two actors that ask each other wait for ever, as two tasks would, and so does a
 `receive` that waits for a child task which asks its own actor: put a cancel scope around an ask

@@ -18,6 +18,7 @@ from wingman.actor.instruments import ActorInfo, ActorState, Instruments, Termin
 from wingman.actor.mailbox import Mailbox
 from wingman.actor.supervision import Escalate, Restart, RestartHistory, Supervision
 from wingman.actor.worker import Worker, plain
+from wingman.foreign import let_on, log_failure, split
 
 __all__ = ["Actor", "Cell"]
 
@@ -174,11 +175,18 @@ class Cell:
             self.instruments.notify("actor_started", self.ref)
             with self._kill_scope:
                 termination = await self._live()
-        except* Exception as errors:
-            # They came in one group with a Cancelled, which goes on its way alone.
-            logger.exception("actor %s raised while it was being cancelled", self.name)
-            termination = Termination("crashed", errors)
-            self._worker.settle_current(FAILED, errors)
+        except BaseException as error:  # noqa: ASYNC103 - `let_on` raises it
+            passing, failure = split(error)
+            try:
+                if failure is not None:
+                    text = "actor %s raised while it was being cancelled"
+                    log_failure(logger, logging.ERROR, failure, text, self.name)
+                    termination = Termination("crashed", failure)
+                    self._worker.settle_current(FAILED, failure)
+                if passing is not None:
+                    let_on(passing)
+            finally:
+                del passing, failure  # their tracebacks refer to this frame
         finally:
             self._end(termination)
         if termination.error is not None and isinstance(self._supervision, Escalate):
@@ -202,8 +210,7 @@ class Cell:
     async def _life(self) -> Exception | None:
         """Make the actor, enter it, serve, exit it; return the exception that ended it, if any."""
         worker = self._worker
-        worker.crash = None
-        worker.passivating = False
+        worker.begin_life()
         self._state = "starting"
         try:
             actor: Any = self._factory()
@@ -213,12 +220,13 @@ class Cell:
                 await worker.serve(actor.receive)
             if worker.crash is None and not (worker.stopping or worker.passivating):
                 raise ActorError("the actor was cancelled from within its own context")
-        except Exception as error:
-            worker.crash = error
+        except BaseException as error:  # noqa: ASYNC103
+            if not worker.keep_crash(error):
+                raise
         finally:
             self.actor = None
             if worker.crash is not None:
-                logger.error("actor %s crashed", self.name, exc_info=worker.crash)
+                log_failure(logger, logging.ERROR, worker.crash, "actor %s crashed", self.name)
         worker.settle_current(CANCELLED if worker.crash is None else FAILED, worker.crash)
         return worker.crash
 

@@ -14,6 +14,7 @@ from trio.lowlevel import (
 )
 
 from wingman.actor.errors import ActorError, DeliveryCancelled, DeliveryPending
+from wingman.foreign import shown
 
 __all__ = ["Delivery", "DeliveryState"]
 
@@ -63,7 +64,7 @@ class Delivery:
         self._waiters: dict[Task, None] | None = None
 
     def __repr__(self) -> str:
-        return f"<Delivery {self.state.value} of {self.message!r}>"
+        return f"<Delivery {self.state.value} of {shown(self.message)}>"
 
     @property
     def ended(self) -> bool:
@@ -102,7 +103,8 @@ class Delivery:
         return self.state
 
     def reply(self) -> Any:
-        """What `receive` returned, or raise what it raised.
+        """What `receive` returned, or raise what it raised; `ForeignFailure` from it where that was
+        no `Exception`.
 
         Raises `DeliveryCancelled` or `ActorStopped` where it did not come to that, and
         `DeliveryPending` before the end.

@@ -5,6 +5,7 @@ passivated, and costs nothing until the next message. The entry outlives the act
 the mailbox: what arrives while an actor passivates waits there for the next life.
 """
 
+import logging
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -13,6 +14,7 @@ from typing import Any, Generic, TypeVar, cast
 
 import attrs
 import trio
+from trio.lowlevel import enable_ki_protection
 
 from wingman.actor.cell import Actor, Cell
 from wingman.actor.errors import ActorStopped
@@ -20,8 +22,11 @@ from wingman.actor.instruments import Instruments, Termination
 from wingman.actor.ref import ActorRef
 from wingman.actor.supervision import Restart, Supervision
 from wingman.actor.system import ActorSystem
+from wingman.foreign import contained, log_failure, shown
 
 __all__ = ["Directory", "Quarantine"]
+
+logger = logging.getLogger("wingman.actor")
 
 K = TypeVar("K")
 
@@ -42,7 +47,10 @@ class Directory(Generic[K]):
     One that crashes more often than its supervision allows is quarantined: for `quarantine`
     seconds whatever is sent to it is refused with `ActorStopped` and the reason; then the next
     message tries anew. `name(key)` names the actors, uniquely in the system. `on_ended` hears of
-    each end. It and `may_passivate` are called synchronously: what they raise ends the system.
+    each end. It and `may_passivate` are called synchronously. What they raise is logged and harms
+    nobody: an actor whose `may_passivate` raises stays, and is asked again later. What `name`
+    raises is raised to who asked for the reference, as a `ForeignFailure` where it is no
+    `Exception`.
     """
 
     def __init__(
@@ -97,10 +105,11 @@ class Directory(Generic[K]):
         ref = self.find(key)
         if ref is not None:
             return ref
-        self._check_quarantine(key)
+        name = self._name_of(key)
+        self._check_quarantine(key, name)
         cell = Cell(
             partial(self._factory, key),
-            name=self._name(key),
+            name=name,
             capacity=self._mailbox,
             supervision=self._supervision,
             expected=self._expected,
@@ -125,13 +134,13 @@ class Directory(Generic[K]):
         """End a key's quarantine."""
         self._quarantined.pop(key, None)
 
-    def _check_quarantine(self, key: K) -> None:
+    def _check_quarantine(self, key: K, name: str) -> None:
         self._end_quarantines()
         quarantine = self._quarantined.get(key)
         if quarantine is not None:
             remaining = quarantine.until - trio.current_time()
             raise ActorStopped(
-                f"{self._name(key)!r} is quarantined for another {remaining:.0f} s: "
+                f"{name!r} is quarantined for another {remaining:.0f} s: "
                 f"it {quarantine.termination}"
             )
 
@@ -160,8 +169,7 @@ class Directory(Generic[K]):
         if termination.cause == "crashed":
             self._quarantined[key] = Quarantine(trio.current_time() + self._quarantine, termination)
         self._system.cell_ended(cell, termination, dead_letters)
-        if self._on_ended is not None:
-            self._on_ended(key, termination)
+        self._say_ended(key, termination)
 
     async def _sweep(self, idle_after: float) -> None:
         """Passivate what has been idle for long enough; one task for all, oldest first."""
@@ -173,10 +181,38 @@ class Directory(Generic[K]):
                 del self._idle[cell]
                 if not cell.idle:
                     continue  # it is counted again when it is
-                if self._may_passivate is None or self._may_passivate(cell.actor):
+                if self._agrees(cell):
                     cell.request_passivation()
                 else:
                     self._idle[cell] = now
+
+    # --- the hooks: each is called without a checkpoint, and Ctrl-C waits until it returns --------
+
+    def _name_of(self, key: K) -> str:
+        try:
+            return self._name(key)
+        except BaseException as error:
+            raise contained(error) from error  # noqa: ASYNC104
+
+    @enable_ki_protection
+    def _agrees(self, cell: Cell) -> bool:
+        """Whether an actor may be passivated; not now, if that cannot be said."""
+        if self._may_passivate is None:
+            return True
+        try:
+            return bool(self._may_passivate(cell.actor))
+        except BaseException as error:  # noqa: ASYNC103
+            log_failure(logger, logging.ERROR, error, "may_passivate raised for %s", cell.name)
+        return False
+
+    @enable_ki_protection
+    def _say_ended(self, key: K, termination: Termination) -> None:
+        if self._on_ended is None:
+            return
+        try:
+            self._on_ended(key, termination)
+        except BaseException as error:  # noqa: ASYNC103
+            log_failure(logger, logging.ERROR, error, "on_ended raised for %s", shown(key))
 
     def _due(self, now: float) -> list[Cell]:
         idle_after = cast("float", self.idle_after)

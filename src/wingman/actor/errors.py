@@ -6,7 +6,8 @@
     ├── DeliveryCancelled   the delivery was cancelled before it was done
     └── DeliveryPending     the delivery has no reply yet
 
-What an actor raises is raised to its asker as it is, never wrapped.
+What an actor raises is raised to its asker as it is. What is no `Exception`, such as `SystemExit`,
+would end the asker, and comes as the cause of a `wingman.foreign.ForeignFailure`.
 """
 
 __all__ = ["ActorError", "ActorStopped", "DeliveryCancelled", "DeliveryPending", "MailboxFull"]

@@ -4,6 +4,9 @@ import logging
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import attrs
+from trio.lowlevel import enable_ki_protection
+
+from wingman.foreign import log_failure, reason, shown
 
 if TYPE_CHECKING:
     from wingman.actor.ref import ActorRef
@@ -25,7 +28,7 @@ class Termination:
     def __str__(self) -> str:
         if self.error is None:
             return self.cause
-        return f"{self.cause}: {type(self.error).__name__}: {self.error}"
+        return f"{self.cause}: {reason(self.error)}"
 
 
 @attrs.frozen
@@ -76,14 +79,20 @@ class Instruments:
         self._all = list(instruments)
         self._look()
 
+    @enable_ki_protection
     def notify(self, hook: str, *args: Any) -> None:
-        """Call one hook of every instrument; drop those that raise."""
+        """Call one hook of every instrument; drop those that raise.
+
+        Nothing is raised out of it, as a cell must be able to end whoever watches: Ctrl-C waits.
+        """
         for instrument in tuple(self._all):
             try:
                 getattr(instrument, hook)(*args)
-            except Exception:
-                logger.exception("instrument %r raised in %s and is removed", instrument, hook)
-                self._all.remove(instrument)
+            # Without a checkpoint there is no real cancellation, so none is swallowed.
+            except BaseException as error:  # noqa: ASYNC103
+                text, name = "instrument %s raised in %s and is removed", shown(instrument)
+                log_failure(logger, logging.ERROR, error, text, name, hook)
+                self._all = [other for other in self._all if other is not instrument]
                 self._look()
 
     def _look(self) -> None:

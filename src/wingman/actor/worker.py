@@ -7,7 +7,7 @@ delivery costs a scope, not cancelling any costs none.
 import logging
 from collections.abc import Callable
 from time import perf_counter
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import trio
 from trio.lowlevel import checkpoint
@@ -23,6 +23,7 @@ from wingman.actor.delivery import (
 )
 from wingman.actor.instruments import Instruments
 from wingman.actor.mailbox import Mailbox
+from wingman.foreign import failure_of, log_failure, shown, split
 
 __all__ = ["Worker"]
 
@@ -35,7 +36,7 @@ _BURST = 128
 _NOTHING: Any = object()
 
 
-class Host(Protocol):
+class Employer(Protocol):
     """What a worker needs to know of the actor that it works for."""
 
     name: str
@@ -53,8 +54,8 @@ class Worker:
     """
 
     __slots__ = (
+        "_employer",
         "_expected",
-        "_host",
         "_mailbox",
         "_scope",
         "_scope_used",
@@ -66,13 +67,15 @@ class Worker:
         "stopping",
     )
 
-    def __init__(self, host: Host, mailbox: Mailbox, expected: tuple[type[Exception], ...]) -> None:
+    def __init__(
+        self, employer: Employer, mailbox: Mailbox, expected: tuple[type[Exception], ...]
+    ) -> None:
         self.stopping = False
         self.passivating = False
         self.handled = 0
         self.crash: Exception | None = None
         self.current: Any = _NOTHING
-        self._host = host
+        self._employer = employer
         self._mailbox = mailbox
         self._expected = expected
         self._since = 0.0
@@ -106,17 +109,33 @@ class Worker:
                     self._scope_used = False
                     await self._process(receive)
                 self.settle_current(CANCELLED, None)
-        except Exception as error:
-            self.crash = error
-            self.settle_current(FAILED, error)
-            raise
+        except BaseException as error:
+            if not self.keep_crash(error):
+                raise
+            self.settle_current(FAILED, self.crash)
+            if self.crash is error:
+                raise
+            raise cast("Exception", self.crash) from error  # noqa: ASYNC104
+
+    def begin_life(self) -> None:
+        """Forget the crash that ended the last one, and that it was to passivate."""
+        self.crash = None
+        self.passivating = False
+
+    def keep_crash(self, error: BaseException) -> bool:
+        """Keep what was raised as the `crash`; False if Trio's own is in it, and must go on."""
+        passing, failure = split(error)
+        if passing is not None:
+            return False
+        self.crash = failure
+        return True
 
     async def _process(self, receive: Callable[[Any], Any]) -> None:
         """Take messages one at a time until there is reason to look up."""
         mailbox = self._mailbox
         items = mailbox.items
         senders = mailbox.senders
-        instruments = self._host.instruments
+        instruments = self._employer.instruments
         burst = _BURST
         item = reply = None
         while not self.stopping:
@@ -124,7 +143,7 @@ class Worker:
                 if self.passivating:
                     return
                 item = reply = None  # an idle actor keeps no message alive
-                self._host.went_idle()
+                self._employer.went_idle()
                 await mailbox.wait()
                 if items:
                     self.passivating = False
@@ -145,10 +164,11 @@ class Worker:
                 else:
                     await receive(item)
             except self._expected as error:
-                self.settle_current(FAILED, error)
+                self.settle_current(FAILED, failure_of(error))
                 if type(item) is not Delivery:
                     # Nobody waits for a message that was told: the log is the only place left.
-                    logger.warning("actor %s: %r failed", self._host.name, item, exc_info=error)
+                    text, name = "actor %s: %s failed", self._employer.name
+                    log_failure(logger, logging.WARNING, error, text, name, shown(item))
             else:
                 self.current = _NOTHING
                 self.handled += 1
@@ -172,7 +192,7 @@ class Worker:
                 item.settle_cancelled()
             else:
                 item.settle(state, error)
-        if self._host.instruments.watches_messages:
+        if self._employer.instruments.watches_messages:
             self._notify_ended(item, error)
 
     def abandon(self, refusal: Callable[[], Exception]) -> list[Any]:
@@ -188,10 +208,10 @@ class Worker:
         return left
 
     def _notify_started(self, item: Any) -> None:
-        self._host.instruments.notify("message_started", self._host.ref, plain(item))
+        self._employer.instruments.notify("message_started", self._employer.ref, plain(item))
 
     def _notify_ended(self, item: Any, error: Exception | None) -> None:
-        self._host.instruments.notify("message_ended", self._host.ref, plain(item), error)
+        self._employer.instruments.notify("message_ended", self._employer.ref, plain(item), error)
 
 
 def plain(item: Any) -> Any:
