@@ -116,7 +116,7 @@ def test_a_wingman_run_line_does_its_work(command: str, tmp_path: Path) -> None:
     assert done.stdout.strip()
 
 
-# --- the server ------------------------------------------------------------------------------------
+# --- the server -----------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -190,7 +190,7 @@ def check_answer(command: str, answer: str, ids: dict[str, str]) -> None:
         assert value["tool_calls"][0]["tool_name"] == "bash"
 
 
-# --- links -----------------------------------------------------------------------------------------
+# --- links ----------------------------------------------------------------------------------------
 
 _LINK = re.compile(r"\]\(([^)\s]+)(?: \"[^\"]*\")?\)")
 _HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
