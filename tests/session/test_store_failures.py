@@ -237,6 +237,7 @@ async def test_a_step_whose_end_failed_for_a_moment_is_not_lost_behind_a_complet
         async with run.reader() as reader:
             while not any(isinstance(p.event, ToolResult) for p in await reader.receive()):
                 pass
+        await wait_all_tasks_blocked()
         store.mend()
         with pytest.raises(StoreUnavailable):
             await run.result()

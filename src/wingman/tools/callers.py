@@ -8,8 +8,6 @@ It works on Linux, for clients on the same machine that are this process's desce
 nothing is found, and time limits end what waits for itself.
 """
 
-
-
 import contextlib
 import os
 from collections.abc import Collection, Iterator
