@@ -31,7 +31,8 @@ class ToolContext:
 
     A tool function that has a parameter of this type is given it; the model never sees it.
     `work_dir` is absolute and resolved. `progress` publishes a piece of output while the tool is
-    running; it never blocks. `max_output` is how many characters of output the model will be shown.
+    running; it never blocks, and if it raises, a command goes on without it. `max_output` is how
+    many characters of output the model will be shown.
 
     `report_still_running` is called, before the call ends, with a few words on what of it could not
     be stopped and goes on: a thread that did not return, a process that outlived SIGKILL. It is

@@ -64,14 +64,14 @@ async def webfetch(url: str, context: ToolContext, timeout: Seconds = 30) -> str
         timeout: Seconds for all of it, 120 at most.
     """
     with trio.move_on_after(timeout):
-        page = await _fetch(url)
+        page = await _fetch(url, context)
         text = await _readable(page, url, context)
         note = f"\n[Only the first {page.cut_at:,} bytes were read.]" if page.cut_at else ""
         return clip(text, context.max_output - len(note)) + note
     raise ToolError(f"{url} took longer than {timeout:g} s: try again later, or another source.")
 
 
-async def _fetch(url: str) -> _Page:
+async def _fetch(url: str, context: ToolContext) -> _Page:
     """Get the page, following redirects, each as suspect as the first address.
 
     The environment's proxies are not used: one would resolve the name again, and connect to an
@@ -80,7 +80,7 @@ async def _fetch(url: str) -> _Page:
     try:
         target = httpx.URL(url)
         async with httpx.AsyncClient(
-            verify=await trio.to_thread.run_sync(_tls),
+            verify=await run_in_thread(_tls, context, "the loading of certificates"),
             trust_env=False,
             headers=_HEADERS,
             timeout=httpx.Timeout(None, connect=_CONNECT_TIMEOUT),
@@ -93,6 +93,8 @@ async def _fetch(url: str) -> _Page:
                     target = target.join(response.headers["location"])
                 finally:
                     await response.aclose()
+    except OSError as error:  # no descriptor is left for the certificates, or there are none
+        raise ToolError(f"{url} could not be fetched: {error}. Try again later.") from error
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise ToolError(f"{url} could not be fetched: {_reason(error)}. Check the URL.") from error
     raise ToolError(f"{url} redirects more than {_MOST_REDIRECTS} times.")
