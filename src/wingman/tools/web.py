@@ -1,5 +1,6 @@
 """The tool `webfetch`: a page of the public web, as text."""
 
+import errno
 import functools
 import ssl
 from typing import Annotated
@@ -22,6 +23,7 @@ _LARGEST_BODY = 5_000_000  # bytes, decompressed
 _LARGEST_HTML = 1_000_000  # bytes; its conversion takes seconds
 _MOST_REDIRECTS = 5
 _CONNECT_TIMEOUT = 10.0  # seconds, for each address
+_LONGEST_CHAIN = 10  # exceptions behind one another
 _ERROR_SHOWN = 2_000  # characters of an error's page
 _HEADERS = {
     "User-Agent": "wingman-webfetch",
@@ -101,9 +103,18 @@ async def _fetch(url: str, context: ToolContext) -> _Page:
 
 
 def _reason(error: BaseException) -> str:
-    """What it says, or what was behind it: httpx wraps a refused certificate without a word."""
-    behind = error.__cause__ or error.__context__
-    return str(error).rstrip(".") or (_reason(behind) if behind else type(error).__name__)
+    """What it says, or what was behind it: httpx wraps a refused certificate without a word, and a
+    want of descriptors as an address that does not answer."""
+    behind: BaseException | None = error
+    said = ""
+    for _ in range(_LONGEST_CHAIN):
+        if behind is None:
+            break
+        if isinstance(behind, OSError) and behind.errno in (errno.EMFILE, errno.ENFILE):
+            return f"{behind.strerror} on Wingman's side, try again later"
+        said = said or str(behind).rstrip(".")
+        behind = behind.__cause__ or behind.__context__
+    return said or type(error).__name__
 
 
 @functools.cache
