@@ -113,7 +113,10 @@ def _reason(error: BaseException) -> str:
         if isinstance(behind, OSError) and behind.errno in (errno.EMFILE, errno.ENFILE):
             return f"{behind.strerror} on Wingman's side, try again later"
         said = said or str(behind).rstrip(".")
-        behind = behind.__cause__ or behind.__context__
+        if isinstance(behind, BaseExceptionGroup):  # Trio's: an attempt for each address
+            behind = behind.exceptions[0]
+        else:
+            behind = behind.__cause__ or behind.__context__
     return said or type(error).__name__
 
 
