@@ -29,7 +29,7 @@ ALLOWED: dict[str, set[str]] = {
     "metrics": {"conversation"},
     "providers": {"errors", "foreign", "conversation"},
     "testing": {"conversation", "providers"},
-    "tools": {"errors", "conversation"},
+    "tools": {"errors", "foreign", "conversation"},
     "output": set(),
     "agent": {"conversation", "output", "providers", "tools"},
     "store": VALUES,

@@ -69,11 +69,11 @@ def contained(error: BaseException) -> Exception:
     try:
         let_on(passing)
     finally:
-        del passing, failure, error  # as in `let_on`
+        del passing, failure, error  # as `let_on` does
 
 
 def let_on(passing: BaseException) -> NoReturn:
-    """Raise what is Trio's own, in an `except` clause, as if it had never been caught."""
+    """Raise again, in an `except` clause, what was caught there or came in a group that was."""
     # As Trio does it: a traceback that refers to its own exception waits for the collector, and
     # so does a context that is the group in which the exception came.
     context = passing.__context__

@@ -14,6 +14,7 @@ import trio
 import trio.testing
 
 from wingman.errors import ToolError
+from wingman.foreign import ForeignFailure, contained, reason
 from wingman.tools import Tool, ToolContext, threads, tool
 from wingman.tools.decorator import FunctionTool
 
@@ -331,3 +332,130 @@ async def test_what_a_sync_function_raises_comes_out_as_it_is(context: ToolConte
 
     with pytest.raises(ToolError, match=r"Try the other one\."):
         await fail.call({}, context)
+
+
+class Finding(BaseException):
+    """What no library would think of."""
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [SystemExit, KeyboardInterrupt, GeneratorExit, StopIteration, StopAsyncIteration, Finding],
+)
+async def test_what_a_sync_function_raises_that_is_no_exception_is_its_calls_failure(
+    kind: type[BaseException], context: ToolContext, heard: Any
+) -> None:
+    @tool
+    def fail() -> None:
+        raise kind("two")
+
+    for _ in range(2):
+        with pytest.raises(ForeignFailure, match=rf"^{kind.__name__}: two$") as raised:
+            await fail.call({}, context)
+        assert type(raised.value.__cause__) is kind
+    assert await add_one.call({"number": 1}, context) == "2"
+    assert heard.still_running == []
+
+
+@tool
+def add_one(number: int) -> int:
+    return number + 1
+
+
+async def test_a_cancellation_that_a_sync_function_kept_is_a_failure_where_nothing_is_cancelled(
+    context: ToolContext,
+) -> None:
+    kept: list[trio.Cancelled] = []
+
+    @tool
+    def keep_or_raise() -> None:
+        if kept:
+            raise kept[0]
+        while True:
+            try:
+                trio.from_thread.check_cancelled()
+            except trio.Cancelled as error:
+                kept.append(error)
+                raise
+
+    with trio.move_on_after(0.05) as scope:
+        await keep_or_raise.call({}, context)
+    assert scope.cancelled_caught
+    failures: list[Exception] = []
+    try:
+        await keep_or_raise.call({}, context)
+    except BaseException as error:
+        failures.append(contained(error))
+    assert failures[0].__cause__ is kept[0]
+    assert await add_one.call({"number": 1}, context) == "2"
+
+
+async def fail_in_a_nursery(*errors: BaseException, depth: int = 1) -> None:
+    async def fail(error: BaseException) -> None:
+        raise error
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(trio.sleep_forever)
+        if depth > 1:
+            nursery.start_soon(functools.partial(fail_in_a_nursery, *errors, depth=depth - 1))
+            return
+        for error in errors:
+            nursery.start_soon(fail, error)
+
+
+@pytest.mark.parametrize("depth", [1, 3])
+@pytest.mark.parametrize("sync", [False, True])
+async def test_a_tool_error_out_of_the_functions_own_nursery_is_that_tool_error(
+    sync: bool, depth: int, context: ToolContext
+) -> None:
+    error = ToolError("Try the other one.")
+    act = functools.partial(fail_in_a_nursery, error, depth=depth)
+
+    @tool
+    async def fail() -> None:
+        await act()
+
+    @tool
+    def fail_in_a_thread() -> None:
+        trio.from_thread.run(act)
+
+    for _ in range(2):
+        with pytest.raises(ToolError) as raised:
+            await (fail_in_a_thread if sync else fail).call({}, context)
+        assert raised.value is error
+        assert error.__context__ is None
+
+
+async def test_a_tool_error_that_does_not_come_alone_stays_in_its_group(
+    context: ToolContext,
+) -> None:
+    @tool
+    async def fail() -> None:
+        await fail_in_a_nursery(ToolError("Try the other one."), SystemExit(2), ValueError("v"))
+
+    with pytest.raises(BaseExceptionGroup) as raised:
+        await fail.call({}, context)
+    words = {"ToolError: Try the other one.", "SystemExit: 2", "ValueError: v"}
+    assert set(reason(raised.value).split("; ")) == words
+
+
+async def test_a_tool_error_beside_a_real_cancellation_does_not_hold_it(
+    context: ToolContext,
+) -> None:
+    @tool
+    async def fail() -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(trio.sleep_forever)
+            try:
+                await trio.sleep_forever()
+            finally:
+                raise ToolError("Try the other one.")
+
+    failures: list[Exception] = []
+    with trio.move_on_after(0.01) as scope:
+        try:
+            await fail.call({}, context)
+        except BaseException as error:
+            failures.append(contained(error))
+    assert scope.cancelled_caught
+    assert failures == []

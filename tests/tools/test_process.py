@@ -3,6 +3,7 @@
 What holds of both ways to run a command; `test_kept` and `test_groups` have what holds of one.
 """
 
+import asyncio
 import time
 import tracemalloc
 from collections.abc import Callable
@@ -163,6 +164,31 @@ async def test_a_missing_directory_is_a_tool_error(context: ToolContext) -> None
     context.work_dir.rmdir()
     with pytest.raises(ToolError, match="could not be started"):
         await sh(context, "true")
+
+
+@pytest.mark.parametrize("kind", [ValueError, SystemExit, StopIteration, asyncio.CancelledError])
+async def test_a_listener_that_raises_breaks_no_command(
+    kind: type[BaseException],
+    each_way: None,
+    context: ToolContext,
+    survivors: Look,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    heard: list[str] = []
+
+    def fail(text: str) -> None:
+        heard.append(text)
+        raise kind("deaf")
+
+    deaf = attrs.evolve(context, progress=fail)
+    completed = await sh(deaf, "echo one; sleep 0.1; head -c 1000000 /dev/zero; echo; echo last")
+    assert completed.exit_code == 0
+    assert completed.output.startswith("one\n")
+    assert completed.output.endswith("last\n")
+    assert heard == ["one\n"]
+    assert len(caplog.records) == 1
+    assert "deaf" in caplog.text
+    assert survivors() == []
 
 
 @pytest.mark.parametrize("length", [0, 5, 99, 100, 101, 150, 5_000])

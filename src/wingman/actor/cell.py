@@ -175,22 +175,24 @@ class Cell:
             self.instruments.notify("actor_started", self.ref)
             with self._kill_scope:
                 termination = await self._live()
-        except BaseException as error:  # noqa: ASYNC103 - `let_on` raises it
-            passing, failure = split(error)
-            try:
-                if failure is not None:
-                    text = "actor %s raised while it was being cancelled"
-                    log_failure(logger, logging.ERROR, failure, text, self.name)
-                    termination = Termination("crashed", failure)
-                    self._worker.settle_current(FAILED, failure)
-                if passing is not None:
-                    let_on(passing)
-            finally:
-                del passing, failure  # their tracebacks refer to this frame
+        except BaseException as error:  # noqa: ASYNC103 - raised by `_let_on`
+            # What it needs stands in functions: every actor's frame has room for its variables.
+            termination = self._torn(error) or termination
+            _let_on(error)
         finally:
             self._end(termination)
         if termination.error is not None and isinstance(self._supervision, Escalate):
             raise termination.error
+
+    def _torn(self, error: BaseException) -> Termination | None:
+        """The end by what the actor raised while it was being cancelled, if it raised anything."""
+        failure = split(error)[1]
+        if failure is None:
+            return None
+        text = "actor %s raised while it was being cancelled"
+        log_failure(logger, logging.ERROR, failure, text, self.name)
+        self._worker.settle_current(FAILED, failure)
+        return Termination("crashed", failure)
 
     async def _live(self) -> Termination:
         worker = self._worker
@@ -257,3 +259,13 @@ class Cell:
         if self._stopped is not None:
             self._stopped.set()
         self._owner.cell_ended(self, termination, dead_letters)
+
+
+def _let_on(error: BaseException) -> None:
+    """Raise what of `error` is Trio's own, if anything is."""
+    passing = split(error)[0]
+    try:
+        if passing is not None:
+            let_on(passing)
+    finally:
+        del passing, error  # as `let_on` does

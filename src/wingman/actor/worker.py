@@ -166,9 +166,7 @@ class Worker:
             except self._expected as error:
                 self.settle_current(FAILED, failure_of(error))
                 if type(item) is not Delivery:
-                    # Nobody waits for a message that was told: the log is the only place left.
-                    text, name = "actor %s: %s failed", self._employer.name
-                    log_failure(logger, logging.WARNING, error, text, name, shown(item))
+                    self._log_told(item, error)
             else:
                 self.current = _NOTHING
                 self.handled += 1
@@ -206,6 +204,11 @@ class Worker:
             else:
                 left.append(item)
         return left
+
+    def _log_told(self, item: Any, error: Exception) -> None:
+        # Nobody waits for a message that was told: the log is the only place left.
+        text, name = "actor %s: %s failed", self._employer.name
+        log_failure(logger, logging.WARNING, error, text, name, shown(item))
 
     def _notify_started(self, item: Any) -> None:
         self._employer.instruments.notify("message_started", self._employer.ref, plain(item))

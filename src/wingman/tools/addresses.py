@@ -12,6 +12,7 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 import trio
 
 from wingman.errors import ToolError
+from wingman.tools.threads import no_thread
 
 __all__ = ["addresses_of"]
 
@@ -28,6 +29,8 @@ async def addresses_of(host: str, port: int) -> list[str]:
         found = await trio.socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         raise ToolError(f"{host} has no address: {error}. Check the URL.") from error
+    except RuntimeError as error:  # a name is looked up in a thread
+        raise no_thread(error) from error
     addresses = list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))
     if os.environ.get("WINGMAN_WEBFETCH_PRIVATE") == "1":
         return addresses

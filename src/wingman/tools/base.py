@@ -31,7 +31,8 @@ class ToolContext:
 
     A tool function that has a parameter of this type is given it; the model never sees it.
     `work_dir` is absolute and resolved. `progress` publishes a piece of output while the tool is
-    running; it never blocks. `max_output` is how many characters of output the model will be shown.
+    running; it never blocks, and if it raises, a command goes on without it. `max_output` is how
+    many characters of output the model will be shown.
 
     `environment` is what a command of the tool is to find in its environment, beside what
     Wingman's own has: whatever starts one passes it on.

@@ -1,13 +1,16 @@
 """`@tool`: a plain typed function becomes a tool that a model can call."""
 
+import contextlib
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar, overload
 
 import attrs
 import msgspec
 
+from wingman.errors import ToolError
+from wingman.foreign import let_on
 from wingman.tools.base import Tool, ToolContext, ToolOutput
 from wingman.tools.docstrings import parse_docstring
 from wingman.tools.schema import Parameters, parameters_of
@@ -58,10 +61,10 @@ def tool(
     `ToolContext` is filled in and not shown to the model.
 
     The model reads the result: a `str` as it is, nothing for `None`, a `ToolOutput` with its
-    images, anything else as JSON. Raise
-    `ToolError` to tell it what to do instead. A sync function runs in a thread; when the call is
-    cancelled it has 4 s to return (`trio.from_thread.check_cancelled()` tells it) before it is
-    abandoned.
+    images, anything else as JSON. Raise `ToolError` to tell it what to do instead; one that comes
+    alone out of the function's own nursery leaves its group. A sync function runs in a thread; when
+    the call is cancelled it has 4 s to return (`trio.from_thread.check_cancelled()` tells it)
+    before it is abandoned.
 
     Raises `TypeError` for a signature that no model could fill.
     """
@@ -91,16 +94,36 @@ def _caller(
     """How the run calls the function: the input validated first, the result as text."""
 
     async def call_async(input: Mapping[str, Any], context: ToolContext) -> str | ToolOutput:
-        return _render(await function(**parameters.bind(input, context)))
+        arguments = parameters.bind(input, context)
+        with _lone_tool_error_unwrapped():
+            return _render(await function(**arguments))
 
     async def call_in_thread(input: Mapping[str, Any], context: ToolContext) -> str | ToolOutput:
         bound = functools.partial(function, **parameters.bind(input, context))
-        return _render(await run_in_thread(bound, context, f"the thread of the tool {name}"))
+        with _lone_tool_error_unwrapped():
+            return _render(await run_in_thread(bound, context, f"the thread of the tool {name}"))
 
     is_async = inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
         getattr(function, "__call__", None)  # noqa: B004 - an object whose __call__ is async
     )
     return call_async if is_async else call_in_thread
+
+
+@contextlib.contextmanager
+def _lone_tool_error_unwrapped() -> Iterator[None]:
+    """A `ToolError` out of the function's own nursery comes alone in its group, and leaves it."""
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        error: BaseException = group
+        while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+            error = error.exceptions[0]
+        try:
+            if not isinstance(error, ToolError):
+                raise
+            let_on(error)
+        finally:
+            del error  # the group's traceback refers to this frame
 
 
 def _render(result: object) -> str | ToolOutput:

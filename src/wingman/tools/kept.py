@@ -185,7 +185,12 @@ async def start(argv: Sequence[str], cwd: Path, environment: Mapping[str, str]) 
     request = _request(argv, cwd, environment)
     await trio.lowlevel.checkpoint()
     call, theirs = socket.socketpair()
-    output, pipe = os.pipe()
+    try:
+        output, pipe = os.pipe()
+    except OSError:
+        call.close()
+        theirs.close()
+        raise
     try:
         while not _spawner.hand_over(theirs, pipe):  # noqa: ASYNC110
             await trio.sleep(_BUSY_PAUSE)  # its queue is in another process: there is no event

@@ -9,6 +9,8 @@ the process group is ended (`groups`).
 This module knows nothing of tools but their context; it starts no shell unless `argv` is one.
 """
 
+import errno
+import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -18,15 +20,20 @@ import attrs
 import trio
 
 from wingman.errors import ToolError
+from wingman.foreign import log_failure
 from wingman.tools import groups, kept
 from wingman.tools.base import ToolContext
 from wingman.tools.callers import commands
 from wingman.tools.output import Output
+from wingman.tools.threads import no_thread
 
 __all__ = ["Completed", "child_environment", "run_process"]
 
+logger = logging.getLogger("wingman.tools")
+
 _EOF_GRACE = 0.2  # seconds that a background child may hold the output open after the leader's exit
 _LONGEST_END = 4.5  # seconds; no child takes longer to end, and a cancel answers after 5
+_EXHAUSTED = (errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 _SECRETS = ("_API_KEY", "_AUTH_TOKEN")
 
 
@@ -117,11 +124,11 @@ async def _run(
             with trio.move_on_after(_LONGEST_END, shield=True):
                 left = await child.end()
             if left is not None:
-                context.report_still_running(left)
+                _told(context.report_still_running, left)
         # What could not be ended may still hold the pipe.
         nursery.cancel_scope.deadline = trio.current_time() + _EOF_GRACE
     if child.failure is not None:
-        raise ToolError(child.failure)
+        raise ToolError(_with_advice(child.failure))
     return Completed(output.text, exit_code)
 
 
@@ -129,7 +136,16 @@ async def _started(argv: Sequence[str], context: ToolContext) -> Child:
     try:
         return await _start(argv, context.work_dir, {**child_environment(), **context.environment})
     except (OSError, ValueError) as error:  # ValueError: a NUL or a lone surrogate in the command
-        raise ToolError(f"The command could not be started: {error}") from error
+        raise ToolError(_with_advice(f"The command could not be started: {error}")) from error
+    except RuntimeError as error:  # without keepers, a command is started in a thread
+        raise no_thread(error) from error
+
+
+def _with_advice(failure: str) -> str:
+    """Why a command could not be started, and what to do where it is for want of resources."""
+    if any(f"[Errno {number}]" in failure for number in _EXHAUSTED):
+        return f"{failure}. Wait until other tools and commands have ended, then try again."
+    return failure
 
 
 async def _pump(
@@ -142,7 +158,19 @@ async def _pump(
     async with pipe:
         async for data in pipe:
             text = output.add(data)
-            if progress is not None and text:
-                progress(text)
+            if progress is not None and text and not _told(progress, text):
+                progress = None
     output.add(b"", final=True)
     eof.set()
+
+
+@trio.lowlevel.enable_ki_protection
+def _told(listener: Callable[[str], None], text: str) -> bool:
+    """Tell the context's listener; False if it raised, which is logged and harms no command."""
+    try:
+        listener(text)
+    # Without a checkpoint there is no real cancellation, and Ctrl-C waits: none is swallowed.
+    except BaseException as error:  # noqa: ASYNC103
+        log_failure(logger, logging.ERROR, error, "a tool's listener raised and hears no more")
+        return False  # noqa: ASYNC104
+    return True

@@ -84,7 +84,7 @@ def grep(root: str, request: Request) -> Iterator[str]:
 
 
 class UnknownToRipgrep(Exception):
-    """Ripgrep refused the pattern, and has found nothing."""
+    """Ripgrep refused the pattern, or could not be run, and has found nothing."""
 
 
 def by_ripgrep(program: str, root: str, request: Request) -> Iterator[str]:
@@ -96,9 +96,13 @@ def by_ripgrep(program: str, root: str, request: Request) -> Iterator[str]:
     argv += [f"--glob={request['glob']}"] if request["glob"] else []
     argv += [f"--glob=!{name}" for name in sorted(SKIPPED)]
     argv += ["--regexp", request["pattern"], "--", target]
-    with subprocess.Popen(
-        argv, cwd=directory, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as process:
+    try:
+        started = subprocess.Popen(
+            argv, cwd=directory, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+    except OSError as error:  # it cannot be run, or there are too many processes
+        raise UnknownToRipgrep from error
+    with started as process:
         try:
             for line in process.stdout or ():
                 path, is_match, rest = line.decode(errors="replace").partition("\0")

@@ -2,7 +2,8 @@
 
 A thread cannot be stopped from outside. One that is cancelled is told so (it finds out when it
 calls `trio.from_thread.check_cancelled()`) and given a few seconds to return; after that it is
-abandoned, its result is dropped, and the caller is told that it still runs.
+abandoned, its result is dropped, and the caller is told that it still runs. Where the machine has
+no thread left, the call fails, and says so.
 """
 
 import contextlib
@@ -12,9 +13,11 @@ from typing import TypeVar
 
 import trio
 
+from wingman.errors import ToolError
+from wingman.foreign import failure_of, reason
 from wingman.tools.base import ToolContext
 
-__all__ = ["run_in_thread"]
+__all__ = ["no_thread", "run_in_thread"]
 
 T = TypeVar("T")
 
@@ -35,8 +38,9 @@ def _tool_threads() -> trio.CapacityLimiter:
 
 
 async def run_in_thread(function: Callable[[], T], context: ToolContext, what: str) -> T:
-    """Run `function` in a thread, and return or raise what it does.
+    """Run `function` in a thread, and return or raise what it does, as an `Exception` in any case.
 
+    Raises `ToolError` if there is no thread to be had: then nothing has begun.
     When cancelled: one that has not begun never will; one that has is waited for, 4 s at most, and
     then abandoned and reported by `context.report_still_running`, with `what` it is.
     """
@@ -49,6 +53,10 @@ async def run_in_thread(function: Callable[[], T], context: ToolContext, what: s
             raise RuntimeError("called off before it began")  # nobody is there to hear it
         try:
             return function()
+        except trio.Cancelled:
+            raise  # of `check_cancelled`: whether it is real is known in the task alone
+        except BaseException as error:  # noqa: ASYNC103 - a thread's interrupts are its function's
+            raise failure_of(error)  # noqa: B904, ASYNC104 - it has its cause
         finally:
             with contextlib.suppress(trio.RunFinishedError):
                 trio_token.run_sync_soon(ended.set)
@@ -63,3 +71,15 @@ async def run_in_thread(function: Callable[[], T], context: ToolContext, what: s
             if not ended.is_set():
                 context.report_still_running(what)
         raise
+    except (RuntimeError, MemoryError) as error:
+        if first_come.acquire(blocking=False):  # it has not begun, and never will
+            raise no_thread(error) from error
+        raise
+
+
+def no_thread(error: BaseException) -> ToolError:
+    """What the model is told when a thread was needed and could not be had."""
+    return ToolError(
+        f"This machine has no thread left ({reason(error)}): "
+        "wait until other tools and commands have ended, then try again."
+    )

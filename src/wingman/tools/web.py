@@ -1,5 +1,6 @@
 """The tool `webfetch`: a page of the public web, as text."""
 
+import errno
 import functools
 import ssl
 from typing import Annotated
@@ -22,6 +23,7 @@ _LARGEST_BODY = 5_000_000  # bytes, decompressed
 _LARGEST_HTML = 1_000_000  # bytes; its conversion takes seconds
 _MOST_REDIRECTS = 5
 _CONNECT_TIMEOUT = 10.0  # seconds, for each address
+_LONGEST_CHAIN = 10  # exceptions behind one another
 _ERROR_SHOWN = 2_000  # characters of an error's page
 _HEADERS = {
     "User-Agent": "wingman-webfetch",
@@ -64,14 +66,14 @@ async def webfetch(url: str, context: ToolContext, timeout: Seconds = 30) -> str
         timeout: Seconds for all of it, 120 at most.
     """
     with trio.move_on_after(timeout):
-        page = await _fetch(url)
+        page = await _fetch(url, context)
         text = await _readable(page, url, context)
         note = f"\n[Only the first {page.cut_at:,} bytes were read.]" if page.cut_at else ""
         return clip(text, context.max_output - len(note)) + note
     raise ToolError(f"{url} took longer than {timeout:g} s: try again later, or another source.")
 
 
-async def _fetch(url: str) -> _Page:
+async def _fetch(url: str, context: ToolContext) -> _Page:
     """Get the page, following redirects, each as suspect as the first address.
 
     The environment's proxies are not used: one would resolve the name again, and connect to an
@@ -80,7 +82,7 @@ async def _fetch(url: str) -> _Page:
     try:
         target = httpx.URL(url)
         async with httpx.AsyncClient(
-            verify=await trio.to_thread.run_sync(_tls),
+            verify=await run_in_thread(_tls, context, "the loading of certificates"),
             trust_env=False,
             headers=_HEADERS,
             timeout=httpx.Timeout(None, connect=_CONNECT_TIMEOUT),
@@ -93,15 +95,29 @@ async def _fetch(url: str) -> _Page:
                     target = target.join(response.headers["location"])
                 finally:
                     await response.aclose()
+    except OSError as error:  # no descriptor is left for the certificates, or there are none
+        raise ToolError(f"{url} could not be fetched: {error}. Try again later.") from error
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise ToolError(f"{url} could not be fetched: {_reason(error)}. Check the URL.") from error
     raise ToolError(f"{url} redirects more than {_MOST_REDIRECTS} times.")
 
 
 def _reason(error: BaseException) -> str:
-    """What it says, or what was behind it: httpx wraps a refused certificate without a word."""
-    behind = error.__cause__ or error.__context__
-    return str(error).rstrip(".") or (_reason(behind) if behind else type(error).__name__)
+    """What it says, or what was behind it: httpx wraps a refused certificate without a word, and a
+    want of descriptors as an address that does not answer."""
+    behind: BaseException | None = error
+    said = ""
+    for _ in range(_LONGEST_CHAIN):
+        if behind is None:
+            break
+        if isinstance(behind, OSError) and behind.errno in (errno.EMFILE, errno.ENFILE):
+            return f"{behind.strerror} on Wingman's side, try again later"
+        said = said or str(behind).rstrip(".")
+        if isinstance(behind, BaseExceptionGroup):  # Trio's: an attempt for each address
+            behind = behind.exceptions[0]
+        else:
+            behind = behind.__cause__ or behind.__context__
+    return said or type(error).__name__
 
 
 @functools.cache
