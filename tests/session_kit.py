@@ -241,3 +241,20 @@ class BreakableStore(MemoryStore):
         if self.broken:
             await self._mended.wait()
         await trio.lowlevel.checkpoint()
+
+
+class SlowStore(MemoryStore):
+    """A store that refuses the ends of runs after some seconds, while a test says so."""
+
+    slow_until_refused = 0.0
+
+    def write(self, *changes: Change, chain: Chain | None = None) -> Commit:
+        if not self.slow_until_refused or not any(isinstance(c, RunEnded) for c in changes):
+            return super().write(*changes, chain=chain)
+        call = Call((), chain)
+        trio.lowlevel.spawn_system_task(self._refuse, call, self.slow_until_refused)
+        return call
+
+    async def _refuse(self, call: Call, seconds: float) -> None:
+        await trio.sleep(seconds)
+        call.settle(StoreUnavailable("The database is locked."))

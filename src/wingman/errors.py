@@ -134,7 +134,7 @@ class ContextTooLong(RequestError):
 
 
 class Unavailable(WingmanError):
-    """Not now. `retry_after` is in seconds."""
+    """Not now. `retry_after` is in seconds; 0 where it is of no use to ask again."""
 
     code = "overloaded"
 

@@ -22,7 +22,7 @@ from wingman.providers import (
     Scripted,
     TellsWindow,
     TextDelta,
-    closing,
+    close,
     context_window,
     require_provider,
 )
@@ -176,14 +176,18 @@ async def test_what_closing_raises_is_logged_and_hides_nothing(
     error: BaseException, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def leave() -> None:
-        async with closing(unclosing(error)) as parts:
+        parts = unclosing(error)
+        try:
             await anext(parts)
             raise LookupError("the reader's")
+        finally:
+            await close(parts)
 
     with pytest.raises(LookupError, match="the reader's"):
         await leave()
-    async with closing(unclosing(error)) as parts:
-        await anext(parts)
+    parts = unclosing(error)
+    await anext(parts)
+    await close(parts)
     logged = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert len(logged) == 2
     assert all(f"does not close: {type(error).__name__}" in r.message for r in logged)
@@ -201,8 +205,9 @@ async def test_a_cancel_is_not_swallowed_by_closing(autojump_clock: MockClock) -
             closed.append("never")
 
     with trio.move_on_after(1) as scope:
-        async with closing(slow_to_close()) as parts:
-            await anext(parts)
+        parts = slow_to_close()
+        await anext(parts)
+        await close(parts)
         raise AssertionError("the cancel was swallowed")
     assert scope.cancelled_caught
     assert closed == []

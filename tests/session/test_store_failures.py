@@ -9,6 +9,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from session_kit import (
     BreakableStore,
     FaultyStore,
+    SlowStore,
     agent,
     assert_valid,
     echo,
@@ -414,3 +415,25 @@ async def test_readers_of_a_run_that_is_refused_are_told(autojump_clock: MockClo
             events = [p.event for p in await reader.receive()]
         assert [event.code for event in events if isinstance(event, Error)] == ["store_unavailable"]
         assert idle(runtime)
+
+
+async def test_a_cancel_of_a_queued_run_waits_for_what_the_store_says(
+    autojump_clock: MockClock,
+) -> None:
+    """Somebody else's lock made the store wait, for as long as a cancel waits for a tool."""
+    helper, store = echo(delay=100), SlowStore()
+    async with opened(helper, store=store) as runtime:
+        session = await runtime.create_session(helper)
+        await session.submit("one")
+        queued, other = await session.submit("two"), await session.submit("three")
+        await wait_all_tasks_blocked()
+        store.slow_until_refused = 6.0
+        with pytest.raises(StoreUnavailable, match=f"run {queued.id} is still queued"):
+            await queued.cancel()
+        store.slow_until_refused = 1000.0
+        start = trio.current_time()
+        with pytest.raises(StoreUnavailable, match=f"whether run {other.id} is cancelled is not"):
+            await other.cancel()
+        assert trio.current_time() - start == 30.0
+        store.slow_until_refused = 0.0
+        assert (await queued.result()).response == "two"

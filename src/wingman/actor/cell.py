@@ -47,7 +47,10 @@ class Owner(Protocol):
 
 
 class Cell:
-    """See the module's docstring. Everything here runs in one thread, between checkpoints."""
+    """One actor's task, mailbox and restarts.
+
+    Everything here runs in one thread, between checkpoints.
+    """
 
     __slots__ = (
         "_factory",

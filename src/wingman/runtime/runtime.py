@@ -42,13 +42,15 @@ class RuntimeStatus:
     """How the runtime stands. `unready` says why it takes no messages just now, if it does not.
 
     `actors` are the live ones, `quarantined` the sessions that are set aside, with the reason.
-    `dead_letters` counts messages that no actor will process, `waiting` the runs without a place.
+    `dead_letters` counts messages that no actor will process, `in_flight` the runs that have a
+    place, and `waiting` those without one.
     """
 
     unready: Unavailable | None
     actors: Sequence[ActorInfo]
     quarantined: Mapping[str, str]
     dead_letters: int
+    in_flight: int
     waiting: int
 
 
@@ -274,6 +276,7 @@ class Runtime:
             services.system.snapshot(),
             {id: str(q.termination) for id, q in self._host.active.quarantined().items()},
             services.system.dead_letters,
+            services.room.in_flight,
             services.room.waiting,
         )
 

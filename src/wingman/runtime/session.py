@@ -1,4 +1,4 @@
-"""Session: the handle that a program holds. It mirrors the seed's SDK."""
+"""Session: the handle that a program holds on a session, and RunStream, on the events of a run."""
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from functools import partial

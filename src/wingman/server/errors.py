@@ -69,7 +69,7 @@ async def wingman_error(error: WingmanError) -> Response:
     run_id = getattr(error, "run_id", None)
     more = {} if run_id is None else {"run_id": run_id}
     response = _response(status, error.code, error.message, more)
-    if isinstance(error, Unavailable):
+    if isinstance(error, Unavailable) and error.retry_after > 0:
         response.headers["Retry-After"] = str(max(1, math.ceil(error.retry_after)))
     return response
 

@@ -31,7 +31,7 @@ _CLOSED: Final = {
 
 
 def included(include: str | None) -> Collection[str]:
-    """The kinds of events that a client gets: the seed's, and those it asks for by `?include=`."""
+    """The kinds of events that a client gets: five, and those it asks for by `?include=`."""
     kinds = set(SEED_KINDS)
     for name in (include or "").split(","):
         if not name.strip():

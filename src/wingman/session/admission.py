@@ -126,8 +126,8 @@ def refused_error(failure: StoreError) -> StoreError:
     """What those get whose message could not be recorded."""
     if not isinstance(failure, StoreUnavailable):
         return failure
+    again = " Send it again later." if failure.retry_after > 0 else ""
     return StoreUnavailable(
-        f"The message was not taken, and nothing of it is kept: {failure.message} "
-        "Send it again later.",
+        f"The message was not taken, and nothing of it is kept: {failure.message}{again}",
         failure.retry_after,
     )

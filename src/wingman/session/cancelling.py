@@ -18,6 +18,9 @@ __all__ = ["cancel_runs", "cancel_tool", "not_recorded"]
 
 # How long a cancel waits before it answers with what has not stopped.
 _PATIENCE = 5.0
+# How long the store may take to say whether the cancel of a queued run is recorded: longer than
+# somebody else's lock makes it wait.
+_RECORD_PATIENCE = 30.0
 
 
 @attrs.frozen
@@ -45,6 +48,8 @@ class _Asked:
             return None
         if run.not_cancelled is not None:
             return f"run {run.id} is still {run.status} ({run.not_cancelled.message})"
+        if not run.state.begun:
+            return f"whether run {run.id} is cancelled is not recorded yet, and it has not started"
         if run.state.phase == "unrecorded":
             return (
                 f"run {run.id} has stopped and is still {run.record.status} in the store, "
@@ -66,7 +71,8 @@ async def cancel_runs(runs: Iterable[LiveRun]) -> Receipt:
             run.request_cancel()
     receipts, failures = [], []
     for each in asked:
-        with trio.move_on_at(start + _PATIENCE):
+        begun = each.run.state.begun
+        with trio.move_on_at(start + (_PATIENCE if begun else _RECORD_PATIENCE)):
             await each.run.wait_stopped()
             if each.run.state.phase == "unrecorded":
                 await each.run.wait()  # the store may be well again in a moment

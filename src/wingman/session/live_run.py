@@ -27,7 +27,7 @@ __all__ = ["LiveRun"]
 
 @attrs.define(eq=False)
 class LiveRun:
-    """See the module's docstring. What it is now stands in its `state`, and nowhere else.
+    """One run, in memory. What it is now stands in its `state`, and nowhere else.
 
     `agent` is None for a run of an earlier process, until its turn comes. `first_event` is the last
     event before its admission. `callers` are the sessions that wait for it. `spawn` starts a task

@@ -47,10 +47,11 @@ def ending_after(crash: BaseException | None, cut_by: CutBy | None, run_id: str)
     if cut_by is not None:
         return cut(cut_by)
     if isinstance(crash, StoreError):
-        kind = StoreUnavailable if isinstance(crash, StoreUnavailable) else StoreError
-        error: WingmanError = kind(
-            f"{crash.message} Run {run_id} was cut off; its session goes on from what is stored."
-        )
+        text = f"{crash.message} Run {run_id} was cut off; its session goes on from what is stored."
+        error: WingmanError = StoreError(text)
+        if isinstance(crash, StoreUnavailable):
+            # The run is over: there is nothing to wait for before it is asked for again.
+            error = StoreUnavailable(text, retry_after=0, run_id=run_id)
     else:
         error = RunFailed(
             f"Run {run_id} was cut off by an error inside the server; its log has the details. "

@@ -38,10 +38,16 @@ class Room:
 
     def __init__(self, limits: Limits) -> None:
         self.slots = trio.Semaphore(limits.runs)
+        self._places = limits.runs
         self.waiting = 0
         self.draining = trio.Event()
         self.closing = trio.Event()
         self._most_waiting = limits.waiting
+
+    @property
+    def in_flight(self) -> int:
+        """How many runs have a place."""
+        return self._places - self.slots.value
 
     def check(self) -> None:
         """Raise `ShuttingDown` or `Overloaded` where the process takes no more runs."""

@@ -57,9 +57,8 @@ class _RuntimeCollector(Collector):
     def _gauges(self) -> Iterator[Metric]:
         status = self._runtime.status()
         actors = status.actors
-        busy = sum(info.processing is not None for info in actors)
         yield GaugeMetricFamily("wingman_sessions_live", "Sessions in memory.", len(actors))
-        yield GaugeMetricFamily("wingman_runs_in_flight", "Runs in flight.", busy)
+        yield GaugeMetricFamily("wingman_runs_in_flight", "Runs in flight.", status.in_flight)
         yield GaugeMetricFamily(
             "wingman_runs_waiting", "Runs that wait for their turn.", status.waiting
         )

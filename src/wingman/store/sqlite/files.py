@@ -117,8 +117,9 @@ class Watch:
             raise StoreUnavailable(
                 f"{self._path} was removed or replaced while Wingman used it. What was written "
                 "since then, and what the removed file held, is lost when Wingman ends. Before "
-                f"that, it can be copied from /proc/{os.getpid()}/fd. Put the file back, or a "
-                "backup, and start Wingman again."
+                f"that, it can be copied from /proc/{os.getpid()}/fd. Stop Wingman, remove what is "
+                f"left of {self._log.name} and its -shm, put the file back or a backup, and start again.",
+                retry_after=0,
             )
 
     def log_is_there(self) -> bool:
@@ -135,5 +136,6 @@ class Watch:
         )
         return StoreUnavailable(
             f"{self._log} was removed or replaced while Wingman used it. {what} "
-            "Start Wingman again."
+            "Start Wingman again.",
+            retry_after=0,
         )
