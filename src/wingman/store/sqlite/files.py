@@ -118,7 +118,8 @@ class Watch:
                 f"{self._path} was removed or replaced while Wingman used it. What was written "
                 "since then, and what the removed file held, is lost when Wingman ends. Before "
                 f"that, it can be copied from /proc/{os.getpid()}/fd. Stop Wingman, remove what is "
-                f"left of {self._log.name} and its -shm, put the file back or a backup, and start again.",
+                f"left of {self._log.name} and its -shm, put the file back or a backup, and start "
+                "Wingman again.",
                 retry_after=0,
             )
 
