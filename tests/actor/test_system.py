@@ -1,12 +1,16 @@
 """ActorSystem: names, snapshots, and every way in which its block ends."""
 
+import ast
 import signal
 from functools import partial
+from graphlib import TopologicalSorter
+from pathlib import Path
 
 import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
+import wingman.actor
 from actor.troupe import Curtain, Performer, hold, raising, unhurried
 from wingman.actor import (
     ActorRef,
@@ -109,6 +113,19 @@ async def test_an_interrupt_out_of_receive_ends_the_system_and_settles_every_del
             other = system.spawn(Performer).submit(trio.sleep_forever)
             await trio.sleep(seconds)
     assert [d.state.value for d in (*deliveries, other)] == ["cancelled", "failed", "cancelled"]
+
+
+def test_no_two_modules_of_the_runtime_import_each_other() -> None:
+    root = Path(wingman.actor.__file__).parent
+    imported: dict[str, set[str]] = {}
+    for path in root.glob("[!_]*.py"):
+        # What stands under `if TYPE_CHECKING` is no import at run time, and no child of the module.
+        nodes = ast.parse(path.read_text()).body
+        names = {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}
+        imported[path.stem] = {n.rpartition(".")[2] for n in names if n.startswith("wingman.actor")}
+    # Raises CycleError where there is a cycle.
+    order = list(TopologicalSorter(imported).static_order())
+    assert order.index("mailbox") < order.index("worker") < order.index("cell") < order.index("ref")
 
 
 async def test_an_escalation_reaches_its_asker_too() -> None:
