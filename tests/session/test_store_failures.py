@@ -437,3 +437,21 @@ async def test_a_cancel_of_a_queued_run_waits_for_what_the_store_says(
         assert trio.current_time() - start == 30.0
         store.slow_until_refused = 0.0
         assert (await queued.result()).response == "two"
+
+
+async def test_a_commit_that_never_returns_does_not_keep_the_runtime_from_closing(
+    autojump_clock: MockClock,
+) -> None:
+    helper, store = echo(delay=1), SlowStore()
+    start = trio.current_time()
+    async with opened(helper, store=store) as runtime:
+        session = await runtime.create_session(helper)
+        run = await session.submit("one")
+        await wait_all_tasks_blocked()
+        store.slow_until_refused = 100_000.0
+        with pytest.raises(StoreUnavailable, match="its end is not recorded yet"):
+            await run.result()
+        assert 30 < trio.current_time() - start < 40  # what the end of a run may take, and a bit
+        assert run.status == "running"
+    assert trio.current_time() - start < 100
+    assert run.ended

@@ -11,7 +11,7 @@ import trio
 from wingman.agent import Agent
 from wingman.errors import NotFound, StoreError, StoreUnavailable, WingmanError
 from wingman.foreign import reason
-from wingman.run import Meter, RunJournal, RunLoop, repair
+from wingman.run import Meter, RunJournal, RunLoop, RunState, repair
 from wingman.session.admission import queued_error
 from wingman.session.live import LiveSession
 from wingman.session.live_run import LiveRun
@@ -142,20 +142,36 @@ class SessionActor:
 
         A store that fails is waited for, while `run`, if it is given, stays queued.
         """
-        store = self.live.services.store
-        while self.live.history is None or store.failure is not None:
+        live, closing = self.live, self.live.services.room.closing
+        if live.history is not None and live.services.store.failure is None:
+            return True
+        async with trio.open_nursery() as nursery:
+
+            async def stop_at_the_end() -> None:
+                await closing.wait()
+                nursery.cancel_scope.cancel()
+
+            nursery.start_soon(stop_at_the_end)
+            nursery.start_soon(self._put_off)
+            await self._begin_again(None if run is None else run.state)
+            nursery.cancel_scope.cancel()
+        return not closing.is_set()
+
+    async def _begin_again(self, state: RunState | None) -> None:
+        """Read everything from the store, as soon as that can be."""
+        live, store = self.live, self.live.services.store
+        while live.history is None or store.failure is not None:
             try:
                 if store.failure is not None:
                     raise store.failure
                 await self._read()
             except StoreUnavailable as error:
-                if run is not None:
-                    run.state.waiting_for = RunFailure(error.code, error.message)
-                if not await self._wait_for_store(error):
-                    return False
-        if run is not None:
-            run.state.waiting_for = None
-        return True
+                if state is not None:
+                    state.waiting_for = RunFailure(error.code, error.message)
+                await store.wait_until_well()
+                await trio.sleep(_PAUSE)
+        if state is not None:
+            state.waiting_for = None
 
     async def _read(self) -> None:
         """Take the session as the store has it, once no run of it is cut off there."""
@@ -178,30 +194,15 @@ class SessionActor:
         else:
             raise NotFound("session", live.id)
 
-    async def _wait_for_store(self, error: StoreUnavailable) -> bool:
-        """Wait until the store is well; False where the runtime closes first."""
-        store, closing = self.live.services.store, self.live.services.room.closing
-        async with trio.open_nursery() as nursery:
-
-            async def stop_at_the_end() -> None:
-                await closing.wait()
-                nursery.cancel_scope.cancel()
-
-            nursery.start_soon(stop_at_the_end)
-            nursery.start_soon(self._put_off, error)
-            await store.wait_until_well()
-            await trio.sleep(_PAUSE)
-            nursery.cancel_scope.cancel()
-        return not closing.is_set()
-
-    async def _put_off(self, error: StoreUnavailable) -> None:
+    async def _put_off(self) -> None:
         """After a while, tell whoever waits for the lost run how it stands."""
         await trio.sleep(_PATIENCE)
         if self.live.lost is not None:
-            run, _ = self.live.lost
+            run, error = self.live.lost
+            text = error.message if isinstance(error, StoreError) else "It could not be recorded."
             run.put_off(
                 StoreUnavailable(
-                    f"{error.message} Run {run.id} has stopped, and its end is not recorded yet: "
+                    f"{text} Run {run.id} has stopped, and its end is not recorded yet: "
                     "it is ended from what is stored as soon as that can be written.",
                     run_id=run.id,
                 )
