@@ -7,11 +7,12 @@ from trio.testing import MockClock
 import wingman.session.actor
 from session_kit import FaultyStore, agent, assert_ends, assert_valid, echo, idle, live_of, opened
 from wingman.conversation import ToolResultBlock
-from wingman.errors import SessionQuarantined, StoreError
+from wingman.errors import RunFailed, SessionQuarantined, StoreError
 from wingman.events import Error
 from wingman.providers import ToolCalls
 from wingman.run import Ending, RunJournal
-from wingman.store import RunEnded, StepEnded, StepRecorded
+from wingman.session.actor import SessionActor
+from wingman.store import MemoryStore, RunEnded, StepEnded, StepRecorded
 
 
 @pytest.mark.parametrize("kind", [StepRecorded, (StepEnded, RunEnded), RunEnded])
@@ -169,3 +170,35 @@ async def test_a_reader_goes_on_from_the_id_it_is_shown_after_a_crash(
         await session.run("hello")
         events = live_of(runtime, session.id).channel.read(record.last_event_id)
         assert [p.event.kind for p in events] == ["error", "step", "text", "done"]
+
+
+async def test_a_crash_before_a_run_has_begun_is_the_end_of_that_run_alone(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    helper = echo()
+    store = MemoryStore()
+    async with opened(helper, store=store) as runtime:
+        session = await runtime.create_session(helper)
+        await session.run("before")
+    read = SessionActor._read
+    bugs = [RuntimeError("a bug")]
+
+    async def broken(actor: SessionActor) -> None:
+        if bugs:
+            raise bugs.pop()
+        await read(actor)
+
+    monkeypatch.setattr(SessionActor, "_read", broken)
+    async with opened(helper, store=store) as runtime:
+        session = await runtime.session(session.id)
+        run, queued = await session.submit("one"), await session.submit("two")
+        with pytest.raises(RunFailed, match="cut off by an error inside the server") as caught:
+            await run.result()
+        assert caught.value.code == "internal_error"
+        assert (await queued.result()).response == "two"
+        assert [record.status for record in await store.runs()] == [
+            "completed",
+            "failed",
+            "completed",
+        ]
+        assert idle(runtime)

@@ -43,6 +43,7 @@ class SessionActor:
 
     def __init__(self, live: LiveSession) -> None:
         self.live = live
+        self._taken: LiveRun | None = None
 
     async def __aenter__(self) -> Self:
         if self.live.lost is not None:
@@ -55,14 +56,19 @@ class SessionActor:
         value: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Nothing to save: what must last was written as it happened."""
+        """Nothing to save: what must last was written as it happened.
+
+        After a crash the next life ends the run that was taken, and begins again.
+        """
         if value is None:
             return
-        live = self.live
+        live, run = self.live, self._taken or self.live.current
         live.history = None
-        if live.current is not None and live.lost is None:
-            ending = ending_after(value, None, live.current.id)
-            live.lose(live.current, ending.error or WingmanError(reason(value)))
+        if run is not None and not run.ended and live.lost is None:
+            if not run.state.begun:
+                live.begin(run)
+            ending = ending_after(value, None, run.id)
+            live.lose(run, ending.error or WingmanError(reason(value)))
 
     async def receive(self, message: LiveRun | BeginAgain) -> None:
         """Run one message to its end, or begin again."""
@@ -70,6 +76,7 @@ class SessionActor:
             await self._ready()
             return
         run, room = message, self.live.services.room
+        self._taken = run
         while not run.ended:
             if room.draining.is_set() or not await self._ready(run):
                 await run.wait_decided()
@@ -85,7 +92,8 @@ class SessionActor:
             finally:
                 room.slots.release()
             if run.state.begun:
-                return
+                break
+        self._taken = None  # where this is left by an error, it stays
 
     async def _execute(self, run: LiveRun, agent: Agent) -> None:
         """Run to the end; or, where the start could not be recorded, leave the run queued."""
