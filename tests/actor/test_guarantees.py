@@ -602,6 +602,23 @@ async def test_whatever_an_actor_raises_while_it_is_cancelled_is_contained(
 
 
 @guarantee(18)
+async def test_a_cancel_scope_that_an_actor_leaves_open_is_a_crash_of_that_actor_alone(
+    system: ActorSystem,
+) -> None:
+    async def act() -> None:
+        scope = trio.CancelScope()
+        scope.__enter__()
+        scope.cancel()
+        await trio.lowlevel.checkpoint()
+
+    other = system.spawn(Performer)
+    ref = system.spawn(Performer, supervision=AT_ONCE)
+    with pytest.raises(RuntimeError, match="Cancel scope stack corrupted"):
+        await ref.ask(act)
+    assert [await each.ask("well") for each in (ref, other)] == ["well", "well"]
+
+
+@guarantee(18)
 @each_kind
 async def test_what_escalates_is_an_exception(kind: Callable[[], BaseException]) -> None:
     error = kind()

@@ -1,5 +1,7 @@
 """How the tests run shell commands, and cancel them."""
 
+import contextlib
+import os
 import shutil
 import time
 from typing import Any
@@ -7,7 +9,7 @@ from typing import Any
 import attrs
 import trio
 
-from wingman.tools import ToolContext
+from wingman.tools import ToolContext, kept
 from wingman.tools.process import run_process
 
 
@@ -31,3 +33,11 @@ async def cancel_at_first_output(context: ToolContext, command: str) -> float:
         await sh(attrs.evolve(context, progress=cancel), command)
     assert scope.cancelled_caught
     return time.perf_counter() - started[0]
+
+
+def new_spawner() -> None:
+    """The next call starts one."""
+    kept._spawner.close()
+    if kept._spawner._pid:
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(kept._spawner._pid, 0)

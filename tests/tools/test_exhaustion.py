@@ -16,7 +16,7 @@ import pytest
 import trio
 from trio._core._thread_cache import THREAD_CACHE
 
-from tools.commands import sh
+from tools.commands import new_spawner, sh
 from wingman.errors import ToolError
 from wingman.tools import ToolContext, bash, glob, grep, groups, kept, process, read, tool, webfetch
 from wingman.tools import write as write_file
@@ -156,7 +156,7 @@ async def test_without_descriptors_a_command_fails_in_words_at_every_step_and_le
 async def test_without_descriptors_no_spawner_is_born_and_the_next_call_has_one(
     context: ToolContext,
 ) -> None:
-    kept._spawner.close()
+    new_spawner()
     before = descriptors()
     for left in range(6):
         with trio.fail_after(10), few_descriptors(left), pytest.raises(ToolError, match="again"):
@@ -207,7 +207,7 @@ async def test_a_spawner_that_cannot_be_forked_fails_the_call_in_words(
     def refuse(*args: object, **kwargs: object) -> int:
         raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
 
-    kept._spawner.close()
+    new_spawner()
     before = descriptors()
     with monkeypatch.context() as patch:
         patch.setattr(os, "posix_spawn", refuse)

@@ -1,6 +1,5 @@
 """Commands under keepers: nothing of them outlives the call, or Wingman, whatever they do."""
 
-import contextlib
 import os
 import shutil
 import signal
@@ -15,7 +14,7 @@ import attrs
 import pytest
 import trio
 
-from tools.commands import cancel_at_first_output, sh
+from tools.commands import cancel_at_first_output, new_spawner, sh
 from wingman.errors import ToolError
 from wingman.tools import ToolContext, bash, glob, kept
 from wingman.tools.keeping import descent
@@ -63,14 +62,6 @@ def offspring(of: int) -> list[int]:
         except OSError:
             continue
     return found
-
-
-def new_spawner() -> None:
-    """The next call starts one."""
-    kept._spawner.close()
-    if kept._spawner._pid:
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(kept._spawner._pid, 0)
 
 
 async def until(condition: Callable[[], bool], seconds: float) -> None:
