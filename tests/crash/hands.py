@@ -201,9 +201,7 @@ class Hands:
         for attempt in range(self.tries):
             again = text if request_id is not None else f"{number}-{attempt}:{plan}"
             try:
-                return await self.submit(
-                    session_id, again, request_id=request_id, on_busy=on_busy
-                )
+                return await self.submit(session_id, again, request_id=request_id, on_busy=on_busy)
             except StoreUnavailable:
                 self.told.done["refusals of submit"] += 1
                 await trio.sleep(self.pace)

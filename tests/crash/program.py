@@ -4,11 +4,11 @@ It is run over a store of memory under virtual time, or over a real file. It end
 killed some time after the fault; the next process goes on from what was committed.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias, get_args
 
 import attrs
 import trio
@@ -17,13 +17,15 @@ from crash.faults import FaultyMemory, FaultySQL, Mode, NoFaults, OneFault, copy
 from crash.hands import Hands, make_agent
 from crash.told import Told
 from wingman import Runtime
-from wingman.errors import StoreUnavailable, WingmanError
+from wingman.errors import StoreUnavailable
 from wingman.store import Store
 
-__all__ = ["End", "Trial", "play"]
+__all__ = ["ENDS", "End", "Trial", "play"]
 
 End: TypeAlias = Literal["closed", "killed", "killed later"]
 """How the process ends: in order, when all is done; or as the fault strikes, or a second after."""
+
+ENDS: Final[tuple[End, ...]] = get_args(End)
 
 
 async def play(hands: Hands) -> None:
@@ -59,16 +61,14 @@ async def _talk(hands: Hands, session_id: str, nursery: trio.Nursery) -> None:
     await trio.sleep(0.3 * pace)
     await hands.cancel("cancel of a queued run", queued.cancel)
     await trio.sleep(1.0 * pace)
-    long = await send("4: 60 0")
+    long = await send("4: 20 0")
     await trio.sleep(0.2 * pace)
     nursery.start_soon(hands.hear, await send("5: 0 | 0.1", None, "interrupt"))
     await hands.hear(long)
-    nursery.start_soon(hands.hear, await send("6: 30"))
+    nursery.start_soon(hands.hear, await send("6: 20"))
     waits = await send("7: 0")
     await trio.sleep(0.3 * pace)
-    await hands.cancel(
-        "cancel of all", partial(hands.runtime.cancel, session_id, queued=True)
-    )
+    await hands.cancel("cancel of all", partial(hands.runtime.cancel, session_id, queued=True))
     # What was refused is asked for again; what has ended meanwhile needs no cancel.
     while not all(run.ended for run in hands.runs if run.session_id == session_id):
         if not await hands.cancel(
@@ -91,7 +91,7 @@ async def _retitle(hands: Hands, session_id: str) -> None:
 
 
 async def _come_and_go(hands: Hands, session_id: str) -> None:
-    await hands.send(session_id, "11: 60")
+    await hands.send(session_id, "11: 20")
     await hands.send(session_id, "12: 0")
     await trio.sleep(0.5 * hands.pace)
     await hands.delete(session_id)
@@ -101,7 +101,8 @@ async def _come_and_go(hands: Hands, session_id: str) -> None:
 class Trial:
     """One run of the program with one fault, and the process after it.
 
-    `directory` is where the files are; None: in memory. `seconds` is how long the fault lasts.
+    `directory` is where the files are; None: in memory. `seconds` is how long the fault lasts,
+    on this `clock`; the program's own times are multiplied by `pace`.
     """
 
     at: int
@@ -111,12 +112,13 @@ class Trial:
     directory: Path | None = None
     pace: float = 1.0
     patience: float = 120.0
+    clock: Callable[[], float] = trio.current_time
     told: Told = attrs.field(factory=Told)
     fault: OneFault = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.told.certain = self.mode != "written"
-        self.fault = OneFault(self.at, self.mode, self.seconds)
+        self.fault = OneFault(self.at, self.mode, self.seconds, self.clock)
 
     def __str__(self) -> str:
         return f"write {self.at} {self.mode}, process {self.end}"

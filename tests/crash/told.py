@@ -250,9 +250,7 @@ class Told:
             await self._check_session(store, session_id, runs, where)
         self._check_runs(rows, set(there), where)
 
-    async def _check_session(
-        self, store: Store, session_id: str, runs: Any, where: str
-    ) -> None:
+    async def _check_session(self, store: Store, session_id: str, runs: Any, where: str) -> None:
         found = await store.session_with_history(session_id)
         assert found is not None
         record, history = found
