@@ -5,8 +5,9 @@ calls side by side, of half a second and of none, and whose second has one.
 """
 
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TypeVar
+from weakref import WeakKeyDictionary
 
 import attrs
 import trio
@@ -30,11 +31,14 @@ from wingman.providers.scripted import Item
 from wingman.run import Reader
 from wingman.session import OnBusy, Receipt, Run, RunRequest
 
-__all__ = ["Hands", "make_agent"]
+__all__ = ["Hands", "NoAnswer", "make_agent"]
 
 T = TypeVar("T")
 
 _THINKS = 0.05
+
+# How many threads work, by the clock that they hold up.
+_threads: WeakKeyDictionary[MockClock, int] = WeakKeyDictionary()
 
 
 def make_agent(told: Told, pace: float) -> Agent:
@@ -70,6 +74,10 @@ def make_agent(told: Told, pace: float) -> Agent:
     return Agent("hands", provider=Scripted(speak), tools=[mark])
 
 
+class NoAnswer(Exception):
+    """Something was waited for in vain, which is noted."""
+
+
 @contextmanager
 def real_time() -> Iterator[None]:
     """While a thread works, virtual time goes slowly: a step after some real milliseconds."""
@@ -77,11 +85,14 @@ def real_time() -> Iterator[None]:
     if not isinstance(clock, MockClock):
         yield
         return
-    threshold, clock.autojump_threshold = clock.autojump_threshold, 0.005
+    _threads[clock] = _threads.get(clock, 0) + 1
+    clock.autojump_threshold = 0.005
     try:
         yield
     finally:
-        clock.autojump_threshold = threshold
+        _threads[clock] -= 1
+        if not _threads[clock]:
+            clock.autojump_threshold = 0.0
 
 
 @attrs.define(eq=False)
@@ -89,7 +100,8 @@ class Hands:
     """Who asks a runtime for things, on behalf of clients that do not trust it.
 
     What is refused with `StoreUnavailable` is asked for again, `tries` times in all, a second of
-    `pace` apart. `patience` bounds each wait for an answer: beyond it, it is a hang.
+    `pace` apart. `patience` bounds each wait for an answer, `end_patience` that for a run's end, in
+    seconds: beyond it, it is a hang.
     """
 
     runtime: Runtime
@@ -97,14 +109,18 @@ class Hands:
     pace: float = 1.0
     tries: int = 40
     patience: float = 120.0
+    end_patience: float = 120.0
     runs: list[Run] = attrs.field(factory=list)
 
-    async def answered(self, what: str, ask: Callable[[], Awaitable[T]]) -> T:
+    async def answered(
+        self, what: str, ask: Callable[[], Awaitable[T]], patience: float | None = None
+    ) -> T:
         """What this asks for, in time."""
-        with trio.move_on_after(self.patience) as scope:
+        seconds = self.patience if patience is None else patience
+        with trio.move_on_after(seconds) as scope:
             return await ask()
-        self.told.check(not scope.cancelled_caught, f"{what} has no answer ({self.patience:g} s)")
-        raise StoreUnavailable(f"{what}: no answer")
+        self.told.check(not scope.cancelled_caught, f"{what} has no answer ({seconds:g} s)")
+        raise NoAnswer(what)
 
     async def again(self, what: str, ask: Callable[[], Awaitable[T]]) -> T:
         """The same, again and again while the store cannot take it."""
@@ -184,6 +200,7 @@ class Hands:
             await run.admitted()
             return run
 
+        self.told.message_sent(text)
         try:
             run = await self.answered("submit", ask)
         except (StoreUnavailable, SessionBusy, MailboxFull):
@@ -210,17 +227,20 @@ class Hands:
 
     async def hear(self, run: Run) -> None:
         """Wait for a run's end, and note what it came to."""
+        what = f"the end of run {run.id}"
         while True:
             try:
-                result = await self.answered(f"the end of run {run.id}", run.result)
-            except (ShuttingDown, SessionDeleted, NotFound):
+                result = await self.answered(what, run.result, self.end_patience)
+            except (ShuttingDown, SessionDeleted, NotFound, NoAnswer):
                 return
             except StoreUnavailable as error:
                 if not run.ended:
                     # Its end is not recorded yet, and it is said that it will be.
                     self.told.done["ends put off"] += 1
-                    await self.answered(f"the end of run {run.id}", run.wait)
-                    continue
+                    with suppress(NoAnswer):
+                        await self.answered(what, run.wait, self.end_patience)
+                        continue
+                    return
                 self.told.failure_given(run.id, error.code)
             except WingmanError as error:
                 self.told.failure_given(run.id, error.code)

@@ -40,6 +40,7 @@ class Told:
     titles: dict[str, list[str | None]] = attrs.field(factory=dict)
     admitted: dict[str, tuple[str, str]] = attrs.field(factory=dict)
     requests: dict[tuple[str, str], set[str]] = attrs.field(factory=dict)
+    sent: Counter[str] = attrs.field(factory=Counter)
     refused: set[str] = attrs.field(factory=set)
     results: dict[str, Result] = attrs.field(factory=dict)
     failures: dict[str, str] = attrs.field(factory=dict)
@@ -104,6 +105,11 @@ class Told:
         if self.certain and not self.frozen:
             self.titles[session_id].remove(title)
 
+    def message_sent(self, text: str) -> None:
+        if not self.frozen:
+            self.sent[text] += 1
+            self.refused.discard(text)
+
     def message_taken(
         self, session_id: str, run_id: str, text: str, request_id: str | None = None
     ) -> None:
@@ -122,10 +128,12 @@ class Told:
             self.check(row is not None, f"run {run_id} was acknowledged, and is not committed")
 
     def message_refused(self, text: str) -> None:
-        """It was told that nothing of it is kept, and no attempt at it was taken."""
+        """It was told that it was not taken. If it was sent once, nothing of it may be there."""
         if self.frozen:
             return
         self.done["messages refused"] += 1
+        if self.sent[text] > 1:
+            return
         self.refused.add(text)
         if self._ledger() and self.certain:
             rows = [run.admitted.message for run in self._ledger().runs.values()]
