@@ -10,6 +10,7 @@ the run is ended from what is stored, on a chain that begins anew (`begin_again`
 A journal knows the store's protocol and the event channel. It knows no actor and no mailbox.
 """
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
@@ -47,6 +48,8 @@ __all__ = ["Journal", "Outcome", "RunJournal", "now", "recorded_error"]
 _RESERVED: Final = 8192
 # So many reserved ids are kept for events that may not be dropped.
 _KEPT: Final = 256
+# So many ends wait until their ids are reserved.
+_HELD: Final = 1024
 
 Outcome: TypeAlias = Result | WingmanError
 """What a run came to, or what whoever waits for it is told instead."""
@@ -61,8 +64,9 @@ def now() -> datetime:
 class Journal:
     """The journal of one session. Its runs have a `RunJournal` each.
 
-    `usage` is the sum over the runs that have ended. Event ids up to `ceiling` are reserved.
-    `instead` is what those are told who wait for a run of a session that was deleted.
+    `usage` is the sum over the runs that have ended. Event ids up to `safe` are reserved; those up
+    to `ceiling` are reserved, or are just being so. `instead` is what those are told who wait for a
+    run of a session that was deleted.
     """
 
     session_id: str
@@ -71,13 +75,15 @@ class Journal:
     channel: EventChannel = attrs.field(repr=False)
     usage: Usage
     ceiling: int
+    safe: int
     instead: WingmanError | None = None
+    _held: deque[tuple[str, Event]] = attrs.field(factory=lambda: deque(maxlen=_HELD), repr=False)
 
     @classmethod
     def of(cls, record: SessionRecord, store: Store, metrics: Metrics) -> "Journal":
         """The journal of a session as it is stored: no id that was ever reserved is used again."""
         ceiling = record.event_ceiling
-        return cls(record.id, store, metrics, EventChannel(ceiling), record.usage, ceiling)
+        return cls(record.id, store, metrics, EventChannel(ceiling), record.usage, ceiling, ceiling)
 
     def publish(self, run_id: str, event: Event, chain: Chain | None) -> Commit | None:
         """Publish an event. Who may publish without end waits for what this returns."""
@@ -93,12 +99,27 @@ class Journal:
             return None
         before, self.ceiling = self.ceiling, self.channel.last_id + _RESERVED
         commit = self.store.write(CeilingRaised(self.session_id, self.ceiling), chain=chain)
-        commit.then(partial(self._reserved, before))
+        commit.then(partial(self._reserved, before, self.ceiling))
         return commit
 
-    def _reserved(self, before: int, failure: StoreError | None) -> None:
+    def publish_end(self, run_id: str, end: Event, chain: Chain | None) -> None:
+        """Publish the end of a run: at once, or as soon as its id is safe.
+
+        A run whose message was refused has reserved no ids, and the store may just be failing.
+        """
+        self.reserve(chain)
+        if self.channel.last_id < self.safe:
+            self.channel.publish(run_id, end)
+        else:
+            self._held.append((run_id, end))
+
+    def _reserved(self, before: int, ceiling: int, failure: StoreError | None) -> None:
         if failure is not None:
             self.ceiling = before
+            return
+        self.safe = ceiling
+        while self._held:
+            self.channel.publish(*self._held.popleft())
 
 
 @attrs.define(eq=False)
@@ -211,6 +232,12 @@ class RunJournal:
         """Show an end that turns out to be in the store, although its commit had seemed to fail."""
         self._show(record, None)
 
+    async def look_for_end(self) -> None:
+        """Show the end that the store has, if it has one. Raises `StoreError`."""
+        record = await self.session.store.run(self.session.session_id, self.record.id)
+        if record is not None and record.status not in ("queued", "running"):
+            self.ended_already(record)
+
     def release(self, error: WingmanError) -> None:
         """Tell whoever waits for the run that it has no end in this process.
 
@@ -248,7 +275,7 @@ class RunJournal:
             last: Event = Done(outcome)
         else:
             last = Error(outcome.code, outcome.message, run_id)
-        self.session.publish(run_id, last, chain)
+        self.session.publish_end(run_id, last, chain)
         # Told once, and let go of: else the run and its journal would hold each other.
         told, self.on_end = self.on_end, None
         if told is not None:

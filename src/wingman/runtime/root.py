@@ -61,7 +61,8 @@ class Root:
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        async with AsyncExitStack() as stack:
+        stack = self._stack
+        try:
             await stack.enter_async_context(self.store)
             await stack.enter_async_context(self.services.model.transport)
             # What must be known before queued runs go on.
@@ -69,7 +70,10 @@ class Root:
             await self.agents.load()
             await stack.enter_async_context(self.services.system)
             await stack.enter_async_context(self.host)
-            self._stack = stack.pop_all()
+        except BaseException:
+            # As below: a store that cannot be written now is to be told as such.
+            await stack.aclose()  # noqa: ASYNC102 ASYNC120 the host's affair
+            raise
         return self
 
     async def __aexit__(

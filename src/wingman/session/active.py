@@ -90,6 +90,20 @@ class ActiveSessions:
             live.readmit(run)
         return live
 
+    async def wake_queued(self, session_id: str, run_id: str) -> None:
+        """Take up a run of a live session that the store has as queued, and memory not at all.
+
+        That is one whose message was refused, since its commit had failed, and which was written
+        all the same. Once the runtime drains, what is queued stays where it is.
+        """
+        async with self.alone(session_id):
+            record = await self._services.store.run(session_id, run_id)
+            live = self._live.get(session_id)
+            if record is None or live is None or live.deleted or run_id in live.runs:
+                return
+            if record.status == "queued" and not self._services.room.draining.is_set():
+                live.readmit(record)
+
     def activate(self, record: SessionRecord, history: list[Message] | None) -> LiveSession:
         """Make a session live. Without its `history`, its actor reads it."""
         directory = self._directory

@@ -12,7 +12,7 @@ from wingman.agent import Agent
 from wingman.errors import NotFound, StoreError, StoreUnavailable, WingmanError
 from wingman.foreign import reason
 from wingman.run import Meter, RunJournal, RunLoop, RunState, repair
-from wingman.session.admission import queued_error
+from wingman.session.admission import queued_error, unrecorded_error
 from wingman.session.live import LiveSession
 from wingman.session.live_run import LiveRun
 from wingman.session.recovery import end_from_store, ending_after
@@ -73,7 +73,9 @@ class SessionActor:
     async def receive(self, message: LiveRun | BeginAgain) -> None:
         """Run one message to its end, or begin again."""
         if isinstance(message, BeginAgain):
-            await self._ready()
+            if not await self._ready() and self.live.lost is not None:
+                lost, _ = self.live.lost
+                lost.journal.release(unrecorded_error(lost.id))
             return
         run, room = message, self.live.services.room
         self._taken = run

@@ -25,6 +25,7 @@ __all__ = [
     "deleted_error",
     "queued_error",
     "refused_error",
+    "unrecorded_error",
 ]
 
 OnBusy: TypeAlias = Literal["queue", "reject", "interrupt"]
@@ -118,6 +119,15 @@ def queued_error(run_id: str) -> ShuttingDown:
     """What those get who wait for a run that will start only after the next start."""
     return ShuttingDown(
         f"The server is shutting down; run {run_id} is queued and starts when it is up again.",
+        run_id=run_id,
+    )
+
+
+def unrecorded_error(run_id: str) -> ShuttingDown:
+    """What those get who wait for a run whose end only the next start can record."""
+    return ShuttingDown(
+        f"The server is shutting down; run {run_id} has stopped, and its end could not be "
+        "recorded: it is ended when the server is up again.",
         run_id=run_id,
     )
 

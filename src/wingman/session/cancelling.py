@@ -9,7 +9,7 @@ from typing import Literal
 import attrs
 import trio
 
-from wingman.errors import StoreUnavailable
+from wingman.errors import ShuttingDown, StoreUnavailable
 from wingman.run import Status, ToolCall
 from wingman.session.live_run import LiveRun
 from wingman.session.receipt import CancelledRun, CancelledTool, Receipt
@@ -45,7 +45,9 @@ class _Asked:
         """How the run stands, where its end could not be recorded."""
         run = self.run
         if run.ended:
-            return None
+            # Released as the runtime drains: it has no end, and the next start goes on with it.
+            stays = isinstance(run.outcome, ShuttingDown)
+            return f"run {run.id} is still {run.record.status}" if stays else None
         if run.not_cancelled is not None:
             return f"run {run.id} is still {run.status} ({run.not_cancelled.message})"
         if not run.state.begun:

@@ -171,6 +171,8 @@ class SessionHost:
             return Run(known.record, known)
         if stored is not None:
             check_same_body(stored, request)
+            if stored.status == "queued":
+                await self.active.wake_queued(session_id, stored.id)
             return await self.run(session_id, stored.id)
         agent_id = live.record.agent_id if request.agent_id is None else request.agent_id
         if agent_id is None:

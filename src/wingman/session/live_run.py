@@ -1,6 +1,7 @@
 """LiveRun: a run of a live session, from its admission to its end."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import attrs
@@ -155,6 +156,8 @@ class LiveRun:
             await self.journal.end(cut(self.state.cut_by), NOTHING_SPENT)
         except StoreError as error:
             await self.journal.begin_again()
+            with suppress(StoreError):
+                await self.journal.look_for_end()
             if not self.ended:  # else it was refused: its admission could not be recorded either
                 self.state.cut_by = None
                 self.not_cancelled = error

@@ -1,0 +1,343 @@
+"""Random operations by several clients on a runtime whose writes fail at random.
+
+One process after the other: each is closed, drained or killed at some moment, and the next goes on
+from what was committed. What clients were told is held against it all the time.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+from random import Random
+from typing import Final
+
+import attrs
+import trio
+
+from crash.faults import MODES, FaultyMemory, Mode, NoFaults, RandomFaults
+from crash.hands import Hands, NoAnswer, make_agent
+from crash.told import Told
+from wingman import Limits, Runtime
+from wingman.errors import (
+    MailboxFull,
+    NotFound,
+    Overloaded,
+    SessionBusy,
+    SessionDeleted,
+    ShuttingDown,
+    StoreError,
+    StoreUnavailable,
+)
+from wingman.session import OnBusy, Run
+from wingman.store import Change
+
+__all__ = ["Fuzz", "seed_scheduler"]
+
+_CLIENTS: Final = 6
+_MOST_SESSIONS: Final = 5
+_LIMITS: Final = Limits(queued=6, runs=3)
+# No run takes longer than this by itself, and no session has more of them.
+_LONGEST_RUN: Final = 25.0
+_SETTLED: Final = 60.0 * _LONGEST_RUN
+
+# What a client may be told, by what was asked, without being wrong.
+_UNAVAILABLE: Final = (StoreUnavailable, ShuttingDown, Overloaded)
+
+
+def seed_scheduler(seed: int) -> None:
+    """Have Trio wake tasks in an order that depends on the seed alone."""
+    trio._core._run._r.seed(seed)
+
+
+@attrs.define(eq=False)
+class Fuzz:
+    """So many operations with this seed. `modes` are the ways in which writes fail.
+
+    A store whose failed writes are never written after all (`certain`) is held to stricter laws.
+    """
+
+    seed: int
+    operations: int
+    modes: Sequence[Mode] = MODES
+    one_in: int = 40
+    told: Told = attrs.field(factory=Told)
+    lives: int = 0
+    faults_struck: int = 0
+    random: Random = attrs.field(init=False)
+    committed: list[tuple[Change, ...]] = attrs.field(factory=list)
+    _left: int = attrs.field(init=False)
+    _numbers: int = 0
+    _ending: bool = False
+    _requests: list[tuple[str, str, str]] = attrs.field(factory=list)
+
+    def __attrs_post_init__(self) -> None:
+        self.random = Random(self.seed)
+        self.told.certain = "written" not in self.modes
+        self._left = self.operations
+
+    async def run(self) -> list[str]:
+        """Do them all; what was found wrong, if anything was."""
+        while self._left > 0 and not self.told.wrong:
+            self.lives += 1
+            await self._life(min(self._left, self.random.randint(10, 200)))
+        if not self.told.wrong:
+            await self._last_life()
+        return [f"seed {self.seed}, process {self.lives}: {wrong}" for wrong in self.told.wrong]
+
+    # --- one process ---------------------------------------------------------------------------
+
+    async def _life(self, operations: int) -> None:
+        random, told = self.random, self.told
+        end = random.choice(("close", "settle", "drain", "kill", "kill", "kill"))
+        faults = RandomFaults(random, random.choice((self.one_in, 5 * self.one_in)), self.modes)
+        store = FaultyMemory(faults, self.committed)
+        told.store = store
+        left = self._left - operations
+        async with trio.open_nursery() as process:
+            async with _opened(store, told) as runtime, trio.open_nursery() as readers:
+                hands = Hands(runtime, told, end_patience=_SETTLED)
+                for session_id in self._sessions():
+                    readers.start_soon(self._follow, hands, session_id)
+                async with trio.open_nursery() as clients:
+                    for _ in range(_CLIENTS):
+                        clients.start_soon(self._client, hands, left, readers, clients)
+                    if end == "kill":
+                        while self._left > left:
+                            await trio.sleep(0.05)
+                        await trio.sleep(random.uniform(0, 2.0))
+                        told.frozen = True
+                        self.committed = list(store.committed)
+                        process.cancel_scope.cancel()
+                    elif end == "drain":
+                        while self._left > left:
+                            await trio.sleep(0.05)
+                        self._ending = True
+                        await runtime.drain(random.uniform(0, 5.0))
+                if end == "settle":
+                    faults.on = False
+                    await self._settle(hands)
+                readers.cancel_scope.cancel()
+            process.cancel_scope.cancel()
+        self.faults_struck += faults.struck
+        self._ending = False
+        for reason in store.refusals:
+            told.check(False, f"the store was asked for what cannot be: {reason}")
+        if not told.frozen:
+            self.committed = list(store.committed)
+        told.frozen = False
+        told.done[f"processes ended by {end}"] += 1
+        left_store = FaultyMemory(NoFaults(), self.committed)
+        async with left_store:
+            told.store = left_store
+            await told.check_store(left_store, f"after a {end}")
+
+    async def _last_life(self) -> None:
+        """All that is queued is run; then all is looked at once more."""
+        store = FaultyMemory(NoFaults(), self.committed)
+        self.told.store = store
+        async with _opened(store, self.told) as runtime:
+            hands = Hands(runtime, self.told, end_patience=_SETTLED)
+            await self._settle(hands)
+            await self.told.check_store(store, "at the end")
+
+    async def _settle(self, hands: Hands) -> None:
+        """The faults are over: all that is queued and in flight ends by itself, in good time."""
+        runtime, told = hands.runtime, self.told
+        left = await self._unended(hands)
+        with trio.move_on_after(_SETTLED):
+            while left:
+                await trio.sleep(1.0)
+                left = await self._unended(hands)
+        told.check(not left, f"still not ended: {left}")
+        ready = runtime.status().unready
+        told.check(ready is None, f"the faults are over, and it is not ready: {ready}")
+        for session_id in self._sessions():
+            run = await hands.send(session_id, f"{self._number()}: 0")
+            await hands.hear(run)
+            told.check(run.status == "completed", f"after the faults, a run is {run.status}")
+
+    async def _unended(self, hands: Hands) -> list[str]:
+        """The runs that are queued or in flight.
+
+        One that was refused, and was written all the same, is nobody's until the next start.
+        """
+        list_runs = partial(hands.runtime.store.runs, None, ("queued", "running"))
+        rows = await hands.again("list", list_runs)
+        certain, admitted = self.told.certain, self.told.admitted
+        return [f"{row.id} {row.status}" for row in rows if certain or row.id in admitted]
+
+    async def _follow(self, hands: Hands, session_id: str) -> None:
+        try:
+            await hands.follow(session_id)
+        except (StoreError, NotFound):
+            await trio.lowlevel.checkpoint()
+
+    # --- clients -------------------------------------------------------------------------------
+
+    async def _client(
+        self, hands: Hands, left: int, readers: trio.Nursery, waiters: trio.Nursery
+    ) -> None:
+        does: dict[Callable[[Hands, str, trio.Nursery], Awaitable[None]], int] = {
+            self._submit: 40,
+            self._submit_again: 10,
+            self._submit_twice: 3,
+            self._stream: 8,
+            self._cancel_one: 10,
+            self._cancel_queued: 5,
+            self._cancel_tool: 5,
+            self._update: 4,
+            self._delete: 1,
+            self._describe: 4,
+            self._list: 2,
+        }
+        random = self.random
+        while self._left > left:
+            self._left -= 1
+            await trio.sleep(random.choice((0, 0, 0.01, 0.1, 1.0)) * random.random())
+            sessions = self._sessions()
+            if not sessions or (len(sessions) < _MOST_SESSIONS and random.random() < 0.1):
+                with suppress(ShuttingDown, NoAnswer):
+                    session_id = await hands.create()
+                    readers.start_soon(self._follow, hands, session_id)
+                continue
+            (do,) = random.choices(list(does), list(does.values()))
+            session_id = random.choice(sessions)
+            name = do.__name__[1:].replace("_", " ")
+            self.told.done[f"operations: {name}"] += 1
+            try:
+                await do(hands, session_id, waiters)
+            except _UNAVAILABLE as error:
+                self.told.done[f"{name}: {error.code}"] += 1
+                draining = self._ending or not isinstance(error, ShuttingDown)
+                self.told.check(draining, f"{name}: {error.message}, and nobody has drained it")
+            except (NotFound, SessionDeleted) as error:
+                gone = session_id in self.told.deleting
+                self.told.check(gone, f"{name}: {error.message}, and nobody had it deleted")
+            except (SessionBusy, MailboxFull) as error:
+                self.told.done[f"{name}: {error.code}"] += 1
+            except NoAnswer:
+                return
+
+    def _sessions(self) -> list[str]:
+        return sorted(self.told.created - self.told.deleting)
+
+    def _number(self) -> int:
+        self._numbers += 1
+        return self._numbers
+
+    def _text(self) -> str:
+        """A message of up to three steps of up to three calls; some take long."""
+        random = self.random
+        steps = [
+            " ".join(
+                random.choice(("0", "0", "0.01", "0.3", "2", "20"))
+                for _ in range(random.choice((1, 1, 2, 3)))
+            )
+            for _ in range(random.choice((0, 1, 1, 2, 3)))
+        ]
+        return f"{self._number()}: {' | '.join(steps)}"
+
+    async def _submit(self, hands: Hands, session_id: str, waiters: trio.Nursery) -> None:
+        on_busy: OnBusy = self.random.choice(("queue", "queue", "queue", "interrupt", "reject"))
+        run = await hands.submit(session_id, self._text(), on_busy=on_busy)
+        waiters.start_soon(hands.hear, run)
+
+    async def _submit_again(self, hands: Hands, session_id: str, waiters: trio.Nursery) -> None:
+        """A message with a request id: a new one, or one that was sent before, in any process."""
+        if not self._requests or self.random.random() < 0.5:
+            number = self._number()
+            text = f"{number}: 0 0.1"
+            self._requests.append((session_id, text, f"request-{number}"))
+            del self._requests[:-20]
+        session, text, request_id = self.random.choice(self._requests)
+        if session not in self.told.deleting:
+            run = await hands.submit(session, text, request_id=request_id)
+            waiters.start_soon(hands.hear, run)
+
+    async def _submit_twice(self, hands: Hands, session_id: str, waiters: trio.Nursery) -> None:
+        """The same request at the same time: one run, or none."""
+        text, request_id = self._text(), f"twice-{self._numbers}"
+        taken: list[Run] = []
+
+        async def send() -> None:
+            try:
+                taken.append(await hands.submit(session_id, text, request_id=request_id))
+            except (*_UNAVAILABLE, MailboxFull, NotFound, SessionDeleted):
+                await trio.lowlevel.checkpoint()
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(send)
+            nursery.start_soon(send)
+        self.told.check(len({run.id for run in taken}) <= 1, f"{request_id}: two runs")
+        for run in taken:
+            waiters.start_soon(hands.hear, run)
+
+    async def _stream(self, hands: Hands, session_id: str, waiters: trio.Nursery) -> None:
+        """Follow a run's own events, and leave it now and then: it goes on without its reader."""
+        run = await hands.submit(session_id, self._text())
+        waiters.start_soon(hands.hear, run)
+        with trio.move_on_after(self.random.choice((0.5, 60.0))):
+            async with run.reader() as reader:
+                last = 0
+                while batch := await reader.receive():
+                    for published in batch:
+                        grew = published.id > last and published.run_id == run.id
+                        self.told.check(grew, f"run {run.id}: event {published.id} after {last}")
+                        last = published.id
+
+    async def _cancel_one(self, hands: Hands, session_id: str, waiters: trio.Nursery) -> None:
+        runs = [run for run, (session, _) in self.told.admitted.items() if session == session_id]
+        if runs:
+            cancel = partial(hands.runtime.cancel_run, session_id, self.random.choice(runs[-8:]))
+            await hands.cancel("cancel of a run", cancel)
+
+    async def _cancel_queued(self, hands: Hands, session_id: str, waiters: trio.Nursery) -> None:
+        await hands.cancel("cancel of all", partial(hands.runtime.cancel, session_id, queued=True))
+
+    async def _cancel_tool(self, hands: Hands, session_id: str, waiters: trio.Nursery) -> None:
+        assert isinstance(self.told.store, FaultyMemory)
+        session = self.told.store.ledger.sessions.get(session_id)
+        for run in [] if session is None else session.runs.values():
+            if run.pending is not None:
+                use = self.random.choice(run.pending.message.tool_uses)
+                ask = partial(hands.runtime.cancel_tool, session_id, run.admitted.id, use.id)
+                receipt = await hands.answered("cancel of a tool", ask)
+                stopped = all(tool.outcome for each in receipt.cancelled for tool in each.tools)
+                self.told.check(stopped, f"a tool call has no outcome: {receipt}")
+                return
+
+    async def _update(self, hands: Hands, session_id: str, waiters: trio.Nursery) -> None:
+        if len(self.told.titles[session_id]) == 1:  # one client at a time
+            await hands.retitle(session_id, f"Title {self._number()}")
+
+    async def _delete(self, hands: Hands, session_id: str, waiters: trio.Nursery) -> None:
+        await hands.delete(session_id)
+
+    async def _describe(self, hands: Hands, session_id: str, waiters: trio.Nursery) -> None:
+        view = await hands.answered("describe", partial(hands.runtime.describe, session_id))
+        titles = self.told.titles[session_id]
+        self.told.check(view.title in titles, f"{session_id} is titled {view.title}, not {titles}")
+
+    async def _list(self, hands: Hands, session_id: str, waiters: trio.Nursery) -> None:
+        page = await hands.answered("list", partial(hands.runtime.sessions, 1000))
+        shown = {view.id for view in page.sessions}
+        back = shown & self.told.deleted
+        self.told.check(not back, f"{back} were deleted, and are listed")
+        await hands.answered("list", partial(hands.runtime.runs, session_id))
+
+
+@asynccontextmanager
+async def _opened(store: FaultyMemory, told: Told) -> AsyncIterator[Runtime]:
+    """A runtime, opened as soon as the store lets it be."""
+    while True:
+        agent = make_agent(told, 1.0)
+        runtime = Runtime(store, agents=[agent], limits=_LIMITS, idle_after=5.0)
+        try:
+            await runtime.__aenter__()
+        except StoreUnavailable:
+            await trio.sleep(1.0)
+        else:
+            break
+    try:
+        yield runtime
+    finally:
+        await runtime.__aexit__(None, None, None)  # noqa: ASYNC102 it shields itself
