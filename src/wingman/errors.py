@@ -262,8 +262,9 @@ class StreamLagged(WingmanError):
 
     def __init__(self, resume_at: int) -> None:
         super().__init__(
-            "This reader fell behind and has missed events: read the session's history, "
-            f"then go on after event {resume_at}."
+            "The events after this reader's place are not held any more (it fell behind, or the "
+            "session had left memory): read the session's history, then go on after event "
+            f"{resume_at}."
         )
         self.resume_at = resume_at
 

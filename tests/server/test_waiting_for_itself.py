@@ -26,7 +26,12 @@ async def test_a_command_that_waits_for_its_own_session_is_told(form: str) -> No
         session_id = await server.session(tools=["bash"])
         command = curl(server.url, session_id, form=form)
         # Also where it is not the shell itself that asks, and where that has left its group.
-        for asking in (command, f"setsid {command} | cat"):
+        # Or has another environment.
+        for asking in (
+            command,
+            f"setsid {command} | cat",
+            f"env -i $(command -v curl){command[4:]}; true",
+        ):
             server.stage.play(call("bash", command=asking))
             with trio.fail_after(15):
                 [asked] = (await server.send(session_id)).json()["tool_calls"]

@@ -245,6 +245,11 @@ class RunJournal:
         """
         self._tell(self.session.instead or error, None)
 
+    def refuse(self, error: WingmanError) -> None:
+        """Tell whoever sent the message that nothing of it is kept. Nobody else has heard of it."""
+        self._told = True
+        self._tell_waiters(error)
+
     async def begin_again(self) -> None:
         """Return when all that was written so far is safe or has failed, and begin a new chain."""
         await self._chain.settled()
@@ -276,6 +281,9 @@ class RunJournal:
         else:
             last = Error(outcome.code, outcome.message, run_id)
         self.session.publish_end(run_id, last, chain)
+        self._tell_waiters(outcome)
+
+    def _tell_waiters(self, outcome: Outcome) -> None:
         # Told once, and let go of: else the run and its journal would hold each other.
         told, self.on_end = self.on_end, None
         if told is not None:

@@ -161,6 +161,7 @@ class RunLoop:
     # --- the end -------------------------------------------------------------------------------
 
     async def _end(self, ending: Ending) -> None:
+        self.state.phase = "unrecorded"  # from here on only the store is waited for
         tail = self._close_draft(ending)
         self._add(tail)
         await self.journal.end(

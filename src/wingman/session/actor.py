@@ -10,7 +10,7 @@ import trio
 
 from wingman.agent import Agent
 from wingman.errors import NotFound, StoreError, StoreUnavailable, WingmanError
-from wingman.foreign import reason
+from wingman.foreign import contained, reason
 from wingman.run import Meter, RunJournal, RunLoop, RunState, repair
 from wingman.session.admission import queued_error, unrecorded_error
 from wingman.session.live import LiveSession
@@ -79,22 +79,21 @@ class SessionActor:
             return
         run, room = message, self.live.services.room
         self._taken = run
-        while not run.ended:
+        # Again, where a cancel is being recorded, or the start could not be.
+        while not run.state.begun:
+            await run.wait_decided()
             if room.draining.is_set() or not await self._ready(run):
-                await run.wait_decided()
                 # If it was not just cancelled, it stays queued in the store until the next start.
+                await run.wait_decided()
                 run.journal.release(queued_error(run.id))
                 return
             agent = run.agent or await self._agent(run)
             await room.take_slot()
             try:
-                await run.wait_decided()
-                if not run.ended:
+                if not run.undecided and not run.ended:
                     await self._execute(run, agent)
             finally:
                 room.slots.release()
-            if run.state.begun:
-                break
         self._taken = None  # where this is left by an error, it stays
 
     async def _execute(self, run: LiveRun, agent: Agent) -> None:
@@ -134,7 +133,8 @@ class SessionActor:
         while True:
             try:
                 agent = agents.resolve(run.record)
-            except Exception as error:  # a provider's factory may be the user's
+            except BaseException as raised:  # noqa: ASYNC103 contained lets a cancellation through
+                error = contained(raised)  # a provider's factory may be the user's
                 code = error.code if isinstance(error, WingmanError) else "internal_error"
                 text = error.message if isinstance(error, WingmanError) else reason(error)
                 if run.state.waiting_for is None:

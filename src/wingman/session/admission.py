@@ -2,7 +2,7 @@
 
 import base64
 import hashlib
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias, get_args
 
 import attrs
 import msgspec
@@ -31,6 +31,8 @@ __all__ = [
 OnBusy: TypeAlias = Literal["queue", "reject", "interrupt"]
 """What a message does that finds a run in flight: wait, be refused, or cancel that run."""
 
+ON_BUSY: Final[tuple[str, ...]] = get_args(OnBusy)
+
 
 @attrs.frozen(kw_only=True)
 class RunRequest:
@@ -54,6 +56,10 @@ class RunRequest:
             raise InvalidRequest(f"Expected `str`, got `{type(given).__name__}` - at `$.message`")
         if not self.message:
             raise InvalidRequest("The message is empty - at `$.message`")
+        if self.on_busy not in ON_BUSY:
+            raise InvalidRequest(
+                f"on_busy is one of {', '.join(ON_BUSY)}, not {self.on_busy!r} - at `$.on_busy`"
+            )
         if self.max_steps is not None and self.max_steps < 1:
             raise InvalidRequest("Expected `int` >= 1 - at `$.max_steps`")
         for index, image in enumerate(self.images):

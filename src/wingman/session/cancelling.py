@@ -54,8 +54,8 @@ class _Asked:
             return f"whether run {run.id} is cancelled is not recorded yet, and it has not started"
         if run.state.phase == "unrecorded":
             return (
-                f"run {run.id} has stopped and is still {run.record.status} in the store, "
-                "which ends it as soon as it can be written"
+                f"run {run.id} has stopped, and its end is not recorded yet: "
+                "that is done as soon as the store can be written"
             )
         return None
 

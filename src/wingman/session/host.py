@@ -263,10 +263,10 @@ class SessionHost:
             session, queue = found
             journal = Journal.of(session, self._store, self._services.model.metrics)
             live = self.active.find(session_id)
-            receipts, failures = [], []
-            for record in queue:
-                if run_id not in (None, record.id) or (live and record.id in live.runs):
-                    continue
+            receipts: list[CancelledRun] = []
+            failures: list[str] = []
+
+            async def end(record: RunRecord) -> None:
                 start = trio.current_time()
                 try:
                     await RunJournal(journal, record).end(cut("cancelled"), NOTHING_SPENT)
@@ -275,6 +275,12 @@ class SessionHost:
                 else:
                     elapsed = round((trio.current_time() - start) * 1000, 1)
                     receipts.append(CancelledRun(record.id, "queued", elapsed))
+
+            # At once: they share a commit, and where that fails, one wait for it.
+            async with trio.open_nursery() as nursery:
+                for record in queue:
+                    if run_id in (None, record.id) and not (live and record.id in live.runs):
+                        nursery.start_soon(end, record)
             if failures:
                 raise not_recorded(failures, receipts)
             return receipts
@@ -292,12 +298,13 @@ class SessionHost:
             live.release_queued()
         left = [run for live in self.active.all() for run in live.runs.values()]
         with trio.move_on_after(grace):
-            await _all_ended(left)
+            for run in left:
+                await run.wait_worked()
         for run in left:
             run.request_cancel("interrupted")
         with trio.move_on_after(patience):
             for run in left:
-                await run.wait_stopped()
+                await run.wait_worked()
             # What a failing store cannot record now, the next start ends from what is stored.
             with trio.move_on_after(_RECORD_SECONDS):
                 await _all_ended(left)

@@ -184,7 +184,7 @@ class LiveSession:
         if request_id is not None and self.requests.get(request_id) is run:
             del self.requests[request_id]
         # If it has begun, its start was written on the same chain, and fails as well.
-        run.journal.release(refused_error(failure))
+        run.journal.refuse(refused_error(failure))
 
     def _interrupt(self, newcomer: LiveRun) -> None:
         """Cancel the run in flight, if it is not the newcomer itself."""

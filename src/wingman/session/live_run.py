@@ -68,6 +68,11 @@ class LiveRun:
         """Where it stands."""
         return self.state.shown(self.record.status)
 
+    @property
+    def undecided(self) -> bool:
+        """Whether a cancel of it, while it is queued, is just being recorded."""
+        return self.state.cut_by is not None and self.state.phase in ("admitting", "queued")
+
     def reader(self) -> Reader:
         """A reader of this run's events, from its admission on."""
         return self.journal.session.channel.reader(self.first_event, self.id)
@@ -98,16 +103,18 @@ class LiveRun:
 
     async def wait_decided(self) -> None:
         """Wait until a cancel that is being recorded is, or has failed."""
-        while self._cancel_undecided():
+        while self.undecided:
             await self._changed.park()
-
-    def _cancel_undecided(self) -> bool:
-        return self.state.cut_by is not None and self.state.phase in ("admitting", "queued")
 
     async def wait_stopped(self) -> None:
         """Wait until the run has ended, or its work has and that is not recorded, or a cancel of it
         could not be recorded."""
         while not self.ended and self.state.phase != "unrecorded" and self.state.cut_by is not None:
+            await self._changed.park()
+
+    async def wait_worked(self) -> None:
+        """Wait until the run has ended, or its work has and that is not recorded."""
+        while not self.ended and self.state.phase != "unrecorded":
             await self._changed.park()
 
     # --- what becomes of it --------------------------------------------------------------------
@@ -141,10 +148,12 @@ class LiveRun:
 
     def request_cancel(self, cut_by: CutBy = "cancelled") -> None:
         """Ask for the run's end. Asking again changes nothing."""
-        if self.state.cut_by is not None or self.state.phase in ("unrecorded", "ended"):
+        if self.state.cut_by is not None or self.ended:
             return
         self.state.cut_by = cut_by
         self.not_cancelled = None
+        if self.state.phase == "unrecorded":
+            return  # its work has stopped, and its end is on its way
         if self.state.phase != "running":
             # A task of the runtime, not of a request. The run keeps its place until it is recorded.
             self.spawn(self._end_before_start, f"cancel {self.id}")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import trio
 
 from wingman.conversation import Message
-from wingman.errors import NotFound
+from wingman.errors import NotFound, WingmanError
 from wingman.run import Status
 from wingman.session.active import ActiveSessions
 from wingman.session.views import RunView, SessionList, SessionView, run_view, session_view
@@ -68,6 +68,8 @@ class SessionReader:
                 await run.wait()
         record = await self._store.run(session_id, run_id)
         if record is None:
+            if run is not None and isinstance(run.outcome, WingmanError):
+                raise run.outcome  # its session was deleted meanwhile
             raise NotFound("run", run_id)
         return run_view(record, self._active.find(session_id))
 

@@ -13,9 +13,12 @@ from wingman.store import SessionErased, Store
 
 __all__ = ["end_from_store", "ending_after", "settle_leftovers"]
 
-_UNANSWERED = (
-    "Interrupted: the server died before this call had ended. It may have run, in part or whole."
-)
+_MAY_HAVE_RUN = "It may have run, in part or whole."
+_UNANSWERED: dict[str, str] = {
+    "cancelled": f"Cancelled: the user stopped the run; no result was recorded. {_MAY_HAVE_RUN}",
+    "interrupted": f"Interrupted: the server died before this call had ended. {_MAY_HAVE_RUN}",
+    "failed": f"Interrupted: the result of this call could not be recorded. {_MAY_HAVE_RUN}",
+}
 
 
 async def end_from_store(journal: RunJournal, ending: Ending) -> None:
@@ -37,7 +40,8 @@ async def end_from_store(journal: RunJournal, ending: Ending) -> None:
     if pending is not None:
         steps, spent = pending.step, Spent(pending.usage, pending.cost)
         results = {result.tool_use_id: result for result in pending.results}
-        tail = complete_step(pending.message, results, _UNANSWERED, "interrupted")
+        unanswered = _UNANSWERED.get(ending.status, _UNANSWERED["interrupted"])
+        tail = complete_step(pending.message, results, unanswered, "interrupted")
     messages = (*await store.run_messages(run_id), *tail)
     await journal.end(ending, spent, steps, tail=tail, messages=messages)
 

@@ -9,8 +9,10 @@ nothing is found, and time limits end what waits for itself.
 """
 
 import contextlib
+import ipaddress
 import os
-from collections.abc import Collection, Iterator
+import sys
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -20,6 +22,7 @@ Address: TypeAlias = tuple[str, int]
 """A host and a port."""
 
 _VARIABLE: Final = "WINGMAN_CALLERS"
+_MAPPED: Final = ("0000000000000000FFFF0000", "00000000000000000000FFFF")
 _SOCKETS: Final = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
 
 
@@ -51,7 +54,7 @@ class Commands:
         if not self._running:
             return frozenset()
         with contextlib.suppress(OSError, ValueError):  # it has ended, or this is no Linux
-            inode = _socket_of(client[1], server[1])
+            inode = _socket_of(client, server)
             if inode is not None:
                 return _callers_of(f"socket:[{inode}]")
         return frozenset()
@@ -61,44 +64,69 @@ commands: Final = Commands()
 """Those of this process: its descendants are one tree, whoever started them."""
 
 
-def _socket_of(port: int, peer: int) -> str | None:
-    """The inode of the socket whose own port is `port`, connected to port `peer`.
+def _socket_of(own: Address, peer: Address) -> str | None:
+    """The inode of the socket at `own` that is connected to `peer`.
 
     The columns are those of https://www.kernel.org/doc/html/latest/networking/proc_net_tcp.html.
     """
-    own, other = f":{port:04X}", f":{peer:04X}"
+    wanted = [_as_listed(own), _as_listed(peer)]
     for table in _SOCKETS:
         for line in table.read_text().splitlines()[1:]:
             fields = line.split()
-            if fields[1].endswith(own) and fields[2].endswith(other):
+            if [_without_mapping(field) for field in fields[1:3]] == wanted:
                 return fields[9]
     return None
 
 
+def _as_listed(address: Address) -> str:
+    """An address as the kernel lists it: 32-bit words in the machine's own order, in hex."""
+    host = ipaddress.ip_address(address[0].partition("%")[0])
+    packed = host.packed
+    words = (packed[i : i + 4] for i in range(0, len(packed), 4))
+    listed = "".join(f"{int.from_bytes(word, sys.byteorder):08X}" for word in words)
+    return _without_mapping(f"{listed}:{address[1]:04X}")
+
+
+def _without_mapping(listed: str) -> str:
+    """An IPv4 address that is listed among IPv6 ones, as IPv4."""
+    return listed[-13:] if listed[:-13] in _MAPPED else listed
+
+
 def _callers_of(socket: str) -> frozenset[str]:
-    for process in _descendants():
+    parents: dict[Path, Path | None] = {}
+    for process, parent in _descendants():
+        parents[process] = parent
         with contextlib.suppress(OSError):  # it ended while it was looked at
             for descriptor in (process / "fd").iterdir():
                 if str(descriptor.readlink()) == socket:
-                    return _told(process)
+                    return _told(process, parents)
     return frozenset()
 
 
-def _descendants() -> Iterator[Path]:
-    """The directories in /proc of all processes below this one, parents first."""
-    waiting = [os.getpid()]
-    for pid in waiting:
+def _descendants() -> Iterator[tuple[Path, Path | None]]:
+    """All processes below this one, parents first: each directory in /proc, and its parent's."""
+    waiting: list[tuple[int, Path | None]] = [(os.getpid(), None)]
+    for pid, parent in waiting:
         process = Path("/proc", str(pid))
         with contextlib.suppress(OSError):
             for thread in (process / "task").iterdir():
-                waiting += map(int, (thread / "children").read_text().split())
-        if pid != waiting[0]:
-            yield process
+                children = map(int, (thread / "children").read_text().split())
+                waiting += [(child, process) for child in children]
+        if pid != waiting[0][0]:
+            yield process, parent
 
 
-def _told(process: Path) -> frozenset[str]:
-    for variable in (process / "environ").read_bytes().split(b"\0"):
-        name, _, value = variable.partition(b"=")
-        if name == _VARIABLE.encode():
-            return frozenset(value.decode().split(","))
+def _told(process: Path, parents: Mapping[Path, Path | None]) -> frozenset[str]:
+    """The callers in a process's environment, or in that of the next above it that has them.
+
+    A command may have started the process with an environment of its own.
+    """
+    at: Path | None = process
+    while at is not None:
+        with contextlib.suppress(OSError):
+            for variable in (at / "environ").read_bytes().split(b"\0"):
+                name, _, value = variable.partition(b"=")
+                if name == _VARIABLE.encode():
+                    return frozenset(value.decode().split(","))
+        at = parents.get(at)
     return frozenset()

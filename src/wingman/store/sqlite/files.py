@@ -117,9 +117,9 @@ class Watch:
             raise StoreUnavailable(
                 f"{self._path} was removed or replaced while Wingman used it. What was written "
                 "since then, and what the removed file held, is lost when Wingman ends. Before "
-                f"that, it can be copied from /proc/{os.getpid()}/fd. Stop Wingman, remove what is "
-                f"left of {self._log.name} and its -shm, put the file back or a backup, and start "
-                "Wingman again.",
+                f"that, it can be copied from /proc/{os.getpid()}/fd. Stop Wingman. If the "
+                f"file was moved, move it back to where {self._log.name} is, and keep both. If it "
+                "was deleted, take the copy or a backup, and remove the -wal and -shm files first.",
                 retry_after=0,
             )
 
