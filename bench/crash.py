@@ -1,7 +1,7 @@
 """`python -m bench.crash`: kill it, fill its disk, fail its writes, and look closely.
 
-`--kills 300`: the real server as a process, many clients over HTTP, SIGKILL at random moments, disks
-that fill up and databases that somebody locks. `--operations 10000`: random
+`--kills 300`: the real server as a process, many clients over HTTP, SIGKILL at random moments;
+`--faults`: and disks that fill up, and databases that somebody locks. `--operations 10000`: random
 operations in this process, over a store whose writes fail at random. `--every-write`: one program,
 again and again, each time with another write that fails. It prints what was done and what was found
 wrong; the exit code is 1 if anything was. The harness is `tests/crash/`, whose short forms are tests.
@@ -27,12 +27,14 @@ from crash.faults import MODES
 from crash.harness import Harness
 from crash.operations import Fuzz, seed_scheduler
 from crash.program import ENDS, Trial
+from crash.storage import FAULTS
 
 
 @click.command()
 @click.option("--kills", default=300, show_default=True, help="How many times to kill it.")
 @click.option("--seed", default=1, show_default=True, help="Of what the clients do, and when.")
 @click.option("--longest", default=1.5, show_default=True, help="Seconds of a server's life.")
+@click.option("--faults", is_flag=True, help="In every other life, its storage fails.")
 @click.option("--directory", type=Path, help="Where all is kept; a temporary one, if not given.")
 @click.option("--operations", type=int, help="Instead: so many operations, with failing writes.")
 @click.option("--every-write", is_flag=True, help="Instead: each write of a program fails in turn.")
@@ -40,6 +42,7 @@ def main(
     kills: int,
     seed: int,
     longest: float,
+    faults: bool,
     directory: Path | None,
     operations: int | None,
     every_write: bool,
@@ -52,7 +55,7 @@ def main(
         findings, what = _every_write(), "every write"
     else:
         directory = directory or Path(tempfile.mkdtemp(prefix="wingman-crash-"))
-        harness = Harness(directory, seed, longest)
+        harness = Harness(directory, seed, longest, FAULTS if faults else ())
         trio.run(harness.run, kills)
         findings, what = harness.findings, f"in {directory}"
     for name, times in sorted(findings.done.items()):
