@@ -3,8 +3,10 @@
 `--kills 300`: the real server as a process, many clients over HTTP, SIGKILL at random moments;
 `--faults`: and disks that fill up, and databases that somebody locks. `--operations 10000`: random
 operations in this process, over a store whose writes fail at random. `--every-write`: one program,
-again and again, each time with another write that fails. It prints what was done and what was found
-wrong; the exit code is 1 if anything was. The harness is `tests/crash/`, whose short forms are tests.
+again and again, each time with another write that fails.
+
+It prints what was done and what was found wrong; the exit code is 1 if anything was. The harness is
+`tests/crash/`, whose short forms are tests.
 """
 
 import logging

@@ -136,9 +136,9 @@ class Client:
 
     def _store_fails(self, sent: Sent, response: httpx.Response) -> None:
         """With a run, this is how it has ended, or will; without, nothing of it is kept."""
-        findings = self.book.findings
-        findings.check("Retry-After" in response.headers, f"{sent}: 503 without a Retry-After")
         if "Location" not in response.headers:
+            retry = "Retry-After" in response.headers
+            self.book.findings.check(retry, f"{sent}: 503 without a Retry-After")
             self.book.refuse(sent)
 
     # --- the rest ------------------------------------------------------------------------------

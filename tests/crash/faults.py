@@ -25,9 +25,9 @@ from wingman.store.sqlite.database import Database
 
 __all__ = [
     "MODES",
+    "Faults",
     "FaultyMemory",
     "FaultySQL",
-    "Faults",
     "Mode",
     "NoFaults",
     "OneFault",

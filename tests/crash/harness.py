@@ -42,13 +42,15 @@ class Harness:
     """Kill a server `kills` times, in a directory of one's own; `findings` says what was wrong.
 
     `longest` is the longest time, in seconds, between a server's first word and its death, beside
-    that of a fault of its storage; `faults` are those that happen, in every other life.
+    that of a fault of its storage. `faults` are those that happen; `often` is in how many of all
+    lives.
     """
 
     directory: Path
     seed: int = 0
     longest: float = 1.5
     faults: tuple[Fault, ...] = ()
+    often: float = 0.5
     findings: Findings = attrs.field(factory=Findings)
     book: Book = attrs.field(init=False)
     random: Random = attrs.field(init=False)
@@ -64,7 +66,7 @@ class Harness:
         self.random = Random(self.seed)
         self.book.logs.mkdir(parents=True, exist_ok=True)
         disk = self.directory / "disk"
-        self.storage = Storage(disk / "wingman.db", None, self.findings, self.faults)
+        self.storage = Storage(disk / "wingman.db", None, self.findings, self.faults, self.often)
 
     @property
     def mark(self) -> str:
@@ -127,7 +129,7 @@ class Harness:
                     await self._act(victim, random.uniform(0.02, self.longest), ending)
             finally:
                 victim.kill()
-            self._orderly = await victim.process.wait() >= 0
+            self._orderly = await victim.process.wait() in (0, 143)
             nursery.cancel_scope.cancel()
         how = f"ends by {ending}" if self._recovered else "kills before it listened"
         self.findings.done[how] += 1
@@ -175,13 +177,13 @@ class Harness:
                 pid = victim.process.pid
                 strike = self.storage.strike
                 nursery.start_soon(strike, fault, http, pid, random, self.book, self._agent_id)
-                seconds += random.uniform(0, 11.0 if fault == "a locked database" else 5.0)
+                seconds += random.uniform(0, 11.0 if fault == "a locked database" else 4.0)
             with trio.move_on_after(seconds):
                 if fault is None and self.random.random() < 0.4:
                     self.findings.done["lives with a slow disk"] += 1
                     await hold_up_commits(self.database, Random(self.random.random()))
                 await trio.sleep_forever()
-            await end(victim, ending, self.random, self.findings)
+            await end(victim, ending, self.random, self.findings, self.book.store_fails)
             # They read what had been sent to them, and then find that nobody is there.
             nursery.cancel_scope.deadline = trio.current_time() + 5
 
@@ -214,7 +216,7 @@ class Harness:
                     readers.cancel_scope.deadline = trio.current_time() + 5
             finally:
                 victim.kill()
-            self._orderly = await victim.process.wait() >= 0
+            self._orderly = await victim.process.wait() in (0, 143)
             nursery.cancel_scope.cancel()
 
     async def _finish(self, http: httpx.AsyncClient) -> None:

@@ -66,7 +66,9 @@ class Fuzz:
     committed: list[tuple[Change, ...]] = attrs.field(factory=list)
     _left: int = attrs.field(init=False)
     _numbers: int = 0
-    _ending: bool = False
+    _draining: bool = False
+    _until: int = 0
+    _busy: trio.Event = attrs.field(factory=trio.Event)
     _requests: list[tuple[str, str, str]] = attrs.field(factory=list)
 
     def __attrs_post_init__(self) -> None:
@@ -91,45 +93,45 @@ class Fuzz:
         faults = RandomFaults(random, random.choice((self.one_in, 5 * self.one_in)), self.modes)
         store = FaultyMemory(faults, self.committed)
         told.store = store
-        left = self._left - operations
-        async with trio.open_nursery() as process:
-            async with _opened(store, told) as runtime:
-                async with trio.open_nursery() as readers:
-                    hands = Hands(runtime, told, end_patience=_SETTLED)
-                    for session_id in self._sessions():
-                        readers.start_soon(self._follow, hands, session_id)
-                    async with trio.open_nursery() as clients:
-                        for _ in range(_CLIENTS):
-                            clients.start_soon(self._client, hands, left, readers, clients)
-                        if end == "kill":
-                            while self._left > left:
-                                await trio.sleep(0.05)
-                            await trio.sleep(random.uniform(0, 2.0))
-                            told.frozen = True
-                            self.committed = list(store.committed)
-                            process.cancel_scope.cancel()
-                        elif end == "drain":
-                            while self._left > left:
-                                await trio.sleep(0.05)
-                            self._ending = True
-                            await runtime.drain(random.uniform(0, 5.0))
-                    if end == "settle":
-                        faults.on = False
-                        await self._settle(hands)
-                    readers.cancel_scope.cancel()
-            process.cancel_scope.cancel()
-        self.faults_struck += faults.struck
-        self._ending = False
-        for reason in store.refusals:
-            told.check(False, f"the store was asked for what cannot be: {reason}")
+        self._until, self._busy = self._left - operations, trio.Event()
+        async with (
+            trio.open_nursery() as process,
+            _opened(store, told) as runtime,
+            trio.open_nursery() as readers,
+        ):
+            hands = Hands(runtime, told, end_patience=_SETTLED)
+            for session_id in self._sessions():
+                readers.start_soon(self._follow, hands, session_id)
+            async with trio.open_nursery() as clients:
+                for _ in range(_CLIENTS):
+                    clients.start_soon(self._client, hands, readers, clients)
+                await self._busy.wait()
+                if end == "kill":
+                    await trio.sleep(random.uniform(0, 2.0))
+                    told.frozen = True
+                    self.committed = list(store.committed)
+                    process.cancel_scope.cancel()
+                elif end == "drain":
+                    self._draining = True
+                    await runtime.drain(random.uniform(0, 5.0))
+            if end == "settle":
+                faults.on = False
+                await self._settle(hands)
+            readers.cancel_scope.cancel()
         if not told.frozen:
             self.committed = list(store.committed)
-        told.frozen = False
+        self.faults_struck += faults.struck
+        await self._look_at_what_is_left(store, end)
+
+    async def _look_at_what_is_left(self, store: FaultyMemory, end: str) -> None:
+        told = self.told
+        self._draining = told.frozen = False
+        for reason in store.refusals:
+            told.check(False, f"the store was asked for what cannot be: {reason}")
         told.done[f"processes ended by {end}"] += 1
-        left_store = FaultyMemory(NoFaults(), self.committed)
-        async with left_store:
-            told.store = left_store
-            await told.check_store(left_store, f"after a {end}")
+        told.store = left = FaultyMemory(NoFaults(), self.committed)
+        async with left:
+            await told.check_store(left, f"after a {end}")
 
     async def _last_life(self) -> None:
         """All that is queued is run; then all is looked at once more."""
@@ -174,9 +176,7 @@ class Fuzz:
 
     # --- clients -------------------------------------------------------------------------------
 
-    async def _client(
-        self, hands: Hands, left: int, readers: trio.Nursery, waiters: trio.Nursery
-    ) -> None:
+    async def _client(self, hands: Hands, readers: trio.Nursery, waiters: trio.Nursery) -> None:
         does: dict[Callable[[Hands, str, trio.Nursery], Awaitable[None]], int] = {
             self._submit: 40,
             self._submit_again: 10,
@@ -191,8 +191,10 @@ class Fuzz:
             self._list: 2,
         }
         random = self.random
-        while self._left > left:
+        while self._left > self._until:
             self._left -= 1
+            if self._left == self._until:
+                self._busy.set()
             await trio.sleep(random.choice((0, 0, 0.01, 0.1, 1.0)) * random.random())
             sessions = self._sessions()
             if not sessions or (len(sessions) < _MOST_SESSIONS and random.random() < 0.1):
@@ -208,7 +210,7 @@ class Fuzz:
                 await do(hands, session_id, waiters)
             except _UNAVAILABLE as error:
                 self.told.done[f"{name}: {error.code}"] += 1
-                draining = self._ending or not isinstance(error, ShuttingDown)
+                draining = self._draining or not isinstance(error, ShuttingDown)
                 self.told.check(draining, f"{name}: {error.message}, and nobody has drained it")
             except (NotFound, SessionDeleted) as error:
                 gone = session_id in self.told.deleting

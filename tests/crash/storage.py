@@ -83,13 +83,15 @@ class Disk:
 class Storage:
     """What a database stands on, and what can go wrong with that. `disk` is its own, if it has one.
 
-    `faults` are those that may be chosen from.
+    `faults` are those that may be chosen from; `often` is in how many lives of a server, of all,
+    there is one.
     """
 
     database: Path
     disk: Disk | None
     findings: Findings
     faults: tuple[Fault, ...]
+    often: float = 0.5
 
     @property
     def full(self) -> bool:
@@ -102,12 +104,18 @@ class Storage:
             self.disk.free()
 
     def choose(self, random: Random) -> Fault | None:
-        """A fault for a server's life, for every other one."""
+        """A fault for a server's life, if there is one."""
         possible = [each for each in self.faults if each != "a full disk" or self.disk]
-        return random.choice(possible) if possible and random.random() < 0.5 else None
+        return random.choice(possible) if possible and random.random() < self.often else None
 
     async def strike(
-        self, fault: Fault, http: httpx.AsyncClient, pid: int, random: Random, book: Book, agent: str
+        self,
+        fault: Fault,
+        http: httpx.AsyncClient,
+        pid: int,
+        random: Random,
+        book: Book,
+        agent: str,
     ) -> None:
         """Let it happen after a moment, and pass; and look how the server takes it, and goes on."""
         await trio.sleep(random.uniform(0.0, 0.5))
@@ -147,11 +155,18 @@ class Storage:
                 await trio.to_thread.run_sync(connection.execute, "BEGIN IMMEDIATE")
                 yield  # closing it lets the lock go
 
+    async def _poll(self, http: httpx.AsyncClient, status: int, seconds: float) -> httpx.Response:
+        """Ask for `/ready` until it has this status, or for so long."""
+        until = trio.current_time() + seconds
+        while True:
+            answer = await http.get("/ready")
+            if answer.status_code == status or trio.current_time() > until:
+                return answer
+            await trio.sleep(0.05)
+
     async def _fails(self, http: httpx.AsyncClient, fault: Fault, seconds: float) -> None:
         """The server finds out, as its clients write, and says why it is not ready."""
-        with trio.move_on_after(seconds):
-            while (answer := await http.get("/ready")).status_code == 200:
-                await trio.sleep(0.05)
+        answer = await self._poll(http, 503, seconds)
         if fault == "a full disk" and answer.status_code == 200:
             # The log's file is as big as it once was, and may still take a lot.
             self.findings.done[f"{fault} was not noticed"] += 1
@@ -164,16 +179,12 @@ class Storage:
             self.findings.done[f"/ready was 503 during {fault}"] += 1
 
     async def _is_well(self, http: httpx.AsyncClient, fault: Fault) -> None:
-        with trio.move_on_after(_WELL_SECONDS):
-            while (answer := await http.get("/ready")).status_code != 200:
-                await trio.sleep(0.05)
+        answer = await self._poll(http, 200, _WELL_SECONDS)
         said = f"{fault} is over, and /ready is {answer.status_code} {answer.text}"
         if self.findings.check(answer.status_code == 200, said):
             self.findings.done[f"/ready was 200 again after {fault}"] += 1
 
-    async def _goes_on(
-        self, http: httpx.AsyncClient, fault: Fault, book: Book, agent: str
-    ) -> None:
+    async def _goes_on(self, http: httpx.AsyncClient, fault: Fault, book: Book, agent: str) -> None:
         """A new message is taken and run."""
         created = await http.post("/sessions", json={})
         if not self.findings.check(created.status_code == 201, f"after {fault}: {created.text}"):

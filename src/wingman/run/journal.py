@@ -65,7 +65,8 @@ class Journal:
     """The journal of one session. Its runs have a `RunJournal` each.
 
     `usage` is the sum over the runs that have ended. Event ids up to `ceiling` are reserved, or are
-    being so; up to `safe` they are. `instead` is what those are told who wait for a run of a session that was deleted.
+    being so; up to `safe` they are. `instead` is what those are told who wait for a run of a
+    session that was deleted.
     """
 
     session_id: str
