@@ -69,18 +69,31 @@ def main(
 
 
 def _random_operations(operations: int, seed: int) -> Findings:
-    """A thousand at a time, the half of them where what has failed may have been written."""
+    """A thousand at a time, the half of them where what has failed may have been written.
+
+    A tenth of them once more, over files.
+    """
     findings = Findings()
     logging.disable(logging.CRITICAL)
     for number in range(0, operations, 1000):
         modes = MODES if number % 2000 else tuple(mode for mode in MODES if mode != "written")
         fuzz = Fuzz(seed * 1000 + number // 1000, min(1000, operations - number), modes)
         seed_scheduler(fuzz.seed)
-        _note(trio.run(fuzz.run, clock=MockClock(autojump_threshold=0)), fuzz.told.done, findings)
-        findings.done["processes"] += fuzz.lives
-        findings.done["faults"] += fuzz.faults_struck
-        print(f"seed {fuzz.seed}: {fuzz.lives} processes, {fuzz.faults_struck} faults", flush=True)
+        wrong = trio.run(fuzz.run, clock=MockClock(autojump_threshold=0))
+        _note_all(fuzz, wrong, "in memory", findings)
+    with tempfile.TemporaryDirectory(prefix="wingman-crash-") as directory:
+        modes = tuple(mode for mode in MODES if mode != "written")
+        fuzz = Fuzz(seed, operations // 10, modes, directory=Path(directory), pace=0.02)
+        _note_all(fuzz, trio.run(fuzz.run), "in files", findings)
     return findings
+
+
+def _note_all(fuzz: Fuzz, wrong: list[str], where: str, findings: Findings) -> None:
+    _note(wrong, fuzz.told.done, findings)
+    findings.done[f"operations {where}"] += fuzz.operations
+    findings.done[f"processes {where}"] += fuzz.lives
+    findings.done[f"faults {where}"] += fuzz.faults_struck
+    print(f"seed {fuzz.seed}, {where}: {fuzz.lives} processes, {fuzz.faults_struck} faults")
 
 
 def _every_write() -> Findings:
