@@ -1,10 +1,12 @@
 """`python -m bench.crash`: kill it, fill its disk, fail its writes, and look closely.
 
-`--kills 300`: the real server as a process, many clients over HTTP, SIGKILL at random moments, disks
-that fill up and databases that somebody locks. `--operations 10000`: random
+`--kills 300`: the real server as a process, many clients over HTTP, SIGKILL at random moments;
+`--faults`: and disks that fill up, and databases that somebody locks. `--operations 10000`: random
 operations in this process, over a store whose writes fail at random. `--every-write`: one program,
-again and again, each time with another write that fails. It prints what was done and what was found
-wrong; the exit code is 1 if anything was. The harness is `tests/crash/`, whose short forms are tests.
+again and again, each time with another write that fails.
+
+It prints what was done and what was found wrong; the exit code is 1 if anything was. The harness is
+`tests/crash/`, whose short forms are tests.
 """
 
 import logging
@@ -27,12 +29,14 @@ from crash.faults import MODES
 from crash.harness import Harness
 from crash.operations import Fuzz, seed_scheduler
 from crash.program import ENDS, Trial
+from crash.storage import FAULTS
 
 
 @click.command()
 @click.option("--kills", default=300, show_default=True, help="How many times to kill it.")
 @click.option("--seed", default=1, show_default=True, help="Of what the clients do, and when.")
 @click.option("--longest", default=1.5, show_default=True, help="Seconds of a server's life.")
+@click.option("--faults", is_flag=True, help="In every other life, its storage fails.")
 @click.option("--directory", type=Path, help="Where all is kept; a temporary one, if not given.")
 @click.option("--operations", type=int, help="Instead: so many operations, with failing writes.")
 @click.option("--every-write", is_flag=True, help="Instead: each write of a program fails in turn.")
@@ -40,6 +44,7 @@ def main(
     kills: int,
     seed: int,
     longest: float,
+    faults: bool,
     directory: Path | None,
     operations: int | None,
     every_write: bool,
@@ -52,7 +57,7 @@ def main(
         findings, what = _every_write(), "every write"
     else:
         directory = directory or Path(tempfile.mkdtemp(prefix="wingman-crash-"))
-        harness = Harness(directory, seed, longest)
+        harness = Harness(directory, seed, longest, FAULTS if faults else ())
         trio.run(harness.run, kills)
         findings, what = harness.findings, f"in {directory}"
     for name, times in sorted(findings.done.items()):
@@ -64,18 +69,31 @@ def main(
 
 
 def _random_operations(operations: int, seed: int) -> Findings:
-    """A thousand at a time, the half of them where what has failed may have been written."""
+    """A thousand at a time, the half of them where what has failed may have been written.
+
+    A tenth of them once more, over files.
+    """
     findings = Findings()
     logging.disable(logging.CRITICAL)
     for number in range(0, operations, 1000):
         modes = MODES if number % 2000 else tuple(mode for mode in MODES if mode != "written")
         fuzz = Fuzz(seed * 1000 + number // 1000, min(1000, operations - number), modes)
         seed_scheduler(fuzz.seed)
-        _note(trio.run(fuzz.run, clock=MockClock(autojump_threshold=0)), fuzz.told.done, findings)
-        findings.done["processes"] += fuzz.lives
-        findings.done["faults"] += fuzz.faults_struck
-        print(f"seed {fuzz.seed}: {fuzz.lives} processes, {fuzz.faults_struck} faults", flush=True)
+        wrong = trio.run(fuzz.run, clock=MockClock(autojump_threshold=0))
+        _note_all(fuzz, wrong, "in memory", findings)
+    with tempfile.TemporaryDirectory(prefix="wingman-crash-") as directory:
+        modes = tuple(mode for mode in MODES if mode != "written")
+        fuzz = Fuzz(seed, operations // 10, modes, directory=Path(directory), pace=0.02)
+        _note_all(fuzz, trio.run(fuzz.run), "in files", findings)
     return findings
+
+
+def _note_all(fuzz: Fuzz, wrong: list[str], where: str, findings: Findings) -> None:
+    _note(wrong, fuzz.told.done, findings)
+    findings.done[f"operations {where}"] += fuzz.operations
+    findings.done[f"processes {where}"] += fuzz.lives
+    findings.done[f"faults {where}"] += fuzz.faults_struck
+    print(f"seed {fuzz.seed}, {where}: {fuzz.lives} processes, {fuzz.faults_struck} faults")
 
 
 def _every_write() -> Findings:

@@ -30,15 +30,19 @@ class Findings:
     kinds: Counter[str] = attrs.field(factory=Counter)
     done: Counter[str] = attrs.field(factory=Counter)
 
-    def check(self, holds: bool, otherwise: str) -> None:
-        """Note `otherwise` unless it `holds`; the first of its kind is said aloud."""
+    def check(self, holds: bool, otherwise: str) -> bool:
+        """Note `otherwise` unless it `holds`; the first of its kind is said aloud.
+
+        Returns whether it holds.
+        """
         if holds or otherwise in self.wrong:
-            return
+            return holds
         self.wrong.append(otherwise)
         kind = _PARTICULARS.sub("…", otherwise)[:80]
         self.kinds[kind] += 1
         if self.kinds[kind] == 1:
             print(f"  WRONG: {otherwise[:1000]}", flush=True)
+        return False
 
 
 @attrs.define(eq=False)
@@ -97,10 +101,14 @@ class Known:
 
 @attrs.define
 class Book:
-    """All sessions and messages. Its methods also find contradictions in what clients are told."""
+    """All sessions and messages. Its methods also find contradictions in what clients are told.
+
+    `store_fails`: in this life of the server, its storage fails for a while.
+    """
 
     logs: Path
     findings: Findings
+    store_fails: bool = False
     sessions: dict[str, Known] = attrs.field(factory=dict)
     by_text: dict[str, Sent] = attrs.field(factory=dict)
     by_run: dict[str, Sent] = attrs.field(factory=dict)

@@ -127,10 +127,19 @@ class Client:
                 findings.check(deleting, f"{sent} got {code}, and nobody had it deleted")
             case "session_busy" | "mailbox_full":
                 self.book.refuse(sent)
+            case "store_unavailable":
+                self._store_fails(sent, response)
             case "shutting_down":
                 pass  # with or without a run: a request id's may be queued
             case _:
                 findings.check(False, f"{sent} got {status} {response.text}")
+
+    def _store_fails(self, sent: Sent, response: httpx.Response) -> None:
+        """With a run, this is how it has ended, or will; without, nothing of it is kept."""
+        if "Location" not in response.headers:
+            retry = "Retry-After" in response.headers
+            self.book.findings.check(retry, f"{sent}: 503 without a Retry-After")
+            self.book.refuse(sent)
 
     # --- the rest ------------------------------------------------------------------------------
 
@@ -171,7 +180,8 @@ class Client:
             named = only in (None, each["run_id"])
             self.book.findings.check(named, f"a cancel of {only} touched {each}")
             outcomes = [part.get("outcome") for part in (each, *each.get("tools", ()))]
-            stopped = "still_running" not in outcomes
+            # Its end may wait for a store that just fails.
+            stopped = "still_running" not in outcomes or self.book.store_fails
             self.book.findings.check(stopped, f"session {known.id}: still running: {each}")
             if "outcome" not in each:
                 self.book.ended(each["run_id"])
@@ -188,6 +198,8 @@ class Client:
                 # One that was sent and not waited for may still come.
                 known.titles[:] = [title, *known.titles[1:-1]]
                 self._done("sessions updated")
+            elif response.status_code == 503 and "store_unavailable" in response.text:
+                known.titles.remove(title)
         finally:
             known.updating = False
 

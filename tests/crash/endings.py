@@ -1,5 +1,6 @@
 """How a server's life ends: killed at once, told to stop, or killed as it stops."""
 
+import signal
 from random import Random
 from typing import Final, Literal, TypeAlias
 
@@ -27,20 +28,27 @@ def choose_ending(random: Random) -> Ending:
     return ending
 
 
-async def end(victim: Victim, ending: Ending, random: Random, findings: Findings) -> None:
-    """End it; if it was told to stop and no more, it has done so well when this returns."""
+async def end(
+    victim: Victim, ending: Ending, random: Random, findings: Findings, store_fails: bool = False
+) -> None:
+    """End it; if it was told to stop and no more, it has done so well when this returns.
+
+    Where `store_fails`, it may say that it could not, by 1.
+    """
+    failed = {1} if store_fails else set()
     match ending:
         case "SIGKILL":
             victim.kill()
         case "SIGTERM":
             victim.terminate()
-            await _stopped(victim, {0}, findings)
+            await _stopped(victim, {0, *failed}, findings)
         case "SIGTERM, SIGTERM":
             victim.terminate()
             await trio.sleep(random.uniform(0, 0.2))
             victim.terminate()
-            # 143: the second came before it had stopped for the first.
-            await _stopped(victim, {0, 143}, findings)
+            # 143: the second came before it had stopped for the first; -15: when it had, and the
+            # interpreter was about to leave, with no one to catch a signal.
+            await _stopped(victim, {0, 143, -signal.SIGTERM, *failed}, findings)
         case "SIGTERM, SIGKILL":
             victim.terminate()
             await trio.sleep(random.uniform(0, 0.4))

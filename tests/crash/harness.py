@@ -24,6 +24,7 @@ from crash.laws import check_book, check_database, check_executions, check_passa
 from crash.look import look
 from crash.plans import generic
 from crash.snapshot import Snapshot
+from crash.storage import Disk, Fault, Storage
 from crash.victim import Victim, orphans
 
 __all__ = ["Harness"]
@@ -40,15 +41,20 @@ _EMPTY: Final = Snapshot({}, (), "ok")
 class Harness:
     """Kill a server `kills` times, in a directory of one's own; `findings` says what was wrong.
 
-    `longest` is the longest time, in seconds, between a server's first word and its death.
+    `longest` is the longest time, in seconds, between a server's first word and its death, beside
+    that of a fault of its storage. `faults` are those that happen; `often` is in how many of all
+    lives.
     """
 
     directory: Path
     seed: int = 0
     longest: float = 1.5
+    faults: tuple[Fault, ...] = ()
+    often: float = 0.5
     findings: Findings = attrs.field(factory=Findings)
     book: Book = attrs.field(init=False)
     random: Random = attrs.field(init=False)
+    storage: Storage = attrs.field(init=False)
     before: Snapshot = _EMPTY
     _agent_id: str = ""
     _recovered: bool = False
@@ -59,6 +65,8 @@ class Harness:
         self.book = Book(self.directory / "logs", self.findings)
         self.random = Random(self.seed)
         self.book.logs.mkdir(parents=True, exist_ok=True)
+        disk = self.directory / "disk"
+        self.storage = Storage(disk / "wingman.db", None, self.findings, self.faults, self.often)
 
     @property
     def mark(self) -> str:
@@ -68,7 +76,7 @@ class Harness:
     @property
     def database(self) -> Path:
         """What the servers own, one after the other."""
-        return self.directory / "wingman.db"
+        return self.storage.database
 
     @property
     def log(self) -> Path:
@@ -77,7 +85,16 @@ class Harness:
 
     async def run(self, kills: int) -> None:
         """Kill so many times; then let all runs end, stop the server, and look once more."""
+        with Disk.mounted(self.storage.database.parent) as self.storage.disk:
+            if self.storage.disk is None and "a full disk" in self.faults:
+                print("no disk can be mounted here: none will be full", flush=True)
+            await self._live_and_die(kills)
+
+    async def _live_and_die(self, kills: int) -> None:
         for number in range(1, kills + 1):
+            if self.storage.full and (not self._agent_id or self.random.random() < 0.5):
+                await self._start_on_a_full_disk()
+            self.storage.free()
             await self._life()
             await self._inspect()
             if number % 10 == 0 or number == kills:
@@ -88,6 +105,7 @@ class Harness:
                     f"{len(self.findings.wrong)} findings",
                     flush=True,
                 )
+        self.storage.free()
         await self._last_life()
         await self._inspect()
         self._check_the_end()
@@ -111,10 +129,26 @@ class Harness:
                     await self._act(victim, random.uniform(0.02, self.longest), ending)
             finally:
                 victim.kill()
-            self._orderly = await victim.process.wait() >= 0
+            self._orderly = await victim.process.wait() in (0, 143)
             nursery.cancel_scope.cancel()
         how = f"ends by {ending}" if self._recovered else "kills before it listened"
         self.findings.done[how] += 1
+
+    async def _start_on_a_full_disk(self) -> None:
+        """It comes up all the same, or says why not; and what it finds is as it was."""
+        async with trio.open_nursery() as nursery:
+            victim = await self._start(nursery)
+            try:
+                with trio.move_on_after(3.0):
+                    await victim.process.wait()
+                code = victim.process.returncode
+                how = "came up" if code is None else f"exited with {code}"
+                self.findings.done[f"starts on a full disk: {how}"] += 1
+                self.findings.check(code in (None, 1), f"on a full disk it exited with {code}")
+            finally:
+                victim.kill()
+            await victim.process.wait()
+            nursery.cancel_scope.cancel()
 
     async def _start(self, nursery: trio.Nursery) -> Victim:
         return await Victim.start(nursery, self.database, self.log, self.mark, _OPTIONS)
@@ -136,12 +170,20 @@ class Harness:
                 random = Random(self.random.random())
                 client = Client(http, self.book, random, self._agent_id, follow)
                 nursery.start_soon(client.run)
+            fault = self.storage.choose(self.random)
+            self.book.store_fails = fault is not None
+            if fault is not None:
+                random = Random(self.random.random())
+                pid = victim.process.pid
+                strike = self.storage.strike
+                nursery.start_soon(strike, fault, http, pid, random, self.book, self._agent_id)
+                seconds += random.uniform(0, 11.0 if fault == "a locked database" else 4.0)
             with trio.move_on_after(seconds):
-                if self.random.random() < 0.4:
+                if fault is None and self.random.random() < 0.4:
                     self.findings.done["lives with a slow disk"] += 1
                     await hold_up_commits(self.database, Random(self.random.random()))
                 await trio.sleep_forever()
-            await end(victim, ending, self.random, self.findings)
+            await end(victim, ending, self.random, self.findings, self.book.store_fails)
             # They read what had been sent to them, and then find that nobody is there.
             nursery.cancel_scope.deadline = trio.current_time() + 5
 
@@ -174,7 +216,7 @@ class Harness:
                     readers.cancel_scope.deadline = trio.current_time() + 5
             finally:
                 victim.kill()
-            self._orderly = await victim.process.wait() >= 0
+            self._orderly = await victim.process.wait() in (0, 143)
             nursery.cancel_scope.cancel()
 
     async def _finish(self, http: httpx.AsyncClient) -> None:

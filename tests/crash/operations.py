@@ -4,16 +4,27 @@ One process after the other: each is closed, drained or killed at some moment, a
 from what was committed. What clients were told is held against it all the time.
 """
 
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
+from pathlib import Path
 from random import Random
 from typing import Final
 
 import attrs
 import trio
 
-from crash.faults import MODES, FaultyMemory, Mode, NoFaults, RandomFaults
+from crash.faults import (
+    MODES,
+    Faults,
+    FaultyMemory,
+    FaultySQL,
+    Mode,
+    NoFaults,
+    RandomFaults,
+    copy_database,
+)
 from crash.hands import Hands, NoAnswer, make_agent
 from crash.told import Told
 from wingman import Limits, Runtime
@@ -28,7 +39,7 @@ from wingman.errors import (
     StoreUnavailable,
 )
 from wingman.session import OnBusy, Run
-from wingman.store import Change
+from wingman.store import Change, Store
 
 __all__ = ["Fuzz", "seed_scheduler"]
 
@@ -52,21 +63,27 @@ def seed_scheduler(seed: int) -> None:
 class Fuzz:
     """So many operations with this seed. `modes` are the ways in which writes fail.
 
-    A store whose failed writes are never written after all (`certain`) is held to stricter laws.
+    The store is in memory, under virtual time; or in files in a `directory`, and then the program's
+    own times are multiplied by a small `pace`.
     """
 
     seed: int
     operations: int
     modes: Sequence[Mode] = MODES
     one_in: int = 40
+    directory: Path | None = None
+    pace: float = 1.0
     told: Told = attrs.field(factory=Told)
     lives: int = 0
     faults_struck: int = 0
     random: Random = attrs.field(init=False)
-    committed: list[tuple[Change, ...]] = attrs.field(factory=list)
+    _committed: list[tuple[Change, ...]] = attrs.field(factory=list)
+    _files: int = 0
     _left: int = attrs.field(init=False)
     _numbers: int = 0
-    _ending: bool = False
+    _draining: bool = False
+    _until: int = 0
+    _busy: trio.Event = attrs.field(factory=trio.Event)
     _requests: list[tuple[str, str, str]] = attrs.field(factory=list)
 
     def __attrs_post_init__(self) -> None:
@@ -88,66 +105,105 @@ class Fuzz:
     async def _life(self, operations: int) -> None:
         random, told = self.random, self.told
         end = random.choice(("close", "settle", "drain", "kill", "kill", "kill"))
-        faults = RandomFaults(random, random.choice((self.one_in, 5 * self.one_in)), self.modes)
-        store = FaultyMemory(faults, self.committed)
-        told.store = store
-        left = self._left - operations
-        async with trio.open_nursery() as process:
-            async with _opened(store, told) as runtime, trio.open_nursery() as readers:
-                hands = Hands(runtime, told, end_patience=_SETTLED)
-                for session_id in self._sessions():
-                    readers.start_soon(self._follow, hands, session_id)
-                async with trio.open_nursery() as clients:
-                    for _ in range(_CLIENTS):
-                        clients.start_soon(self._client, hands, left, readers, clients)
-                    if end == "kill":
-                        while self._left > left:
-                            await trio.sleep(0.05)
-                        await trio.sleep(random.uniform(0, 2.0))
-                        told.frozen = True
-                        self.committed = list(store.committed)
-                        process.cancel_scope.cancel()
-                    elif end == "drain":
-                        while self._left > left:
-                            await trio.sleep(0.05)
-                        self._ending = True
-                        await runtime.drain(random.uniform(0, 5.0))
-                if end == "settle":
-                    faults.on = False
-                    await self._settle(hands)
-                readers.cancel_scope.cancel()
-            process.cancel_scope.cancel()
+        one_in = random.choice((self.one_in, 5 * self.one_in))
+        clock = trio.current_time if self.directory is None else time.monotonic
+        faults = RandomFaults(random, one_in, self.modes, clock, 8.0 * self.pace)
+        told.store = store = self._store(faults)
+        self._until, self._busy = self._left - operations, trio.Event()
+        async with (
+            trio.open_nursery() as process,
+            self._opened(store) as runtime,
+            trio.open_nursery() as readers,
+        ):
+            hands = self._hands(runtime)
+            for session_id in self._sessions():
+                readers.start_soon(self._follow, hands, session_id)
+            async with trio.open_nursery() as clients:
+                for _ in range(_CLIENTS):
+                    clients.start_soon(self._client, hands, readers, clients)
+                await self._busy.wait()
+                if end == "kill":
+                    await trio.sleep(random.uniform(0, 2.0) * self.pace)
+                    told.frozen = True
+                    await self._keep(store)
+                    process.cancel_scope.cancel()
+                elif end == "drain":
+                    self._draining = True
+                    await runtime.drain(random.uniform(0, 5.0) * self.pace)
+            if end == "settle":
+                faults.on = False
+                await self._settle(hands)
+            readers.cancel_scope.cancel()
+        if not told.frozen and isinstance(store, FaultyMemory):
+            self._committed = list(store.committed)
         self.faults_struck += faults.struck
-        self._ending = False
-        for reason in store.refusals:
+        await self._look_at_what_is_left(store, end)
+
+    async def _look_at_what_is_left(self, store: Store, end: str) -> None:
+        told = self.told
+        self._draining = told.frozen = False
+        for reason in store.refusals if isinstance(store, FaultyMemory) else ():
             told.check(False, f"the store was asked for what cannot be: {reason}")
-        if not told.frozen:
-            self.committed = list(store.committed)
-        told.frozen = False
         told.done[f"processes ended by {end}"] += 1
-        left_store = FaultyMemory(NoFaults(), self.committed)
-        async with left_store:
-            told.store = left_store
-            await told.check_store(left_store, f"after a {end}")
+        told.store = left = self._store(NoFaults())
+        async with left:
+            await told.check_store(left, f"after a {end}")
 
     async def _last_life(self) -> None:
         """All that is queued is run; then all is looked at once more."""
-        store = FaultyMemory(NoFaults(), self.committed)
-        self.told.store = store
-        async with _opened(store, self.told) as runtime:
-            hands = Hands(runtime, self.told, end_patience=_SETTLED)
-            await self._settle(hands)
+        self.told.store = store = self._store(NoFaults())
+        async with self._opened(store) as runtime:
+            await self._settle(self._hands(runtime))
             await self.told.check_store(store, "at the end")
+
+    def _hands(self, runtime: Runtime) -> Hands:
+        settled = _SETTLED if self.directory is None else 60.0
+        return Hands(runtime, self.told, self.pace, end_patience=settled)
+
+    def _store(self, faults: Faults) -> Store:
+        """What the process before has left."""
+        if self.directory is None:
+            return FaultyMemory(faults, self._committed)
+        return FaultySQL(self.directory / f"{self._files}.db", faults)
+
+    async def _keep(self, store: Store) -> None:
+        """The process dies now: keep what is committed."""
+        if isinstance(store, FaultyMemory):
+            self._committed = list(store.committed)
+        elif self.directory is not None:
+            file = self.directory / f"{self._files}.db"
+            self._files += 1
+            copy = self.directory / f"{self._files}.db"
+            await trio.to_thread.run_sync(copy_database, file, copy)
+
+    @asynccontextmanager
+    async def _opened(self, store: Store) -> AsyncIterator[Runtime]:
+        """A runtime, opened as soon as the store lets it be."""
+        while True:
+            agent = make_agent(self.told, self.pace)
+            idle = 5.0 * self.pace
+            runtime = Runtime(store, agents=[agent], limits=_LIMITS, idle_after=idle)
+            try:
+                await runtime.__aenter__()
+            except StoreUnavailable:
+                await trio.sleep(self.pace)
+            else:
+                break
+        try:
+            yield runtime
+        finally:
+            await runtime.__aexit__(None, None, None)  # noqa: ASYNC102 it shields itself
 
     async def _settle(self, hands: Hands) -> None:
         """The faults are over: all that is queued and in flight ends by itself, in good time."""
         runtime, told = hands.runtime, self.told
         left = await self._unended(hands)
-        with trio.move_on_after(_SETTLED):
+        with trio.move_on_after(hands.end_patience):
             while left:
-                await trio.sleep(1.0)
+                await trio.sleep(self.pace)
                 left = await self._unended(hands)
         told.check(not left, f"still not ended: {left}")
+        await hands.answered("the store being well", runtime.store.wait_until_well)
         ready = runtime.status().unready
         told.check(ready is None, f"the faults are over, and it is not ready: {ready}")
         for session_id in self._sessions():
@@ -173,9 +229,7 @@ class Fuzz:
 
     # --- clients -------------------------------------------------------------------------------
 
-    async def _client(
-        self, hands: Hands, left: int, readers: trio.Nursery, waiters: trio.Nursery
-    ) -> None:
+    async def _client(self, hands: Hands, readers: trio.Nursery, waiters: trio.Nursery) -> None:
         does: dict[Callable[[Hands, str, trio.Nursery], Awaitable[None]], int] = {
             self._submit: 40,
             self._submit_again: 10,
@@ -190,9 +244,11 @@ class Fuzz:
             self._list: 2,
         }
         random = self.random
-        while self._left > left:
+        while self._left > self._until:
             self._left -= 1
-            await trio.sleep(random.choice((0, 0, 0.01, 0.1, 1.0)) * random.random())
+            if self._left == self._until:
+                self._busy.set()
+            await trio.sleep(random.choice((0, 0, 0.01, 0.1, 1.0)) * random.random() * self.pace)
             sessions = self._sessions()
             if not sessions or (len(sessions) < _MOST_SESSIONS and random.random() < 0.1):
                 with suppress(ShuttingDown, NoAnswer):
@@ -207,7 +263,7 @@ class Fuzz:
                 await do(hands, session_id, waiters)
             except _UNAVAILABLE as error:
                 self.told.done[f"{name}: {error.code}"] += 1
-                draining = self._ending or not isinstance(error, ShuttingDown)
+                draining = self._draining or not isinstance(error, ShuttingDown)
                 self.told.check(draining, f"{name}: {error.message}, and nobody has drained it")
             except (NotFound, SessionDeleted) as error:
                 gone = session_id in self.told.deleting
@@ -275,7 +331,7 @@ class Fuzz:
         """Follow a run's own events, and leave it now and then: it goes on without its reader."""
         run = await hands.submit(session_id, self._text())
         waiters.start_soon(hands.hear, run)
-        with trio.move_on_after(self.random.choice((0.5, 60.0))):
+        with trio.move_on_after(self.random.choice((0.5, 60.0)) * self.pace):
             async with run.reader() as reader:
                 last = 0
                 while batch := await reader.receive():
@@ -294,12 +350,12 @@ class Fuzz:
         await hands.cancel("cancel of all", partial(hands.runtime.cancel, session_id, queued=True))
 
     async def _cancel_tool(self, hands: Hands, session_id: str, waiters: trio.Nursery) -> None:
-        assert isinstance(self.told.store, FaultyMemory)
-        session = self.told.store.ledger.sessions.get(session_id)
-        for run in [] if session is None else session.runs.values():
-            if run.pending is not None:
-                use = self.random.choice(run.pending.message.tool_uses)
-                ask = partial(hands.runtime.cancel_tool, session_id, run.admitted.id, use.id)
+        store = hands.runtime.store
+        for run in await store.runs(session_id, ("running",)):
+            step = await store.pending_step(run.id)
+            if step is not None:
+                use = self.random.choice(step.message.tool_uses)
+                ask = partial(hands.runtime.cancel_tool, session_id, run.id, use.id)
                 receipt = await hands.answered("cancel of a tool", ask)
                 stopped = all(tool.outcome for each in receipt.cancelled for tool in each.tools)
                 self.told.check(stopped, f"a tool call has no outcome: {receipt}")
@@ -323,21 +379,3 @@ class Fuzz:
         back = shown & self.told.deleted
         self.told.check(not back, f"{back} were deleted, and are listed")
         await hands.answered("list", partial(hands.runtime.runs, session_id))
-
-
-@asynccontextmanager
-async def _opened(store: FaultyMemory, told: Told) -> AsyncIterator[Runtime]:
-    """A runtime, opened as soon as the store lets it be."""
-    while True:
-        agent = make_agent(told, 1.0)
-        runtime = Runtime(store, agents=[agent], limits=_LIMITS, idle_after=5.0)
-        try:
-            await runtime.__aenter__()
-        except StoreUnavailable:
-            await trio.sleep(1.0)
-        else:
-            break
-    try:
-        yield runtime
-    finally:
-        await runtime.__aexit__(None, None, None)  # noqa: ASYNC102 it shields itself

@@ -1,7 +1,7 @@
 """A program that is run again and again, each time with another write that fails.
 
-It is run over a store of memory under virtual time, or over a real file. It ends as it may, or it is
-killed some time after the fault; the next process goes on from what was committed.
+It is run over a store of memory under virtual time, or over a real file. It ends as it may, or it
+is killed some time after the fault; the next process goes on from what was committed.
 """
 
 from collections.abc import AsyncIterator, Callable
@@ -141,8 +141,10 @@ class Trial:
                 process.cancel_scope.cancel()
 
             async def kill() -> None:
-                while not self.fault.struck:
+                struck = False
+                while not struck:
                     await trio.sleep(0.01 * self.pace)
+                    struck = self.fault.struck  # it may be in another thread
                 await trio.sleep(self.pace if self.end == "killed later" else 0)
                 self.told.frozen = True
                 left.append(await self._copy(store))

@@ -3,6 +3,8 @@
 `python -m bench.crash --operations 10000` is the long form.
 """
 
+from pathlib import Path
+
 import pytest
 from trio.testing import MockClock
 
@@ -27,6 +29,15 @@ async def test_random_operations_find_no_lie_where_failed_commits_were_written(
     fuzz = Fuzz(3, 400, ("written", "refused"), one_in=20)
     assert await fuzz.run() == []
     _check_it_did_something(fuzz)
+
+
+async def test_random_operations_on_a_file_whose_commits_fail_find_no_lie(tmp_path: Path) -> None:
+    modes = tuple(mode for mode in MODES if mode != "written")
+    fuzz = Fuzz(4, 300, modes, 20, tmp_path, 0.02)
+    assert await fuzz.run() == []
+    assert fuzz.lives > 1
+    assert fuzz.faults_struck > 0
+    assert fuzz.told.done["results given"] > 20
 
 
 def _check_it_did_something(fuzz: Fuzz) -> None:
