@@ -110,10 +110,24 @@ class Watch:
         self._log = path.with_name(path.name + "-wal")
         self._database_identity = database
         self._log_identity = identity(self._log)
+        self._size = 0
 
     def check_database(self) -> None:
-        """Raise `StoreUnavailable` if the database is not what it was when it was opened."""
-        if identity(self._path) != self._database_identity:
+        """Raise `StoreUnavailable` if the database is not the file that was opened, or was cut.
+
+        SQLite never makes it smaller while it is in use.
+        """
+        if identity(self._path) == self._database_identity:
+            size = self._path.stat().st_size
+            if size < self._size:
+                raise StoreUnavailable(
+                    f"{self._path} was cut from {self._size:,} to {size:,} bytes while Wingman "
+                    "used it, and what it held is damaged. Stop Wingman, put a backup in its "
+                    "place, remove the -wal and -shm files, and start Wingman again.",
+                    retry_after=0,
+                )
+            self._size = size
+        else:
             raise StoreUnavailable(
                 f"{self._path} was removed or replaced while Wingman used it. What was written "
                 "since then, and what the removed file held, is lost when Wingman ends. Before "
