@@ -114,7 +114,7 @@ def _every_write() -> Findings:
             if not trial.fault.struck:
                 break
             findings.done["faults in a file"] += 1
-        print(f"{mode}, process {end}: {findings.done}", flush=True)
+        print(f"{mode}, process {end}: {len(findings.wrong)} findings", flush=True)
     return findings
 
 

@@ -117,7 +117,10 @@ class Storage:
         book: Book,
         agent: str,
     ) -> None:
-        """Let it happen after a moment, and pass; and look how the server takes it, and goes on."""
+        """Let it happen after a moment, and pass; and look how the server takes it, and goes on.
+
+        A server that is told to stop meanwhile says that instead.
+        """
         await trio.sleep(random.uniform(0.0, 0.5))
         self.findings.done[f"lives with {fault}"] += 1
         seconds = random.uniform(0.3, 2.0)
@@ -174,6 +177,8 @@ class Storage:
         said = f"{fault}: /ready is {answer.status_code} {answer.text} after {seconds:g} s"
         if self.findings.check(answer.status_code == 503, said):
             code = answer.json()["error"]["code"]
+            if code == "shutting_down":
+                return
             self.findings.check(code == "store_unavailable", said)
             self.findings.check("Retry-After" in answer.headers, f"{said}: no Retry-After")
             self.findings.done[f"/ready was 503 during {fault}"] += 1
@@ -181,12 +186,16 @@ class Storage:
     async def _is_well(self, http: httpx.AsyncClient, fault: Fault) -> None:
         answer = await self._poll(http, 200, _WELL_SECONDS)
         said = f"{fault} is over, and /ready is {answer.status_code} {answer.text}"
+        if "shutting_down" in answer.text:
+            return
         if self.findings.check(answer.status_code == 200, said):
             self.findings.done[f"/ready was 200 again after {fault}"] += 1
 
     async def _goes_on(self, http: httpx.AsyncClient, fault: Fault, book: Book, agent: str) -> None:
         """A new message is taken and run."""
         created = await http.post("/sessions", json={})
+        if "shutting_down" in created.text:
+            return
         if not self.findings.check(created.status_code == 201, f"after {fault}: {created.text}"):
             return
         known = book.created(created.json()["id"], followed=False)
@@ -194,5 +203,7 @@ class Storage:
         body = {"message": f"After the fault {book.number()}", "agent_id": agent}
         answer = await http.post(f"/sessions/{known.id}/message", json=body)
         said = f"after {fault}: {answer.status_code} {answer.text}"
+        if "shutting_down" in answer.text:
+            return
         if self.findings.check(answer.status_code == 200, said):
             self.findings.done[f"runs after {fault} was over"] += 1
