@@ -244,12 +244,13 @@ class BreakableStore(MemoryStore):
 
 
 class SlowStore(MemoryStore):
-    """A store that refuses the ends of runs after some seconds, while a test says so."""
+    """A store that refuses changes of some kinds after some seconds, while a test says so."""
 
     slow_until_refused = 0.0
+    kinds: tuple[type, ...] = (RunEnded,)
 
     def write(self, *changes: Change, chain: Chain | None = None) -> Commit:
-        if not self.slow_until_refused or not any(isinstance(c, RunEnded) for c in changes):
+        if not self.slow_until_refused or not any(isinstance(c, self.kinds) for c in changes):
             return super().write(*changes, chain=chain)
         call = Call((), chain)
         trio.lowlevel.spawn_system_task(self._refuse, call, self.slow_until_refused)

@@ -456,3 +456,24 @@ async def test_a_commit_that_never_returns_does_not_keep_the_runtime_from_closin
         assert run.status == "running"
     assert trio.current_time() - start < 100
     assert run.ended
+
+
+async def test_a_message_during_a_delete_that_is_not_recorded_is_taken(
+    autojump_clock: MockClock,
+) -> None:
+    helper, store = echo(), SlowStore()
+    async with opened(helper, store=store) as runtime:
+        session = await runtime.create_session(helper)
+        store.slow_until_refused, store.kinds = 5.0, (SessionDeleting,)
+        told: list[str] = []
+
+        async def delete() -> None:
+            with pytest.raises(StoreUnavailable):
+                await runtime.delete(session.id)
+            told.append("still there")
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(delete)
+            await wait_all_tasks_blocked()
+            told.append((await session.run("hello")).response)
+        assert told == ["still there", "hello"]

@@ -38,11 +38,12 @@ logger = logging.getLogger("wingman.session")
 class ActiveSessions:
     """The live sessions of one process. Made within a running actor system.
 
-    `deleting` are the sessions of which the store may at any moment show nothing any more.
+    `deleting` are the sessions that are being deleted, each with an event that is set as soon as it
+    is known whether the mark is recorded.
     """
 
     def __init__(self, services: Services, idle_after: float | None) -> None:
-        self.deleting: set[str] = set()
+        self.deleting: dict[str, trio.Event] = {}
         self._services = services
         self._live: dict[str, LiveSession] = {}
         self._locks: dict[str, trio.Lock] = {}
@@ -71,6 +72,7 @@ class ActiveSessions:
 
         Raises `NotFound`, or `SessionQuarantined` for one whose actor keeps crashing.
         """
+        await self.decided(session_id)
         live = self._live.get(session_id)
         if live is None:
             async with self.alone(session_id):
@@ -79,6 +81,12 @@ class ActiveSessions:
             # From the moment that it is being marked, the store may not show its runs any more.
             raise NotFound("session", session_id)
         return live
+
+    async def decided(self, session_id: str) -> None:
+        """Return when it is known whether this session is deleted: a mark may fail."""
+        marked = self.deleting.get(session_id)
+        if marked is not None:
+            await marked.wait()
 
     async def _wake(self, session_id: str) -> LiveSession:
         found = await self._services.store.session_with_queue(session_id)

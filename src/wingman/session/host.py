@@ -118,7 +118,7 @@ class SessionHost:
     async def delete(self, session_id: str) -> None:
         """Mark a session as deleted, end what it runs, and remove all of it.
 
-        Raises `NotFound` if it is not there, or somebody else is at it.
+        Raises `NotFound` if it is not there, or another delete is under way.
         """
         check_not_itself(session_id, CALLERS.get())
         # Shielded: once begun it is done, also when who asked for it goes away.
@@ -128,12 +128,14 @@ class SessionHost:
             raise StoreError(f"Session {session_id} could not be removed yet: try again later.")
 
     async def _erase(self, session_id: str) -> None:
+        await self.active.decided(session_id)
         found = await self._store.session(session_id)
         if found is None or session_id in self.active.deleting:
             raise NotFound("session", session_id)
-        self.active.deleting.add(session_id)
+        marked = self.active.deleting[session_id] = trio.Event()
         try:
             await self._store.write(SessionDeleting(session_id)).wait()
+            marked.set()
             live = self.active.find(session_id)
             if live is not None:
                 live.mark_deleted()
@@ -147,7 +149,8 @@ class SessionHost:
                     f"are at the next start. {error.message}"
                 ) from error
         finally:
-            self.active.deleting.discard(session_id)
+            del self.active.deleting[session_id]
+            marked.set()
 
     async def follow(self, session_id: str, after: int | None = None) -> Reader:
         """A reader of a session's events, from now on, or after the event `after`."""
