@@ -9,6 +9,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from session_kit import (
     BreakableStore,
     FaultyStore,
+    LateStore,
     SlowStore,
     agent,
     assert_valid,
@@ -477,3 +478,18 @@ async def test_a_message_during_a_delete_that_is_not_recorded_is_taken(
             await wait_all_tasks_blocked()
             told.append((await session.run("hello")).response)
         assert told == ["still there", "hello"]
+
+
+async def test_a_change_whose_client_leaves_is_in_memory_once_it_is_stored(
+    autojump_clock: MockClock,
+) -> None:
+    helper, store = echo(), LateStore(SessionSaved)
+    async with opened(helper, store=store) as runtime:
+        session = await runtime.create_session(helper)
+        with trio.move_on_after(0.1):
+            await runtime.update_session(session.id, title="new")
+        await runtime.update_session(session.id, agent_id=None)
+        view = await runtime.describe(session.id)
+        assert (view.title, view.agent_id) == ("new", None)
+        record = live_of(runtime, session.id).record
+        assert (record.title, record.agent_id) == ("new", None)

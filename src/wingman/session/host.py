@@ -4,6 +4,7 @@ It brings back what an earlier process left, and drains.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -39,6 +40,8 @@ STOP_SECONDS: Final = 10.0
 """How long a run's end is waited for after it was cancelled: a tool that shields itself must not
 keep a session that is being deleted, or a runtime that closes."""
 
+# How long the store may take to record a change of a session.
+_SAVE_SECONDS: Final = 30.0
 # At the end, how long the store may take to record what has stopped, if it fails.
 _RECORD_SECONDS: Final = 1.0
 
@@ -110,10 +113,21 @@ class SessionHost:
             if stored is None:
                 raise NotFound("session", session_id)
             record = msgspec.structs.replace(stored, **fields, updated_at=now())
-            await self._store.write(SessionSaved(record)).wait()
-            live = self.active.find(session_id)
-            if live is not None:
-                live.record = record
+            saved = self._store.write(SessionSaved(record))
+            saved.then(partial(self._updated, record))
+            # Shielded: the next change begins from what this one has made of it.
+            with trio.move_on_after(_SAVE_SECONDS, shield=True):
+                await saved.wait()
+                return
+            raise StoreUnavailable(
+                f"The change of session {session_id} is not recorded yet, after "
+                f"{_SAVE_SECONDS:g} s: look at the session before you send it again."
+            )
+
+    def _updated(self, record: SessionRecord, failure: StoreError | None) -> None:
+        live = self.active.find(record.id)
+        if failure is None and live is not None:
+            live.record = record
 
     async def delete(self, session_id: str) -> None:
         """Mark a session as deleted, end what it runs, and remove all of it.
