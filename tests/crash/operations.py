@@ -305,8 +305,15 @@ class Fuzz:
             self._requests.append((session_id, text, f"request-{number}"))
             del self._requests[:-20]
         session, text, request_id = self.random.choice(self._requests)
-        if session not in self.told.deleting:
+        if session in self.told.deleting:
+            return
+        try:
             run = await hands.submit(session, text, request_id=request_id)
+        except (NotFound, SessionDeleted) as error:
+            # Its session is another one than that of the operation.
+            gone = session in self.told.deleting
+            self.told.check(gone, f"submit again: {error.message}, and nobody had it deleted")
+        else:
             waiters.start_soon(hands.hear, run)
 
     async def _submit_twice(self, hands: Hands, session_id: str, waiters: trio.Nursery) -> None:
