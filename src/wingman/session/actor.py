@@ -134,16 +134,14 @@ class SessionActor:
             try:
                 agent = agents.resolve(run.record)
             except BaseException as raised:  # noqa: ASYNC103 contained lets a cancellation through
-                error = contained(raised)  # a provider's factory may be the user's
-                code = error.code if isinstance(error, WingmanError) else "internal_error"
-                text = error.message if isinstance(error, WingmanError) else reason(error)
-                if run.state.waiting_for is None:
-                    logger.warning("run %s stays queued: %s", run.id, text)
-                run.state.waiting_for = RunFailure(code, text)
-                await agents.changed()
+                lacking = _what_lacks(contained(raised))  # a provider's factory may be the user's
             else:
                 run.state.waiting_for = None
                 return agent
+            if run.state.waiting_for is None:
+                logger.warning("run %s stays queued: %s", run.id, lacking.message)
+            run.state.waiting_for = lacking
+            await agents.changed()
 
     # --- beginning, and beginning again --------------------------------------------------------
 
@@ -217,3 +215,9 @@ class SessionActor:
                     run_id=run.id,
                 )
             )
+
+
+def _what_lacks(error: Exception) -> RunFailure:
+    if isinstance(error, WingmanError):
+        return RunFailure(error.code, error.message)
+    return RunFailure("internal_error", reason(error))
