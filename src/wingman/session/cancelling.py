@@ -14,7 +14,7 @@ from wingman.run import Status, ToolCall
 from wingman.session.live_run import LiveRun
 from wingman.session.receipt import CancelledRun, CancelledTool, Receipt
 
-__all__ = ["cancel_runs", "cancel_tool", "not_recorded"]
+__all__ = ["cancel_runs", "cancel_tool", "milliseconds", "not_recorded"]
 
 # How long a cancel waits before it answers with what has not stopped.
 _PATIENCE = 5.0
@@ -33,7 +33,7 @@ class _Asked:
 
     def receipt(self, since: float) -> CancelledRun:
         tools = tuple(CancelledTool(call.block.id, call.outcome) for call in self.calls)
-        return CancelledRun(self.run.id, self.was, _milliseconds(since), tools, self._outcome())
+        return CancelledRun(self.run.id, self.was, milliseconds(since), tools, self._outcome())
 
     def _outcome(self) -> Literal["still_running", "completed", "failed"] | None:
         if not self.run.ended:
@@ -98,7 +98,7 @@ async def cancel_tool(run: LiveRun, tool_use_id: str) -> Receipt:
     with trio.move_on_after(_PATIENCE):
         await call.ended.wait()
     tools = (CancelledTool(tool_use_id, call.outcome),)
-    return Receipt((CancelledRun(run.id, was, _milliseconds(start), tools),))
+    return Receipt((CancelledRun(run.id, was, milliseconds(start), tools),))
 
 
 def not_recorded(failures: Sequence[str], receipts: Sequence[CancelledRun]) -> StoreUnavailable:
@@ -114,5 +114,6 @@ def _in_flight(run: LiveRun) -> tuple[ToolCall, ...]:
     return tuple(call for call in calls if not call.ended.is_set())
 
 
-def _milliseconds(since: float) -> float:
+def milliseconds(since: float) -> float:
+    """How long ago that was, on Trio's clock, in milliseconds with one decimal."""
     return round((trio.current_time() - since) * 1000, 1)

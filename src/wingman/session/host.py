@@ -3,7 +3,7 @@
 It brings back what an earlier process left, and drains.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -17,7 +17,7 @@ from wingman.errors import InvalidRequest, NotFound, StoreError, StoreUnavailabl
 from wingman.run import CALLERS, NOTHING_SPENT, Journal, Reader, RunJournal, cut, now
 from wingman.session.active import ActiveSessions
 from wingman.session.admission import RunRequest, check_same_body, queued_error
-from wingman.session.cancelling import cancel_runs, cancel_tool, not_recorded
+from wingman.session.cancelling import cancel_runs, cancel_tool, milliseconds, not_recorded
 from wingman.session.live import LiveSession
 from wingman.session.live_run import LiveRun
 from wingman.session.reading import SessionReader
@@ -237,14 +237,14 @@ class SessionHost:
         What waits is found in the store as well: also where the session is not live, or drains.
         """
         live = self.active.find(session_id)
-        if live is None and await self._store.session(session_id) is None:
+        there = await self._store.session(session_id) is not None if live is None else True
+        if not there or (live is not None and live.deleted):
             raise NotFound("session", session_id)
-        if live is not None and live.deleted:
-            raise NotFound("session", session_id)
-        runs: Iterable[LiveRun] = ()
-        if live is not None:
-            in_flight = live.in_flight
-            runs = list(live.runs.values()) if queued else filter(None, (in_flight,))
+        runs: list[LiveRun] = []
+        if live is not None and queued:
+            runs = list(live.runs.values())
+        elif live is not None and live.in_flight is not None:
+            runs = [live.in_flight]
         receipt = await cancel_runs(runs)
         if not queued:
             return receipt
@@ -290,8 +290,7 @@ class SessionHost:
                 except StoreError as error:
                     failures.append(f"run {record.id} is still queued ({error.message})")
                 else:
-                    elapsed = round((trio.current_time() - start) * 1000, 1)
-                    receipts.append(CancelledRun(record.id, "queued", elapsed))
+                    receipts.append(CancelledRun(record.id, "queued", milliseconds(start)))
 
             # At once: they share a commit, and where that fails, one wait for it.
             async with trio.open_nursery() as nursery:
@@ -324,12 +323,8 @@ class SessionHost:
                 await run.wait_worked()
             # What a failing store cannot record now, the next start ends from what is stored.
             with trio.move_on_after(_RECORD_SECONDS):
-                await _all_ended(left)
+                for run in left:
+                    await run.wait()
         self._services.room.closing.set()
         for live in self.active.all():
             live.channel.close("shutting_down")
-
-
-async def _all_ended(runs: Sequence[LiveRun]) -> None:
-    for run in runs:
-        await run.wait()
