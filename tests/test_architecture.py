@@ -29,13 +29,15 @@ ALLOWED: dict[str, set[str]] = {
     "metrics": {"conversation"},
     "providers": {"errors", "foreign", "conversation"},
     "testing": {"conversation", "providers"},
-    "tools": {"errors", "foreign", "conversation"},
+    "processes": {"foreign"},
+    "tools": {"errors", "foreign", "conversation", "processes"},
     "output": set(),
     "agent": {"conversation", "output", "providers", "tools"},
     "store": VALUES,
-    "run": VALUES | {"providers", "tools", "store", "metrics"},
+    "run": VALUES | {"providers", "processes", "tools", "store", "metrics"},
     "session": VALUES | {"actor", "store", "metrics", "run"},
-    "runtime": VALUES | {"actor", "providers", "tools", "store", "metrics", "run", "session"},
+    "runtime": VALUES
+    | {"actor", "providers", "processes", "tools", "store", "metrics", "run", "session"},
     "server": VALUES | {"actor", "store", "run", "session", "runtime"},
     "cli": VALUES | {"providers", "tools", "run", "session", "runtime", "server", "telemetry"},
     "__main__": {"cli"},
@@ -86,6 +88,7 @@ def test_the_server_speaks_no_http_of_its_own_to_others() -> None:
 
 PACKAGES = (
     "actor",
+    "processes",
     "providers",
     "run",
     "runtime",

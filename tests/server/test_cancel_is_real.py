@@ -14,7 +14,7 @@ import trio
 
 from provider_wires import anthropic_block, message_start, sse
 from server_kit import Gate, call, serving, until
-from wingman.tools.kept import KeptChild
+from wingman.processes.kept import KeptChild
 
 
 @attrs.define(eq=False)

@@ -9,7 +9,8 @@ from typing import Any
 import attrs
 import trio
 
-from wingman.tools import ToolContext, kept
+from wingman.processes import kept
+from wingman.tools import ToolContext
 from wingman.tools.process import run_process
 
 

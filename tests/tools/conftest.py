@@ -8,7 +8,8 @@ from pathlib import Path
 import attrs
 import pytest
 
-from wingman.tools import ToolContext, groups, kept, process
+from wingman.processes import command, groups, kept
+from wingman.tools import ToolContext
 
 
 @attrs.frozen
@@ -65,4 +66,4 @@ def survivors(monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[int]]:
 )
 def each_way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Commands under keepers, and commands in process groups."""
-    monkeypatch.setattr(process, "_start", request.param.start)
+    monkeypatch.setattr(command, "_start", request.param.start)

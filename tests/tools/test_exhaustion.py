@@ -18,7 +18,8 @@ from trio._core._thread_cache import THREAD_CACHE
 
 from tools.commands import new_spawner, sh
 from wingman.errors import ToolError
-from wingman.tools import ToolContext, bash, glob, grep, groups, kept, process, read, tool, webfetch
+from wingman.processes import command, groups, kept
+from wingman.tools import ToolContext, bash, glob, grep, read, tool, webfetch
 from wingman.tools import write as write_file
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="descriptors are counted in /proc")
@@ -114,7 +115,7 @@ async def test_a_runtime_error_of_the_function_itself_is_its_own(context: ToolCo
 async def test_without_a_thread_a_command_in_a_group_fails_in_words(
     context: ToolContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(process, "_start", groups.start)
+    monkeypatch.setattr(command, "_start", groups.start)
     before = descriptors()
     with no_threads(), pytest.raises(ToolError, match=r"no thread left.*try again"):
         await bash.call({"command": "true"}, context)

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from tools.commands import cancel_at_first_output, sh
-from wingman.tools import ToolContext, groups, process
+from wingman.processes import command, groups
+from wingman.tools import ToolContext
 
 PR_SET_CHILD_SUBREAPER = 36
 
@@ -20,7 +21,7 @@ Look = Callable[[], list[int]]
 
 @pytest.fixture(autouse=True)
 def in_groups(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(process, "_start", groups.start)
+    monkeypatch.setattr(command, "_start", groups.start)
 
 
 @pytest.fixture

@@ -16,8 +16,9 @@ import trio
 
 from tools.commands import cancel_at_first_output, new_spawner, sh
 from wingman.errors import ToolError
-from wingman.tools import ToolContext, bash, glob, kept
-from wingman.tools.keeping import descent
+from wingman.processes import kept
+from wingman.processes.keeping import descent
+from wingman.tools import ToolContext, bash, glob
 from wingman.tools.process import run_process
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="keepers need Linux")

@@ -15,8 +15,8 @@ import trio
 
 from tools.commands import cancel_at_first_output, sh
 from wingman.errors import ToolError
+from wingman.processes.output import Output, clip
 from wingman.tools import ToolContext
-from wingman.tools.output import Output, clip
 
 Look = Callable[[], list[int]]
 

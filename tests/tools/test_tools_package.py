@@ -10,14 +10,11 @@ from wingman.tools import BUILTIN, Tool
 def test_the_exported_names() -> None:
     assert wingman.tools.__all__ == [
         "BUILTIN",
-        "Address",
         "Tool",
         "ToolContext",
         "ToolOutput",
         "bash",
-        "commands",
         "edit",
-        "environment_of",
         "glob",
         "grep",
         "read",

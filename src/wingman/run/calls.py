@@ -18,8 +18,9 @@ import trio
 from wingman.conversation import ToolResultBlock, ToolUseBlock
 from wingman.errors import ToolError
 from wingman.foreign import contained, reason
+from wingman.processes import environment_of
 from wingman.run.limits import Limits
-from wingman.tools import Tool, ToolContext, ToolOutput, environment_of
+from wingman.tools import Tool, ToolContext, ToolOutput
 
 __all__ = ["CALLERS", "CallOutcome", "ProgressMeter", "ToolCall", "ToolCalls"]
 

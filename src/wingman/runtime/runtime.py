@@ -16,6 +16,7 @@ from wingman.agent import Agent
 from wingman.conversation import Message
 from wingman.errors import ShuttingDown, Unavailable
 from wingman.metrics import Metrics
+from wingman.processes import Address, commands
 from wingman.providers import ModelInfo, ProviderRegistry
 from wingman.run import Limits, Prices, Reader, Status
 from wingman.runtime.agents import Agents
@@ -32,7 +33,7 @@ from wingman.session import (
     check_work_dir,
 )
 from wingman.store import Store
-from wingman.tools import Address, Tool, commands
+from wingman.tools import Tool
 
 __all__ = ["Runtime", "RuntimeStatus"]
 

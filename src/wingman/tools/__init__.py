@@ -4,10 +4,7 @@
     decorator.py   @tool, from   schema.py (signature → JSON Schema, input → arguments)
                                  docstrings.py (what the model is told)
                                  threads.py (sync functions, abandoned as a last resort)
-    process.py     one command, from   kept.py (under a keeper, which `keeping` is the program of)
-                                       groups.py (in a process group, where there are no keepers)
-                                       output.py (its head and tail, in bounded memory)
-                                       callers.py (which sessions wait for it)
+    process.py     one command, of `wingman.processes`
     shell.py       bash                  on process.py
     search.py      glob, grep            on process.py too: search_worker.py is its program
     reading.py     read                  }
@@ -23,7 +20,6 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from wingman.tools.base import Tool, ToolContext, ToolOutput
-from wingman.tools.callers import Address, commands, environment_of
 from wingman.tools.decorator import tool
 from wingman.tools.reading import read
 from wingman.tools.search import glob, grep
@@ -33,14 +29,11 @@ from wingman.tools.writing import edit, write
 
 __all__ = [
     "BUILTIN",
-    "Address",
     "Tool",
     "ToolContext",
     "ToolOutput",
     "bash",
-    "commands",
     "edit",
-    "environment_of",
     "glob",
     "grep",
     "read",

@@ -8,8 +8,8 @@ import difflib
 from pathlib import Path
 
 from wingman.errors import ToolError
+from wingman.processes import clip
 from wingman.tools.base import ToolContext
-from wingman.tools.output import clip
 
 __all__ = ["display", "existing_file", "resolve"]
 

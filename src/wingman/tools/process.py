@@ -1,85 +1,13 @@
-"""One command, its output bounded, and nothing left of it afterwards.
+"""One command for a tool: `wingman.processes`, with a tool's context and a tool's errors."""
 
-The call owns its processes. However it ends (the command exits, the time is up, the caller
-cancels), all that descends from the command is ended with it before the call returns: background
-children, those that ignore SIGTERM, daemons that called `setsid`. If this process is killed, they
-die with it, at once. Both hold on Linux, where each command has a keeper (`kept`); elsewhere only
-the process group is ended (`groups`).
-
-This module knows nothing of tools but their context; it starts no shell unless `argv` is one.
-"""
-
-import errno
-import logging
-import os
-import sys
 from collections.abc import Callable, Sequence
-from typing import Protocol
-
-import attrs
-import trio
 
 from wingman.errors import ToolError
-from wingman.foreign import log_failure
-from wingman.tools import groups, kept
+from wingman.processes import CannotStart, Completed, run_command
 from wingman.tools.base import ToolContext
-from wingman.tools.callers import commands
-from wingman.tools.output import Output
 from wingman.tools.threads import no_thread
 
-__all__ = ["Completed", "child_environment", "run_process"]
-
-logger = logging.getLogger("wingman.tools")
-
-_EOF_GRACE = 0.2  # seconds that a background child may hold the output open after the leader's exit
-_LONGEST_END = 4.5  # seconds; no child takes longer to end, and a cancel answers after 5
-_EXHAUSTED = (errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
-_SECRETS = ("_API_KEY", "_AUTH_TOKEN")
-
-
-_start = kept.start if sys.platform == "linux" else groups.start
-
-
-class Child(Protocol):
-    """A command that has been started, or is to be: one of `kept` or of `groups`."""
-
-    @property
-    def stdout(self) -> trio.abc.ReceiveStream:
-        """What it writes, stderr too."""
-
-    @property
-    def failure(self) -> str | None:
-        """Why there will be no exit code, when `wait` has returned None."""
-
-    async def wait(self) -> int | None:
-        """Wait for its end: its exit code, negative for a signal."""
-
-    async def end(self) -> str | None:
-        """End all its processes; what could not be ended in a few seconds, None for nothing.
-
-        It does not shield itself: the `finally` that calls it does.
-        """
-
-
-@attrs.frozen
-class Completed:
-    """How a command ended: `output` is stdout and stderr in order; no `exit_code`: time was up."""
-
-    output: str
-    exit_code: int | None
-
-
-def child_environment() -> dict[str, str]:
-    """This process's environment without Wingman's own settings and the providers' keys.
-
-    Left out: `WINGMAN_*`, `*_API_KEY`, `*_AUTH_TOKEN`. It keeps keys out of `env` and out of logs,
-    no more: a process of the same user can find them in other ways.
-    """
-    return {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith("WINGMAN_") and not name.endswith(_SECRETS)
-    }
+__all__ = ["run_process"]
 
 
 async def run_process(
@@ -90,87 +18,18 @@ async def run_process(
     max_output: int,
     progress: Callable[[str], None] | None = None,
 ) -> Completed:
-    """Run `argv` in `context.work_dir`, for so many `seconds` at most, and end what it started.
-
-    stdin is empty; stdout and stderr share one pipe. `output` is at most `max_output` characters,
-    head and tail, however much is written; `progress` gets all of it in pieces. What could not be
-    ended is reported by `context.report_still_running`. Raises `ToolError` if it cannot start.
-    """
-    with commands.running():
-        return await _run(argv, context, seconds, Output(max_output), progress)
-
-
-async def _run(
-    argv: Sequence[str],
-    context: ToolContext,
-    seconds: float,
-    output: Output,
-    progress: Callable[[str], None] | None,
-) -> Completed:
-    exit_code: int | None = None
-    child = await _started(argv, context)
-    # To enter a nursery is no checkpoint: nothing stands between the birth of the process and the
-    # `finally` that ends it. The pump is outside of the clock, to hear the last words.
-    async with trio.open_nursery() as nursery:
-        try:
-            eof = trio.Event()
-            nursery.start_soon(_pump, child.stdout, output, progress, eof)
-            with trio.move_on_after(seconds):
-                exit_code = await child.wait()
-                with trio.move_on_after(_EOF_GRACE):
-                    await eof.wait()
-        finally:
-            left: str | None = "the command's processes"
-            with trio.move_on_after(_LONGEST_END, shield=True):
-                left = await child.end()
-            if left is not None:
-                _told(context.report_still_running, left)
-        # What could not be ended may still hold the pipe.
-        nursery.cancel_scope.deadline = trio.current_time() + _EOF_GRACE
-    if child.failure is not None:
-        raise ToolError(_with_advice(child.failure))
-    return Completed(output.text, exit_code)
-
-
-async def _started(argv: Sequence[str], context: ToolContext) -> Child:
+    """Run `argv` in the context's directory, as `run_command` does; `ToolError` if it cannot."""
     try:
-        return await _start(argv, context.work_dir, {**child_environment(), **context.environment})
-    except (OSError, ValueError) as error:  # ValueError: a NUL or a lone surrogate in the command
-        raise ToolError(_with_advice(f"The command could not be started: {error}")) from error
+        return await run_command(
+            argv,
+            context.work_dir,
+            seconds=seconds,
+            max_output=max_output,
+            environment=context.environment,
+            report_still_running=context.report_still_running,
+            progress=progress,
+        )
+    except CannotStart as error:
+        raise ToolError(str(error)) from error
     except RuntimeError as error:  # without keepers, a command is started in a thread
         raise no_thread(error) from error
-
-
-def _with_advice(failure: str) -> str:
-    """Why a command could not be started, and what to do where it is for want of resources."""
-    if any(f"[Errno {number}]" in failure for number in _EXHAUSTED):
-        return f"{failure}. Wait until other tools and commands have ended, then try again."
-    return failure
-
-
-async def _pump(
-    pipe: trio.abc.ReceiveStream,
-    output: Output,
-    progress: Callable[[str], None] | None,
-    eof: trio.Event,
-) -> None:
-    """Drain the pipe to its end, also past the cap: a full pipe would block the command."""
-    async with pipe:
-        async for data in pipe:
-            text = output.add(data)
-            if progress is not None and text and not _told(progress, text):
-                progress = None
-    output.add(b"", final=True)
-    eof.set()
-
-
-@trio.lowlevel.enable_ki_protection
-def _told(listener: Callable[[str], None], text: str) -> bool:
-    """Tell the context's listener; False if it raised, which is logged and harms no command."""
-    try:
-        listener(text)
-    # Without a checkpoint there is no real cancellation, and Ctrl-C waits: none is swallowed.
-    except BaseException as error:  # noqa: ASYNC103
-        log_failure(logger, logging.ERROR, error, "a tool's listener raised and hears no more")
-        return False  # noqa: ASYNC104
-    return True

@@ -6,9 +6,10 @@ from typing import Annotated
 import msgspec
 
 from wingman.errors import ToolError
+from wingman.processes import Completed
 from wingman.tools.base import ToolContext
 from wingman.tools.decorator import tool
-from wingman.tools.process import Completed, run_process
+from wingman.tools.process import run_process
 
 __all__ = ["bash"]
 

@@ -11,10 +11,10 @@ import msgspec
 import trio
 
 from wingman.errors import ToolError
+from wingman.processes import clip
 from wingman.tools.addresses import addresses_of
 from wingman.tools.base import ToolContext
 from wingman.tools.decorator import tool
-from wingman.tools.output import clip
 from wingman.tools.threads import run_in_thread
 
 __all__ = ["webfetch"]

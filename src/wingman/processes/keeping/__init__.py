@@ -1,4 +1,4 @@
-"""The program that starts the tools' commands, and holds on to all that descends from them. Linux.
+"""The program that starts the commands, and holds on to all that descends from them. Linux.
 
     __main__.py   the process as it must be before it serves
     spawner.py    Spawner: one beside each Wingman process; it forks a keeper for each call

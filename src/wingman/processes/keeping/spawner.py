@@ -14,8 +14,8 @@ import sys
 import time
 from typing import NoReturn
 
-from wingman.tools.keeping.descent import adopt_orphans, descendants, drain, signal_all, wakeup
-from wingman.tools.keeping.keeper import Keeper
+from wingman.processes.keeping.descent import adopt_orphans, descendants, drain, signal_all, wakeup
+from wingman.processes.keeping.keeper import Keeper
 
 PAUSE_FIRST, PAUSE_LAST = 0.002, 0.05  # seconds between two looks at the orphans
 LAST_EFFORT = 5.0  # seconds until what SIGKILL does not end, after Wingman's death, is given up

@@ -13,13 +13,13 @@ from types import ModuleType
 if __name__ == "__main__":
     # The modules have the house's names, but its packages, and all that they import, are not run.
     _directory = os.path.dirname(os.path.abspath(__file__))
-    for _name in ("wingman.tools", "wingman"):
+    for _name in ("wingman.processes", "wingman"):
         _directory = os.path.dirname(_directory)
         sys.modules[_name] = ModuleType(_name)
         sys.modules[_name].__path__ = [_directory]
 
-from wingman.tools.keeping.descent import adopt_orphans
-from wingman.tools.keeping.spawner import Spawner
+from wingman.processes.keeping.descent import adopt_orphans
+from wingman.processes.keeping.spawner import Spawner
 
 # Meant for Wingman's terminal or its service, or for the keeper by its command.
 IGNORED = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)

@@ -13,7 +13,7 @@ import signal
 import socket
 import time
 
-from wingman.tools.keeping.descent import descendants, drain, named, signal_all, wakeup
+from wingman.processes.keeping.descent import descendants, drain, named, signal_all, wakeup
 
 DEFAULTED = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
 PAUSE_FIRST, PAUSE_LAST = 0.002, 0.05  # seconds between two looks for what is to be signalled

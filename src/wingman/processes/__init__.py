@@ -1,0 +1,27 @@
+"""Processes: a command that Wingman starts, and ends with all that descends from it.
+
+    command.py   one command, from   kept.py (under a keeper, which `keeping` is the program of)
+                                     groups.py (in a process group, where there are no keepers)
+                                     output.py (its head and tail, in bounded memory)
+    callers.py   which sessions wait for a command
+    keeping/     the program that starts the commands and holds on to their descendants
+
+This package knows nothing of tools, models or sessions: whoever starts a command decides what it
+may do, who hears its output, and what its failure means.
+"""
+
+from wingman.processes.callers import Address, commands, environment_of
+from wingman.processes.command import CannotStart, Completed, child_environment, run_command
+from wingman.processes.output import Output, clip
+
+__all__ = [
+    "Address",
+    "CannotStart",
+    "Completed",
+    "Output",
+    "child_environment",
+    "clip",
+    "commands",
+    "environment_of",
+    "run_command",
+]
