@@ -1,0 +1,110 @@
+"""Runs, and what a cancel did, as the contract has them."""
+
+from datetime import datetime
+from typing import Annotated, Literal, TypeAlias, get_args
+
+import msgspec
+
+from wingman.conversation import Usage
+from wingman.events import Result
+
+__all__ = [
+    "STATUSES",
+    "CallOutcome",
+    "CancelBody",
+    "CancelledRun",
+    "CancelledTool",
+    "Empty",
+    "Receipt",
+    "RunFailure",
+    "RunQuery",
+    "RunView",
+    "RunsQuery",
+    "Status",
+]
+
+Status: TypeAlias = Literal[
+    "queued", "running", "cancelling", "completed", "failed", "cancelled", "interrupted"
+]
+"""What is shown of a run. The store knows all of these but `cancelling`."""
+
+STATUSES: tuple[Status, ...] = get_args(Status)
+
+CallOutcome: TypeAlias = Literal["completed", "stopped", "still_running"]
+"""What became of a tool call that was cancelled: `completed` is one that ended by itself."""
+
+
+class RunFailure(msgspec.Struct, frozen=True):
+    """Why a run failed: the error's stable code, and its text."""
+
+    code: str
+    message: str
+
+
+class RunView(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A run. `cost` is what it has cost, where the prices are known.
+
+    `waiting_for` says why one that is queued does not start although its turn has come.
+    """
+
+    id: str
+    session_id: str
+    message: str
+    agent_id: str
+    status: Status
+    result: Result | None
+    error: RunFailure | None
+    steps: int
+    usage: Usage
+    created_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+    cost: float | None = None
+    waiting_for: RunFailure | None = None
+
+
+class CancelledTool(msgspec.Struct, frozen=True):
+    """A tool call that was in flight when its run, or it alone, was cancelled."""
+
+    id: str
+    outcome: CallOutcome
+
+
+class CancelledRun(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a cancel did to one run. `outcome` is given where that was not to stop it: it still
+    runs, or it was about to end by itself, and has."""
+
+    run_id: str
+    was: Status
+    stopped_in_ms: float
+    tools: tuple[CancelledTool, ...] = ()
+    outcome: Literal["still_running", "completed", "failed"] | None = None
+
+
+class Receipt(msgspec.Struct, frozen=True):
+    """What a cancel did. Empty if there was nothing to cancel."""
+
+    cancelled: tuple[CancelledRun, ...]
+
+
+class CancelBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What to cancel beside the run in flight."""
+
+    queued: bool = False
+
+
+class Empty(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A body that has nothing to say."""
+
+
+class RunsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which runs: of these statuses, with commas; all if none is given."""
+
+    status: str | None = None
+    limit: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 100
+
+
+class RunQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """For how many seconds the answer is held until the run has ended."""
+
+    wait: Annotated[int, msgspec.Meta(ge=0, le=300)] = 0
