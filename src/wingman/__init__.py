@@ -12,6 +12,7 @@
 #   providers/       a request in, a stream of parts out; one package an API
 #   tools/           @tool, and the built-in ones
 #   processes/       a command, and the end of all that descends from it
+#   api/             the HTTP contract as data: routes, bodies, answers, errors, events
 #   actor/           the generic actor runtime: knows nothing of language models
 #   telemetry.py     logs, to stderr
 #   metrics.py       what the process counts
@@ -23,6 +24,7 @@
 #   errors.py        one tree of errors
 
 from wingman.agent import Agent
+from wingman.api import Receipt
 from wingman.conversation import ImageBlock, Message, Usage
 from wingman.errors import WingmanError
 from wingman.events import (
@@ -39,7 +41,7 @@ from wingman.events import (
 )
 from wingman.run import Limits, Price
 from wingman.runtime import RunStream, Runtime, Session
-from wingman.session import Receipt, Run
+from wingman.session import Run
 from wingman.tools import Tool, ToolContext, ToolOutput, tool
 
 __all__ = [

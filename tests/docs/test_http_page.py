@@ -7,15 +7,20 @@ import msgspec
 import pytest
 
 from docs.pages import REPOSITORY
-from wingman.agent import AgentRecord, ProviderConfig
+from wingman.api import (
+    CODES,
+    STATUSES,
+    AgentRecord,
+    CancelledRun,
+    MessageBody,
+    ProviderConfig,
+    RunView,
+    SessionView,
+)
 from wingman.events import Kind, Result, StopReason
-from wingman.run import STATUSES
 from wingman.runtime import Runtime
 from wingman.server import create_app
-from wingman.server.errors import STATUSES as ERRORS
 from wingman.server.errors import status_of
-from wingman.server.routes.messages import MessageBody
-from wingman.session import CancelledRun, RunView, SessionView
 
 TEXT = (REPOSITORY / "docs" / "http.md").read_text()
 ROUTES = set(re.findall(r"^\| `([A-Z]+ /\S*)` \|", TEXT.partition("## A tour")[0], re.MULTILINE))
@@ -47,7 +52,7 @@ async def test_its_routes_are_those_of_the_server() -> None:
 def test_its_errors_are_those_of_the_server() -> None:
     rows = {code: int(status) for status, code in ERROR_ROWS}
     assert len(rows) == len(ERROR_ROWS)
-    for code, status in {**ERRORS, **OTHERS}.items():
+    for code, status in {**{c: e.status for c, e in CODES.items()}, **OTHERS}.items():
         assert rows.get(code) == status, code
     for code, status in rows.items():
         if code not in OTHERS:

@@ -1,12 +1,14 @@
 """Agents as the contract has them."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
-__all__ = ["AgentFields", "AgentRecord", "NewAgent", "ProviderConfig"]
+from wingman.api.route import DELETED, LOCATION, WRITE, Answer, Body, Route
+
+__all__ = ["ROUTES", "AgentFields", "AgentRecord", "NewAgent", "ProviderConfig"]
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 Name = Annotated[str, msgspec.Meta(min_length=1)]
@@ -53,3 +55,62 @@ class NewAgent(AgentFields, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     """What may be said of a new agent; `name` is needed, and the rest has defaults."""
 
     name: Name
+
+
+_AGENT: Final = {"name": "Assistant", "tools": ["bash", "read"]}
+
+ROUTES: Final[tuple[Route, ...]] = (
+    Route(
+        name="create_agent",
+        method="POST",
+        path="/agents",
+        section="agents",
+        summary="Create an agent",
+        body=Body(NewAgent, _AGENT),
+        answers=(Answer(201, "The agent.", AgentRecord, headers=(LOCATION,)),),
+        errors=WRITE,
+    ),
+    Route(
+        name="list_agents",
+        method="GET",
+        path="/agents",
+        section="agents",
+        summary="List all agents",
+        description="First those that the program defines in code, then those of the store.",
+        answers=(Answer(200, "All ", tuple[AgentRecord, ...]),),
+    ),
+    Route(
+        name="read_agent",
+        method="GET",
+        path="/agents/{agent_id}",
+        section="agents",
+        summary="Read an agent",
+        answers=(Answer(200, "The agent.", AgentRecord),),
+        errors=("agent_not_found",),
+    ),
+    Route(
+        name="update_agent",
+        method="PUT",
+        path="/agents/{agent_id}",
+        section="agents",
+        summary="Change an agent",
+        description="Fields that are not given keep their values. Runs that are admitted already "
+        "keep the agent as it was.",
+        body=Body(
+            AgentFields,
+            {"instructions": "Answer in one sentence."},
+            ignored=frozenset({"id", "created_at", "updated_at"}),
+        ),
+        answers=(Answer(200, "The agent.", AgentRecord),),
+        errors=("agent_not_found", *WRITE),
+    ),
+    Route(
+        name="delete_agent",
+        method="DELETE",
+        path="/agents/{agent_id}",
+        section="agents",
+        summary="Delete an agent",
+        answers=(DELETED,),
+        errors=("invalid_request", "agent_not_found", *WRITE),
+    ),
+)

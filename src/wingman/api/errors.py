@@ -43,8 +43,9 @@ _ALL: Final = (
     ErrorCode(
         "invalid_request",
         400,
-        "the body is not JSON, a field is missing, unknown or of the wrong type, a tool or provider "
-        "does not exist, `work_dir` is no directory, a query parameter is unknown or out of bounds",
+        "the body is not JSON, a field is missing, unknown or of the wrong type, a tool or "
+        "provider does not exist, `work_dir` is no directory, a query parameter is unknown or out "
+        "of its bounds",
     ),
     ErrorCode(
         "provider_not_configured",
@@ -65,6 +66,7 @@ _ALL: Final = (
     ErrorCode("run_not_found", 404, "there is no such run in this session"),
     ErrorCode("provider_not_found", 404, "there is no such provider"),
     ErrorCode("model_not_found", 404, "the provider has no such model"),
+    ErrorCode("asset_not_found", 404, "the page at `/docs` has no such file"),
     ErrorCode("credential_not_found", 404, "no credential of this provider is stored"),
     ErrorCode("session_deleted", 404, "the session was deleted while one waited for its run"),
     ErrorCode("not_found", 404, "there is nothing at this path"),

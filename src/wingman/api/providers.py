@@ -1,10 +1,20 @@
 """Providers and credentials as the contract has them. No answer has a key in it."""
 
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
-__all__ = ["AuthBody", "AuthView", "Credential", "CredentialView", "ModelInfo", "ProviderView"]
+from wingman.api.route import DELETED, WRITE, Answer, Body, Route
+
+__all__ = [
+    "ROUTES",
+    "AuthBody",
+    "AuthView",
+    "Credential",
+    "CredentialView",
+    "ModelInfo",
+    "ProviderView",
+]
 
 
 class Credential(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -55,3 +65,79 @@ class ModelInfo(msgspec.Struct, frozen=True, omit_defaults=True):
     name: str
     context_window: int | None = None
     max_output_tokens: int | None = None
+
+
+ROUTES: Final[tuple[Route, ...]] = (
+    Route(
+        name="list_providers",
+        method="GET",
+        path="/provider",
+        section="providers",
+        summary="List the providers",
+        answers=(Answer(200, "All ", tuple[ProviderView, ...]),),
+    ),
+    Route(
+        name="read_credentials",
+        method="GET",
+        path="/provider/auth",
+        section="providers",
+        summary="Which providers are configured",
+        answers=(Answer(200, "Never a key.", AuthView),),
+    ),
+    Route(
+        name="store_credentials",
+        method="PUT",
+        path="/provider/auth",
+        section="providers",
+        summary="Store credentials",
+        body=Body(
+            AuthBody,
+            {"providers": {"openai-compatible": {"base_url": "http://127.0.0.1:8080/v1"}}},
+        ),
+        answers=(Answer(200, "Never a key.", AuthView),),
+        errors=("provider_not_found", *WRITE),
+    ),
+    Route(
+        name="delete_credential",
+        method="DELETE",
+        path="/provider/auth/{name}",
+        section="providers",
+        summary="Remove a credential",
+        answers=(DELETED,),
+        errors=("provider_not_found", "credential_not_found", *WRITE),
+    ),
+    Route(
+        name="read_provider",
+        method="GET",
+        path="/provider/{name}",
+        section="providers",
+        summary="Read a provider",
+        answers=(Answer(200, "The provider.", ProviderView),),
+        errors=("provider_not_found",),
+    ),
+    Route(
+        name="list_models",
+        method="GET",
+        path="/provider/{name}/models",
+        section="providers",
+        summary="List a provider's models",
+        answers=(Answer(200, "Its models.", tuple[ModelInfo, ...]),),
+        errors=("provider_not_found", "provider_auth", "provider_error", "provider_timeout"),
+    ),
+    Route(
+        name="read_model",
+        method="GET",
+        path="/provider/{name}/models/{model...}",
+        section="providers",
+        summary="Read a model",
+        description="Its name may have slashes in it.",
+        answers=(Answer(200, "The model.", ModelInfo),),
+        errors=(
+            "provider_not_found",
+            "model_not_found",
+            "provider_auth",
+            "provider_error",
+            "provider_timeout",
+        ),
+    ),
+)

@@ -1,11 +1,24 @@
 """Route: one line of the contract's table, and what is said with each of its parts."""
 
 from collections.abc import Mapping
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 import attrs
+import msgspec
 
-__all__ = ["Answer", "Body", "Header", "Method", "Route", "parameters_of"]
+__all__ = [
+    "DELETED",
+    "LOCATION",
+    "STORE",
+    "WRITE",
+    "Answer",
+    "Body",
+    "Deleted",
+    "Header",
+    "Method",
+    "Route",
+    "parameters_of",
+]
 
 Method: TypeAlias = Literal["GET", "POST", "PUT", "DELETE"]
 
@@ -55,8 +68,8 @@ class Route:
 
     `name` is its operation's id; the server has a handler of this name. `path` has its parameters
     in braces; the last may be `{name...}`, which takes slashes as well. `query` is a Struct of the
-    query's parameters: one that it does not have is refused. `errors` are the codes that it may
-    answer beside those of every route.
+    query's parameters: one that it does not have is refused, unless `ignores_query`.
+    `errors` are the codes that it may answer beside those of every route.
     """
 
     name: str
@@ -70,6 +83,7 @@ class Route:
     headers: tuple[Header, ...] = ()
     errors: tuple[str, ...] = ()
     needs_token: bool = True
+    ignores_query: bool = False
     description: str = ""
 
 
@@ -80,3 +94,22 @@ def parameters_of(path: str) -> tuple[str, ...]:
         for part in path.split("/")
         if part.startswith("{") and part.endswith("}")
     )
+
+
+LOCATION: Final = Header("Location", "The path of what was made, or of the message's run.")
+"""Where what a request has made is read."""
+
+STORE: Final = ("store_error", "store_unavailable")
+"""The errors of what is read from the store."""
+
+WRITE: Final = ("shutting_down", *STORE)
+"""The errors of what changes something."""
+
+
+class Deleted(msgspec.Struct, frozen=True):
+    """Something is gone."""
+
+    status: Literal["deleted"] = "deleted"
+
+
+DELETED: Final = Answer(200, "It is gone.", Deleted)

@@ -1,14 +1,16 @@
 """Runs, and what a cancel did, as the contract has them."""
 
 from datetime import datetime
-from typing import Annotated, Literal, TypeAlias, get_args
+from typing import Annotated, Final, Literal, TypeAlias, get_args
 
 import msgspec
 
+from wingman.api.route import STORE, Answer, Body, Route
 from wingman.conversation import Usage
 from wingman.events import Result
 
 __all__ = [
+    "ROUTES",
     "STATUSES",
     "CallOutcome",
     "CancelBody",
@@ -108,3 +110,69 @@ class RunQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """For how many seconds the answer is held until the run has ended."""
 
     wait: Annotated[int, msgspec.Meta(ge=0, le=300)] = 0
+
+
+ROUTES: Final[tuple[Route, ...]] = (
+    Route(
+        name="list_runs",
+        method="GET",
+        path="/runs",
+        section="runs",
+        summary="List runs of all sessions",
+        query=RunsQuery,
+        answers=(Answer(200, "The newest ", tuple[RunView, ...]),),
+        errors=STORE,
+    ),
+    Route(
+        name="list_session_runs",
+        method="GET",
+        path="/sessions/{session_id}/runs",
+        section="runs",
+        summary="List a session's runs",
+        query=RunsQuery,
+        answers=(Answer(200, "Its newest ", tuple[RunView, ...]),),
+        errors=("session_not_found", *STORE),
+    ),
+    Route(
+        name="read_run",
+        method="GET",
+        path="/sessions/{session_id}/runs/{run_id}",
+        section="runs",
+        summary="Read a run, or wait for its end",
+        query=RunQuery,
+        answers=(Answer(200, "The run.", RunView),),
+        errors=("session_not_found", "run_not_found", *STORE),
+    ),
+    Route(
+        name="cancel_session",
+        method="POST",
+        path="/sessions/{session_id}/cancel",
+        section="runs",
+        summary="Cancel what runs in a session",
+        description="It is answered when the work has really stopped, or after 5 s.",
+        body=Body(CancelBody, {"queued": True}, optional=True),
+        answers=(Answer(200, "What was cancelled.", Receipt),),
+        errors=("session_not_found", *STORE),
+    ),
+    Route(
+        name="cancel_run",
+        method="POST",
+        path="/sessions/{session_id}/runs/{run_id}/cancel",
+        section="runs",
+        summary="Cancel one run",
+        body=Body(Empty, optional=True),
+        answers=(Answer(200, "What was cancelled.", Receipt),),
+        errors=("session_not_found", "run_not_found", *STORE),
+    ),
+    Route(
+        name="cancel_tool",
+        method="POST",
+        path="/sessions/{session_id}/runs/{run_id}/tools/{tool_use_id}/cancel",
+        section="runs",
+        summary="Cancel one tool call",
+        description="The model is told, and the run goes on.",
+        body=Body(Empty, optional=True),
+        answers=(Answer(200, "What was cancelled.", Receipt),),
+        errors=("session_not_found", "run_not_found", *STORE),
+    ),
+)

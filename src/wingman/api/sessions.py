@@ -1,15 +1,18 @@
 """Sessions as the contract has them."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal, TypeAlias
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from wingman.api.frames import SESSION_STREAM
+from wingman.api.route import DELETED, LOCATION, STORE, WRITE, Answer, Body, Header, Route
+from wingman.api.runs import Status
 from wingman.conversation import Message, Usage
 
 __all__ = [
-    "Deleted",
+    "ROUTES",
     "EventsQuery",
     "NewSession",
     "PageQuery",
@@ -18,7 +21,8 @@ __all__ = [
     "SessionView",
 ]
 
-SessionStatus = Literal["idle", "queued", "running", "cancelling"]
+SessionStatus: TypeAlias = Literal["idle"] | Status
+"""`idle`, or the status of the run in flight."""
 
 Limit = Annotated[int, msgspec.Meta(ge=1, le=1000, description="How many at most.")]
 
@@ -42,7 +46,7 @@ class SessionFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class SessionView(msgspec.Struct, frozen=True):
     """A session; in lists without its history.
 
-    `status` is `idle`, or that of the run in flight. `last_event_id`: where a reader of the history
+    `last_event_id`: where a reader of the history
     goes on with the events.
     """
 
@@ -56,12 +60,6 @@ class SessionView(msgspec.Struct, frozen=True):
     updated_at: datetime
     usage: Usage
     history: tuple[Message, ...] | UnsetType = UNSET
-
-
-class Deleted(msgspec.Struct, frozen=True):
-    """Something is gone."""
-
-    status: Literal["deleted"] = "deleted"
 
 
 class PageQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -80,3 +78,102 @@ class EventsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     after: str | None = None
     include: str | None = None
+
+
+_LINK: Final = Header("Link", '`<path>; rel="next"`: the next page, where there are more.')
+_LAST_EVENT_ID: Final = Header(
+    "Last-Event-ID", "The id of the last frame that was seen: the stream goes on after it."
+)
+
+ROUTES: Final[tuple[Route, ...]] = (
+    Route(
+        name="create_session",
+        method="POST",
+        path="/sessions",
+        section="sessions",
+        summary="Create a session",
+        body=Body(NewSession, {"title": "A first look"}, optional=True),
+        answers=(Answer(201, "The session.", SessionView, headers=(LOCATION,)),),
+        errors=("agent_not_found", *WRITE),
+    ),
+    Route(
+        name="list_sessions",
+        method="GET",
+        path="/sessions",
+        section="sessions",
+        summary="List sessions, newest first",
+        query=PageQuery,
+        answers=(
+            Answer(
+                200,
+                "Sessions without their histories.",
+                tuple[SessionView, ...],
+                headers=(_LINK,),
+            ),
+        ),
+        errors=STORE,
+    ),
+    Route(
+        name="read_session",
+        method="GET",
+        path="/sessions/{session_id}",
+        section="sessions",
+        summary="Read a session with its history",
+        answers=(Answer(200, "The session.", SessionView),),
+        errors=("session_not_found", *STORE),
+    ),
+    Route(
+        name="update_session",
+        method="PUT",
+        path="/sessions/{session_id}",
+        section="sessions",
+        summary="Change a session",
+        description="Fields that are not given keep their values. It holds from the next run on.",
+        body=Body(
+            SessionFields,
+            {"title": "A second look"},
+            ignored=frozenset(
+                {
+                    "id",
+                    "status",
+                    "last_event_id",
+                    "created_at",
+                    "updated_at",
+                    "usage",
+                    "history",
+                }
+            ),
+        ),
+        answers=(Answer(200, "The session.", SessionView),),
+        errors=("session_not_found", "agent_not_found", *WRITE),
+    ),
+    Route(
+        name="delete_session",
+        method="DELETE",
+        path="/sessions/{session_id}",
+        section="sessions",
+        summary="Delete a session and all of it",
+        description="What runs is cancelled first, and its end is waited for.",
+        answers=(DELETED,),
+        errors=("session_not_found", *WRITE),
+    ),
+    Route(
+        name="follow_session",
+        method="GET",
+        path="/sessions/{session_id}/events",
+        section="sessions",
+        summary="Follow a session",
+        description="It begins with what comes next, or after the event that is named.",
+        query=EventsQuery,
+        headers=(_LAST_EVENT_ID,),
+        answers=(
+            Answer(
+                200,
+                "The session's events, from run to run.",
+                media_type="text/event-stream",
+                frames=SESSION_STREAM,
+            ),
+        ),
+        errors=("session_not_found", "session_quarantined", *WRITE),
+    ),
+)

@@ -14,6 +14,7 @@ import attrs
 import click
 import msgspec
 
+from wingman.api import Receipt
 from wingman.events import (
     Done,
     Error,
@@ -26,7 +27,6 @@ from wingman.events import (
     ToolResult,
     ToolUse,
 )
-from wingman.session import Receipt
 
 __all__ = ["Console", "clean", "compact", "count"]
 

@@ -10,11 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from functools import partial
 from pathlib import Path
-from typing import Literal, TypeAlias
 
 import attrs
 import trio
 
+from wingman.api import CallOutcome
 from wingman.conversation import ToolResultBlock, ToolUseBlock
 from wingman.errors import ToolError
 from wingman.foreign import contained, reason
@@ -22,7 +22,7 @@ from wingman.processes import environment_of
 from wingman.run.limits import Limits
 from wingman.tools import Tool, ToolContext, ToolOutput
 
-__all__ = ["CALLERS", "CallOutcome", "ProgressMeter", "ToolCall", "ToolCalls"]
+__all__ = ["CALLERS", "ProgressMeter", "ToolCall", "ToolCalls"]
 
 logger = logging.getLogger("wingman.run")
 
@@ -30,7 +30,6 @@ CALLERS: ContextVar[frozenset[str]] = ContextVar("wingman_callers", default=froz
 """The sessions whose runs wait for the code that runs in this context: a tool, or what it started.
 To wait for a run of one of them would be to wait for itself."""
 
-CallOutcome: TypeAlias = Literal["completed", "stopped", "still_running"]
 
 CANCELLED_BY_USER = "Cancelled: the user cancelled this tool call."
 

@@ -10,7 +10,7 @@
 It does not know HTTP: the server is one face of it, a program another.
 """
 
-from wingman.runtime.agents import KEYLESS, PREFERRED, AgentFields, Agents, default_provider
+from wingman.runtime.agents import KEYLESS, PREFERRED, Agents, default_provider
 from wingman.runtime.credentials import Credentials
 from wingman.runtime.runtime import Runtime, RuntimeStatus
 from wingman.runtime.session import RunStream, Session
@@ -18,7 +18,6 @@ from wingman.runtime.session import RunStream, Session
 __all__ = [
     "KEYLESS",
     "PREFERRED",
-    "AgentFields",
     "Agents",
     "Credentials",
     "RunStream",

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Mapping
 
+from wingman.api import Credential
 from wingman.errors import InvalidRequest, NotFound, ProviderNotConfigured
 from wingman.providers import ProviderRegistry
-from wingman.store import Credential, CredentialDeleted, CredentialSaved, Store
+from wingman.store import CredentialDeleted, CredentialSaved, Store
 
 __all__ = ["Credentials"]
 

@@ -13,25 +13,18 @@ from msgspec import UNSET, UnsetType
 
 from wingman.actor import ActorInfo, Instrument
 from wingman.agent import Agent
+from wingman.api import ModelInfo, Receipt, RunView, SessionView, Status
 from wingman.conversation import Message
 from wingman.errors import ShuttingDown, Unavailable
 from wingman.metrics import Metrics
 from wingman.processes import Address, commands
-from wingman.providers import ModelInfo, ProviderRegistry
-from wingman.run import Limits, Prices, Reader, Status
+from wingman.providers import ProviderRegistry
+from wingman.run import Limits, Prices, Reader
 from wingman.runtime.agents import Agents
 from wingman.runtime.credentials import Credentials
 from wingman.runtime.root import Root
 from wingman.runtime.session import Session
-from wingman.session import (
-    Receipt,
-    Run,
-    RunRequest,
-    RunView,
-    SessionList,
-    SessionView,
-    check_work_dir,
-)
+from wingman.session import Run, RunRequest, SessionList, check_work_dir
 from wingman.store import Store
 from wingman.tools import Tool
 

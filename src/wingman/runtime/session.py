@@ -9,11 +9,12 @@ from typing import Self
 import trio
 
 from wingman.agent import Agent
+from wingman.api import OnBusy, Receipt
 from wingman.conversation import ImageBlock, Message
 from wingman.events import Error, Event, Result
 from wingman.run import CALLERS, Limits, Published, Reader
 from wingman.runtime.root import Root
-from wingman.session import OnBusy, Receipt, Run, RunRequest, SessionHost
+from wingman.session import Run, RunRequest, SessionHost
 
 __all__ = ["RunStream", "Session"]
 

@@ -5,6 +5,7 @@
     http1.py        Hypercorn's HTTP/1.1 on one of them
     guard.py        who may talk to us: Host, Origin, token
     app.py          the Quart-Trio app
+    handlers.py     the functions behind the contract's routes
     routes/         one module a section of the HTTP contract; /metrics too
     exchange.py     JSON in and out, strictly typed
     sse.py          a channel's reader as the body of a response

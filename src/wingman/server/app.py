@@ -14,15 +14,8 @@ from werkzeug.routing import MapAdapter
 from wingman.errors import WingmanError
 from wingman.runtime import Runtime
 from wingman.server.errors import http_error_response, internal_error, wingman_error
-from wingman.server.routes import (
-    agent_routes,
-    message_routes,
-    metrics_routes,
-    provider_routes,
-    run_routes,
-    session_routes,
-    system_routes,
-)
+from wingman.server.handlers import serve_contract
+from wingman.server.routes import handlers_of
 
 __all__ = ["create_app"]
 
@@ -73,16 +66,7 @@ def create_app(runtime: Runtime) -> QuartTrio:
     app.config["RESPONSE_TIMEOUT"] = None
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
-    for routes in (
-        agent_routes,
-        session_routes,
-        message_routes,
-        run_routes,
-        provider_routes,
-        system_routes,
-        metrics_routes,
-    ):
-        app.register_blueprint(routes(runtime))
+    serve_contract(app, handlers_of(runtime))
     app.register_error_handler(WingmanError, wingman_error)
     app.register_error_handler(HTTPException, http_error_response)
     app.register_error_handler(Exception, _bug)

@@ -1,15 +1,23 @@
 """Requests into values and values into responses: JSON, strictly typed, errors with a path."""
 
-from collections.abc import Collection, Hashable
+from collections.abc import Hashable
 from functools import cache
 from typing import Any, TypeVar, cast
 
 import msgspec
 from quart import Response, request
 
+from wingman.api import Body
 from wingman.errors import InvalidRequest, WingmanError
 
-__all__ = ["UnsupportedMediaType", "body", "json_response", "query_int"]
+__all__ = [
+    "UnsupportedMediaType",
+    "created",
+    "decode_body",
+    "decode_query",
+    "json_response",
+    "refuse_query",
+]
 
 T = TypeVar("T")
 
@@ -27,29 +35,52 @@ def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(kind)
 
 
-async def body(kind: type[T], *, ignore: Collection[str] = (), may_be_empty: bool = False) -> T:
-    """The request's body as a value of this type.
+async def decode_body(body: Body) -> Any:
+    """The request's body as a value of its type.
 
-    `ignore` names fields that a client may send back to us and cannot change. Raises
-    `InvalidRequest`, with the path of what does not fit.
+    Raises `InvalidRequest`, with the path of what does not fit.
     """
     data = cast("bytes", await request.get_data())
-    if not data and may_be_empty:
+    if not data and body.optional:
         data = b"{}"
     elif request.mimetype != "application/json":
         raise UnsupportedMediaType("Send the body as JSON, with `Content-Type: application/json`.")
     try:
-        if not ignore:
-            value: T = _decoder(cast("Hashable", kind)).decode(data)
-            return value
+        if not body.ignored:
+            return _decoder(cast("Hashable", body.type)).decode(data)
         fields = _decoder(dict[str, Any]).decode(data)
-        return msgspec.convert({k: v for k, v in fields.items() if k not in ignore}, kind)
+        return msgspec.convert(
+            {name: value for name, value in fields.items() if name not in body.ignored}, body.type
+        )
     except msgspec.ValidationError as error:
-        raise InvalidRequest(str(error)) from error
+        text = str(error)  # msgspec names every place but the outermost
+        raise InvalidRequest(text if " - at `" in text else f"{text} - at `$`") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InvalidRequest(f"The body is not JSON: {error}") from error
     except RecursionError as error:
         raise InvalidRequest("The body is nested too deeply") from error
+
+
+def decode_query(kind: type[T]) -> T:
+    """The parameters of the query as a value of this Struct.
+
+    Raises `InvalidRequest` for a parameter that is unknown, given twice, or does not fit.
+    """
+    given: dict[str, str] = {}
+    for name, value in request.args.items(multi=True):
+        if name in given:
+            raise InvalidRequest(f"The parameter is given twice - at `?{name}`")
+        given[name] = value
+    try:
+        return msgspec.convert(given, kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise InvalidRequest(str(error).replace("`$.", "`?")) from error
+
+
+def refuse_query() -> None:
+    """Raise `InvalidRequest` if there is any parameter in the query."""
+    for name in request.args:
+        raise InvalidRequest(f"There are no parameters here - at `?{name}`")
 
 
 def json_response(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
@@ -57,17 +88,6 @@ def json_response(value: Any, status: int = 200, headers: dict[str, str] | None 
     return Response(_encode(value), status=status, headers=headers, content_type="application/json")
 
 
-def query_int(name: str, default: int, *, least: int, most: int) -> int:
-    """A number of the query string, within bounds."""
-    text = request.args.get(name)
-    if text is None:
-        return default
-    try:
-        number = int(text)
-    except ValueError:
-        number = least - 1
-    if not least <= number <= most:
-        raise InvalidRequest(
-            f"{name} is a number from {least} to {most}, not {text!r} - at `?{name}`"
-        )
-    return number
+def created(value: Any, location: str) -> Response:
+    """What a request has made, and where it is read."""
+    return json_response(value, 201, {"Location": location})

@@ -2,11 +2,12 @@
 
 import base64
 import hashlib
-from typing import Final, Literal, TypeAlias, get_args
+from typing import Final, get_args
 
 import attrs
 import msgspec
 
+from wingman.api import OnBusy
 from wingman.conversation import ImageBlock
 from wingman.errors import (
     InvalidRequest,
@@ -19,7 +20,6 @@ from wingman.errors import (
 from wingman.store import RunRecord
 
 __all__ = [
-    "OnBusy",
     "RunRequest",
     "check_same_body",
     "deleted_error",
@@ -27,9 +27,6 @@ __all__ = [
     "refused_error",
     "unrecorded_error",
 ]
-
-OnBusy: TypeAlias = Literal["queue", "reject", "interrupt"]
-"""What a message does that finds a run in flight: wait, be refused, or cancel that run."""
 
 ON_BUSY: Final[tuple[str, ...]] = get_args(OnBusy)
 

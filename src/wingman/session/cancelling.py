@@ -9,10 +9,10 @@ from typing import Literal
 import attrs
 import trio
 
+from wingman.api import CancelledRun, CancelledTool, Receipt, Status
 from wingman.errors import ShuttingDown, StoreUnavailable
-from wingman.run import Status, ToolCall
+from wingman.run import ToolCall
 from wingman.session.live_run import LiveRun
-from wingman.session.receipt import CancelledRun, CancelledTool, Receipt
 
 __all__ = ["cancel_runs", "cancel_tool", "milliseconds", "not_recorded"]
 

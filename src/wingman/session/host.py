@@ -13,6 +13,7 @@ import msgspec
 import trio
 from ulid import ULID
 
+from wingman.api import CancelledRun, Receipt
 from wingman.errors import InvalidRequest, NotFound, StoreError, StoreUnavailable
 from wingman.run import CALLERS, NOTHING_SPENT, Journal, Reader, RunJournal, cut, now
 from wingman.session.active import ActiveSessions
@@ -21,7 +22,6 @@ from wingman.session.cancelling import cancel_runs, cancel_tool, milliseconds, n
 from wingman.session.live import LiveSession
 from wingman.session.live_run import LiveRun
 from wingman.session.reading import SessionReader
-from wingman.session.receipt import CancelledRun, Receipt
 from wingman.session.recovery import settle_leftovers
 from wingman.session.run import Run, check_not_itself
 from wingman.session.services import Services

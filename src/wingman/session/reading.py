@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 import trio
 
+from wingman.api import RunView, SessionView, Status
 from wingman.conversation import Message
 from wingman.errors import NotFound, WingmanError
-from wingman.run import Status
 from wingman.session.active import ActiveSessions
-from wingman.session.views import RunView, SessionList, SessionView, run_view, session_view
+from wingman.session.views import SessionList, run_view, session_view
 from wingman.store import RunStatus, Store
 
 __all__ = ["SessionReader"]

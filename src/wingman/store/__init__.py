@@ -36,15 +36,7 @@ from wingman.store.changes import (
 )
 from wingman.store.memory import MemoryStore
 from wingman.store.protocol import Chain, Commit, Store
-from wingman.store.records import (
-    Credential,
-    PendingStep,
-    RunFailure,
-    RunRecord,
-    RunStatus,
-    SessionPage,
-    SessionRecord,
-)
+from wingman.store.records import PendingStep, RunRecord, RunStatus, SessionPage, SessionRecord
 
 __all__ = [
     "AgentDeleted",
@@ -54,13 +46,11 @@ __all__ = [
     "Chain",
     "Change",
     "Commit",
-    "Credential",
     "CredentialDeleted",
     "CredentialSaved",
     "MemoryStore",
     "PendingStep",
     "RunEnded",
-    "RunFailure",
     "RunQueued",
     "RunRecord",
     "RunStarted",

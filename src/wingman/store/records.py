@@ -5,14 +5,12 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from wingman.agent import AgentRecord
+from wingman.api import AgentRecord, RunFailure
 from wingman.conversation import NO_USAGE, ImageBlock, Message, ToolResultBlock, Usage
 from wingman.events import Result
 
 __all__ = [
-    "Credential",
     "PendingStep",
-    "RunFailure",
     "RunRecord",
     "RunStatus",
     "SessionPage",
@@ -23,13 +21,6 @@ RunStatus: TypeAlias = Literal[
     "queued", "running", "completed", "failed", "cancelled", "interrupted"
 ]
 """What the store knows of a run's status; `cancelling` is only ever seen in the live runtime."""
-
-
-class RunFailure(msgspec.Struct, frozen=True):
-    """Why a run failed: the error's stable code, and its text."""
-
-    code: str
-    message: str
 
 
 class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,15 +88,3 @@ class SessionPage(msgspec.Struct, frozen=True):
 
     sessions: tuple[SessionRecord, ...]
     next: int | None
-
-
-class Credential(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """How to reach a provider. Its `repr` shows no key."""
-
-    type: Literal["api_key"] = "api_key"
-    key: str | None = None
-    base_url: str | None = None
-
-    def __repr__(self) -> str:
-        key = "None" if self.key is None else "'…'"
-        return f"Credential(type={self.type!r}, key={key}, base_url={self.base_url!r})"

@@ -10,21 +10,14 @@ from typing import Self
 
 import trio
 
-from wingman.agent import AgentRecord
+from wingman.api import AgentRecord, Credential
 from wingman.conversation import Message
 from wingman.errors import StoreError, StoreUnavailable
 from wingman.store.call import Call
 from wingman.store.changes import Change
 from wingman.store.memory.ledger import Ledger, Run, Session
 from wingman.store.protocol import Chain, Commit
-from wingman.store.records import (
-    Credential,
-    PendingStep,
-    RunRecord,
-    RunStatus,
-    SessionPage,
-    SessionRecord,
-)
+from wingman.store.records import PendingStep, RunRecord, RunStatus, SessionPage, SessionRecord
 
 __all__ = ["MemoryStore"]
 

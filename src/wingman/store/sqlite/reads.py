@@ -9,16 +9,9 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from wingman.agent import AgentRecord
+from wingman.api import AgentRecord, Credential
 from wingman.conversation import Message
-from wingman.store.records import (
-    Credential,
-    PendingStep,
-    RunRecord,
-    RunStatus,
-    SessionPage,
-    SessionRecord,
-)
+from wingman.store.records import PendingStep, RunRecord, RunStatus, SessionPage, SessionRecord
 from wingman.store.sqlite.schema import (
     AGENT,
     RUN,
