@@ -66,7 +66,7 @@ def statuses_of(route: Route) -> dict[int, list[str]]:
         codes.append("unauthorized")
     if route.body is not None:
         codes += WITH_A_BODY
-    elif route.query is not None or parameters_of(route.path):
+    elif not route.ignores_query:
         codes.append("invalid_request")
     found: dict[int, list[str]] = {}
     for code in dict.fromkeys(codes):
@@ -182,7 +182,9 @@ def _responses(route: Route, schemas: Mapping[Any, Json]) -> Json:
     for status, codes in statuses_of(route).items():
         responses[str(status)] = {
             "description": "; ".join(f"`{code}`: {CODES[code].when}" for code in codes),
-            "headers": _headers((*_EVERY_ANSWER, *_BY_STATUS.get(status, ()))),
+            "headers": _headers(
+                (*_EVERY_ANSWER, *_BY_STATUS.get(status, ()), *route.error_headers)
+            ),
             "content": {"application/json": {"schema": _error(codes, schemas)}},
         }
     return responses

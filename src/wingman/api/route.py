@@ -69,7 +69,8 @@ class Route:
     `name` is its operation's id; the server has a handler of this name. `path` has its parameters
     in braces; the last may be `{name...}`, which takes slashes as well. `query` is a Struct of the
     query's parameters: one that it does not have is refused, unless `ignores_query`.
-    `errors` are the codes that it may answer beside those of every route.
+    `errors` are the codes that it may answer beside those of every route, and `error_headers` what
+    such an answer may have.
     """
 
     name: str
@@ -82,6 +83,7 @@ class Route:
     query: type[Any] | None = None
     headers: tuple[Header, ...] = ()
     errors: tuple[str, ...] = ()
+    error_headers: tuple[Header, ...] = ()
     needs_token: bool = True
     ignores_query: bool = False
     description: str = ""
