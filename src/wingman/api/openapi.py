@@ -182,9 +182,7 @@ def _responses(route: Route, schemas: Mapping[Any, Json]) -> Json:
     for status, codes in statuses_of(route).items():
         responses[str(status)] = {
             "description": "; ".join(f"`{code}`: {CODES[code].when}" for code in codes),
-            "headers": _headers(
-                (*_EVERY_ANSWER, *_BY_STATUS.get(status, ()), *route.error_headers)
-            ),
+            "headers": _headers(headers),
             "content": {"application/json": {"schema": _error(codes, schemas)}},
         }
     return responses
