@@ -180,6 +180,7 @@ def _parameters(route: Route, schemas: Mapping[Any, Json]) -> Iterable[Json]:
 def _responses(route: Route, schemas: Mapping[Any, Json]) -> Json:
     responses: Json = {str(answer.status): _answer(answer, schemas) for answer in route.answers}
     for status, codes in statuses_of(route).items():
+        headers = (*_EVERY_ANSWER, *_BY_STATUS.get(status, ()), *route.error_headers)
         responses[str(status)] = {
             "description": "; ".join(f"`{code}`: {CODES[code].when}" for code in codes),
             "headers": _headers(headers),
