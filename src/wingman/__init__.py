@@ -23,7 +23,7 @@
 
 from wingman.agent import Agent
 from wingman.conversation import ImageBlock, Message, Usage
-from wingman.errors import WingmanError
+from wingman.errors import ToolError, WingmanError
 from wingman.events import (
     Done,
     Event,
@@ -61,6 +61,7 @@ __all__ = [
     "Tool",
     "ToolCallResult",
     "ToolContext",
+    "ToolError",
     "ToolOutput",
     "ToolProgress",
     "ToolResult",

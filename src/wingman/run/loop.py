@@ -16,13 +16,14 @@ from wingman.errors import StoreError
 from wingman.events import Step, ToolProgress, ToolResult
 from wingman.foreign import contained
 from wingman.run.answer import FinalOutput
-from wingman.run.calls import ProgressMeter, ToolCalls
+from wingman.run.calls import ToolCalls
 from wingman.run.cost import Meter
 from wingman.run.draft import StepDraft
 from wingman.run.ending import Ending, cut, failure, limit_struck, reached
 from wingman.run.inference import Inference, Model
 from wingman.run.journal import RunJournal
 from wingman.run.limits import Limits
+from wingman.run.progress import ProgressMeter
 from wingman.run.state import RunState
 
 __all__ = ["RunLoop"]

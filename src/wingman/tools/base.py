@@ -31,15 +31,16 @@ class ToolContext:
 
     A tool function that has a parameter of this type is given it; the model never sees it.
     `work_dir` is absolute and resolved. `progress` publishes a piece of output while the tool is
-    running; it never blocks, and if it raises, a command goes on without it. `max_output` is how
-    many characters of output the model will be shown.
+    running; any thread may call it, also one that the tool has started. It never blocks, is heard
+    at a bounded rate, and after the call's end not at all; if it raises, a command goes on without
+    it. `max_output` is how many characters of output the model will be shown.
 
     `environment` is what a command of the tool is to find in its environment, beside what
     Wingman's own has: whatever starts one passes it on.
 
     `report_still_running` is called, before the call ends, with a few words on what of it could not
-    be stopped and goes on: a thread that did not return, a process that outlived SIGKILL. It is
-    called from the Trio thread, never blocks, and nothing but the truth depends on it.
+    be stopped and goes on: a thread that did not return, a process that outlived SIGKILL. Any
+    thread may call it, it never blocks, and nothing but the truth depends on it.
     """
 
     work_dir: Path
