@@ -11,6 +11,7 @@
 #   store/           what must last: SQLite with group commit, or memory
 #   providers/       a request in, a stream of parts out; one package an API
 #   tools/           @tool, and the built-in ones
+#   schemas/         Python types as JSON: their schemas, reading, writing
 #   actor/           the generic actor runtime: knows nothing of language models
 #   telemetry.py     logs, to stderr
 #   metrics.py       what the process counts

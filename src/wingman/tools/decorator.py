@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar, overload
 
 import attrs
-import msgspec
 
 from wingman.errors import ToolError
-from wingman.foreign import let_on
+from wingman.foreign import let_on, shown
+from wingman.schemas import json_text
 from wingman.tools.base import Tool, ToolContext, ToolOutput
 from wingman.tools.docstrings import parse_docstring
 from wingman.tools.schema import Parameters, parameters_of
@@ -76,8 +76,9 @@ def tool(
 def _make(
     function: Callable[..., Any], *, name: str | None, description: str | None
 ) -> FunctionTool[..., Any]:
-    documented = parse_docstring(inspect.getdoc(function))
-    name = name if name is not None else getattr(function, "__name__", type(function).__name__)
+    name = name if name is not None else _name_of(function)
+    _check_callable(function, name)
+    documented = parse_docstring(inspect.getdoc(_documented(function)))
     parameters = parameters_of(function, name, documented.parameters)
     return FunctionTool(
         name=name,
@@ -86,6 +87,39 @@ def _make(
         call=_caller(function, name, parameters),
         function=function,
     )
+
+
+def _name_of(function: Any) -> str:
+    while isinstance(function, functools.partial):
+        function = function.func
+    return str(getattr(function, "__name__", type(function).__name__))
+
+
+def _documented(function: Any) -> Any:
+    """Whose docstring tells of it: a partial's own is that of `functools.partial`."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    return function
+
+
+def _check_callable(function: Any, name: str) -> None:
+    if isinstance(function, Tool):
+        raise TypeError(f"tool {name!r} is a tool already: take @tool away once")
+    if isinstance(function, classmethod) or not callable(function):
+        raise TypeError(
+            f"tool {name!r}: {shown(function)} cannot be called. Make a tool of a function, or of "
+            "the method of an object or a class, `tool(Class.method)`"
+        )
+    called = function if inspect.isroutine(function) else getattr(function, "__call__", None)  # noqa: B004
+    if any(
+        test(each)
+        for test in (inspect.isgeneratorfunction, inspect.isasyncgenfunction)
+        for each in (function, called)
+    ):
+        raise TypeError(
+            f"tool {name!r} is a generator: return the whole result, as a list perhaps, and say "
+            "with `ToolContext.progress` what comes on the way"
+        )
 
 
 def _caller(
@@ -101,7 +135,10 @@ def _caller(
     async def call_in_thread(input: Mapping[str, Any], context: ToolContext) -> str | ToolOutput:
         bound = functools.partial(function, **parameters.bind(input, context))
         with _lone_tool_error_unwrapped():
-            return _render(await run_in_thread(bound, context, f"the thread of the tool {name}"))
+            result = await run_in_thread(bound, context, f"the thread of the tool {name}")
+            if inspect.isawaitable(result):  # a plain function around an async one
+                result = await result
+            return _render(result)
 
     is_async = inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
         getattr(function, "__call__", None)  # noqa: B004 - an object whose __call__ is async
@@ -131,4 +168,4 @@ def _render(result: object) -> str | ToolOutput:
         return ""
     if isinstance(result, str | ToolOutput):
         return result
-    return msgspec.json.encode(result).decode()
+    return json_text(result)
