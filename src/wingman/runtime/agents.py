@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 import trio
@@ -39,7 +39,7 @@ class AgentFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tools: tuple[str, ...] | UnsetType = UNSET
     provider: ProviderConfig | UnsetType = UNSET
     output_schema: dict[str, Any] | UnsetType | None = UNSET
-    max_steps: int | UnsetType | None = UNSET
+    max_steps: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] | UnsetType | None = UNSET
 
 
 class Agents:

@@ -2,6 +2,7 @@
 
     typed.py      Typed: the JSON Schema of a type, and JSON values read into it
     readers.py    what reads the types that msgspec does not know, or not by all their rules
+    constructors.py  what the constructor of a dataclass or an attrs class takes
     pydantics.py  which types are pydantic's, and how pydantic reads and writes them
     fitting.py    what JSON Schema lets pass and a strict reader does not: `3.0`, a needless null
     writing.py    any value as JSON text

@@ -41,6 +41,11 @@ def no_json(kind: Any) -> NoJson:
 
 def not_together(kind: Any, why: str) -> NoJson:
     """The error for a type of which msgspec says why it cannot be read."""
+    if "Encoding objects" in why:
+        return NoJson(
+            f"a default within {shown_type(kind)} is no JSON ({why}). Give the field a "
+            "default_factory instead"
+        )
     if "union" not in why:
         return NoJson(f"{shown_type(kind)} is no JSON ({why}). {_instead_of(kind)}")
     return NoJson(

@@ -5,17 +5,17 @@ A reader stands in a type as a class of its own, a `StandIn`, which msgspec hand
 
 import dataclasses
 import enum
-import inspect
 import types
 import typing
 from collections.abc import Iterable, Mapping
 from pathlib import PurePath
-from typing import Any, Final, get_type_hints
+from typing import Any, Final
 
 import attrs
 import msgspec
 
 from wingman.schemas.advice import NoJson, no_json, shown_type
+from wingman.schemas.constructors import constructor_of
 from wingman.schemas.pydantics import PydanticReader, has_pydantic
 
 __all__ = ["Construction", "Mismatch", "OfEnum", "OfPydantic", "StandIn", "with_stand_ins"]
@@ -84,12 +84,13 @@ class OfEnum:
 class Construction:
     """Reads a class by what its constructor takes: with aliases, converters and validators.
 
-    `fields` is the Struct of what that is.
+    `fields` is the Struct of what that is, `defaults` what may be left out of it.
     """
 
     def __init__(self, kind: type) -> None:
         self.kind = kind
         self.fields: type[msgspec.Struct] = msgspec.Struct  # until its own are known
+        self.defaults: dict[str, Any] = {}
 
     def construct(self, fields: msgspec.Struct) -> Any:
         """An instance. What a constructor raises goes on as it is."""
@@ -149,16 +150,22 @@ class _Standing:
             return kind
         construction = Construction(kind)
         stand_in = self.known[kind] = _stand_in(kind.__name__, construction)
-        parameters, plain = _constructor(kind)
+        taken, plain = constructor_of(kind)
         fields = []
-        for name, hint, required in parameters:
-            inner = self.of(hint)
-            plain = plain and inner == hint
-            fields.append((name, inner, msgspec.NODEFAULT if required else msgspec.UNSET))
+        for each in taken:
+            inner = self.of(each.hint)
+            plain = plain and inner == each.hint
+            required = each.default is msgspec.NODEFAULT
+            fields.append((each.name, inner, each.default if required else msgspec.UNSET))
         if plain:  # nothing has come to refer to the stand-in: what does is not plain
             self.known[kind] = kind
             return kind
         construction.fields = msgspec.defstruct(kind.__name__, fields, kw_only=True)
+        construction.defaults = {
+            each.name: each.default
+            for each in taken
+            if each.default is not msgspec.NODEFAULT and each.default is not msgspec.UNSET
+        }
         return stand_in
 
 
@@ -173,42 +180,6 @@ def _is_mapping(origin: Any) -> bool:
 def _check_key(written: Any, key: type) -> None:
     if issubclass(key, PurePath) or isinstance(key, StandIn):
         raise NoJson(f"{shown_type(written)} is no key of a JSON object. Write str.")
-
-
-def _constructor(kind: type) -> tuple[list[tuple[str, Any, bool]], bool]:
-    """What a class's constructor takes (name, type, whether it must be given), and whether
-    msgspec, which sets the fields itself, comes to the same."""
-    hints = get_type_hints(kind, include_extras=True)
-    taken: list[tuple[str, Any, bool]] = []
-    if attrs.has(kind):
-        fields = attrs.fields(kind)
-        converted = _init_hints(kind)
-        for field in fields:
-            if field.init:
-                hint = hints.get(field.name, Any)
-                if field.converter is not None:
-                    hint = converted.get(field.alias, hint)
-                taken.append((field.alias, hint, field.default is attrs.NOTHING))
-        plain = all(
-            field.init and field.converter is None and field.alias == field.name for field in fields
-        )
-        return taken, plain
-    parameters = inspect.signature(kind).parameters.values()
-    named = [parameter for parameter in parameters if parameter.name in hints]
-    for parameter in named:
-        hint = hints[parameter.name]
-        hint = hint.type if isinstance(hint, dataclasses.InitVar) else hint
-        taken.append((parameter.name, hint, parameter.default is inspect.Parameter.empty))
-    written = {field.name for field in dataclasses.fields(kind)}
-    return taken, written == {parameter.name for parameter in named}
-
-
-def _init_hints(kind: type) -> dict[str, Any]:
-    """The types that an attrs class's `__init__` takes, where its converters say them."""
-    try:
-        return get_type_hints(kind.__init__, include_extras=True)  # type: ignore[misc]
-    except NameError:
-        return {}
 
 
 def _path(steps: Iterable[str | int]) -> str:

@@ -1,5 +1,6 @@
 """Typed: a Python type as JSON: its JSON Schema, and JSON values read into it."""
 
+import contextlib
 import re
 import typing
 from pathlib import PurePath
@@ -11,6 +12,7 @@ from wingman.schemas.advice import NoJson, no_json, not_together, shown_type
 from wingman.schemas.fitting import fitted
 from wingman.schemas.pydantics import is_pydantic
 from wingman.schemas.readers import Construction, Mismatch, OfEnum, OfPydantic, with_stand_ins
+from wingman.schemas.writing import json_value
 
 __all__ = ["Typed", "description_of", "schema_of"]
 
@@ -109,7 +111,10 @@ class Typed:
             (_,), definitions = msgspec.json.schema_components(
                 [reader.fields], schema_hook=self._schema_of_other, ref_template=_REFERENCE
             )
-            self._definitions.update({name: definitions.pop(name)})
+            own = self._definitions[name] = definitions.pop(name)
+            for each, default in reader.defaults.items():
+                with contextlib.suppress(TypeError, ValueError):  # a default need not be JSON
+                    own["properties"][each]["default"] = json_value(default)
             self._define(definitions)
         return {"$ref": _REFERENCE.format(name=name)}
 

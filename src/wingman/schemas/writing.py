@@ -1,7 +1,6 @@
 """Any value as JSON text."""
 
 import json
-from collections import deque
 from collections.abc import Collection, Mapping
 from pathlib import PurePath
 from typing import Any
@@ -41,9 +40,11 @@ def _known(value: object) -> Any:
     match value:
         case PurePath():
             return str(value)
+        case dict() | list() | tuple():
+            pass  # msgspec knows these: it stands where a key should
         case Mapping():
             return dict(value)
-        case Collection() | deque():
+        case Collection():
             return list(value)
     raise TypeError(
         f"a value of the type {shown_type(type(value))} has no form in JSON: give text, or what "
