@@ -121,6 +121,7 @@ class RunLoop:
             return Ending("completed", "max_tokens")
         demand = self._output.judge(message.text)
         if demand is None:
+            self.state.output = self._output.output
             return Ending("completed", "end_turn")
         self._end_step((*draft.messages(), demand))
         return self._limit()
@@ -171,7 +172,7 @@ class RunLoop:
             self.steps,
             tail=tail,
             messages=self.messages,
-            output=self._output.value,
+            output=None if self.state.output is None else self.state.output.json,
         )
 
     def _close_draft(self, ending: Ending) -> tuple[Message, ...]:

@@ -249,7 +249,7 @@ def _record_of(agent: Agent) -> AgentRecord:
         instructions=agent.instructions,
         tools=tuple(tool.name for tool in agent.tools),
         provider=ProviderConfig(agent.provider.id, agent.provider.model),
-        output_schema=None if agent.output_schema is None else dict(agent.output_schema),
+        output_schema=None if agent.output_check is None else agent.output_check.schema,
         max_steps=agent.max_steps,
         created_at=moment,
         updated_at=moment,

@@ -159,10 +159,10 @@ def _named_alike(name: str) -> NoJson:
 
 def _problems(error: msgspec.ValidationError) -> list[tuple[str, str]]:
     """What is wrong and where: as msgspec says it, or as what read that part of the value does."""
-    text, path = str(error), "$"
-    if found := _PATH.fullmatch(text):
-        text, path = found["words"], found["path"]
-    cause = error.__cause__
+    cause, text, path = error.__cause__, str(error), "$"
+    said = "" if cause is None else str(cause)  # which may end in a path of its own
+    if found := _PATH.fullmatch(text, len(said)):
+        text, path = said + found["words"], found["path"]
     if isinstance(cause, Mismatch):
         return [(words, path + inner.removeprefix("$")) for words, inner in cause.problems]
     if cause is not None and len(cause.args) > 1 and isinstance(cause.args[0], str):
