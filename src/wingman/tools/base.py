@@ -6,6 +6,7 @@ for the model, or anything else, which the run reports to the model as the tool'
 know nothing of sessions or actors.
 """
 
+import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ import attrs
 from wingman.conversation import ImageBlock
 
 __all__ = ["Tool", "ToolContext", "ToolOutput"]
+
+logger = logging.getLogger("wingman.tools")
 
 
 def _as_tuple(images: Iterable[ImageBlock]) -> tuple[ImageBlock, ...]:
@@ -66,11 +69,22 @@ class Tool:
     `name` is 1 to 64 of `A-Z a-z 0-9 _ -`, which every provider accepts. `call` validates the input
     against `input_schema` before anything else, and raises `ToolError` naming the field's path
     where it does not fit.
+
+    Without a `description` the model has the name alone to go by: that is a warning in the log, and
+    no error, since a model can often guess, and a program need not stop for it.
     """
 
     name: str = attrs.field(validator=attrs.validators.matches_re(r"[A-Za-z0-9_-]{1,64}"))
-    description: str
+    description: str = attrs.field(validator=attrs.validators.instance_of(str))
     input_schema: Mapping[str, Any] = attrs.field(eq=False)
     call: Callable[[Mapping[str, Any], ToolContext], Awaitable[str | ToolOutput]] = attrs.field(
         repr=False
     )
+
+    def __attrs_post_init__(self) -> None:
+        if not self.description.strip():
+            logger.warning(
+                "the tool %r has no description, and a model would not know what it is for: "
+                "write a docstring, or @tool(description=...)",
+                self.name,
+            )

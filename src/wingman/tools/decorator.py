@@ -78,7 +78,7 @@ def _make(
 ) -> FunctionTool[..., Any]:
     name = name if name is not None else _name_of(function)
     _check_callable(function, name)
-    documented = parse_docstring(inspect.getdoc(_documented(function)))
+    documented = parse_docstring(_docstring(function))
     parameters = parameters_of(function, name, documented.parameters)
     return FunctionTool(
         name=name,
@@ -90,13 +90,21 @@ def _make(
 
 
 def _name_of(function: Any) -> str:
-    while isinstance(function, functools.partial):
-        function = function.func
+    function = _within(function)
     return str(getattr(function, "__name__", type(function).__name__))
 
 
-def _documented(function: Any) -> Any:
-    """Whose docstring tells of it: a partial's own is that of `functools.partial`."""
+def _docstring(function: Any) -> str | None:
+    """What tells of the function; of an object, what its class says, or its `__call__`."""
+    function = _within(function)
+    documented = inspect.getdoc(function)
+    if documented or inspect.isroutine(function) or isinstance(function, type):
+        return documented
+    return inspect.getdoc(function.__call__)
+
+
+def _within(function: Any) -> Any:
+    """What a partial is of: its own name and docstring are those of `functools.partial`."""
     while isinstance(function, functools.partial):
         function = function.func
     return function
@@ -104,7 +112,7 @@ def _documented(function: Any) -> Any:
 
 def _check_callable(function: Any, name: str) -> None:
     if isinstance(function, Tool):
-        raise TypeError(f"tool {name!r} is a tool already: take @tool away once")
+        raise TypeError(f"tool {function.name!r} is a tool already: take one @tool away")
     if isinstance(function, classmethod) or not callable(function):
         raise TypeError(
             f"tool {name!r}: {shown(function)} cannot be called. Make a tool of a function, or of "
@@ -133,9 +141,13 @@ def _caller(
             return _render(await function(**arguments))
 
     async def call_in_thread(input: Mapping[str, Any], context: ToolContext) -> str | ToolOutput:
-        bound = functools.partial(function, **parameters.bind(input, context))
+        arguments = parameters.bind(input, context)
+
+        def call() -> list[Any]:  # in a list, since Trio lets no awaitable out of a thread
+            return [function(**arguments)]
+
         with _lone_tool_error_unwrapped():
-            result = await run_in_thread(bound, context, f"the thread of the tool {name}")
+            (result,) = await run_in_thread(call, context, f"the thread of the tool {name}")
             if inspect.isawaitable(result):  # a plain function around an async one
                 result = await result
             return _render(result)
