@@ -246,6 +246,8 @@ def keywords(x: int, **kwargs: int) -> None:
         (Unbound.__dict__["of_class"].__func__, ["'of_class'", "'cls'", "tool(the_object."]),
         (spread, ["'spread'", "*args or **kwargs", "'args'", "a list"]),
         (keywords, ["'keywords'", "*args or **kwargs", "'kwargs'", "a dict"]),
+        (max, ["'max'", "write a function around it"]),
+        (len, ["'len'", "positional-only"]),
         (3, ["cannot be called", "3"]),
         ("add", ["cannot be called", "add"]),
         (tool(add), ["'add'", "a tool already"]),
@@ -257,6 +259,11 @@ def test_what_cannot_be_a_tool_is_refused_with_what_to_do(function: Any, said: l
         tool(function)
     for words in said:
         assert words in str(caught.value)
+
+
+def test_a_function_without_a_name_is_asked_for_one() -> None:
+    with pytest.raises(ValueError, match=r"not '<lambda>': give it one, @tool\(name=\.\.\.\)"):
+        tool(lambda: 3)
 
 
 def test_a_method_is_refused_in_its_class_with_what_to_do() -> None:

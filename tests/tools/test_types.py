@@ -1,6 +1,7 @@
 """The types of a tool's parameters and results: each by its own schema, or an error that helps."""
 
 import collections
+import contextlib
 import dataclasses
 import enum
 import functools
@@ -32,9 +33,11 @@ import attrs
 import jsonschema_rs
 import msgspec
 import pytest
+from hypothesis import given, settings, strategies
 
 from wingman.errors import ToolError
-from wingman.tools import Tool, ToolContext, tool
+from wingman.schemas import Mismatch, Typed, fitted
+from wingman.tools import BUILTIN, Tool, ToolContext, tool
 
 pydantic = pytest.importorskip("pydantic", reason="pydantic is not installed")
 
@@ -285,13 +288,13 @@ READ = [
 ]
 
 
-@pytest.mark.parametrize(("hint", "value", "given"), READ, ids=lambda each: str(each)[:60])
+@pytest.mark.parametrize(("hint", "value", "read_as"), READ, ids=lambda each: str(each)[:60])
 async def test_a_parameter_arrives_in_the_type_of_its_annotation(
-    hint: Any, value: Any, given: Any, context: ToolContext
+    hint: Any, value: Any, read_as: Any, context: ToolContext
 ) -> None:
     result = await read(hint, value, context)
-    assert result == given
-    assert type(result) is type(given)
+    assert result == read_as
+    assert type(result) is type(read_as)
 
 
 async def test_a_class_is_made_by_its_own_constructor(context: ToolContext) -> None:
@@ -428,6 +431,46 @@ async def test_defaults_of_these_types_are_shown_as_json(context: ToolContext) -
     assert await find.call({}, context) == f"{Path('src')!r} Color.RED None True"
 
 
+ANYTHING = strategies.recursive(
+    strategies.none()
+    | strategies.booleans()
+    | strategies.integers()
+    | strategies.floats()
+    | strategies.text(max_size=3)
+    | strategies.sampled_from(["\ud83d", "2030-01-01", "red", "Dog", "car", "PT1S", 3.0, 1e300]),
+    lambda inner: (
+        strategies.lists(inner, max_size=3)
+        | strategies.dictionaries(
+            strategies.sampled_from(
+                ["name", "low", "city", "stops", "type", "kind", "to", "\udc00"]
+            ),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=8,
+)
+TYPED = [Typed(hint) for hint, *_ in READ]
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(ANYTHING, strategies.sampled_from(TYPED))
+def test_whatever_a_model_sends_is_read_or_is_a_mismatch_in_words(value: Any, typed: Typed) -> None:
+    with contextlib.suppress(Mismatch):
+        typed.read(value)
+    once = fitted(value, typed.schema, drop_nulls=True)
+    assert repr(fitted(once, typed.schema, drop_nulls=True)) == repr(once)
+
+
+async def test_the_built_in_tools_take_whole_numbers_and_nulls_too(context: ToolContext) -> None:
+    (context.work_dir / "a.txt").write_text("one\ntwo\nthree\n")
+    part = await BUILTIN["read"].call({"path": "a.txt", "offset": 2.0, "limit": 1.0}, context)
+    assert "two" in str(part)
+    assert "three" not in str(part).splitlines()[0]
+    whole = await BUILTIN["read"].call({"path": "a.txt", "offset": None, "limit": None}, context)
+    assert "three" in str(whole)
+
+
 # --- numbers that are whole, and nulls ------------------------------------------------------------
 
 
@@ -474,13 +517,13 @@ WHOLE = [
 ]
 
 
-@pytest.mark.parametrize(("hint", "value", "given"), WHOLE, ids=lambda each: str(each)[:60])
+@pytest.mark.parametrize(("hint", "value", "read_as"), WHOLE, ids=lambda each: str(each)[:60])
 async def test_a_number_without_a_fraction_is_an_integer(
-    hint: Any, value: Any, given: Any, context: ToolContext
+    hint: Any, value: Any, read_as: Any, context: ToolContext
 ) -> None:
     result = await read(hint, value, context)
-    assert result == given
-    assert repr(result) == repr(given)  # 3, not 3.0
+    assert result == read_as
+    assert repr(result) == repr(read_as)  # 3, not 3.0
 
 
 @pytest.mark.parametrize(
@@ -544,7 +587,7 @@ async def test_a_null_for_what_has_a_default_is_its_default(context: ToolContext
 
 
 @pytest.mark.parametrize(
-    ("hint", "value", "given"),
+    ("hint", "value", "read_as"),
     [
         (Nested, {"n": 1, "m": None}, Nested(1)),
         (NestedData, {"n": None, "deep": None}, NestedData()),
@@ -559,11 +602,11 @@ async def test_a_null_for_what_has_a_default_is_its_default(context: ToolContext
     ids=lambda each: str(each)[:60],
 )  # fmt: skip
 async def test_so_is_one_within_a_value(
-    hint: Any, value: Any, given: Any, context: ToolContext
+    hint: Any, value: Any, read_as: Any, context: ToolContext
 ) -> None:
     made, seen = takes(hint)
     await made.call({"x": value}, context)
-    assert seen == [given]
+    assert seen == [read_as]
 
 
 @pytest.mark.parametrize(
@@ -746,7 +789,7 @@ def test_pydantic_is_not_imported_for_those_who_do_not_use_it() -> None:
         "def f(a: A, p: pathlib.Path) -> A:\n"
         "    'Do it.'\n"
         "    return a\n"
-        "import wingman.server, wingman.cli\n"
+        "import wingman.server\n"
         "sys.exit('pydantic' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

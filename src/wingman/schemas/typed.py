@@ -55,13 +55,15 @@ class Typed:
         cannot be null, is left out.
         """
         try:
-            return self._convert(value, self.type)
-        except msgspec.ValidationError:
-            value = fitted(value, self.schema, drop_nulls=True)
-        try:
-            return self._convert(value, self.type)
+            try:
+                return self._convert(value, self.type)
+            except msgspec.ValidationError:
+                fitting = fitted(value, self.schema, drop_nulls=True)
+                return self._convert(fitting, self.type)
         except msgspec.ValidationError as error:
             raise Mismatch(_problems(error)) from error
+        except UnicodeEncodeError as error:
+            raise Mismatch([("A text has half a character in it (a surrogate)", "$")]) from error
 
     def _convert(self, value: Any, kind: Any) -> Any:
         return msgspec.convert(value, kind, dec_hook=self._decode, str_keys=True)

@@ -7,9 +7,10 @@ know nothing of sessions or actors.
 """
 
 import logging
+import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import attrs
 
@@ -19,6 +20,8 @@ __all__ = ["Tool", "ToolContext", "ToolOutput"]
 
 logger = logging.getLogger("wingman.tools")
 
+_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
 
 def _as_tuple(images: Iterable[ImageBlock]) -> tuple[ImageBlock, ...]:
     return tuple(images)
@@ -26,6 +29,14 @@ def _as_tuple(images: Iterable[ImageBlock]) -> tuple[ImageBlock, ...]:
 
 def _discard(text: str) -> None:
     """The progress, or the confession, of a tool to which nobody listens."""
+
+
+def _check_name(_tool: object, _field: object, name: str) -> None:
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise ValueError(
+            f"a tool's name is 1 to 64 of A-Z a-z 0-9 _ -, not {name!r}: give it one, "
+            "@tool(name=...)"
+        )
 
 
 @attrs.frozen
@@ -74,7 +85,7 @@ class Tool:
     no error, since a model can often guess, and a program need not stop for it.
     """
 
-    name: str = attrs.field(validator=attrs.validators.matches_re(r"[A-Za-z0-9_-]{1,64}"))
+    name: str = attrs.field(validator=_check_name)
     description: str = attrs.field(validator=attrs.validators.instance_of(str))
     input_schema: Mapping[str, Any] = attrs.field(eq=False)
     call: Callable[[Mapping[str, Any], ToolContext], Awaitable[str | ToolOutput]] = attrs.field(

@@ -7,7 +7,7 @@ parameter that has a default, and takes no null, is that default.
 
 import contextlib
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any
 
 import attrs
@@ -75,7 +75,7 @@ def parameters_of(
     described: dict[str, dict[str, Any]] = {}
     defaults: dict[str, Callable[[], Any]] = {}
     context_name: str | None = None
-    for parameter in inspect.signature(function).parameters.values():
+    for parameter in _parameters(function, name):
         _check(parameter, hints, name)
         hint, default = hints[parameter.name], parameter.default
         if is_context(hint):
@@ -97,6 +97,15 @@ def parameters_of(
         each: {**schema["properties"][each], **said} for each, said in described.items()
     }
     return Parameters(schema, context_name, typed, defaults)
+
+
+def _parameters(function: Callable[..., Any], tool: str) -> Iterable[inspect.Parameter]:
+    try:
+        return inspect.signature(function).parameters.values()
+    except (TypeError, ValueError) as error:  # some of what is written in C
+        raise TypeError(
+            f"tool {tool!r}: its parameters are not known ({error}): write a function around it"
+        ) from error
 
 
 def _typed(parameter: str, hint: Any, tool: str) -> Typed:
