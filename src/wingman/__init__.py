@@ -12,6 +12,7 @@
 #   providers/       a request in, a stream of parts out; one package an API
 #   tools/           @tool, and the built-in ones
 #   processes/       a command, and the end of all that descends from it
+#   schemas/         Python types as JSON: their schemas, reading, writing
 #   actor/           the generic actor runtime: knows nothing of language models
 #   telemetry.py     logs, to stderr
 #   metrics.py       what the process counts
@@ -24,7 +25,7 @@
 
 from wingman.agent import Agent
 from wingman.conversation import ImageBlock, Message, Usage
-from wingman.errors import WingmanError
+from wingman.errors import ToolError, WingmanError
 from wingman.events import (
     Done,
     Event,
@@ -62,6 +63,7 @@ __all__ = [
     "Tool",
     "ToolCallResult",
     "ToolContext",
+    "ToolError",
     "ToolOutput",
     "ToolProgress",
     "ToolResult",

@@ -239,9 +239,17 @@ class OutputInvalid(WingmanError):
 
 
 class ToolError(WingmanError):
-    """A tool could not do what the model asked. Its text is the result that the model reads."""
+    """A tool could not do what the model asked. Its text is the result that the model reads.
+
+    What is given need not be text: `ToolError(404)` says "404", and `ToolError(error)` what the
+    error says, or else its type.
+    """
 
     code = "tool_error"
+
+    def __init__(self, *reasons: object) -> None:
+        words = (_words(reason) for reason in reasons if reason is not None)
+        super().__init__(" ".join(part for part in words if part))
 
 
 class RunFailed(WingmanError):
@@ -299,3 +307,11 @@ class StoreUnavailable(Unavailable, StoreError):
     def __init__(self, message: str, retry_after: float = 1.0, run_id: str | None = None) -> None:
         super().__init__(message, retry_after)
         self.run_id = run_id
+
+
+def _words(value: object) -> str:
+    try:
+        text = str(value)
+    except Exception:  # the text of a foreign object may fail to be made
+        return type(value).__name__
+    return text or (type(value).__name__ if isinstance(value, BaseException) else "")

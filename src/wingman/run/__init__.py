@@ -11,6 +11,8 @@ session: who takes runs in which order, and who waits for them, is decided in `s
 #   context.py    what the model is shown of a history, and whether that can fit
 #   draft.py      a step as far as it has come
 #   calls.py      a step's tool calls, side by side
+#   progress.py   what a tool says while it runs, from any thread
+#   told.py       what the model is told of a tool that failed
 #   answer.py     the final response, held to the agent's output_schema
 #   cost.py       what a run has used, and what that costs
 #   ending.py     how a run ends, and what that means for the step under way

@@ -5,7 +5,6 @@ it gives a result, it is cancelled alone (the model is told), or it is cancelled
 the run completes the step).
 """
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from functools import partial
@@ -17,14 +16,14 @@ import trio
 
 from wingman.conversation import ToolResultBlock, ToolUseBlock
 from wingman.errors import ToolError
-from wingman.foreign import contained, reason
+from wingman.foreign import contained
 from wingman.processes import environment_of
 from wingman.run.limits import Limits
+from wingman.run.progress import CallProgress
+from wingman.run.told import told
 from wingman.tools import Tool, ToolContext, ToolOutput
 
-__all__ = ["CALLERS", "CallOutcome", "ProgressMeter", "ToolCall", "ToolCalls"]
-
-logger = logging.getLogger("wingman.run")
+__all__ = ["CALLERS", "CallOutcome", "ToolCall", "ToolCalls"]
 
 CALLERS: ContextVar[frozenset[str]] = ContextVar("wingman_callers", default=frozenset())
 """The sessions whose runs wait for the code that runs in this context: a tool, or what it started.
@@ -56,6 +55,11 @@ class ToolCall:
     def cancel(self) -> None:
         """Cancel this call alone; the model will be told."""
         self.scope.cancel()
+
+    def report(self, leftover: str) -> None:
+        """Say what of it could not be stopped; once it has ended, that is settled."""
+        if not self.ended.is_set():
+            self.leftover = leftover
 
 
 @attrs.define(eq=False)
@@ -100,11 +104,12 @@ class ToolCalls:
 
     async def _result(self, call: ToolCall) -> ToolResultBlock:
         block = call.block
+        progress = CallProgress(partial(self.progress, block.id))
         context = ToolContext(
             work_dir=self.work_dir,
-            progress=partial(self.progress, block.id),
+            progress=progress,
             max_output=self.limits.tool_output,
-            report_still_running=partial(setattr, call, "leftover"),
+            report_still_running=call.report,
             environment=environment_of(self.callers),
         )
         seconds = self.limits.tool_seconds
@@ -117,13 +122,15 @@ class ToolCalls:
                     f"The tool was stopped: its time limit ({seconds:g} s) was reached."
                 )
             if isinstance(output, ToolOutput):
-                text = self._shown(output.text)
+                text = self._shown(_text(output.text))
                 return ToolResultBlock(block.id, text, is_error=False, images=output.images)
-            return ToolResultBlock(block.id, self._shown(output), is_error=False)
+            return ToolResultBlock(block.id, self._shown(_text(output)), is_error=False)
         except BaseException as error:  # noqa: ASYNC103 contained lets a cancellation through
             # The boundary of a tool call: whatever it raises is the model's to read, but a cancel.
-            told = _told(block, contained(error))
-            return _error(block, self._shown(told))  # noqa: ASYNC104 the same
+            words = told(block, contained(error))
+            return _error(block, self._shown(words))  # noqa: ASYNC104 the same
+        finally:
+            progress.end()
 
     def _find(self, block: ToolUseBlock) -> Tool:
         if block.malformed is not None:
@@ -149,33 +156,13 @@ class ToolCalls:
         return content[:head] + note + content[len(content) - (limit - head) :]
 
 
-class ProgressMeter:
-    """Lets a tool's progress through at a bounded rate: at most so many pieces a second a call.
-
-    A command that prints millions of lines is shown by samples; its result is not touched.
-    """
-
-    def __init__(self, publish: Callable[[str, str], None], per_second: int = 20) -> None:
-        self._publish = publish
-        self._interval = 1 / per_second
-        self._next: dict[str, float] = {}
-
-    def __call__(self, tool_use_id: str, text: str) -> None:
-        now = trio.current_time()
-        if now >= self._next.get(tool_use_id, 0.0):
-            self._next[tool_use_id] = now + self._interval
-            self._publish(tool_use_id, text[:4000])
-
-
-def _told(block: ToolUseBlock, failure: Exception) -> str:
-    """What the model is told of a failure; the log has the traceback of one that is a bug."""
-    alone = failure
-    while isinstance(alone, ExceptionGroup) and len(alone.exceptions) == 1:
-        alone = alone.exceptions[0]
-    if isinstance(alone, ToolError):
-        return alone.message if isinstance(alone.message, str) else reason(alone)
-    logger.warning("tool %s failed in call %s", block.name, block.id, exc_info=failure)
-    return f"The tool failed: {reason(failure)}"
+def _text(output: object) -> str:
+    """A tool's text as a plain `str`. Raises `TypeError` where a tool gave something else."""
+    if not isinstance(output, str):
+        raise TypeError(
+            f"the tool gave a {type(output).__name__}: it has to give text, or a ToolOutput"
+        )
+    return str.__str__(output)
 
 
 def _error(block: ToolUseBlock, content: str) -> ToolResultBlock:

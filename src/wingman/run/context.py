@@ -29,7 +29,7 @@ def request_of(agent: Agent, history: Sequence[Message]) -> Request:
         tools=tuple(
             ToolSpec(tool.name, tool.description, dict(tool.input_schema)) for tool in agent.tools
         ),
-        output_schema=None if agent.output_schema is None else dict(agent.output_schema),
+        output_schema=None if agent.output_check is None else agent.output_check.schema,
     )
 
 

@@ -16,13 +16,14 @@ from wingman.errors import StoreError
 from wingman.events import Step, ToolProgress, ToolResult
 from wingman.foreign import contained
 from wingman.run.answer import FinalOutput
-from wingman.run.calls import ProgressMeter, ToolCalls
+from wingman.run.calls import ToolCalls
 from wingman.run.cost import Meter
 from wingman.run.draft import StepDraft
 from wingman.run.ending import Ending, cut, failure, limit_struck, reached
 from wingman.run.inference import Inference, Model
 from wingman.run.journal import RunJournal
 from wingman.run.limits import Limits
+from wingman.run.progress import ProgressMeter
 from wingman.run.state import RunState
 
 __all__ = ["RunLoop"]
@@ -120,6 +121,7 @@ class RunLoop:
             return Ending("completed", "max_tokens")
         demand = self._output.judge(message.text)
         if demand is None:
+            self.state.output = self._output.output
             return Ending("completed", "end_turn")
         self._end_step((*draft.messages(), demand))
         return self._limit()
@@ -170,7 +172,7 @@ class RunLoop:
             self.steps,
             tail=tail,
             messages=self.messages,
-            output=self._output.value,
+            output=None if self.state.output is None else self.state.output.json,
         )
 
     def _close_draft(self, ending: Ending) -> tuple[Message, ...]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 import trio
@@ -39,7 +39,7 @@ class AgentFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tools: tuple[str, ...] | UnsetType = UNSET
     provider: ProviderConfig | UnsetType = UNSET
     output_schema: dict[str, Any] | UnsetType | None = UNSET
-    max_steps: int | UnsetType | None = UNSET
+    max_steps: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] | UnsetType | None = UNSET
 
 
 class Agents:
@@ -249,7 +249,7 @@ def _record_of(agent: Agent) -> AgentRecord:
         instructions=agent.instructions,
         tools=tuple(tool.name for tool in agent.tools),
         provider=ProviderConfig(agent.provider.id, agent.provider.model),
-        output_schema=None if agent.output_schema is None else dict(agent.output_schema),
+        output_schema=None if agent.output_check is None else agent.output_check.schema,
         max_steps=agent.max_steps,
         created_at=moment,
         updated_at=moment,

@@ -10,7 +10,7 @@ import trio
 
 from wingman.agent import Agent
 from wingman.conversation import ImageBlock, Message
-from wingman.events import Error, Event, Result
+from wingman.events import Done, Error, Event, Result
 from wingman.run import CALLERS, Limits, Published, Reader
 from wingman.runtime.root import Root
 from wingman.session import OnBusy, Receipt, Run, RunRequest, SessionHost
@@ -215,6 +215,8 @@ class RunStream:
                 raise StopAsyncIteration
         if isinstance(published.event, Error):
             self.run.outcome()
+        if isinstance(published.event, Done):
+            return Done(self.run.outcome())
         return published.event
 
     @property

@@ -8,6 +8,7 @@ import msgspec
 from quart import Response, request
 
 from wingman.errors import InvalidRequest, WingmanError
+from wingman.schemas import fitted, schema_of
 
 __all__ = ["UnsupportedMediaType", "body", "json_response", "query_int"]
 
@@ -27,6 +28,11 @@ def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(kind)
 
 
+@cache
+def _schema(kind: Any) -> dict[str, Any]:
+    return schema_of(kind)
+
+
 async def body(kind: type[T], *, ignore: Collection[str] = (), may_be_empty: bool = False) -> T:
     """The request's body as a value of this type.
 
@@ -39,17 +45,27 @@ async def body(kind: type[T], *, ignore: Collection[str] = (), may_be_empty: boo
     elif request.mimetype != "application/json":
         raise UnsupportedMediaType("Send the body as JSON, with `Content-Type: application/json`.")
     try:
-        if not ignore:
-            value: T = _decoder(cast("Hashable", kind)).decode(data)
-            return value
-        fields = _decoder(dict[str, Any]).decode(data)
-        return msgspec.convert({k: v for k, v in fields.items() if k not in ignore}, kind)
+        return _decoded(data, kind, ignore)
     except msgspec.ValidationError as error:
         raise InvalidRequest(str(error)) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InvalidRequest(f"The body is not JSON: {error}") from error
     except RecursionError as error:
         raise InvalidRequest("The body is nested too deeply") from error
+
+
+def _decoded(data: bytes, kind: type[T], ignore: Collection[str]) -> T:
+    if not ignore:
+        try:
+            value: T = _decoder(cast("Hashable", kind)).decode(data)
+        except msgspec.ValidationError:
+            pass  # a whole number may be written `3.0`: JSON Schema takes that for an integer
+        else:
+            return value
+    fields = _decoder(dict[str, Any]).decode(data)
+    fields = {name: field for name, field in fields.items() if name not in ignore}
+    fields = fitted(fields, _schema(cast("Hashable", kind)), drop_nulls=False)
+    return msgspec.convert(fields, kind)
 
 
 def json_response(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:

@@ -2,6 +2,8 @@
 
 from collections.abc import Collection
 
+from msgspec import structs
+
 from wingman.errors import RunFailed, WaitsForItself
 from wingman.events import Result
 from wingman.run import CALLERS, CutBy, EventChannel, Outcome, Reader, Status, recorded_error
@@ -86,7 +88,11 @@ class Run:
         return self.outcome()
 
     def outcome(self) -> Result:
-        """What it came to, once it has ended; raise what it failed with."""
+        """What it came to, once it has ended; raise what it failed with.
+
+        Its `output` is in the type that the agent's program has asked for, where this process ran
+        it; in the `record` it is JSON.
+        """
         outcome: Outcome
         if self._live is None:
             outcome = self._record.result or recorded_error(self._record)
@@ -94,9 +100,17 @@ class Run:
             outcome = self._live.outcome
         else:
             raise RunFailed("the run has not ended", "run_pending", self.id)
-        if isinstance(outcome, Result):
+        if not isinstance(outcome, Result):
+            raise outcome
+        output = None if self._live is None else self._live.state.output
+        if output is None or outcome.output is None:
             return outcome
-        raise outcome
+        return structs.replace(outcome, output=output.value)
+
+    def recorded_outcome(self) -> Result:
+        """What it came to, as it is recorded: its `output` is JSON. Raises as `outcome` does."""
+        outcome = self.outcome()
+        return self.record.result or outcome
 
     def reader(self) -> Reader:
         """A reader of this run's events, from its admission on; `wait` tells when it is over.

@@ -2,6 +2,7 @@
 
     base.py        Tool and ToolContext: all that the rest of Wingman knows of a tool
     decorator.py   @tool, from   schema.py (signature → JSON Schema, input → arguments)
+                                 annotations.py (the parameters' types)
                                  docstrings.py (what the model is told)
                                  threads.py (sync functions, abandoned as a last resort)
     process.py     one command, of `wingman.processes`

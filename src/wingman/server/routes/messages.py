@@ -44,7 +44,8 @@ def message_routes(runtime: Runtime) -> Blueprint:
             return json_response({"run_id": run.id, "status": run.status}, 202, headers)
         run = await _submit(runtime, session_id, fields, stays=True)
         try:
-            response = json_response(await run.result())
+            await run.result()
+            response = json_response(run.recorded_outcome())
         except WingmanError as error:
             response = await wingman_error(error)
         response.headers.update(_location(run))
@@ -116,7 +117,11 @@ async def _events(runtime: Runtime, run: Run) -> list[Event]:
     Raises what ended the waiting for a run that has no end of its own.
     """
     failure = run.record.error
-    last = Done(run.outcome()) if failure is None else Error(failure.code, failure.message, run.id)
+    last: Event
+    if failure is None:
+        last = Done(run.recorded_outcome())
+    else:
+        last = Error(failure.code, failure.message, run.id)
     events: list[Event] = []
     for message in await runtime.run_messages(run.id):
         events += _events_of(message)
