@@ -7,6 +7,7 @@ import pytest
 
 from provider_wires import (
     RESPONSES_START,
+    openai_text,
     responses_call,
     responses_end,
     responses_item,
@@ -160,7 +161,7 @@ def test_a_call_that_is_cut_off_before_it_is_whole_is_left_out():
     [
         ({"reason": "max_output_tokens"}, "max_tokens"),
         ({"reason": "content_filter"}, "refusal"),
-        ({"reason": "something_new"}, "max_tokens"),
+        ({"reason": "token_limit"}, "max_tokens"),
         (None, "max_tokens"),
     ],
 )
@@ -388,7 +389,7 @@ async def test_openai_speaks_responses_at_home_and_chat_completions_elsewhere(as
 
     def respond(request: httpx.Request) -> httpx.Response:
         asked.append(request)
-        body = b"data: [DONE]\n\n" if "chat" in request.url.path else responses_text()
+        body = openai_text() if "chat" in request.url.path else responses_text()
         return httpx.Response(200, content=body)
 
     async with Transport(over=httpx.MockTransport(respond)) as transport:

@@ -15,7 +15,14 @@ from wingman.providers.base import ModelInfo, Part, Request
 from wingman.providers.ollama.request import ollama_body
 from wingman.providers.ollama.stream import ID, OllamaTranslator
 from wingman.providers.transport import Access, Call, Transport
-from wingman.providers.wire import CallIds, LineDecoder, ask_for_models, bearer_call, converse
+from wingman.providers.wire import (
+    CallIds,
+    LineDecoder,
+    ToolNames,
+    ask_for_models,
+    bearer_call,
+    converse,
+)
 
 __all__ = ["ACCESS", "Ollama"]
 
@@ -58,7 +65,7 @@ class Ollama:
         """Run one inference."""
         body = ollama_body(request, self.model, self.max_tokens, self.temperature)
         call = self._call("/api/chat", body)
-        translator = OllamaTranslator(CallIds(request.messages))
+        translator = OllamaTranslator(CallIds(request.messages), ToolNames.of(request))
         return converse(transport, call, LineDecoder(), translator)
 
     async def models(self, transport: Transport) -> Sequence[ModelInfo]:
