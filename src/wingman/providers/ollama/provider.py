@@ -32,8 +32,12 @@ _PORT: Final = 11434
 def _host(text: str) -> str:
     """`OLLAMA_HOST` as a URL: it may lack a scheme and a port, or be what a server listens on."""
     url = urlsplit(text if "://" in text else f"http://{text}")
+    try:
+        port = url.port
+    except ValueError:
+        raise ValueError("its port is no number") from None  # it may be part of a password
     host = "127.0.0.1" if url.hostname in (None, "0.0.0.0", "::") else url.hostname  # noqa: S104
-    port = url.port or (_PORT if "://" not in text else {"https": 443}.get(url.scheme, 80))
+    port = port or (_PORT if "://" not in text else {"https": 443}.get(url.scheme, 80))
     bracketed = f"[{host}]" if ":" in (host or "") else host
     return f"{url.scheme}://{bracketed}:{port}{url.path}"
 

@@ -31,6 +31,7 @@ from wingman.providers.wire import (
     count,
     fields,
     finish_reason,
+    is_done,
     items,
     named_error,
     object_in,
@@ -68,7 +69,7 @@ class ChatTranslator:
 
     def feed(self, event: ServerSentEvent) -> Iterator[Part]:
         """Return the parts that this event brings."""
-        if event.data.strip().upper() == b"[DONE]":
+        if is_done(event.data):
             self.finished = True
             return
         if event.name == "error":
@@ -97,8 +98,8 @@ class ChatTranslator:
         yield Finished(self._why())
 
     def _choice(self, choice: Json) -> Iterator[Part]:
-        if (delta := choice.get("delta")) is not None:
-            yield from self._delta(fields(delta))
+        if delta := fields(choice.get("delta")):
+            yield from self._delta(delta)
         if (fault := reported(choice, *choice)) is not None:
             raise fault  # as OpenRouter tells of what failed behind it
         if (word := reason_word(choice.get("finish_reason"))) is not None:

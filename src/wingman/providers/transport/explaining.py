@@ -47,6 +47,8 @@ _MESSAGES: Final = (
     "title",
     "text",
 )
+_SIGNS: Final = frozenset({"error", "errors", "base_resp"})
+_TELLING: Final = ("message", "msg", "detail", "error_message", "errormessage", "error_msg")
 _NESTED: Final = ("error", "errors", "fault", "base_resp")
 _KINDS: Final = ("type", "code", "error_code", "errorcode", "__type", "err_code", "status_code")
 _NO_KINDS: Final = frozenset({"error", "about:blank", "none", ""})
@@ -87,7 +89,7 @@ def explained(value: Any) -> Explanation:
         inner = nested
     named = [inner, top] if inner is not top else [top]
     # `{"error": "Bad Request", "message": "name is too long"}`: the first is but its kind.
-    title = _said(top["error"]) if isinstance(top.get("error"), str) else ""
+    title = _said(top["error"]) if isinstance(top.get("error"), str | list) else ""
     message = _message(inner) or _message(top) or title
     kinds = [word for each in named for word in _names(each)]
     if title and title != message:
@@ -107,21 +109,24 @@ def is_error(value: dict[str, Any], payload: tuple[str, ...] = ()) -> bool:
     One without a type, and without any of the fields of `payload` that the protocol's own objects
     have, does if it has a message.
     """
-    error = value.get("error")
-    if error or error == {}:
+    if not _SIGNS.isdisjoint(value) and _says_so(value):
         return True
-    if value.get("object") == "error" or value.get("type") == "error" or value.get("errors"):
+    kind = value.get("type")
+    if kind == "error" or value.get("object") == "error":
         return True
-    base = value.get("base_resp")
-    if isinstance(base, dict) and base.get("status_code"):
-        return True
-    if "type" in value or any(name in value for name in payload):
+    if kind is not None or any(name in value for name in payload):
         return False
     lower = _lower(value)
-    names = ("message", "msg", "detail", "error_message", "errormessage", "error_msg")
-    return any(isinstance(lower.get(n), str | list) and lower[n] for n in names) or bool(
+    return any(isinstance(lower.get(n), str | list) and lower[n] for n in _TELLING) or bool(
         _status(lower)
     )
+
+
+def _says_so(value: dict[str, Any]) -> bool:
+    error, base = value.get("error"), value.get("base_resp")
+    if error or error == {} or value.get("errors"):
+        return True
+    return isinstance(base, dict) and bool(base.get("status_code"))
 
 
 def is_page(text: str) -> bool:

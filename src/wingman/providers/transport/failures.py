@@ -230,9 +230,9 @@ def no_stream(
         return _no_json(text, type, id, provider, secrets)
     if isinstance(value, dict) and is_error(value):
         return reported(explained(value), provider, secrets, request_id=id, may_pass=False)
-    said = explained(value)
-    text = f"answered with JSON and not with a stream: {said.message or text}"
-    return told(ProviderError, text, provider, secrets, error_type=said.kind, request_id=id)
+    said = explained(value).message or text
+    text = f"answered with JSON and not with a stream: {said[:_LONGEST_WORD]}"
+    return told(ProviderError, text, provider, secrets, request_id=id)
 
 
 def stray(tail: bytes) -> Explanation | None:

@@ -6,7 +6,9 @@ also looked for in base64, wherever it stands within what was encoded, as in the
 authentication, and in hexadecimal. Of a secret of 16 characters or more, a beginning of 8 is found
 as well: providers cut what they quote.
 
-What is not found: a secret that is written in pieces, reversed, encrypted or compressed.
+What is not found: a secret that is written in pieces, reversed, encrypted or compressed, and one of
+less than 4 characters, such as people give to a server that asks for any: it would blank out half
+of what an error says.
 """
 
 import html
@@ -20,6 +22,7 @@ __all__ = ["is_clean", "scrub"]
 
 _INSTEAD: Final = "…"
 _LEVELS: Final = 3
+_SHORTEST: Final = 4
 _PART: Final = 8
 """Of how many characters a part is that is not to be seen either."""
 
@@ -117,7 +120,7 @@ def _meant(escape: str) -> str:
 def _needles(secrets: tuple[str, ...]) -> tuple[str, ...]:
     found: dict[str, None] = {}
     for secret in secrets:
-        if secret:
+        if len(secret) >= _SHORTEST:
             found[secret] = None
             found.update(dict.fromkeys(_encoded(secret.encode(errors="replace"))))
     return tuple(found)

@@ -81,6 +81,7 @@ async def converse(
             seen.understood = True
             yield part
     except Fault as fault:
+        seen.understood = seen.understood or translator.finished
         raise await _failure(fault, stream, seen) from cause(fault, call.secrets)
     finally:
         await stream.aclose()

@@ -20,6 +20,7 @@ __all__ = [
     "count",
     "fields",
     "index",
+    "is_done",
     "items",
     "named_error",
     "object_in",
@@ -41,12 +42,17 @@ def object_in(data: bytes) -> Json | None:
     what begins as an object and is none.
     """
     data = data.strip()
-    if not data.startswith((b"{", b"[")) or data.upper() == b"[DONE]":
+    if not data.startswith((b"{", b"[")) or is_done(data):
         return None
     value = _decoded(data)
     if isinstance(value, list):  # as some servers put an error
         value = value[0] if len(value) == 1 else None
     return value if isinstance(value, dict) else None
+
+
+def is_done(data: bytes) -> bool:
+    """Whether an event is the `[DONE]` with which many streams end."""
+    return data.lstrip()[:1] == b"[" and data.strip().upper() == b"[DONE]"
 
 
 def reported(event: Json, *payload: str) -> Fault | None:
@@ -95,6 +101,8 @@ def index(value: Any) -> int | None:
 
 def count(value: Any) -> int | None:
     """How many there are of something; None where that is not told, or makes no sense."""
+    if type(value) is int and 0 <= value < _MOST:
+        return value
     number = _number(value)
     return round(number) if number is not None and 0 <= number < _MOST else None
 
