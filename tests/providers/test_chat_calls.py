@@ -4,6 +4,7 @@ Each case is a habit of some server. A piece is (index, id, name, arguments).
 """
 
 import json
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -189,13 +190,13 @@ INPUTS = st.lists(
 def test_whatever_the_calls_and_however_they_are_cut_they_come_out_as_they_were(
     calls, places, data
 ):
-    """Of all habits with an id or an index for each call; arguments in pieces, one after another."""
+    """Of all habits with an id or an index for each call; its pieces one after another."""
     habit = data.draw(st.sampled_from(["both", "index", "id", "id once", "id, index 0", "name"]))
     pieces = []
     for number, (name, input) in enumerate(calls):
         text = json.dumps(input)
         edges = [0, *sorted({place % len(text) for place in places} - {0}), len(text)]
-        for begin, end in zip(edges, edges[1:], strict=False):
+        for begin, end in pairwise(edges):
             first = begin == 0
             index = {"both": number, "index": number, "name": number, "id, index 0": 0}.get(habit)
             id = f"c{number}" if habit not in ("index", "id once") or first else None

@@ -138,8 +138,12 @@ def _decoded(data: bytes) -> Any:
     try:
         return msgspec.json.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        try:
-            # It takes halves of characters, control characters in texts, NaN and vast numbers.
-            return json.loads(data.decode("utf-8", "surrogateescape"), strict=False)
-        except (ValueError, RecursionError):
-            raise Fault(f"{_UNREAD}: {error}") from error
+        # Python's own takes more: halves of characters, control characters in texts, NaN.
+        for halves in ("surrogatepass", "surrogateescape"):
+            try:
+                return json.loads(data.decode("utf-8", halves), strict=False)
+            except UnicodeDecodeError:
+                continue
+            except (ValueError, RecursionError):
+                break
+        raise Fault(f"{_UNREAD}: {error}") from error
