@@ -99,7 +99,14 @@ class Access:
                 "or PUT /provider/auth."
             )
         return (
-            f"{self.provider} has no key for {url}: one in {self.key_variable} is only ever sent "
-            f"to {home}. Give the key together with its base URL: PUT /provider/auth, "
-            "or api_key=… beside base_url=…."
+            f"{self.provider} has no key for {_shown(url)}: one in {self.key_variable} is only "
+            f"ever sent to {_shown(home)}. Give the key together with its base URL: "
+            "PUT /provider/auth, or api_key=… beside base_url=…."
         )
+
+
+def _shown(url: str) -> str:
+    """The URL without a name and a password in it."""
+    scheme, slashes, rest = url.partition("://")
+    place, slash, path = rest.partition("/")
+    return f"{scheme}{slashes}{place.rpartition('@')[2]}{slash}{path}"
