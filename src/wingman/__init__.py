@@ -13,7 +13,7 @@
 #   tools/           @tool, and the built-in ones
 #   processes/       a command, and the end of all that descends from it
 #   actor/           the generic actor runtime: knows nothing of language models
-#   telemetry.py     logs, to stderr
+#   telemetry/       logs, to stderr
 #   metrics.py       what the process counts
 #   agent.py         Agent: a template for runs
 #   events.py        what a run tells the world
@@ -21,6 +21,8 @@
 #   conversation.py  messages, their blocks, usage
 #   foreign.py       what foreign code may raise, and how it is held
 #   errors.py        one tree of errors
+
+import logging
 
 from wingman.agent import Agent
 from wingman.conversation import ImageBlock, Message, Usage
@@ -70,3 +72,6 @@ __all__ = [
     "WingmanError",
     "tool",
 ]
+
+# Silent where nobody has set up `logging`: then Python would show warnings on standard error.
+logging.getLogger("wingman").addHandler(logging.NullHandler())
