@@ -67,9 +67,7 @@ async def wingman_error(error: WingmanError) -> Response:
     status = status_of(error.code)
     if status >= 500 and not isinstance(error, Unavailable):
         ids = {"request_id": _request_id(), "error": error.code}
-        log_event(
-            logger, logging.ERROR, "the request failed", **ids, status=status, error=error.code
-        )
+        log_event(logger, logging.ERROR, "the request failed", **ids, status=status)
     run_id = getattr(error, "run_id", None)
     more = {} if run_id is None else {"run_id": run_id}
     response = _response(status, error.code, error.message, more)

@@ -169,8 +169,8 @@ class ActiveSessions:
         error = SessionQuarantined(
             f"Session {live.id} crashed too often and is set aside for a while ({termination})."
         )
-        text = "the session crashed too often and is set aside for a while"
-        log_event(logger, logging.ERROR, text, session_id=live.id, cause=termination.cause)
+        text = "the session is set aside"
+        log_event(logger, logging.ERROR, text, session_id=live.id, reason=error.message)
         queued = []
         for run in list(live.runs.values()):
             if run.state.begun:

@@ -59,15 +59,15 @@ class Access:
         home = self._url(environment.get(self.url_variable) or self.base_url or "")
         url = self._url(base_url) if base_url else home
         if not url:
+            how = f"{self.provider} has no base URL: set {self.url_variable}=… in the environment"
             raise ProviderNotConfigured(
-                f"{self.provider} has no base URL: set {self.url_variable}=… in the environment, "
-                "or PUT /provider/auth, or give base_url=…."
+                f"{how}, or PUT /provider/auth, or give base_url=….", f"{how}."
             )
         key = (api_key or "").strip() or (self._key(environment) if url == home else None)
         if key:
             return Endpoint(url, self._checked(key))
         if self.key_variable is not None and not self.key_optional(url):
-            raise ProviderNotConfigured(self._how_to_configure(url, home))
+            raise self._without_key(url, home)
         return Endpoint(url)
 
     def _key(self, environment: Mapping[str, str]) -> str | None:
@@ -79,26 +79,26 @@ class Access:
             return self.normalise(url.strip()).rstrip("/")
         except ValueError as error:
             # Not quoted: it may be a key in the wrong place.
-            raise ProviderNotConfigured(
-                f"The base URL for {self.provider} is no URL: {error}."
-            ) from error
+            fact = f"The base URL for {self.provider} is no URL: {error}"
+            by_environment = f"{fact}. Look at {self.url_variable} in the environment."
+            raise ProviderNotConfigured(f"{fact}.", by_environment) from error
 
     def _checked(self, key: str) -> str:
         # An HTTP library that finds such a header malformed would quote it in its error.
         if not _KEY_CHARACTERS.issuperset(key):
-            raise ProviderNotConfigured(
+            fact = (
                 f"The key for {self.provider} has characters that no key has, such as a space "
-                "or a line break within it: give it again."
+                "or a line break within it"
             )
+            by_environment = f"{fact}: look at {self.key_variable} in the environment."
+            raise ProviderNotConfigured(f"{fact}: give it again.", by_environment)
         return key
 
-    def _how_to_configure(self, url: str, home: str) -> str:
+    def _without_key(self, url: str, home: str) -> ProviderNotConfigured:
         if url == home:
-            return (
-                f"{self.provider} has no key: set {self.key_variable}=… in the environment, "
-                "or PUT /provider/auth."
-            )
-        return (
+            how = f"{self.provider} has no key: set {self.key_variable}=… in the environment"
+            return ProviderNotConfigured(f"{how}, or PUT /provider/auth.", f"{how}.")
+        return ProviderNotConfigured(
             f"{self.provider} has no key for {url}: one in {self.key_variable} is only ever sent "
             f"to {home}. Give the key together with its base URL: PUT /provider/auth, "
             "or api_key=… beside base_url=…."
