@@ -8,6 +8,7 @@ from elsewhere, unless it is the very place that the key is for.
 import os
 from collections.abc import Callable, Mapping
 from typing import Final
+from urllib.parse import urlsplit, urlunsplit
 
 import attrs
 
@@ -30,6 +31,15 @@ def _as_given(base_url: str) -> str:
     if base_url and not base_url.lower().startswith(("http://", "https://")):
         raise ValueError("it begins with http:// or https://")
     return base_url
+
+
+def _without_secrets(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return ""
+    place = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=place, query="", fragment=""))
 
 
 @attrs.frozen
@@ -70,6 +80,17 @@ class Access:
             raise self._without_key(url, home)
         return Endpoint(url)
 
+    def shown(
+        self, base_url: str | None = None, environment: Mapping[str, str] = os.environ
+    ) -> str | None:
+        """The base URL that is gone to, without a password or a query that may be in it; None if
+        there is none."""
+        try:
+            url = self._url(base_url or environment.get(self.url_variable) or self.base_url or "")
+        except ProviderNotConfigured:
+            return None
+        return _without_secrets(url) or None
+
     def _key(self, environment: Mapping[str, str]) -> str | None:
         variables = (self.key_variable, self.second_key_variable)
         return next(filter(None, (environment.get(v, "").strip() for v in variables if v)), None)
@@ -99,7 +120,7 @@ class Access:
             how = f"{self.provider} has no key: set {self.key_variable}=… in the environment"
             return ProviderNotConfigured(f"{how}, or PUT /provider/auth.", f"{how}.")
         return ProviderNotConfigured(
-            f"{self.provider} has no key for {url}: one in {self.key_variable} is only ever sent "
-            f"to {home}. Give the key together with its base URL: PUT /provider/auth, "
-            "or api_key=… beside base_url=…."
+            f"{self.provider} has no key for {_without_secrets(url)}: one in {self.key_variable} "
+            f"is only ever sent to {_without_secrets(home)}. Give the key together with its "
+            "base URL: PUT /provider/auth, or api_key=… beside base_url=…."
         )
