@@ -68,8 +68,10 @@ class LineWriter:
             return self._changed.wait_for(lambda: not (self._lines or self._busy), seconds)
 
     def take_lost(self) -> int:
-        """How many lines were dropped since this was asked."""
+        """How many lines were dropped since this was told; 0 while too much waits still."""
         with self._changed:
+            if self._size > self._most // 2:
+                return 0
             lost, self._lost = self._lost, 0
             return lost
 
