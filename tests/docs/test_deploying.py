@@ -22,7 +22,7 @@ from wingman.cli.serve import serve_command
 
 VARIABLES = {option.envvar for option in serve_command.params if isinstance(option, click.Option)}
 (UNIT,) = [block.code for block in BLOCKS if block.language == "ini"]
-(DOCKERFILE,) = [block.code for block in BLOCKS if block.language == "dockerfile"]
+(DOCKERFILE,) = [block.code for block in BLOCKS if block.code.startswith("FROM ")]
 
 DOCKER_STOPS_AFTER = 10.0
 """Seconds that `docker stop` waits by default."""
