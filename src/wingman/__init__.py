@@ -14,7 +14,7 @@
 #   processes/       a command, and the end of all that descends from it
 #   schemas/         Python types as JSON: their schemas, reading, writing
 #   actor/           the generic actor runtime: knows nothing of language models
-#   telemetry.py     logs, to stderr
+#   telemetry/       logs, to stderr
 #   metrics.py       what the process counts
 #   agent.py         Agent: a template for runs
 #   events.py        what a run tells the world
@@ -22,6 +22,8 @@
 #   conversation.py  messages, their blocks, usage
 #   foreign.py       what foreign code may raise, and how it is held
 #   errors.py        one tree of errors
+
+import logging
 
 from wingman.agent import Agent
 from wingman.conversation import ImageBlock, Message, Usage
@@ -72,3 +74,6 @@ __all__ = [
     "WingmanError",
     "tool",
 ]
+
+# Silent where nobody has set up `logging`: then Python would show warnings on standard error.
+logging.getLogger("wingman").addHandler(logging.NullHandler())

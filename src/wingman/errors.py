@@ -122,9 +122,16 @@ class WaitsForItself(RequestError):
 
 
 class ProviderNotConfigured(RequestError):
-    """The agent's provider has no key (or no model): the message says how to give it one."""
+    """The agent's provider has no key (or no model): the message says how to give it one.
+
+    `by_environment` says the same where the environment is the one way to give it.
+    """
 
     code = "provider_not_configured"
+
+    def __init__(self, message: str, by_environment: str | None = None) -> None:
+        super().__init__(message)
+        self.by_environment = by_environment or message
 
 
 class ContextTooLong(RequestError):

@@ -15,6 +15,7 @@ session: who takes runs in which order, and who waits for them, is decided in `s
 #   told.py       what the model is told of a tool that failed
 #   answer.py     the final response, held to the agent's output_schema
 #   cost.py       what a run has used, and what that costs
+#   logbook.py    what the log is told of it
 #   ending.py     how a run ends, and what that means for the step under way
 #   journal.py    what a run changes and tells: durable first, then shown; its one end
 #   channel.py    the events that a session publishes, and their readers

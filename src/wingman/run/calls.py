@@ -36,7 +36,10 @@ CANCELLED_BY_USER = "Cancelled: the user cancelled this tool call."
 
 @attrs.define(eq=False)
 class ToolCall:
-    """One call. `stopped`: it was cancelled alone. `leftover`: what of it could not be stopped."""
+    """One call. `stopped`: it was cancelled alone. `leftover`: what of it could not be stopped.
+
+    `began` is when it had its turn, on Trio's clock, once it had.
+    """
 
     block: ToolUseBlock
     scope: trio.CancelScope = attrs.field(factory=trio.CancelScope)
@@ -44,6 +47,7 @@ class ToolCall:
     result: ToolResultBlock | None = None
     stopped: bool = False
     leftover: str | None = None
+    began: float | None = None
 
     @property
     def outcome(self) -> CallOutcome:
@@ -64,7 +68,8 @@ class ToolCall:
 
 @attrs.define(eq=False)
 class ToolCalls:
-    """The calls of one step under way. `on_result` is told of each result as it comes.
+    """The calls of one step under way. `on_result` is told of each result as it comes, `on_end` of
+    each call's end, also of one that is cancelled.
 
     `progress` is given pieces of output with the id of their call. `callers` are the sessions that
     wait for these calls.
@@ -76,6 +81,7 @@ class ToolCalls:
     callers: frozenset[str]
     progress: Callable[[str, str], None]
     on_result: Callable[[ToolResultBlock], None]
+    on_end: Callable[[ToolCall], None]
     calls: dict[str, ToolCall] = attrs.field(factory=dict)
 
     async def run(self, blocks: Sequence[ToolUseBlock]) -> None:
@@ -91,11 +97,13 @@ class ToolCalls:
         try:
             with call.scope:
                 async with slots:
+                    call.began = trio.current_time()
                     call.result = await self._result(call)
         finally:
             # Also where the whole run is being cancelled: whoever waits for this call's end
             # waits for this.
             call.ended.set()
+            self.on_end(call)
         if call.result is None:
             # It was cancelled alone: else it had a result, or the Cancelled had gone on.
             call.stopped = True

@@ -82,6 +82,11 @@ class StepDraft:
                 assert_never(part)
         return None
 
+    @property
+    def tool_calls(self) -> int:
+        """How many tools the model has called in it so far."""
+        return sum(isinstance(block, ToolUseBlock) for block in self._blocks)
+
     def message(self, cut_short: CutShort | None = None) -> Message:
         """The assistant's message as it is now."""
         self._close()

@@ -36,6 +36,7 @@ from wingman.run.context import check_window, request_of
 from wingman.run.cost import Meter
 from wingman.run.draft import StepDraft
 from wingman.run.journal import RunJournal
+from wingman.telemetry import log_event
 
 __all__ = ["Inference", "Model"]
 
@@ -86,10 +87,16 @@ class Inference:
         except (ProviderStreamError, ProviderTimeout) as error:
             if not self._may_ask_again(error):
                 raise
-            logger.warning(
-                "run %s: %s; nothing of the step was published: asked again",
-                self.journal.record.id,
-                error.message,
+            log_event(
+                logger,
+                logging.WARNING,
+                "the model's stream broke before anything of it was published: it is asked again",
+                session_id=self.journal.record.session_id,
+                run_id=self.journal.record.id,
+                provider=error.provider,
+                error=error.code,
+                provider_status=error.status,
+                provider_request_id=error.request_id,
             )
             await trio.sleep(_PAUSE_SECONDS)
             self.draft = StepDraft(self.tool_ids)
@@ -118,7 +125,8 @@ class Inference:
             self.journal.check()  # the store's failure is not the provider's
             raise _failure(provider, error) from error  # noqa: ASYNC104 a cancellation passes
         finally:
-            self.model.metrics.step_ended(*self.meter.inference)
+            provider_id, _, usage = self.meter.inference
+            self.model.metrics.step_ended(provider_id, usage)
             await close(parts)  # noqa: ASYNC102 it waits for the provider
         if draft.finish is None:
             raise ProviderStreamError("the stream ended without saying so", provider=provider.id)

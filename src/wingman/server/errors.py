@@ -10,6 +10,7 @@ from quart import Response, current_app, request
 from werkzeug.exceptions import HTTPException
 
 from wingman.errors import Unavailable, WingmanError
+from wingman.telemetry import log_event
 
 __all__ = ["STATUSES", "error_body", "http_error_response", "internal_error", "wingman_error"]
 
@@ -65,7 +66,8 @@ async def wingman_error(error: WingmanError) -> Response:
     """An error of Wingman's tree as an answer."""
     status = status_of(error.code)
     if status >= 500 and not isinstance(error, Unavailable):
-        logger.error("request %s: %s: %s", _request_id(), error.code, error.message)
+        ids = {"request_id": _request_id(), "error": error.code}
+        log_event(logger, logging.ERROR, "the request failed", **ids, status=status)
     run_id = getattr(error, "run_id", None)
     more = {} if run_id is None else {"run_id": run_id}
     response = _response(status, error.code, error.message, more)
@@ -96,7 +98,8 @@ async def http_error_response(error: HTTPException) -> Response:
 async def internal_error(error: BaseException) -> Response:
     """A bug: the log has the traceback, under the request's id; the answer has none of it."""
     request_id = _request_id()
-    logger.error("request %s failed", request_id, exc_info=error)
+    text = "the request failed by an error inside the server"
+    log_event(logger, logging.ERROR, text, error, request_id=request_id, status=500)
     message = "An error inside the server; its log has the details under this request_id."
     return _response(500, "internal_error", message, {})
 

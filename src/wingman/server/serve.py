@@ -11,6 +11,7 @@ from wingman.runtime import Runtime
 from wingman.server.app import create_app
 from wingman.server.connections import Connections, open_listeners
 from wingman.server.guard import Guard, is_loopback
+from wingman.telemetry import log_event
 
 __all__ = ["DEFAULT_PORT", "ServerConfig", "serve"]
 
@@ -80,14 +81,14 @@ async def serve(
     url = _url(host, listeners[0])
     async with trio.open_nursery() as nursery:
         await nursery.start(connections.serve, listeners)
-        logger.info("listening on %s", url)
+        log_event(logger, logging.INFO, "listening", url=url)
         task_status.started(url)
         await (trio.Event() if shutdown is None else shutdown).wait()
-        logger.info("shutting down: runs in flight have %g s", grace)
+        log_event(logger, logging.INFO, "shutting down", grace=grace)
         end = trio.current_time() + grace + _CLOSE_SECONDS
         await runtime.drain(grace, _STOP_SECONDS)
         await connections.close(end)
-    logger.info("stopped")
+    log_event(logger, logging.INFO, "stopped")
 
 
 def _url(host: str, listener: trio.SocketListener) -> str:

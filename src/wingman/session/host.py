@@ -3,6 +3,7 @@
 It brings back what an earlier process left, and drains.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -17,7 +18,13 @@ from wingman.errors import InvalidRequest, NotFound, StoreError, StoreUnavailabl
 from wingman.run import CALLERS, NOTHING_SPENT, Journal, Reader, RunJournal, cut, now
 from wingman.session.active import ActiveSessions
 from wingman.session.admission import RunRequest, check_same_body, queued_error
-from wingman.session.cancelling import cancel_runs, cancel_tool, milliseconds, not_recorded
+from wingman.session.cancelling import (
+    cancel_runs,
+    cancel_tool,
+    log_receipt,
+    milliseconds,
+    not_recorded,
+)
 from wingman.session.live import LiveSession
 from wingman.session.live_run import LiveRun
 from wingman.session.reading import SessionReader
@@ -33,8 +40,11 @@ from wingman.store import (
     SessionRecord,
     SessionSaved,
 )
+from wingman.telemetry import log_event
 
 __all__ = ["SessionHost"]
+
+logger = logging.getLogger("wingman.session")
 
 STOP_SECONDS: Final = 10.0
 """How long a run's end is waited for after it was cancelled: a tool that shields itself must not
@@ -245,6 +255,8 @@ class SessionHost:
             runs = list(live.runs.values())
         elif live is not None and live.in_flight is not None:
             runs = [live.in_flight]
+        if not runs and not queued:
+            log_event(logger, logging.INFO, "nothing to cancel", session_id=session_id)
         receipt = await cancel_runs(runs)
         if not queued:
             return receipt
@@ -291,6 +303,7 @@ class SessionHost:
                     failures.append(f"run {record.id} is still queued ({error.message})")
                 else:
                     receipts.append(CancelledRun(record.id, "queued", milliseconds(start)))
+                    log_receipt(session_id, receipts[-1])
 
             # At once: they share a commit, and where that fails, one wait for it.
             async with trio.open_nursery() as nursery:

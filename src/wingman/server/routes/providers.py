@@ -6,9 +6,8 @@ import msgspec
 from quart import Blueprint, Response
 
 from wingman.errors import NotFound
-from wingman.runtime import Runtime
+from wingman.runtime import CredentialFields, Runtime
 from wingman.server.exchange import body, json_response
-from wingman.store import Credential
 
 __all__ = ["provider_routes"]
 
@@ -16,7 +15,7 @@ __all__ = ["provider_routes"]
 class AuthBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Credentials by provider."""
 
-    providers: dict[str, Credential]
+    providers: dict[str, CredentialFields]
 
 
 def provider_routes(runtime: Runtime) -> Blueprint:
@@ -37,7 +36,11 @@ def provider_routes(runtime: Runtime) -> Blueprint:
     def auth() -> dict[str, Any]:
         return {
             "providers": {
-                name: {"type": "api_key", "configured": credentials.configured(name)}
+                name: {
+                    "type": "api_key",
+                    "configured": credentials.configured(name),
+                    "base_url": credentials.place(name),
+                }
                 for name in providers.names()
                 if providers.entry(name).access is not None
             }
