@@ -91,6 +91,21 @@ _LEAVE_SECONDS: Final = 0.95
     help="How long a session without a message or a reader stays in memory.",
 )
 @click.option(
+    "--max-connections",
+    type=click.IntRange(min=1),
+    default=4096,
+    show_default=True,
+    help="Connections at once; fewer where the process may not have as many descriptors.",
+)
+@click.option(
+    "--max-body-memory",
+    type=click.IntRange(min=1),
+    metavar="BYTES",
+    default=268435456,
+    show_default=True,
+    help="Bytes of requests' bodies that are held at once.",
+)
+@click.option(
     "--prices",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="FILE",
@@ -107,6 +122,8 @@ def serve_command(
     allowed_hosts: tuple[str, ...],
     grace: float,
     idle_after: float,
+    max_connections: int,
+    max_body_memory: int,
     prices: Prices,
     **limits: Any,
 ) -> None:
@@ -117,11 +134,12 @@ def serve_command(
     acknowledged is lost: queued runs go on at the next start.
     """
     # Quart and Hypercorn: heavy, and no other command's matter.
-    from wingman.server import ServerConfig  # noqa: PLC0415
+    from wingman.server import ServerConfig, raise_limit  # noqa: PLC0415
 
     configure_logging(log_level)
     gc.set_threshold(*_GC_THRESHOLDS)
-    config = ServerConfig(host, port, token, allowed_hosts, grace)
+    raise_limit()
+    config = ServerConfig(host, port, token, allowed_hosts, grace, max_connections, max_body_memory)
     try:
         config.check()
     except InvalidRequest as error:

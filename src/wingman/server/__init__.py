@@ -2,9 +2,12 @@
 
     serve.py        from the bind to the last frame
     connections.py  the sockets that we accept ourselves, and their end
+    crowd.py        which connections are open, and which gives way where there are too many
+    descriptors.py  how many of the process's descriptors connections may take
     http1.py        Hypercorn's HTTP/1.1 on one of them
     guard.py        who may talk to us: Host, Origin, token
     app.py          the Quart-Trio app
+    bodies.py       what requests send, bounded in total
     routes/         one module a section of the HTTP contract; /metrics too
     exchange.py     JSON in and out, strictly typed
     sse.py          a channel's reader as the body of a response
@@ -14,6 +17,7 @@ It knows the runtime, and nothing of providers' wires, of SQL, or of how a run g
 """
 
 from wingman.server.app import create_app
+from wingman.server.descriptors import raise_limit
 from wingman.server.serve import DEFAULT_PORT, ServerConfig, serve
 
-__all__ = ["DEFAULT_PORT", "ServerConfig", "create_app", "serve"]
+__all__ = ["DEFAULT_PORT", "ServerConfig", "create_app", "raise_limit", "serve"]

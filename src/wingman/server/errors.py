@@ -26,6 +26,7 @@ STATUSES: Final[Mapping[str, int]] = {
     "waits_for_itself": 409,
     "session_deleted": 404,
     "body_too_large": 413,
+    "head_too_large": 431,
     "unsupported_media_type": 415,
     "mailbox_full": 429,
     "provider_error": 502,

@@ -8,8 +8,9 @@ import msgspec
 from quart import Response, request
 
 from wingman.errors import InvalidRequest, WingmanError
+from wingman.server.bodies import CountedRequest
 
-__all__ = ["UnsupportedMediaType", "body", "json_response", "query_int"]
+__all__ = ["UnsupportedMediaType", "body", "json_response", "query_int", "release_body"]
 
 T = TypeVar("T")
 
@@ -33,7 +34,7 @@ async def body(kind: type[T], *, ignore: Collection[str] = (), may_be_empty: boo
     `ignore` names fields that a client may send back to us and cannot change. Raises
     `InvalidRequest`, with the path of what does not fit.
     """
-    data = cast("bytes", await request.get_data())
+    data = cast("bytes", await request.get_data(cache=False))
     if not data and may_be_empty:
         data = b"{}"
     elif request.mimetype != "application/json":
@@ -50,6 +51,11 @@ async def body(kind: type[T], *, ignore: Collection[str] = (), may_be_empty: boo
         raise InvalidRequest(f"The body is not JSON: {error}") from error
     except RecursionError as error:
         raise InvalidRequest("The body is nested too deeply") from error
+
+
+def release_body() -> None:
+    """Let go of the request's body: whatever it said is held by somebody else now."""
+    cast("CountedRequest", request).body.release()
 
 
 def json_response(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:

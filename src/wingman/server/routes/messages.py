@@ -11,7 +11,7 @@ from wingman.errors import InvalidRequest, WingmanError
 from wingman.events import Done, Error, Event, Text, ToolResult, ToolUse
 from wingman.runtime import Runtime
 from wingman.server.errors import wingman_error
-from wingman.server.exchange import body, json_response
+from wingman.server.exchange import body, json_response, release_body
 from wingman.server.guard import ON_DISCONNECT
 from wingman.server.sse import RunFrames, included, replay, stream_response
 from wingman.session import OnBusy, Run, RunRequest
@@ -83,6 +83,7 @@ async def _submit(runtime: Runtime, session_id: str, fields: MessageBody, stays:
         scope: MutableMapping[str, Any] = request.scope  # type: ignore[assignment]
         scope[ON_DISCONNECT] = run.request_cancel
     await run.admitted()
+    release_body()  # its message waits now, and counts as one of those that do
     return run
 
 
