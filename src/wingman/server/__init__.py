@@ -10,6 +10,7 @@
     bodies.py       what requests send, bounded in total
     routes/         one module a section of the HTTP contract; /metrics too
     exchange.py     JSON in and out, strictly typed
+    history.py      a session with its history as the body of a response, in pieces
     sse.py          a channel's reader as the body of a response
     errors.py       from an error's code to its status
 

@@ -1,5 +1,6 @@
 """The Quart-Trio app: the routes over one runtime, and how errors are answered."""
 
+from contextlib import suppress
 from typing import Any, cast
 
 import trio
@@ -14,7 +15,7 @@ from werkzeug.routing import MapAdapter
 from wingman.errors import WingmanError
 from wingman.runtime import Runtime
 from wingman.server.bodies import DEFAULT_BODY_MEMORY, BodyRoom, CountedRequest
-from wingman.server.errors import http_error_response, internal_error, wingman_error
+from wingman.server.errors import AnswerCut, http_error_response, internal_error, wingman_error
 from wingman.server.routes import (
     agent_routes,
     message_routes,
@@ -40,7 +41,9 @@ class LeanConnection(TrioASGIHTTPConnection):
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self.handle_messages, nursery, request, receive)
-                await self.handle_request(nursery, request, send)
+                with suppress(AnswerCut):
+                    await self.handle_request(nursery, request, send)
+                nursery.cancel_scope.cancel()
         finally:
             request.body.release()
 

@@ -1,8 +1,11 @@
 """Requests into values and values into responses: JSON, strictly typed, errors with a path."""
 
-from collections.abc import Collection, Hashable
+from collections.abc import Collection, Hashable, Iterable, Mapping
 from functools import cache
+from types import MappingProxyType
 from typing import Any, TypeVar, cast
+from urllib.parse import urlencode
+from urllib.request import parse_http_list
 
 import msgspec
 from quart import Response, request
@@ -10,7 +13,16 @@ from quart import Response, request
 from wingman.errors import InvalidRequest, WingmanError
 from wingman.server.bodies import CountedRequest
 
-__all__ = ["UnsupportedMediaType", "body", "json_response", "query_int", "release_body"]
+__all__ = [
+    "UnsupportedMediaType",
+    "body",
+    "json_response",
+    "next_page",
+    "page_query",
+    "preferences",
+    "query_int",
+    "release_body",
+]
 
 T = TypeVar("T")
 
@@ -63,6 +75,19 @@ def json_response(value: Any, status: int = 200, headers: dict[str, str] | None 
     return Response(_encode(value), status=status, headers=headers, content_type="application/json")
 
 
+def preferences(fields: Iterable[str]) -> Mapping[str, str]:
+    """What a request would prefer, by the names in lower case (RFC 7240): the fields of `Prefer`.
+
+    Of a preference that comes twice the first counts, and parameters say nothing to us.
+    """
+    found: dict[str, str] = {}
+    for field in fields:
+        for preference in parse_http_list(field):
+            name, _, value = preference.partition(";")[0].partition("=")
+            found.setdefault(name.strip().lower(), value.strip().strip('"'))
+    return {name: value for name, value in found.items() if name}
+
+
 def query_int(name: str, default: int, *, least: int, most: int) -> int:
     """A number of the query string, within bounds."""
     text = request.args.get(name)
@@ -77,3 +102,21 @@ def query_int(name: str, default: int, *, least: int, most: int) -> int:
             f"{name} is a number from {least} to {most}, not {text!r} - at `?{name}`"
         )
     return number
+
+
+def page_query(default: int) -> tuple[int, int | None]:
+    """Which page of a list is asked for: how many entries, and after which cursor."""
+    limit = query_int("limit", default, least=1, most=1000)
+    if "cursor" not in request.args:
+        return limit, None
+    return limit, query_int("cursor", 0, least=1, most=2**63 - 1)
+
+
+def next_page(
+    path: str, limit: int, cursor: int | None, query: Mapping[str, str] = MappingProxyType({})
+) -> dict[str, str]:
+    """The header that leads to a list's next page, where there is one (RFC 8288)."""
+    if cursor is None:
+        return {}
+    target = urlencode({**query, "limit": limit, "cursor": cursor}, safe=",")
+    return {"Link": f'<{path}?{target}>; rel="next"'}

@@ -35,6 +35,9 @@ logger = logging.getLogger("wingman.server")
 _KEEP_ALIVE_SECONDS: Final = 75
 _LINGER_SECONDS: Final = 2
 
+# A longer answer is sent after its head, instead of being copied behind it.
+_ONE_PIECE: Final = 64 * 1024
+
 _VERSIONS: Final = (b"1.1", b"1.0")
 
 # What is answered where h11 finds that it is no request, by its status; else it is malformed.
@@ -207,7 +210,7 @@ class _Http1(H11Protocol):
         await super().stream_send(event)
 
     async def _send_h11_event(self, event: H11SendableEvent) -> None:
-        """Send a part of an answer; one whose length is known goes out in one piece."""
+        """Send a part of an answer; a short one whose length is known goes out in one piece."""
         try:
             data = self.connection.send(event)
         except h11.LocalProtocolError:
@@ -216,11 +219,15 @@ class _Http1(H11Protocol):
             return
         if isinstance(event, h11.Response) and _has_length(event):
             self._held = data
-        elif self._held is not None and isinstance(event, h11.Data):
+        elif self._held is not None and isinstance(event, h11.Data) and len(data) <= _ONE_PIECE:
             self._held += data
         else:
             held, self._held = self._held or b"", None
-            await self.send(RawData(data=held + data))
+            if len(data) <= _ONE_PIECE:
+                await self.send(RawData(data=held + data))
+            else:
+                await self.send(RawData(data=held))
+                await self.send(RawData(data=data))
 
 
 def _has_length(response: h11.Response) -> bool:

@@ -2,11 +2,14 @@
 
 import base64
 import hashlib
+import sys
+from collections.abc import Sequence
 from typing import Final, Literal, TypeAlias, get_args
 
 import attrs
 import msgspec
 
+from wingman.agent import AgentRecord
 from wingman.conversation import ImageBlock
 from wingman.errors import (
     InvalidRequest,
@@ -26,6 +29,7 @@ __all__ = [
     "queued_error",
     "refused_error",
     "unrecorded_error",
+    "weight_of",
 ]
 
 OnBusy: TypeAlias = Literal["queue", "reject", "interrupt"]
@@ -105,6 +109,12 @@ def _check_image(image: ImageBlock, path: str) -> None:
         base64.b64decode(image.data, validate=True)
     except ValueError as error:
         raise InvalidRequest(f"The data is not base64: {error} - at `{path}.data`") from error
+
+
+def weight_of(message: str, images: Sequence[ImageBlock], agent: AgentRecord | None) -> int:
+    """About how many bytes a message takes in memory, with its images and its agent."""
+    size = sys.getsizeof(message) + sum(len(image.data) for image in images)
+    return size if agent is None else size + len(msgspec.json.encode(agent))
 
 
 def check_same_body(record: RunRecord, request: RunRequest) -> None:
