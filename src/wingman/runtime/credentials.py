@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 
 from wingman.errors import InvalidRequest, NotFound, ProviderNotConfigured
 from wingman.providers import ProviderRegistry
+from wingman.runtime.base_url import check_base_url
 from wingman.store import Credential, CredentialDeleted, CredentialSaved, Store
 
 __all__ = ["Credentials"]
@@ -60,9 +61,11 @@ class Credentials:
                 raise InvalidRequest(f"A credential needs a key or a base_url - at {path}")
             if (access := self._providers.entry(name).access) is not None:
                 try:
-                    access.endpoint(credential.key, credential.base_url)
+                    endpoint = access.endpoint(credential.key, credential.base_url)
                 except ProviderNotConfigured as error:  # it would never be of use
                     raise InvalidRequest(f"{error.message} - at {path}") from error
+                if credential.base_url:
+                    check_base_url(endpoint.base_url, f"$.providers.{name}.base_url")
         changes = [CredentialSaved(name, credential) for name, credential in credentials.items()]
         if changes:
             await self._store.write(*changes).wait()

@@ -9,7 +9,8 @@
     app.py          the Quart-Trio app
     bodies.py       what requests send, bounded in total
     routes/         one module a section of the HTTP contract; /metrics too
-    exchange.py     JSON in and out, strictly typed
+    exchange.py     requests into values, values into responses
+    decoding.py     JSON into typed values, and errors with a path
     history.py      a session with its history as the body of a response, in pieces
     sse.py          a channel's reader as the body of a response
     errors.py       from an error's code to its status

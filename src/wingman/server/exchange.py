@@ -1,7 +1,6 @@
-"""Requests into values and values into responses: JSON, strictly typed, errors with a path."""
+"""Requests into values and values into responses."""
 
-from collections.abc import Collection, Hashable, Iterable, Mapping
-from functools import cache
+from collections.abc import Collection, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, TypeVar, cast
 from urllib.parse import urlencode
@@ -12,6 +11,7 @@ from quart import Response, request
 
 from wingman.errors import InvalidRequest, WingmanError
 from wingman.server.bodies import CountedRequest
+from wingman.server.decoding import decode
 
 __all__ = [
     "UnsupportedMediaType",
@@ -35,11 +35,6 @@ class UnsupportedMediaType(WingmanError):
     code = "unsupported_media_type"
 
 
-@cache
-def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:
-    return msgspec.json.Decoder(kind)
-
-
 async def body(kind: type[T], *, ignore: Collection[str] = (), may_be_empty: bool = False) -> T:
     """The request's body as a value of this type.
 
@@ -51,18 +46,7 @@ async def body(kind: type[T], *, ignore: Collection[str] = (), may_be_empty: boo
         data = b"{}"
     elif request.mimetype != "application/json":
         raise UnsupportedMediaType("Send the body as JSON, with `Content-Type: application/json`.")
-    try:
-        if not ignore:
-            value: T = _decoder(cast("Hashable", kind)).decode(data)
-            return value
-        fields = _decoder(dict[str, Any]).decode(data)
-        return msgspec.convert({k: v for k, v in fields.items() if k not in ignore}, kind)
-    except msgspec.ValidationError as error:
-        raise InvalidRequest(str(error)) from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise InvalidRequest(f"The body is not JSON: {error}") from error
-    except RecursionError as error:
-        raise InvalidRequest("The body is nested too deeply") from error
+    return decode(data, kind, ignore)
 
 
 def release_body() -> None:

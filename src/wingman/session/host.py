@@ -22,7 +22,12 @@ from wingman.errors import (
 )
 from wingman.run import CALLERS, NOTHING_SPENT, Journal, Reader, RunJournal, cut, now
 from wingman.session.active import ActiveSessions
-from wingman.session.admission import RunRequest, check_same_body, queued_error
+from wingman.session.admission import (
+    RunRequest,
+    check_same_body,
+    check_title,
+    queued_error,
+)
 from wingman.session.cancelling import cancel_runs, cancel_tool, milliseconds, not_recorded
 from wingman.session.live import LiveSession
 from wingman.session.live_run import LiveRun
@@ -100,6 +105,7 @@ class SessionHost:
     ) -> LiveSession:
         """Make a session; it is durable when this returns."""
         self._services.room.check_open()
+        check_title(title)
         moment = now()
         record = SessionRecord(
             id=str(ULID()),
@@ -114,6 +120,7 @@ class SessionHost:
 
     async def update(self, session_id: str, fields: Mapping[str, str | None]) -> None:
         """Change a session's title, work_dir or agent_id, for the next run to start."""
+        check_title(fields.get("title"))
         async with self.active.alone(session_id):
             stored = await self._store.session(session_id)
             if stored is None:
