@@ -18,9 +18,9 @@ __all__ = ["Crowd"]
 
 logger = logging.getLogger("wingman.server")
 
-# It is over when so much of the room is taken, or less: else the log would have a line each time
-# that a connection comes or goes.
-_OVER: Final = 3 / 4
+# It is over when a connection comes or goes after so many seconds without trouble: the log would
+# have a line for each connection else.
+_CALM_SECONDS: Final = 10.0
 
 # So many idle connections are looked at: one that has just sent a request does not give way.
 _LOOKS: Final = 8
@@ -56,6 +56,7 @@ class Crowd:
     _kept: dict[Member, None] = attrs.field(factory=dict, init=False)
     _sending: dict[Member, float] = attrs.field(factory=dict, init=False)  # since when
     _crowded: bool = attrs.field(default=False, init=False)
+    _trouble: float = attrs.field(default=0.0, init=False)  # when the last one was
     _gave_way: int = attrs.field(default=0, init=False)
     _refused: int = attrs.field(default=0, init=False)
 
@@ -111,6 +112,7 @@ class Crowd:
     def enter(self, member: Member) -> None:
         """A connection is accepted; it has sent nothing yet."""
         self._open[member] = self._silent[member] = None
+        self._look_whether_over()
 
     def busy(self, member: Member) -> None:
         """A request of it is under way."""
@@ -128,7 +130,10 @@ class Crowd:
         """It is closed."""
         self._forget(member)
         self._open.pop(member, None)
-        if self._crowded and len(self._open) <= self.room * _OVER:
+        self._look_whether_over()
+
+    def _look_whether_over(self) -> None:
+        if self._crowded and trio.current_time() - self._trouble >= _CALM_SECONDS:
             logger.info(
                 "connections are accepted as usual again: %d were closed for others, %d refused",
                 self._gave_way,
@@ -141,6 +146,7 @@ class Crowd:
             kind.pop(member, None)
 
     def _say(self, what: str) -> None:
+        self._trouble = trio.current_time()
         if not self._crowded:
             self._crowded = True
             logger.warning(

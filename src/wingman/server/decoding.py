@@ -34,7 +34,7 @@ def decode(data: bytes, kind: type[T], ignore: Collection[str] = ()) -> T:
         return _strictly(data, kind, ignore)
     except msgspec.ValidationError as error:
         if "got `float`" in str(error):
-            with suppress(msgspec.ValidationError):
+            with suppress(msgspec.ValidationError, RecursionError):
                 fields = _decoder(dict[str, Any]).decode(data)
                 return _converted(_with_integers(fields), kind, ignore)
         raise InvalidRequest(_told(str(error), kind)) from error
