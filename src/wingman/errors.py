@@ -7,6 +7,7 @@
     │   ├── SessionDeleted          the session was deleted while one waited for it
     │   ├── SessionBusy             a run is in flight, and the message said `on_busy: "reject"`
     │   ├── RequestIdConflict       the same request id came with a different body
+    │   ├── NotInFlight             the run that was to be cancelled is queued, or has ended
     │   ├── WaitsForItself          a tool would wait for the run that waits for it
     │   ├── ProviderNotConfigured   the provider has no key, or no model is named
     │   └── ContextTooLong          the history does not fit into the model's context window
@@ -39,6 +40,7 @@ __all__ = [
     "InvalidRequest",
     "MailboxFull",
     "NotFound",
+    "NotInFlight",
     "OutputInvalid",
     "Overloaded",
     "ProviderAuthError",
@@ -113,6 +115,23 @@ class RequestIdConflict(RequestError):
     """The same request id came with a different body."""
 
     code = "request_id_conflict"
+
+
+class NotInFlight(RequestError):
+    """A cancel named the run that it saw in flight, and that one is not. Nothing was cancelled.
+
+    Its code is `run_queued` or `run_ended`; `run_id` names the run.
+    """
+
+    def __init__(self, run_id: str, status: str) -> None:
+        queued = status == "queued"
+        stands = "is queued" if queued else f"has ended ({status})"
+        super().__init__(
+            f"Run {run_id} is not in flight: it {stands}. Nothing was cancelled."
+            + (" To cancel it where it waits, cancel the run itself." if queued else "")
+        )
+        self.run_id = run_id
+        self.code = "run_queued" if queued else "run_ended"
 
 
 class WaitsForItself(RequestError):

@@ -106,6 +106,21 @@ _LAST_WORDS_SECONDS: Final = 0.02
     help="How long a session without a message or a reader stays in memory.",
 )
 @click.option(
+    "--max-connections",
+    type=click.IntRange(min=1),
+    default=4096,
+    show_default=True,
+    help="Connections at once; fewer where the process may not have as many descriptors.",
+)
+@click.option(
+    "--max-body-memory",
+    type=click.IntRange(min=1),
+    metavar="BYTES",
+    default=268435456,
+    show_default=True,
+    help="Bytes of requests' bodies that are held at once.",
+)
+@click.option(
     "--prices",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="FILE",
@@ -123,6 +138,8 @@ def serve_command(
     allowed_hosts: tuple[str, ...],
     grace: float,
     idle_after: float,
+    max_connections: int,
+    max_body_memory: int,
     prices: Prices,
     **limits: Any,
 ) -> None:
@@ -136,11 +153,12 @@ def serve_command(
     command line goes before the environment.
     """
     # Quart and Hypercorn: heavy, and no other command's matter.
-    from wingman.server import ServerConfig  # noqa: PLC0415
+    from wingman.server import ServerConfig, raise_limit  # noqa: PLC0415
 
     configure_logging(log_level, log_format)
     gc.set_threshold(*_GC_THRESHOLDS)
-    config = ServerConfig(host, port, token, allowed_hosts, grace)
+    raise_limit()
+    config = ServerConfig(host, port, token, allowed_hosts, grace, max_connections, max_body_memory)
     try:
         config.check()
     except InvalidRequest as error:

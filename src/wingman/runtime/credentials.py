@@ -17,6 +17,7 @@ from wingman.errors import (
     StoreUnavailable,
 )
 from wingman.providers import ProviderEntry, ProviderRegistry
+from wingman.runtime.base_url import check_base_url
 from wingman.store import Credential, CredentialDeleted, CredentialSaved, Store
 from wingman.telemetry import log_event
 
@@ -147,6 +148,8 @@ class Credentials:
         if access is not None:
             try:
                 place = access.endpoint(key, base_url).base_url
+                if change.base_url:
+                    check_base_url(place, f"$.providers.{entry.name}.base_url")
                 kept = change.key is UNSET and stored.key is not None
                 if kept and place != access.endpoint(key, stored.base_url).base_url:
                     raise InvalidRequest(

@@ -3,7 +3,7 @@
 A program asks it, and so does the HTTP server, which is one face of it.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -26,6 +26,7 @@ from wingman.runtime.session import Session
 from wingman.session import (
     Receipt,
     Run,
+    RunList,
     RunRequest,
     RunView,
     SessionList,
@@ -176,6 +177,18 @@ class Runtime:
         """A session with its history and its status. Raises `NotFound`."""
         return await self._host.reader.session(session_id)
 
+    async def read_session(
+        self, session_id: str
+    ) -> tuple[SessionView, Sequence[Message], AsyncIterator[Sequence[Message]]]:
+        """A session without its history, the beginning of that, and the rest of it in pieces.
+
+        A long history need not be in memory as a whole then. Raises `NotFound`; so does the rest,
+        where the session is deleted meanwhile.
+        """
+        reader = self._host.reader
+        view, page = await reader.beginning(session_id)
+        return view, page.messages, reader.rest(page)
+
     async def update_session(
         self,
         session_id: str,
@@ -225,10 +238,18 @@ class Runtime:
         return commands.callers(client, server)
 
     async def runs(
-        self, session_id: str | None = None, statuses: Sequence[Status] = (), limit: int = 100
-    ) -> Sequence[RunView]:
-        """The newest runs, of one session or of all, in the order of their admission."""
-        return await self._host.reader.runs(session_id, statuses, limit)
+        self,
+        session_id: str | None = None,
+        statuses: Sequence[Status] = (),
+        limit: int = 100,
+        before: int | None = None,
+    ) -> RunList:
+        """The newest runs, of one session or of all, in the order of their admission.
+
+        Long texts are cut short, and the run then says so (`cut`): `describe_run` has all of it.
+        `before` is the `next` of the page that came before them.
+        """
+        return await self._host.reader.runs(session_id, statuses, limit, before)
 
     async def run(self, session_id: str, run_id: str) -> Run:
         """The handle on a run, live or ended. Raises `NotFound`."""
@@ -242,19 +263,26 @@ class Runtime:
         """What one run added to the history, in order; its user's message is the first."""
         return await self._host.reader.run_messages(run_id)
 
-    async def cancel(self, session_id: str, *, queued: bool = False) -> Receipt:
+    async def cancel(
+        self, session_id: str, *, queued: bool = False, run_id: str | None = None
+    ) -> Receipt:
         """Cancel what is in flight in a session, and with `queued` what waits; say what stopped.
 
-        Raises `NotFound`, or `StoreUnavailable` where it could not be recorded.
+        With a `run_id`, only if that run is the one in flight; else `NotInFlight` says where it
+        stands, and nothing is cancelled. Raises `NotFound`, or `StoreUnavailable` where the cancel
+        could not be recorded.
         """
-        return await self._host.cancel(session_id, queued=queued)
+        return await self._host.cancel(session_id, queued=queued, run_id=run_id)
 
     async def cancel_run(self, session_id: str, run_id: str) -> Receipt:
         """Cancel one run, queued or in flight, and never another. Errors as for `cancel`."""
         return await self._host.cancel_run(session_id, run_id)
 
     async def cancel_tool(self, session_id: str, run_id: str, tool_use_id: str) -> Receipt:
-        """Cancel one tool call of a run: the model is told, its siblings and the run go on."""
+        """Cancel one tool call of a run: the model is told, its siblings and the run go on.
+
+        Raises `NotFound`, also where the run has no such call.
+        """
         return await self._host.cancel_tool(session_id, run_id, tool_use_id)
 
     # --- the whole -----------------------------------------------------------------------------

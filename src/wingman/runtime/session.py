@@ -129,12 +129,15 @@ class Session:
         await run.admitted()
         return run
 
-    async def cancel(self, *, queued: bool = False) -> Receipt:
+    async def cancel(self, *, queued: bool = False, run: Run | str | None = None) -> Receipt:
         """Cancel the run in flight (and, with `queued`, those waiting); say what has stopped.
 
-        Returns when everything has, or after 5 s with what has not.
+        Returns when everything has, or after 5 s with what has not. `run`, a handle or an id, names
+        the run that is meant: where another one is in flight by now, nothing is cancelled, and
+        `NotInFlight` says where it stands. `run.cancel()` cancels it also where it waits.
         """
-        return await self._opened().cancel(self._id, queued=queued)
+        run_id = run.id if isinstance(run, Run) else run
+        return await self._opened().cancel(self._id, queued=queued, run_id=run_id)
 
     async def history(self) -> Sequence[Message]:
         """The history as it is stored: whole steps only."""

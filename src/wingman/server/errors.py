@@ -12,7 +12,14 @@ from werkzeug.exceptions import HTTPException
 from wingman.errors import Unavailable, WingmanError
 from wingman.telemetry import log_event
 
-__all__ = ["STATUSES", "error_body", "http_error_response", "internal_error", "wingman_error"]
+__all__ = [
+    "STATUSES",
+    "AnswerCut",
+    "error_body",
+    "http_error_response",
+    "internal_error",
+    "wingman_error",
+]
 
 logger = logging.getLogger("wingman.server")
 
@@ -24,9 +31,12 @@ STATUSES: Final[Mapping[str, int]] = {
     "context_too_long": 400,
     "session_busy": 409,
     "request_id_conflict": 409,
+    "run_ended": 409,
+    "run_queued": 409,
     "waits_for_itself": 409,
     "session_deleted": 404,
     "body_too_large": 413,
+    "head_too_large": 431,
     "unsupported_media_type": 415,
     "mailbox_full": 429,
     "provider_error": 502,
@@ -47,6 +57,10 @@ _HTTP_CODES: Final[Mapping[int, str]] = {
     413: "body_too_large",
     415: "unsupported_media_type",
 }
+
+
+class AnswerCut(Exception):
+    """An answer whose beginning was sent cannot be completed: its connection is to be closed."""
 
 
 def status_of(code: str) -> int:

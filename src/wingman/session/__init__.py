@@ -28,7 +28,7 @@ from wingman.session.live_run import LiveRun
 from wingman.session.receipt import CancelledRun, CancelledTool, Receipt
 from wingman.session.run import Run, check_not_itself
 from wingman.session.services import AgentSource, Room, Services
-from wingman.session.views import RunView, SessionList, SessionView
+from wingman.session.views import RunList, RunView, SessionList, SessionView
 from wingman.session.work_dir import check_work_dir
 
 __all__ = [
@@ -41,6 +41,7 @@ __all__ = [
     "Receipt",
     "Room",
     "Run",
+    "RunList",
     "RunRequest",
     "RunView",
     "Services",

@@ -2,11 +2,14 @@
 
 import base64
 import hashlib
+import sys
+from collections.abc import Sequence
 from typing import Final, Literal, TypeAlias, get_args
 
 import attrs
 import msgspec
 
+from wingman.agent import AgentRecord
 from wingman.conversation import ImageBlock
 from wingman.errors import (
     InvalidRequest,
@@ -22,14 +25,20 @@ __all__ = [
     "OnBusy",
     "RunRequest",
     "check_same_body",
+    "check_text",
+    "check_title",
     "deleted_error",
     "queued_error",
     "refused_error",
     "unrecorded_error",
+    "weight_of",
 ]
 
 OnBusy: TypeAlias = Literal["queue", "reject", "interrupt"]
 """What a message does that finds a run in flight: wait, be refused, or cancel that run."""
+
+# Characters: a list shows a thousand of them.
+_LONGEST_TITLE: Final = 4096
 
 ON_BUSY: Final[tuple[str, ...]] = get_args(OnBusy)
 
@@ -65,7 +74,7 @@ class RunRequest:
         for index, image in enumerate(self.images):
             _check_image(image, f"$.images[{index}]")
         for name in ("message", "agent_id", "request_id"):
-            _check_text(getattr(self, name), name)
+            check_text(getattr(self, name), f"$.{name}")
 
     @property
     def body_hash(self) -> str | None:
@@ -88,14 +97,26 @@ class RunRequest:
         return hashlib.sha256(msgspec.json.encode(body)).hexdigest()
 
 
-def _check_text(text: str | None, name: str) -> None:
+def check_text(text: str | None, path: str) -> None:
+    """Raise `InvalidRequest` for a text that cannot be stored, nor sent: one with half a character.
+
+    None comes over HTTP, where all is UTF-8; a program may have one from a file's name.
+    """
     try:
         (text or "").encode()
     except UnicodeEncodeError as error:
-        raise InvalidRequest(f"The text is not valid Unicode: {error} - at `$.{name}`") from None
+        raise InvalidRequest(f"The text is not valid Unicode: {error} - at `{path}`") from None
+
+
+def check_title(title: str | None) -> None:
+    """Raise `InvalidRequest` for a title of a session that is no text, or too long for a list."""
+    if title is not None and len(title) > _LONGEST_TITLE:
+        raise InvalidRequest(f"Expected `str` of length <= {_LONGEST_TITLE} - at `$.title`")
+    check_text(title, "$.title")
 
 
 def _check_image(image: ImageBlock, path: str) -> None:
+    check_text(image.media_type, f"{path}.media_type")
     if not image.media_type.startswith("image/"):
         raise InvalidRequest(
             f"An image's media_type is such as image/png, not {image.media_type!r} "
@@ -105,6 +126,12 @@ def _check_image(image: ImageBlock, path: str) -> None:
         base64.b64decode(image.data, validate=True)
     except ValueError as error:
         raise InvalidRequest(f"The data is not base64: {error} - at `{path}.data`") from error
+
+
+def weight_of(message: str, images: Sequence[ImageBlock], agent: AgentRecord | None) -> int:
+    """About how many bytes a message takes in memory, with its images and its agent."""
+    size = sys.getsizeof(message) + sum(len(image.data) for image in images)
+    return size if agent is None else size + len(msgspec.json.encode(agent))
 
 
 def check_same_body(record: RunRecord, request: RunRequest) -> None:

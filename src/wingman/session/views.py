@@ -3,8 +3,9 @@
 These are the shapes of the HTTP contract, and what the runtime gives to programs.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import Self
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -13,9 +14,17 @@ from wingman.conversation import Message, Usage
 from wingman.events import Result
 from wingman.run import Status
 from wingman.session.live import LiveSession
-from wingman.store import RunFailure, RunRecord, SessionRecord
+from wingman.store import ListedRun, RunFailure, RunRecord, SessionRecord
 
-__all__ = ["RunView", "SessionList", "SessionView", "run_view", "session_view"]
+__all__ = [
+    "RunList",
+    "RunView",
+    "SessionList",
+    "SessionView",
+    "listed_view",
+    "run_view",
+    "session_view",
+]
 
 
 class SessionView(msgspec.Struct, frozen=True):
@@ -47,7 +56,8 @@ class SessionList(msgspec.Struct, frozen=True):
 class RunView(msgspec.Struct, frozen=True, omit_defaults=True):
     """A run. `cost` is what it has cost, where the prices are known.
 
-    `waiting_for` says why one that is queued does not start although its turn has come.
+    `waiting_for` says why one that is queued does not start although its turn has come. `cut` says
+    that its message, its result or its error is not whole, as it may be in a list.
     """
 
     id: str
@@ -64,6 +74,20 @@ class RunView(msgspec.Struct, frozen=True, omit_defaults=True):
     ended_at: datetime | None
     cost: float | None = None
     waiting_for: RunFailure | None = None
+    cut: bool = False
+
+
+class RunList(tuple[RunView, ...]):
+    """Some runs, in the order of their admission; `next` is the cursor of those before them."""
+
+    next: int | None = None
+
+    @classmethod
+    def of(cls, runs: Iterable[RunView], next: int | None) -> Self:
+        """These runs, and the cursor."""
+        page = cls(runs)
+        page.next = next
+        return page
 
 
 def session_view(
@@ -115,3 +139,9 @@ def run_view(record: RunRecord, live: LiveSession | None) -> RunView:
         cost=record.cost,
         waiting_for=waiting_for,
     )
+
+
+def listed_view(run: ListedRun, live: LiveSession | None) -> RunView:
+    """A run as a list shows it."""
+    view = run_view(run.record, live)
+    return msgspec.structs.replace(view, cut=True) if run.cut else view

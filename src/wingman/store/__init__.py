@@ -2,6 +2,7 @@
 
     protocol.py     Store, Commit, Chain: changes in, whole values out
     records.py      what is kept, and read: runs, sessions, credentials
+    listing.py      what a list shows of a run
     changes.py      what can be written
     call.py         the changes of one write, and the promise that they will be safe
     writer.py       group commit: one thread that commits whatever is queued
@@ -38,8 +39,11 @@ from wingman.store.memory import MemoryStore
 from wingman.store.protocol import Chain, Commit, Store
 from wingman.store.records import (
     Credential,
+    HistoryPage,
+    ListedRun,
     PendingStep,
     RunFailure,
+    RunPage,
     RunRecord,
     RunStatus,
     SessionPage,
@@ -57,10 +61,13 @@ __all__ = [
     "Credential",
     "CredentialDeleted",
     "CredentialSaved",
+    "HistoryPage",
+    "ListedRun",
     "MemoryStore",
     "PendingStep",
     "RunEnded",
     "RunFailure",
+    "RunPage",
     "RunQueued",
     "RunRecord",
     "RunStarted",

@@ -23,7 +23,9 @@ from wingman.errors import StoreError, StoreUnavailable
 from wingman.store.changes import Change
 from wingman.store.records import (
     Credential,
+    HistoryPage,
     PendingStep,
+    RunPage,
     RunRecord,
     RunStatus,
     SessionPage,
@@ -125,6 +127,15 @@ class Store(Protocol):
     ) -> tuple[SessionRecord, Sequence[Message]] | None:
         """One session and its history, as of one moment."""
 
+    async def history_page(
+        self, session_id: str, after: int = 0, until: int | None = None
+    ) -> HistoryPage | None:
+        """Some of a session's history, about a megabyte, after the page whose `next` is `after`.
+
+        `until` is the `last` of the first page: then the pages make up the history as it was when
+        that one was read. None: there is no such session (any more).
+        """
+
     async def session_with_queue(
         self, session_id: str
     ) -> tuple[SessionRecord, Sequence[RunRecord]] | None:
@@ -149,6 +160,15 @@ class Store(Protocol):
         limit: int | None = None,
     ) -> Sequence[RunRecord]:
         """Runs, in the order of their admission; with `limit`, only the newest so many of them."""
+
+    async def run_page(
+        self,
+        session_id: str | None,
+        statuses: Sequence[RunStatus],
+        limit: int,
+        before: int | None = None,
+    ) -> RunPage:
+        """The newest `limit` (≥ 1) runs, or those before the page whose `next` is `before`."""
 
     async def run(self, session_id: str, run_id: str) -> RunRecord | None:
         """One run of one session."""

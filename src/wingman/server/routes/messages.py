@@ -11,7 +11,7 @@ from wingman.errors import InvalidRequest, WingmanError
 from wingman.events import Done, Error, Event, Text, ToolResult, ToolUse
 from wingman.runtime import Runtime
 from wingman.server.errors import wingman_error
-from wingman.server.exchange import body, json_response
+from wingman.server.exchange import body, json_response, preferences, release_body
 from wingman.server.guard import ON_DISCONNECT
 from wingman.server.sse import RunFrames, included, replay, stream_response
 from wingman.session import OnBusy, Run, RunRequest
@@ -38,7 +38,7 @@ def message_routes(runtime: Runtime) -> Blueprint:
     @routes.post("/sessions/<session_id>/message")
     async def send(session_id: str) -> Response:
         fields = await body(MessageBody)
-        if "respond-async" in request.headers.get("Prefer", ""):
+        if "respond-async" in preferences(request.headers.getlist("Prefer")):
             run = await _submit(runtime, session_id, fields, stays=False)
             headers = {**_location(run), "Preference-Applied": "respond-async"}
             return json_response({"run_id": run.id, "status": run.status}, 202, headers)
@@ -84,6 +84,7 @@ async def _submit(runtime: Runtime, session_id: str, fields: MessageBody, stays:
         scope: MutableMapping[str, Any] = request.scope  # type: ignore[assignment]
         scope[ON_DISCONNECT] = run.request_cancel
     await run.admitted()
+    release_body()  # its message waits now, and counts as one of those that do
     return run
 
 

@@ -1,13 +1,15 @@
 """Runs and cancelling: what runs, what ran, and how to stop it."""
 
+from typing import Annotated
+from urllib.parse import quote
+
 import msgspec
 from quart import Blueprint, Response, request
 
 from wingman.errors import InvalidRequest
 from wingman.run import STATUSES, Status
 from wingman.runtime import Runtime
-from wingman.server.exchange import body, json_response, query_int
-from wingman.session import RunView
+from wingman.server.exchange import body, json_response, next_page, page_query, query_int
 
 __all__ = ["run_routes"]
 
@@ -16,9 +18,10 @@ _PAGE = 100
 
 
 class CancelBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What to cancel beside the run in flight."""
+    """What to cancel beside the run in flight, and which run that is."""
 
     queued: bool = False
+    run_id: Annotated[str, msgspec.Meta(min_length=1)] | None = None
 
 
 class Empty(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -29,17 +32,20 @@ def run_routes(runtime: Runtime) -> Blueprint:
     """Read runs; cancel a session's run, one run, or one tool call."""
     routes = Blueprint("runs", __name__)
 
-    async def some(session_id: str | None) -> list[RunView]:
-        limit = query_int("limit", _PAGE, least=1, most=1000)
-        return list(await runtime.runs(session_id, _statuses(), limit))
+    async def some(session_id: str | None, path: str) -> Response:
+        limit, cursor = page_query(_PAGE)
+        statuses = _statuses()
+        page = await runtime.runs(session_id, statuses, limit, cursor)
+        query = {"status": ",".join(statuses)} if statuses else {}
+        return json_response(page, headers=next_page(path, limit, page.next, query))
 
     @routes.get("/runs")
     async def list_all() -> Response:
-        return json_response(await some(None))
+        return await some(None, "/runs")
 
     @routes.get("/sessions/<session_id>/runs")
     async def list_of_session(session_id: str) -> Response:
-        return json_response(await some(session_id))
+        return await some(session_id, f"/sessions/{quote(session_id, safe='')}/runs")
 
     @routes.get("/sessions/<session_id>/runs/<run_id>")
     async def read(session_id: str, run_id: str) -> Response:
@@ -49,7 +55,9 @@ def run_routes(runtime: Runtime) -> Blueprint:
     @routes.post("/sessions/<session_id>/cancel")
     async def cancel_session(session_id: str) -> Response:
         fields = await body(CancelBody, may_be_empty=True)
-        return json_response(await runtime.cancel(session_id, queued=fields.queued))
+        return json_response(
+            await runtime.cancel(session_id, queued=fields.queued, run_id=fields.run_id)
+        )
 
     @routes.post("/sessions/<session_id>/runs/<run_id>/cancel")
     async def cancel_run(session_id: str, run_id: str) -> Response:

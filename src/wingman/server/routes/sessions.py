@@ -6,7 +6,8 @@ from quart import Blueprint, Response, request
 
 from wingman.errors import InvalidRequest
 from wingman.runtime import Runtime
-from wingman.server.exchange import body, json_response, query_int
+from wingman.server.exchange import body, json_response, next_page, page_query
+from wingman.server.history import history_response
 from wingman.server.sse import SessionFrames, included, stream_response
 
 __all__ = ["session_routes"]
@@ -47,27 +48,22 @@ def session_routes(runtime: Runtime) -> Blueprint:
 
     @routes.get("/sessions")
     async def list_some() -> Response:
-        limit = query_int("limit", _PAGE, least=1, most=1000)
-        cursor = request.args.get("cursor")
-        before = None
-        if cursor is not None:
-            before = query_int("cursor", 0, least=1, most=2**63 - 1)
-        page = await runtime.sessions(limit, before)
-        headers = {}
-        if page.next is not None:
-            headers["Link"] = f'</sessions?limit={limit}&cursor={page.next}>; rel="next"'
-        return json_response(page.sessions, headers=headers)
+        limit, cursor = page_query(_PAGE)
+        page = await runtime.sessions(limit, cursor)
+        return json_response(page.sessions, headers=next_page("/sessions", limit, page.next))
 
     @routes.get("/sessions/<session_id>")
     async def read(session_id: str) -> Response:
-        return json_response(await runtime.describe(session_id))
+        view, history, rest = await runtime.read_session(session_id)
+        return await history_response(view, history, rest)
 
     @routes.put("/sessions/<session_id>")
     async def update(session_id: str) -> Response:
         fields = await body(SessionFields, ignore=_READ_ONLY)
         given = {k: v for k, v in msgspec.structs.asdict(fields).items() if v is not UNSET}
         await runtime.update_session(session_id, **given)
-        return json_response(await runtime.describe(session_id))
+        view, history, rest = await runtime.read_session(session_id)
+        return await history_response(view, history, rest)
 
     @routes.delete("/sessions/<session_id>")
     async def delete(session_id: str) -> Response:

@@ -18,7 +18,9 @@ from wingman.store.protocol import Chain, Commit
 from wingman.store.readers import Readers
 from wingman.store.records import (
     Credential,
+    HistoryPage,
     PendingStep,
+    RunPage,
     RunRecord,
     RunStatus,
     SessionPage,
@@ -148,6 +150,13 @@ class SQLStore:
             lambda connection: reads.session_with_history(connection, session_id)
         )
 
+    async def history_page(
+        self, session_id: str, after: int = 0, until: int | None = None
+    ) -> HistoryPage | None:
+        return await self._read(
+            lambda connection: reads.history_page(connection, session_id, after, until)
+        )
+
     async def session_with_queue(
         self, session_id: str
     ) -> tuple[SessionRecord, Sequence[RunRecord]] | None:
@@ -170,6 +179,17 @@ class SQLStore:
     ) -> Sequence[RunRecord]:
         return await self._read(
             lambda connection: reads.runs(connection, session_id, statuses, limit)
+        )
+
+    async def run_page(
+        self,
+        session_id: str | None,
+        statuses: Sequence[RunStatus],
+        limit: int,
+        before: int | None = None,
+    ) -> RunPage:
+        return await self._read(
+            lambda connection: reads.run_page(connection, session_id, statuses, limit, before)
         )
 
     async def run(self, session_id: str, run_id: str) -> RunRecord | None:
