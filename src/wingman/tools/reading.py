@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from typing import Annotated, BinaryIO
 
 import msgspec
-import trio
 
 from wingman.conversation import ImageBlock
 from wingman.errors import ToolError
 from wingman.tools.base import ToolContext, ToolOutput
 from wingman.tools.decorator import tool
-from wingman.tools.paths import existing_file
+from wingman.tools.paths import existing_file, opened
+from wingman.tools.threads import stop_if_cancelled
 
 __all__ = ["read"]
 
@@ -45,7 +45,7 @@ def read(
     """
     resolved = existing_file(context, path)
     try:
-        with resolved.open("rb") as file:
+        with opened(resolved, path) as file:
             if media_type := _image_type(file):
                 return _image(file, path, media_type)
             _refuse_binary(file, path)
@@ -109,7 +109,7 @@ def _lines(file: BinaryIO) -> Iterator[str]:
         missing, last = 0, piece
         while not last.endswith(b"\n") and (last := file.readline(_SNIFFED_BYTES)):
             missing += len(last.rstrip(b"\r\n"))
-            trio.from_thread.check_cancelled()
-        trio.from_thread.check_cancelled()
+            stop_if_cancelled()
+        stop_if_cancelled()
         text = piece.rstrip(b"\r\n").decode(errors="replace").replace("\0", "\ufffd")
         yield text + (f" [… {missing:,} bytes cut …]" if missing else "")
