@@ -20,6 +20,7 @@
 #   output.py        a schema that a final response must fit
 #   conversation.py  messages, their blocks, usage
 #   foreign.py       what foreign code may raise, and how it is held
+#   under_trio.py    who is called elsewhere than under Trio says what to do
 #   errors.py        one tree of errors
 
 from wingman.agent import Agent

@@ -17,6 +17,7 @@ from wingman.runtime.models import Models
 from wingman.session import Room, Services, SessionHost
 from wingman.store import Store, open_store
 from wingman.tools import BUILTIN, Tool
+from wingman.under_trio import require_trio
 
 __all__ = ["Root"]
 
@@ -61,6 +62,7 @@ class Root:
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
+        require_trio()
         stack = self._stack
         try:
             await stack.enter_async_context(self.store)

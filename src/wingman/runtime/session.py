@@ -14,6 +14,7 @@ from wingman.events import Error, Event, Result
 from wingman.run import CALLERS, Limits, Published, Reader
 from wingman.runtime.root import Root
 from wingman.session import OnBusy, Receipt, Run, RunRequest, SessionHost
+from wingman.under_trio import require_trio
 
 __all__ = ["RunStream", "Session"]
 
@@ -55,6 +56,7 @@ class Session:
         return session
 
     async def __aenter__(self) -> Self:
+        require_trio()
         if self._host is None:
             root = Root(agents=[self._agent], limits=self._limits, idle_after=None)
             await root.__aenter__()
@@ -82,7 +84,8 @@ class Session:
     @property
     def id(self) -> str:
         """The session's ULID."""
-        self._opened()
+        if self._host is None:
+            raise _not_open()
         return self._id
 
     async def run(
@@ -163,8 +166,9 @@ class Session:
         return await host.admit(self._id, request)
 
     def _opened(self) -> SessionHost:
+        require_trio()
         if self._host is None:
-            raise RuntimeError("the session is not open: use it with `async with`")
+            raise _not_open()
         return self._host
 
 
@@ -182,6 +186,7 @@ class RunStream:
         self._batch: Iterator[Published] = iter(())
 
     async def __aenter__(self) -> Self:
+        require_trio()
         run = self._run = await self._admit()
         self._reader = await run.reader().__aenter__()
         try:
@@ -206,6 +211,7 @@ class RunStream:
         return self
 
     async def __anext__(self) -> Event:
+        require_trio()
         published = next(self._batch, None)
         if published is None:
             _, reader = self._entered()
@@ -231,6 +237,10 @@ class RunStream:
         if self._run is None or self._reader is None:
             raise RuntimeError("the stream is not open: use it with `async with`")
         return self._run, self._reader
+
+
+def _not_open() -> RuntimeError:
+    return RuntimeError("the session is not open: use it with `async with`")
 
 
 async def _stop(run: Run) -> None:

@@ -11,6 +11,7 @@ from wingman.runtime import Runtime
 from wingman.server.app import create_app
 from wingman.server.connections import Connections, open_listeners
 from wingman.server.guard import Guard, is_loopback
+from wingman.under_trio import require_trio
 
 __all__ = ["DEFAULT_PORT", "ServerConfig", "serve"]
 
@@ -72,6 +73,7 @@ async def serve(
     Raises `InvalidRequest` for a bind beyond loopback without a token, `OSError` where it cannot
     listen.
     """
+    require_trio()
     config = ServerConfig(host, port, token, tuple(allowed_hosts), grace)
     config.check()
     guard = Guard(create_app(runtime), host=host, token=token, allowed_hosts=allowed_hosts)
