@@ -18,11 +18,12 @@ ROOT = Path(wingman.__file__).parent
 REPOSITORY = ROOT.parent.parent
 
 # What each part of the house may import of the others. `errors` is free to all above it.
-VALUES = {"under_trio", "errors", "foreign", "conversation", "events", "output", "agent"}
+VALUES = {"given", "under_trio", "errors", "foreign", "conversation", "events", "output", "agent"}
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "foreign": set(),
     "under_trio": set(),
+    "given": {"foreign"},
     "conversation": set(),
     "events": {"conversation"},
     "actor": {"foreign", "under_trio"},
@@ -30,10 +31,10 @@ ALLOWED: dict[str, set[str]] = {
     "metrics": {"conversation"},
     "providers": {"errors", "foreign", "under_trio", "conversation"},
     "testing": {"under_trio", "conversation", "providers"},
-    "processes": {"foreign", "under_trio"},
-    "tools": {"errors", "foreign", "under_trio", "conversation", "processes"},
+    "processes": {"foreign"},
+    "tools": {"errors", "foreign", "given", "under_trio", "conversation", "processes"},
     "output": set(),
-    "agent": {"conversation", "output", "providers", "tools"},
+    "agent": {"foreign", "given", "conversation", "output", "providers", "tools"},
     "store": VALUES,
     "run": VALUES | {"providers", "processes", "tools", "store", "metrics"},
     "session": VALUES | {"actor", "store", "metrics", "run"},

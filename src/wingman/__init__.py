@@ -19,6 +19,7 @@
 #   events.py        what a run tells the world
 #   output.py        a schema that a final response must fit
 #   conversation.py  messages, their blocks, usage
+#   given.py         what a program gives, looked at where it does
 #   foreign.py       what foreign code may raise, and how it is held
 #   under_trio.py    who is called elsewhere than under Trio says what to do
 #   errors.py        one tree of errors

@@ -24,7 +24,6 @@ from wingman.foreign import log_failure
 from wingman.processes import groups, kept
 from wingman.processes.callers import commands
 from wingman.processes.output import Output
-from wingman.under_trio import require_trio
 
 __all__ = ["CannotStart", "Completed", "child_environment", "run_command"]
 
@@ -103,7 +102,6 @@ async def run_command(
     return, with what could not be ended. Raises `CannotStart`, and RuntimeError where no thread can
     be had to start it.
     """
-    require_trio()
     with commands.running():
         child = await _started(argv, work_dir, environment)
         return await _attended(child, seconds, Output(max_output), progress, report_still_running)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from wingman.errors import InvalidRequest, NotFound, ProviderNotConfigured
 from wingman.providers import ProviderRegistry
 from wingman.store import Credential, CredentialDeleted, CredentialSaved, Store
+from wingman.under_trio import require_trio
 
 __all__ = ["Credentials"]
 
@@ -22,6 +23,7 @@ class Credentials:
 
     async def load(self) -> None:
         """Read them; once, when the runtime opens."""
+        require_trio()
         self._credentials = dict(await self._store.credentials())
 
     def on_change(self, listener: Callable[[], None]) -> None:
@@ -53,6 +55,7 @@ class Credentials:
 
     async def put(self, credentials: Mapping[str, Credential]) -> None:
         """Store some; they are durable when this returns. The others stay as they are."""
+        require_trio()
         for name, credential in credentials.items():
             self._providers.check(name, at="$.providers")
             path = f"`$.providers.{name}`"
@@ -71,6 +74,7 @@ class Credentials:
 
     async def delete(self, provider: str) -> None:
         """Remove a stored credential; raises `NotFound` if there is none."""
+        require_trio()
         if provider not in self._credentials:
             raise NotFound("credential", provider)
         await self._store.write(CredentialDeleted(provider)).wait()

@@ -15,6 +15,7 @@ from wingman.actor import ActorInfo, Instrument
 from wingman.agent import Agent
 from wingman.conversation import Message
 from wingman.errors import ShuttingDown, Unavailable
+from wingman.given import one
 from wingman.metrics import Metrics
 from wingman.processes import Address, commands
 from wingman.providers import ModelInfo, ProviderRegistry
@@ -99,6 +100,7 @@ class Runtime:
         )
 
     async def __aenter__(self) -> Self:
+        require_trio()
         await self._root.__aenter__()
         return self
 
@@ -162,6 +164,9 @@ class Runtime:
         Raises `NotFound` for an unknown agent, `InvalidRequest` if `work_dir` does not exist.
         """
         host = self._host
+        one("work_dir", work_dir, str | Path)
+        one("agent", agent, Agent | str | None)
+        one("title", title, str | None)
         if isinstance(agent, Agent):
             agent_id: str | None = self.agents.add_code(agent).id
         else:

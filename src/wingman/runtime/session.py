@@ -11,6 +11,7 @@ import trio
 from wingman.agent import Agent
 from wingman.conversation import ImageBlock, Message
 from wingman.events import Error, Event, Result
+from wingman.given import listed, one
 from wingman.run import CALLERS, Limits, Published, Reader
 from wingman.runtime.root import Root
 from wingman.session import OnBusy, Receipt, Run, RunRequest, SessionHost
@@ -39,6 +40,8 @@ class Session:
     ) -> None:
         if not isinstance(agent, Agent):
             raise TypeError(f"a session needs an Agent, not {agent!r}")
+        one("work_dir", work_dir, str | Path)
+        one("limits", limits, Limits | None)
         self._agent = agent
         self._work_dir = work_dir
         self._limits = limits
@@ -157,7 +160,7 @@ class Session:
         host = self._opened()
         request = RunRequest(
             message=message,
-            images=tuple(images),
+            images=listed("images", images, ImageBlock),
             max_steps=max_steps,
             request_id=request_id,
             on_busy=on_busy,

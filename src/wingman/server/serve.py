@@ -7,6 +7,7 @@ import attrs
 import trio
 
 from wingman.errors import InvalidRequest
+from wingman.given import one
 from wingman.runtime import Runtime
 from wingman.server.app import create_app
 from wingman.server.connections import Connections, open_listeners
@@ -74,6 +75,7 @@ async def serve(
     listen.
     """
     require_trio()
+    one("runtime", runtime, Runtime)
     config = ServerConfig(host, port, token, tuple(allowed_hosts), grace)
     config.check()
     guard = Guard(create_app(runtime), host=host, token=token, allowed_hosts=allowed_hosts)

@@ -60,6 +60,15 @@ class RunRequest:
             raise InvalidRequest(
                 f"on_busy is one of {', '.join(ON_BUSY)}, not {self.on_busy!r} - at `$.on_busy`"
             )
+        for name in ("agent_id", "request_id"):
+            value: object = getattr(self, name)
+            if value is not None and not isinstance(value, str):
+                raise InvalidRequest(
+                    f"Expected `str`, got `{type(value).__name__}` - at `$.{name}`"
+                )
+        steps: object = self.max_steps
+        if steps is not None and (isinstance(steps, bool) or not isinstance(steps, int)):
+            raise InvalidRequest(f"Expected `int`, got `{type(steps).__name__}` - at `$.max_steps`")
         if self.max_steps is not None and self.max_steps < 1:
             raise InvalidRequest("Expected `int` >= 1 - at `$.max_steps`")
         for index, image in enumerate(self.images):

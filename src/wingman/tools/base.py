@@ -13,12 +13,13 @@ from typing import Any
 import attrs
 
 from wingman.conversation import ImageBlock
+from wingman.given import listed, of_kind
 
 __all__ = ["Tool", "ToolContext", "ToolOutput"]
 
 
 def _as_tuple(images: Iterable[ImageBlock]) -> tuple[ImageBlock, ...]:
-    return tuple(images)
+    return listed("images", images, ImageBlock)
 
 
 def _discard(text: str) -> None:
@@ -54,7 +55,7 @@ class ToolOutput:
     """What a tool gives that has more to show than text. Models that take no images read the text
     alone, with a note of what was left out."""
 
-    text: str
+    text: str = attrs.field(validator=of_kind(str))
     images: tuple[ImageBlock, ...] = attrs.field(default=(), converter=_as_tuple)
 
 
