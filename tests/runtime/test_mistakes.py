@@ -81,15 +81,9 @@ async def test_a_message_that_is_given_wrongly_is_refused_and_the_session_goes_o
 
 async def test_a_session_is_made_of_what_it_can_be_made_of() -> None:
     async with Runtime(agents=[AGENT]) as runtime:
-        for given in ({"agent": 5}, {"agent": Agent}, {"title": 5}, {"work_dir": 5}):
-            {"agent": 5},
-            {"agent": Agent},
-            {"title": 5},
-            {"work_dir": 5},
-        ]
-            [name] = given
+        for name, given in {"agent": 5, "title": 5, "work_dir": 5}.items():
             with pytest.raises(TypeError, match=f"{name} must be"):
-                await runtime.create_session(**given)
+                await runtime.create_session(**{name: given})
         with pytest.raises(TypeError, match="runtime must be Runtime"):
             await serve(AGENT)
 
