@@ -176,6 +176,8 @@ class ProviderError(WingmanError):
     """The model's API failed, after the retries.
 
     `provider` is its id; `status`, `error_type` and `request_id` are its own, where it gave them.
+    `refused` says that it would not have the request for what that contains, such as an image: the
+    same request with other contents may pass.
     """
 
     code = "provider_error"
@@ -188,6 +190,7 @@ class ProviderError(WingmanError):
         status: int | None = None,
         error_type: str | None = None,
         request_id: str | None = None,
+        refused: bool = False,
     ) -> None:
         own = ", ".join(
             part
@@ -203,6 +206,7 @@ class ProviderError(WingmanError):
         self.status = status
         self.error_type = error_type
         self.request_id = request_id
+        self.refused = refused
 
 
 class ProviderAuthError(ProviderError):

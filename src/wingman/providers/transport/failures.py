@@ -41,6 +41,8 @@ SENDING_ERRORS = (*HTTPX_ERRORS, *_LET_THROUGH, RuntimeError)
 
 _LONGEST_MESSAGE = 1000
 
+_FOR_ITS_CONTENT = frozenset({400, 413, 422})
+
 _NEVER_SENT = (
     httpx.ConnectError,
     httpx.ProxyError,
@@ -98,12 +100,14 @@ def refusal(
     message, error_type, body_id = _explanation(body)
     if 300 <= status < 400:
         message = "answered with a redirect, which is not followed: correct its base URL"
-    return _refusal_class(status, error_type)(
+    kind = _refusal_class(status, error_type)
+    return kind(
         scrub(message, secret)[:_LONGEST_MESSAGE] or "refused, and did not say why",
         provider=provider,
         status=status,
         error_type=scrub(error_type, secret) if error_type else None,
         request_id=request_id(headers) or body_id,
+        refused=kind is ProviderRejected and status in _FOR_ITS_CONTENT,
     )
 
 
