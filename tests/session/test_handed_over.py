@@ -42,7 +42,7 @@ def runs(pid: int) -> bool:
 async def written(path: Path) -> None:
     """Return when a process has written a line into this file."""
     with trio.fail_after(20):
-        while not (path.exists() and path.read_text().endswith("\n")):  # noqa: ASYNC110
+        while not (path.exists() and path.read_text().endswith("\n")):  # noqa: ASYNC110, ASYNC240
             await trio.sleep(0.01)
 
 
