@@ -32,12 +32,13 @@ ALLOWED: dict[str, set[str]] = {
     "providers": {"errors", "foreign", "under_trio", "conversation"},
     "testing": {"under_trio", "conversation", "providers"},
     "processes": {"foreign"},
-    "tools": {"errors", "foreign", "given", "under_trio", "conversation", "processes"},
+    "images": {"errors", "conversation", "processes"},
+    "tools": {"images", "errors", "foreign", "given", "under_trio", "conversation", "processes"},
     "output": set(),
     "agent": {"foreign", "given", "conversation", "output", "providers", "tools"},
     "store": VALUES,
-    "run": VALUES | {"providers", "processes", "tools", "store", "metrics"},
-    "session": VALUES | {"actor", "store", "metrics", "run"},
+    "run": VALUES | {"images", "providers", "processes", "tools", "store", "metrics"},
+    "session": VALUES | {"images", "actor", "store", "metrics", "run"},
     "runtime": VALUES
     | {"actor", "providers", "processes", "tools", "store", "metrics", "run", "session"},
     "server": VALUES | {"actor", "store", "run", "session", "runtime"},
@@ -90,6 +91,7 @@ def test_the_server_speaks_no_http_of_its_own_to_others() -> None:
 
 PACKAGES = (
     "actor",
+    "images",
     "processes",
     "providers",
     "run",

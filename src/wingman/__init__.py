@@ -10,6 +10,7 @@
 #   run/             one run: the agent loop, tool calls, journal, event channel, history
 #   store/           what must last: SQLite with group commit, or memory
 #   providers/       a request in, a stream of parts out; one package an API
+#   images/          images that can be sent: decoded, measured, made to fit
 #   tools/           @tool, and the built-in ones
 #   processes/       a command, and the end of all that descends from it
 #   actor/           the generic actor runtime: knows nothing of language models

@@ -103,7 +103,7 @@ class RunLoop:
         self.steps += 1
         self.journal.publish(Step(self.steps, self.meter.usage, self.meter.cost))
         self._inference = Inference(self.agent, self.journal, self.model, self.meter, self.tool_ids)
-        await self._inference.perform(self.history)
+        await self._inference.perform(self.history, len(self.messages))
         draft = self._inference.draft
         message = draft.message()
         if draft.finish == "refusal":
