@@ -1,12 +1,9 @@
 """Images over HTTP: beside the message, in base64."""
 
-import base64
-
+from pictures import PIXEL
 from server_kit import serving
 from wingman import ImageBlock
 from wingman.conversation import TextBlock
-
-PIXEL = base64.b64encode(b"\x89PNG\r\n\x1a\n a pixel").decode()
 
 
 async def test_a_message_brings_its_images_to_the_model_and_the_history_has_them() -> None:

@@ -1,17 +1,16 @@
 """Images in a user's message: they last, they reach the model, and what is none is refused."""
 
-import base64
 from pathlib import Path
 
 import pytest
 
+from pictures import PIXEL, PIXEL_BYTES, block, plain
 from wingman import Agent, ImageBlock, Limits, Runtime, Session
 from wingman.conversation import TextBlock, ToolResultBlock
 from wingman.errors import InvalidRequest, RequestIdConflict
 from wingman.providers import Delay, Scripted, ToolCalls
 from wingman.tools import read
 
-PIXEL = base64.b64encode(b"\x89PNG\r\n\x1a\n a pixel").decode()
 IMAGE = ImageBlock("image/png", PIXEL)
 
 
@@ -41,7 +40,7 @@ async def test_a_queued_image_outlives_the_process(tmp_path: Path) -> None:
 
 
 async def test_another_image_under_the_same_request_id_is_another_body() -> None:
-    other = ImageBlock("image/png", base64.b64encode(b"other").decode())
+    other = block(plain(size=(2, 2)))
     async with Session(Agent("a", provider=Scripted(["Once."]))) as session:
         run = await session.submit("Look.", images=[IMAGE], request_id="r")
         same = await session.submit("Look.", images=[IMAGE], request_id="r")
@@ -64,13 +63,13 @@ async def test_what_is_no_image_is_refused(image: ImageBlock, path: str) -> None
 
 
 async def test_an_image_that_a_tool_reads_reaches_the_model_with_its_result(tmp_path: Path) -> None:
-    (tmp_path / "pixel.png").write_bytes(base64.b64decode(PIXEL))
+    (tmp_path / "pixel.png").write_bytes(PIXEL_BYTES)
     model = Scripted([ToolCalls(("read", {"path": "pixel.png"})), "A pixel."])
     agent = Agent("a", provider=model, tools=[read])
     async with Session(agent, work_dir=tmp_path) as session:
         result = await session.run("Look at pixel.png")
         history = await session.history()
-    assert result.tool_calls[0].output == "[pixel.png: image/png, 16 bytes]"
+    assert result.tool_calls[0].output == f"[pixel.png: image/png, {len(PIXEL_BYTES)} bytes]"
     [block] = model.requests[1].messages[-1].content
     assert isinstance(block, ToolResultBlock)
     assert block.images == (IMAGE,)
