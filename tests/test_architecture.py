@@ -18,25 +18,40 @@ ROOT = Path(wingman.__file__).parent
 REPOSITORY = ROOT.parent.parent
 
 # What each part of the house may import of the others. `errors` is free to all above it.
-VALUES = {"errors", "foreign", "telemetry", "conversation", "events", "output", "agent"}
+VALUES = {"given", "under_trio", "errors", "foreign", "telemetry", "conversation", "events"} | {
+    "output",
+    "agent",
+}
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "foreign": set(),
+    "under_trio": set(),
+    "given": {"foreign"},
     "conversation": set(),
     "events": {"conversation"},
-    "actor": {"foreign"},
+    "actor": {"foreign", "under_trio"},
     "telemetry": set(),
     "metrics": {"conversation"},
-    "providers": {"errors", "foreign", "conversation"},
-    "testing": {"conversation", "providers"},
+    "providers": {"errors", "foreign", "under_trio", "conversation"},
+    "testing": {"under_trio", "conversation", "providers"},
     "processes": {"foreign"},
     "schemas": set(),
-    "tools": {"errors", "foreign", "conversation", "processes", "schemas"},
+    "images": {"errors", "conversation", "processes"},
+    "tools": {
+        "errors",
+        "foreign",
+        "given",
+        "under_trio",
+        "conversation",
+        "images",
+        "processes",
+        "schemas",
+    },
     "output": {"schemas"},
-    "agent": {"conversation", "output", "providers", "tools"},
+    "agent": {"foreign", "given", "conversation", "output", "providers", "tools"},
     "store": VALUES,
-    "run": VALUES | {"providers", "processes", "tools", "store", "metrics"},
-    "session": VALUES | {"actor", "store", "metrics", "run"},
+    "run": VALUES | {"images", "providers", "processes", "tools", "store", "metrics"},
+    "session": VALUES | {"images", "actor", "store", "metrics", "run"},
     "runtime": VALUES
     | {"actor", "providers", "processes", "tools", "store", "metrics", "run", "session"},
     "server": VALUES | {"actor", "store", "run", "schemas", "session", "runtime"},
@@ -89,6 +104,7 @@ def test_the_server_speaks_no_http_of_its_own_to_others() -> None:
 
 PACKAGES = (
     "actor",
+    "images",
     "processes",
     "providers",
     "run",

@@ -10,6 +10,7 @@
 #   run/             one run: the agent loop, tool calls, journal, event channel, history
 #   store/           what must last: SQLite with group commit, or memory
 #   providers/       a request in, a stream of parts out; one package an API
+#   images/          images that can be sent: decoded, measured, made to fit
 #   tools/           @tool, and the built-in ones
 #   processes/       a command, and the end of all that descends from it
 #   schemas/         Python types as JSON: their schemas, reading, writing
@@ -20,7 +21,9 @@
 #   events.py        what a run tells the world
 #   output.py        a schema that a final response must fit
 #   conversation.py  messages, their blocks, usage
+#   given.py         what a program gives, looked at where it does
 #   foreign.py       what foreign code may raise, and how it is held
+#   under_trio.py    who is called elsewhere than under Trio says what to do
 #   errors.py        one tree of errors
 
 import logging

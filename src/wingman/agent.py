@@ -11,6 +11,8 @@ from typing import Annotated, Any
 import attrs
 import msgspec
 
+from wingman.foreign import shown
+from wingman.given import of_kind
 from wingman.output import OutputCheck
 from wingman.providers import Provider, require_provider
 from wingman.tools import Tool
@@ -19,6 +21,8 @@ __all__ = ["Agent", "AgentRecord", "ChosenAgent", "ProviderConfig"]
 
 
 def _tools(tools: Iterable[Tool]) -> tuple[Tool, ...]:
+    if isinstance(tools, Tool | str) or not isinstance(tools, Iterable):
+        raise TypeError(f"tools are a list, such as tools=[bash], not {shown(tools)}")
     tools = tuple(tools)
     for tool in tools:
         if not isinstance(tool, Tool):
@@ -46,15 +50,19 @@ class Agent:
     `TypeError`. `output_check` has the JSON Schema in either case.
     """
 
-    name: str = attrs.field(validator=attrs.validators.min_len(1))
-    instructions: str = attrs.field(default="", kw_only=True)
+    name: str = attrs.field(
+        validator=attrs.validators.and_(of_kind(str), attrs.validators.min_len(1))
+    )
+    instructions: str = attrs.field(default="", kw_only=True, validator=of_kind(str))
     provider: Provider = attrs.field(kw_only=True, validator=_is_provider)
     tools: tuple[Tool, ...] = attrs.field(default=(), kw_only=True, converter=_tools)
     output_schema: Any = attrs.field(default=None, kw_only=True, eq=False)
     max_steps: int | None = attrs.field(
         default=None,
         kw_only=True,
-        validator=attrs.validators.optional(attrs.validators.ge(1)),
+        validator=attrs.validators.optional(
+            attrs.validators.and_(of_kind(int), attrs.validators.ge(1))
+        ),
     )
     output_check: OutputCheck | None = attrs.field(init=False, eq=False, repr=False)
 

@@ -9,6 +9,8 @@ session: who takes runs in which order, and who waits for them, is decided in `s
 #   loop.py       the agent loop: infer, call tools, again; and its end
 #   inference.py  one step's question to the model, and its answer as it comes
 #   context.py    what the model is shown of a history, and whether that can fit
+#   sendable.py   what of a history is sent, where an API would refuse the whole
+#   refusals.py   whether an API has refused a request for what is in it
 #   draft.py      a step as far as it has come
 #   calls.py      a step's tool calls, side by side
 #   progress.py   what a tool says while it runs, from any thread

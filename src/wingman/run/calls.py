@@ -17,6 +17,7 @@ import trio
 from wingman.conversation import ToolResultBlock, ToolUseBlock
 from wingman.errors import ToolError
 from wingman.foreign import contained
+from wingman.images import ImageRefused, fit_images
 from wingman.processes import environment_of
 from wingman.run.limits import Limits
 from wingman.run.progress import CallProgress
@@ -130,8 +131,7 @@ class ToolCalls:
                     f"The tool was stopped: its time limit ({seconds:g} s) was reached."
                 )
             if isinstance(output, ToolOutput):
-                text = self._shown(_text(output.text))
-                return ToolResultBlock(block.id, text, is_error=False, images=output.images)
+                return await self._with_images(block, output)
             return ToolResultBlock(block.id, self._shown(_text(output)), is_error=False)
         except BaseException as error:  # noqa: ASYNC103 contained lets a cancellation through
             # The boundary of a tool call: whatever it raises is the model's to read, but a cancel.
@@ -139,6 +139,20 @@ class ToolCalls:
             return _error(block, self._shown(words))  # noqa: ASYNC104 the same
         finally:
             progress.end()
+
+    async def _with_images(self, block: ToolUseBlock, output: ToolOutput) -> ToolResultBlock:
+        """The result with the images that can be sent; the text says which cannot, and why."""
+        fitted = await fit_images(output.images)
+        images = tuple(image for image in fitted if not isinstance(image, ImageRefused))
+        refused = [
+            f"[Image {number} of this result cannot be shown: {image}.]"
+            for number, image in enumerate(fitted, start=1)
+            if isinstance(image, ImageRefused)
+        ]
+        given = _text(output.text)
+        text = "\n".join([given, *refused] if given else refused)
+        failed = bool(refused) and not images
+        return ToolResultBlock(block.id, self._shown(text), is_error=failed, images=images)
 
     def _find(self, block: ToolUseBlock) -> Tool:
         if block.malformed is not None:

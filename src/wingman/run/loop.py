@@ -117,7 +117,7 @@ class RunLoop:
             step_ended(record, self.steps, draft, self.meter, began, whole=whole)
 
     async def _perform(self, inference: Inference) -> Ending | None:
-        await inference.perform(self.history)
+        await inference.perform(self.history, len(self.messages))
         draft = inference.draft
         message = draft.message()
         if draft.finish == "refusal":

@@ -20,6 +20,7 @@ from wingman.providers import ProviderEntry, ProviderRegistry
 from wingman.runtime.base_url import check_base_url
 from wingman.store import Credential, CredentialDeleted, CredentialSaved, Store
 from wingman.telemetry import log_event
+from wingman.under_trio import require_trio
 
 __all__ = ["CredentialFields", "Credentials"]
 
@@ -55,6 +56,7 @@ class Credentials:
 
     async def load(self) -> None:
         """Read them; once, when the runtime opens."""
+        require_trio()
         self._credentials = dict(await self._store.credentials())
 
     def on_change(self, listener: Callable[[], None]) -> None:
@@ -100,6 +102,7 @@ class Credentials:
         place than it was given for: where the base URL alone would change, this raises
         `InvalidRequest`.
         """
+        require_trio()
         async with self._changes:
             credentials = {
                 name: self._changed(self._providers.check(name, at="$.providers"), change)
@@ -115,6 +118,7 @@ class Credentials:
 
     async def delete(self, provider: str) -> None:
         """Remove a stored credential; raises `NotFound` if there is none."""
+        require_trio()
         async with self._changes:
             if provider not in self._credentials:
                 raise NotFound("credential", provider)

@@ -15,6 +15,7 @@ from wingman.actor import ActorInfo, Instrument
 from wingman.agent import Agent
 from wingman.conversation import Message
 from wingman.errors import ShuttingDown, Unavailable
+from wingman.given import one
 from wingman.metrics import Metrics
 from wingman.processes import Address, commands
 from wingman.providers import ModelInfo, ProviderRegistry
@@ -29,12 +30,14 @@ from wingman.session import (
     RunList,
     RunRequest,
     RunView,
+    SessionHost,
     SessionList,
     SessionView,
     check_work_dir,
 )
 from wingman.store import Store
 from wingman.tools import Tool
+from wingman.under_trio import require_trio
 
 __all__ = ["Runtime", "RuntimeStatus"]
 
@@ -96,9 +99,9 @@ class Runtime:
             idle_after=idle_after,
             instruments=instruments,
         )
-        self._host = self._root.host
 
     async def __aenter__(self) -> Self:
+        require_trio()
         await self._root.__aenter__()
         return self
 
@@ -109,6 +112,12 @@ class Runtime:
         traceback: TracebackType | None,
     ) -> None:
         await self._root.__aexit__(kind, value, traceback)  # noqa: ASYNC102 the host's affair
+
+    @property
+    def _host(self) -> SessionHost:
+        """Who keeps the sessions: whatever waits for it is to be called under Trio."""
+        require_trio()
+        return self._root.host
 
     # --- what it is made of --------------------------------------------------------------------
 
@@ -155,14 +164,18 @@ class Runtime:
 
         Raises `NotFound` for an unknown agent, `InvalidRequest` if `work_dir` does not exist.
         """
+        host = self._host
+        one("work_dir", work_dir, str | Path)
+        one("agent", agent, Agent | str | None)
+        one("title", title, str | None)
         if isinstance(agent, Agent):
             agent_id: str | None = self.agents.add_code(agent).id
         else:
             agent_id = agent
             if agent is not None:
                 self.agents.known(agent)
-        live = await self._host.create(work_dir, title, agent_id)
-        return Session.attached(self._host, live.id)
+        live = await host.create(work_dir, title, agent_id)
+        return Session.attached(host, live.id)
 
     async def session(self, session_id: str) -> Session:
         """The handle of a session, live or in the store. Raises `NotFound`."""
@@ -198,6 +211,7 @@ class Runtime:
         agent_id: str | UnsetType | None = UNSET,
     ) -> None:
         """Change what is given of a session, for the next run to start."""
+        host = self._host
         given: dict[str, str | None] = {}
         if work_dir is not UNSET:
             given["work_dir"] = await check_work_dir(work_dir)
@@ -207,7 +221,7 @@ class Runtime:
             if agent_id is not None:
                 self.agents.known(agent_id)
             given["agent_id"] = agent_id
-        await self._host.update(session_id, given)
+        await host.update(session_id, given)
 
     async def delete(self, session_id: str) -> None:
         """Delete a session: end what it runs, and remove all of it. Raises `NotFound`."""
@@ -292,6 +306,7 @@ class Runtime:
 
         It is asked again after five minutes, or when a credential has changed.
         """
+        require_trio()
         return await self._root.models.list(provider, self._root.services.model.transport)
 
     def status(self) -> RuntimeStatus:
@@ -303,7 +318,7 @@ class Runtime:
         return RuntimeStatus(
             unready,
             services.system.snapshot(),
-            {id: str(q.termination) for id, q in self._host.active.quarantined().items()},
+            {id: str(q.termination) for id, q in self._root.host.active.quarantined().items()},
             services.system.dead_letters,
             services.room.in_flight,
             services.room.waiting,

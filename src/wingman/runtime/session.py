@@ -11,9 +11,11 @@ import trio
 from wingman.agent import Agent
 from wingman.conversation import ImageBlock, Message
 from wingman.events import Done, Error, Event, Result
+from wingman.given import listed, one
 from wingman.run import CALLERS, Limits, Published, Reader
 from wingman.runtime.root import Root
 from wingman.session import OnBusy, Receipt, Run, RunRequest, SessionHost
+from wingman.under_trio import require_trio
 
 __all__ = ["RunStream", "Session"]
 
@@ -38,6 +40,8 @@ class Session:
     ) -> None:
         if not isinstance(agent, Agent):
             raise TypeError(f"a session needs an Agent, not {agent!r}")
+        one("work_dir", work_dir, str | Path)
+        one("limits", limits, Limits | None)
         self._agent = agent
         self._work_dir = work_dir
         self._limits = limits
@@ -55,6 +59,7 @@ class Session:
         return session
 
     async def __aenter__(self) -> Self:
+        require_trio()
         if self._host is None:
             root = Root(agents=[self._agent], limits=self._limits, idle_after=None)
             await root.__aenter__()
@@ -82,7 +87,8 @@ class Session:
     @property
     def id(self) -> str:
         """The session's ULID."""
-        self._opened()
+        if self._host is None:
+            raise _not_open()
         return self._id
 
     async def run(
@@ -157,7 +163,7 @@ class Session:
         host = self._opened()
         request = RunRequest(
             message=message,
-            images=tuple(images),
+            images=listed("images", images, ImageBlock),
             max_steps=max_steps,
             request_id=request_id,
             on_busy=on_busy,
@@ -166,8 +172,9 @@ class Session:
         return await host.admit(self._id, request)
 
     def _opened(self) -> SessionHost:
+        require_trio()
         if self._host is None:
-            raise RuntimeError("the session is not open: use it with `async with`")
+            raise _not_open()
         return self._host
 
 
@@ -185,6 +192,7 @@ class RunStream:
         self._batch: Iterator[Published] = iter(())
 
     async def __aenter__(self) -> Self:
+        require_trio()
         run = self._run = await self._admit()
         self._reader = await run.reader().__aenter__()
         try:
@@ -209,6 +217,7 @@ class RunStream:
         return self
 
     async def __anext__(self) -> Event:
+        require_trio()
         published = next(self._batch, None)
         if published is None:
             _, reader = self._entered()
@@ -236,6 +245,10 @@ class RunStream:
         if self._run is None or self._reader is None:
             raise RuntimeError("the stream is not open: use it with `async with`")
         return self._run, self._reader
+
+
+def _not_open() -> RuntimeError:
+    return RuntimeError("the session is not open: use it with `async with`")
 
 
 async def _stop(run: Run) -> None:

@@ -4,7 +4,7 @@ from contextlib import suppress
 from typing import Any, cast
 
 import trio
-from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable
+from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, Scope
 from quart import Request, Response
 from quart.wrappers.base import BaseRequestWebsocket
 from quart_trio import QuartTrio
@@ -25,6 +25,7 @@ from wingman.server.routes import (
     session_routes,
     system_routes,
 )
+from wingman.under_trio import require_trio
 
 __all__ = ["create_app"]
 
@@ -58,6 +59,13 @@ class LeanQuart(QuartTrio):
     asgi_http_class = LeanConnection
     request_class = CountedRequest
     body_room: BodyRoom
+
+    async def __call__(
+        self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable
+    ) -> None:
+        """Take a connection from an ASGI server, which must be one that runs on Trio."""
+        require_trio()
+        await self.asgi_app(scope, receive, send)
 
     async def handle_request(self, request: Request) -> Any:
         """Dispatch to the view; answer what it raises."""

@@ -7,6 +7,7 @@ import attrs
 import trio
 
 from wingman.errors import InvalidRequest
+from wingman.given import one
 from wingman.runtime import Runtime
 from wingman.server.app import create_app
 from wingman.server.bodies import DEFAULT_BODY_MEMORY
@@ -14,6 +15,7 @@ from wingman.server.connections import Connections, open_listeners
 from wingman.server.descriptors import room_for_connections
 from wingman.server.guard import Guard, is_loopback
 from wingman.telemetry import log_event
+from wingman.under_trio import require_trio
 
 __all__ = ["DEFAULT_PORT", "ServerConfig", "serve"]
 
@@ -86,6 +88,8 @@ async def serve(
     Raises `InvalidRequest` for a bind beyond loopback without a token, `OSError` where it cannot
     listen.
     """
+    require_trio()
+    one("runtime", runtime, Runtime)
     config = ServerConfig(
         host, port, token, tuple(allowed_hosts), grace, max_connections, max_body_memory
     )

@@ -15,6 +15,7 @@ where agents come from, nor HTTP; how one run goes is the matter of `run/`.
 #   recovery.py    the end of a run that was cut off, from what is stored
 #   cancelling.py  ask for the end of runs or calls, wait for it, give a receipt
 #   receipt.py     what a cancel did
+#   handed_over.py what a cancel does not reach: work that a service does for a command
 #   run.py         the handle on a run
 #   reading.py     sessions and runs, for those who look at them
 #   views.py       what is told of a session and of a run

@@ -13,6 +13,7 @@ import trio
 
 from wingman.errors import ShuttingDown, StoreUnavailable
 from wingman.run import Status, ToolCall
+from wingman.session.handed_over import note_of
 from wingman.session.live_run import LiveRun
 from wingman.session.receipt import CancelledRun, CancelledTool, Receipt
 from wingman.telemetry import log_event
@@ -37,7 +38,7 @@ class _Asked:
     calls: tuple[ToolCall, ...]
 
     def receipt(self, since: float) -> CancelledRun:
-        tools = tuple(CancelledTool(call.block.id, call.outcome) for call in self.calls)
+        tools = tuple(map(_cancelled_tool, self.calls))
         return CancelledRun(self.run.id, self.was, milliseconds(since), tools, self._outcome())
 
     def _outcome(self) -> Literal["still_running", "completed", "failed"] | None:
@@ -105,7 +106,7 @@ async def cancel_tool(run: LiveRun, tool_use_id: str) -> Receipt:
     call.cancel()
     with trio.move_on_after(_PATIENCE):
         await call.ended.wait()
-    tools = (CancelledTool(tool_use_id, call.outcome),)
+    tools = (_cancelled_tool(call),)
     receipt = CancelledRun(run.id, was, milliseconds(start), tools)
     log_receipt(run.record.session_id, receipt, tool_use_id)
     return Receipt((receipt,))
@@ -138,6 +139,10 @@ def not_recorded(failures: Sequence[str], receipts: Sequence[CancelledRun]) -> S
     if receipts:
         text += f" Cancelled: {', '.join(receipt.run_id for receipt in receipts)}."
     return StoreUnavailable(text)
+
+
+def _cancelled_tool(call: ToolCall) -> CancelledTool:
+    return CancelledTool(call.block.id, call.outcome, note_of(call.block.input))
 
 
 def _in_flight(run: LiveRun) -> tuple[ToolCall, ...]:

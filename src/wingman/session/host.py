@@ -28,6 +28,7 @@ from wingman.session.admission import (
     check_same_body,
     check_title,
     queued_error,
+    weight_of,
 )
 from wingman.session.cancelling import (
     cancel_runs,
@@ -202,18 +203,14 @@ class SessionHost:
         admitted nothing. A request id is looked at before anything else of the request.
         """
         check_not_itself(session_id, request.callers)
-        stored = None
-        if request.request_id is not None:
-            stored = await self._store.run_by_request(session_id, request.request_id)
-        live = await self.active.live(session_id)
-        known = live.find_request(request)
-        if known is not None:
-            return Run(known.record, known)
-        if stored is not None:
-            check_same_body(stored, request)
-            if stored.status == "queued":
-                await self.active.wake_queued(session_id, stored.id)
-            return await self.run(session_id, stored.id)
+        found = await self._find(session_id, request)
+        if isinstance(found, LiveSession) and request.images:
+            self._services.room.check(weight_of(request.message, request.images, None))
+            request = await request.with_kept_images()
+            found = await self._find(session_id, request)  # that took its time
+        if isinstance(found, Run):
+            return found
+        live = found
         agent_id = live.record.agent_id if request.agent_id is None else request.agent_id
         if agent_id is None:
             raise InvalidRequest(
@@ -222,6 +219,22 @@ class SessionHost:
         chosen = self._services.agents.choose(agent_id)
         run = live.admit(request, chosen)
         return Run(run.record, run)
+
+    async def _find(self, session_id: str, request: RunRequest) -> Run | LiveSession:
+        """The run that was admitted under this request's id, or the session that may admit it."""
+        stored = None
+        if request.request_id is not None:
+            stored = await self._store.run_by_request(session_id, request.request_id)
+        live = await self.active.live(session_id)
+        known = live.find_request(request)
+        if known is not None:
+            return Run(known.record, known)
+        if stored is None:
+            return live
+        check_same_body(stored, request)
+        if stored.status == "queued":
+            await self.active.wake_queued(session_id, stored.id)
+        return await self.run(session_id, stored.id)
 
     async def run(self, session_id: str, run_id: str) -> Run:
         """A run by its id: the live one, or as the store has it. Raises `NotFound`."""

@@ -114,6 +114,8 @@ class LiveSession:
         Raises `SessionBusy`, `MailboxFull`, `Overloaded`, `ShuttingDown`: then nothing was kept.
         Where it cannot be recorded it leaves again, and has interrupted nothing.
         """
+        if request.images and request.kept_images is None:
+            raise RuntimeError("the images of a message are looked at before it is admitted")
         if self.deleted:
             raise NotFound("session", self.id)
         weight = weight_of(request.message, request.images, chosen.record)
@@ -128,7 +130,7 @@ class LiveSession:
             id=str(ULID()),
             session_id=self.id,
             message=request.message,
-            images=request.images or None,
+            images=request.kept_images or None,
             agent_id=chosen.id,
             agent=chosen.record,
             created_at=now(),

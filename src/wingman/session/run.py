@@ -11,6 +11,7 @@ from wingman.session.cancelling import cancel_runs, cancel_tool
 from wingman.session.live_run import LiveRun
 from wingman.session.receipt import Receipt
 from wingman.store import RunRecord
+from wingman.under_trio import require_trio
 
 __all__ = ["Run", "check_not_itself"]
 
@@ -62,6 +63,7 @@ class Run:
 
     async def admitted(self) -> None:
         """Return when the run is durable. Raises `StoreError` if it could not be made so."""
+        require_trio()
         if self._live is not None:
             await self._live.admitted()
 
@@ -70,6 +72,7 @@ class Run:
 
         Raises `WaitsForItself` in a tool of the very session that the run belongs to.
         """
+        require_trio()
         if self._live is not None:
             if not self._live.ended:
                 check_not_itself(self.session_id, CALLERS.get())
@@ -81,6 +84,7 @@ class Run:
         Raises `StoreUnavailable` where the end could not be recorded for some seconds. The run is
         then ended from what is stored as soon as that can be; ask again for what it came to.
         """
+        require_trio()
         if self._live is not None:
             if not self._live.ended:
                 check_not_itself(self.session_id, CALLERS.get())
@@ -133,10 +137,12 @@ class Run:
 
         Raises `StoreUnavailable` where that could not be recorded, and says how the run stands.
         """
+        require_trio()
         return Receipt(()) if self._live is None else await cancel_runs((self._live,))
 
     async def cancel_tool(self, tool_use_id: str) -> Receipt:
         """Cancel one of its tool calls: the model is told, the siblings and the run go on."""
+        require_trio()
         return Receipt(()) if self._live is None else await cancel_tool(self._live, tool_use_id)
 
 

@@ -15,6 +15,7 @@ from typing import Any, Final
 import attrs
 
 from wingman.conversation import ImageBlock
+from wingman.given import listed, of_kind
 
 __all__ = ["Tool", "ToolContext", "ToolOutput"]
 
@@ -24,7 +25,7 @@ _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 def _as_tuple(images: Iterable[ImageBlock]) -> tuple[ImageBlock, ...]:
-    return tuple(images)
+    return listed("images", images, ImageBlock)
 
 
 def _discard(text: str) -> None:
@@ -69,7 +70,7 @@ class ToolOutput:
     """What a tool gives that has more to show than text. Models that take no images read the text
     alone, with a note of what was left out."""
 
-    text: str
+    text: str = attrs.field(validator=of_kind(str))
     images: tuple[ImageBlock, ...] = attrs.field(default=(), converter=_as_tuple)
 
 

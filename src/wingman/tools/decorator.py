@@ -15,6 +15,7 @@ from wingman.tools.base import Tool, ToolContext, ToolOutput
 from wingman.tools.docstrings import parse_docstring
 from wingman.tools.schema import Parameters, parameters_of
 from wingman.tools.threads import run_in_thread
+from wingman.under_trio import require_trio
 
 __all__ = ["FunctionTool", "tool"]
 
@@ -136,11 +137,13 @@ def _caller(
     """How the run calls the function: the input validated first, the result as text."""
 
     async def call_async(input: Mapping[str, Any], context: ToolContext) -> str | ToolOutput:
+        require_trio()
         arguments = parameters.bind(input, context)
         with _lone_tool_error_unwrapped():
             return _render(await function(**arguments))
 
     async def call_in_thread(input: Mapping[str, Any], context: ToolContext) -> str | ToolOutput:
+        require_trio()
         arguments = parameters.bind(input, context)
 
         def call() -> list[Any]:  # in a list, since Trio lets no awaitable out of a thread

@@ -31,6 +31,7 @@ from wingman.providers.transport.failures import (
 )
 from wingman.providers.transport.retry import Retry, asked_delay, passes
 from wingman.providers.transport.scrubbing import scrub
+from wingman.under_trio import require_trio
 
 __all__ = ["Transport"]
 
@@ -72,6 +73,7 @@ class Transport:
         self._open = False
 
     async def __aenter__(self) -> Self:
+        require_trio()
         self._open = True
         return self
 
@@ -91,10 +93,12 @@ class Transport:
 
         Raises a `ProviderError` if there is no good response after the retries.
         """
+        require_trio()
         return ByteStream(call, await self._send(call, self._retry))
 
     async def get_json(self, call: Call, *, retry: Retry | None = None) -> Any:
         """Send a call and return its response's JSON, of at most 16 MiB."""
+        require_trio()
         stream = ByteStream(call, await self._send(call, retry or self._retry))
         try:
             body = await read(stream, _JSON_BODY)

@@ -30,6 +30,7 @@ from wingman.store.records import (
     SessionPage,
     SessionRecord,
 )
+from wingman.under_trio import require_trio
 
 __all__ = ["MemoryStore"]
 
@@ -41,6 +42,7 @@ class MemoryStore:
         self._ledger = Ledger()
 
     async def __aenter__(self) -> Self:
+        require_trio()
         await trio.lowlevel.checkpoint()
         return self
 

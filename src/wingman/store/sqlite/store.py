@@ -30,6 +30,7 @@ from wingman.store.sqlite import reads
 from wingman.store.sqlite.database import BUSY_TIMEOUT, Database, Reader, Synchronous
 from wingman.store.sqlite.files import path_of
 from wingman.store.writer import PROBE_EVERY, Writer
+from wingman.under_trio import require_trio
 
 __all__ = ["CLOSE_TIMEOUT", "READERS", "SQLStore"]
 
@@ -79,6 +80,7 @@ class SQLStore:
         self._writer = Writer(disk, self._probe_every)
 
     async def __aenter__(self) -> Self:
+        require_trio()
         self._make_threads()
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self._close)
@@ -204,6 +206,7 @@ class SQLStore:
         return await self._read(lambda connection: reads.pending_step(connection, run_id))
 
     async def _read(self, query: Callable[[sqlite3.Connection], T]) -> T:
+        require_trio()
         return await self._readers.run(lambda reader: reader.read(query))
 
 
