@@ -118,7 +118,7 @@ class LiveSession:
             raise RuntimeError("the images of a message are looked at before it is admitted")
         if self.deleted:
             raise NotFound("session", self.id)
-        weight = weight_of(request.message, request.images, chosen.record)
+        weight = weight_of(request.message, request.kept_images or (), chosen.record)
         self.services.room.check(weight)
         if request.on_busy == "reject" and self.in_flight is not None:
             raise SessionBusy(
