@@ -18,29 +18,46 @@ ROOT = Path(wingman.__file__).parent
 REPOSITORY = ROOT.parent.parent
 
 # What each part of the house may import of the others. `errors` is free to all above it.
-VALUES = {"errors", "foreign", "conversation", "events", "output", "api", "agent"}
+VALUES = {"given", "under_trio", "errors", "foreign", "telemetry", "conversation", "events"} | {
+    "output",
+    "api",
+    "agent",
+}
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "foreign": set(),
+    "under_trio": set(),
+    "given": {"foreign"},
     "conversation": set(),
     "events": {"conversation"},
     "api": {"conversation", "events"},
-    "actor": {"foreign"},
+    "actor": {"foreign", "under_trio"},
     "telemetry": set(),
     "metrics": {"conversation"},
-    "providers": {"errors", "foreign", "conversation", "api"},
-    "testing": {"conversation", "providers"},
+    "providers": {"errors", "foreign", "under_trio", "conversation", "api"},
+    "testing": {"under_trio", "conversation", "providers"},
     "processes": {"foreign"},
-    "tools": {"errors", "foreign", "conversation", "processes"},
-    "output": set(),
-    "agent": {"conversation", "output", "api", "providers", "tools"},
+    "schemas": set(),
+    "images": {"errors", "conversation", "processes"},
+    "tools": {
+        "errors",
+        "foreign",
+        "given",
+        "under_trio",
+        "conversation",
+        "images",
+        "processes",
+        "schemas",
+    },
+    "output": {"schemas"},
+    "agent": {"foreign", "given", "conversation", "output", "api", "providers", "tools"},
     "store": VALUES,
-    "run": VALUES | {"providers", "processes", "tools", "store", "metrics"},
-    "session": VALUES | {"actor", "store", "metrics", "run"},
+    "run": VALUES | {"images", "providers", "processes", "tools", "store", "metrics"},
+    "session": VALUES | {"images", "actor", "store", "metrics", "run"},
     "runtime": VALUES
     | {"actor", "providers", "processes", "tools", "store", "metrics", "run", "session"},
-    "server": VALUES | {"actor", "store", "run", "session", "runtime"},
-    "cli": VALUES | {"providers", "tools", "run", "session", "runtime", "server", "telemetry"},
+    "server": VALUES | {"actor", "store", "run", "schemas", "session", "runtime"},
+    "cli": VALUES | {"providers", "tools", "run", "session", "runtime", "server"},
     "__main__": {"cli"},
     "__init__": VALUES | {"tools", "run", "session", "runtime"},
 }
@@ -89,11 +106,12 @@ def test_the_server_speaks_no_http_of_its_own_to_others() -> None:
 
 PACKAGES = (
     "actor",
-    "api",
+    "images",
     "processes",
     "providers",
     "run",
     "runtime",
+    "schemas",
     "server",
     "session",
     "store",

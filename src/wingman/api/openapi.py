@@ -109,7 +109,7 @@ def _frames(stream: Frames, schemas: Mapping[Any, Json]) -> Json:
     for event, type_ in stream.data.items():
         name = "".join(part.title() for part in event.split("_")) + stream.name
         data = schemas[type_]
-        if stream.with_run_id:
+        if event in stream.with_run_id:
             run_id = {
                 "type": "object",
                 "properties": {"run_id": {"type": "string"}},

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import sys
 from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
@@ -14,11 +13,20 @@ import trio
 
 from wingman.agent import Agent
 from wingman.cli.console import Console
+from wingman.cli.environment import FromEnvironment
 from wingman.cli.launch import launch
+from wingman.cli.output import flush
+from wingman.cli.stdin import piped_text
+from wingman.errors import (
+    ContextTooLong,
+    ProviderAuthError,
+    ProviderNotConfigured,
+    WingmanError,
+)
 from wingman.providers import Provider, ProviderRegistry
 from wingman.runtime import KEYLESS, PREFERRED, RunStream, Session, default_provider
 from wingman.session import Run
-from wingman.telemetry import configure_logging
+from wingman.telemetry import configure_logging, flush_logs
 from wingman.tools import BUILTIN, Tool
 
 __all__ = ["run_command"]
@@ -30,6 +38,7 @@ _INSTRUCTIONS: Final = (
 # How long the second signal waits for what the first has asked for: a process that ignores
 # SIGTERM is killed in less, and nothing of the run shall outlive it.
 _LAST_SECONDS: Final = 1.0
+_LAST_WORDS_SECONDS: Final = 0.05
 
 
 def _tools(_context: click.Context, _option: click.Parameter, names: str) -> tuple[Tool, ...]:
@@ -42,8 +51,8 @@ def _tools(_context: click.Context, _option: click.Parameter, names: str) -> tup
         raise click.BadParameter(f"there is no tool {error}; there are: {known}.") from error
 
 
-@click.command("run")
-@click.argument("message")
+@click.command("run", cls=FromEnvironment)
+@click.argument("message", required=False)
 @click.option(
     "--provider",
     metavar="NAME",
@@ -70,7 +79,7 @@ def _tools(_context: click.Context, _option: click.Parameter, names: str) -> tup
 @click.option("--instructions", default=_INSTRUCTIONS, help="What the model is told beforehand.")
 @click.option("-v", "--verbose", is_flag=True, help="Show thinking, progress and whole results.")
 def run_command(
-    message: str,
+    message: str | None,
     provider: str | None,
     model: str | None,
     work_dir: Path,
@@ -81,9 +90,10 @@ def run_command(
 ) -> None:
     """Send one MESSAGE to a model and show what it does.
 
-    Its text and its tool calls are shown as they come: text on standard output, all else on
-    standard error. MESSAGE - reads it from standard input. Nothing is stored. Ctrl-C cancels the
-    run and says what has stopped; a second one leaves at once.
+    What is piped in, or given with <, is sent below the MESSAGE, or in its place where there is
+    none, or where it is -. The model's text and its tool calls are shown as they come: text on
+    standard output, all else on standard error. Nothing is stored. Ctrl-C cancels the run and says
+    what has stopped; a second one leaves at once.
     """
     configure_logging("warning")
     console = Console(verbose)
@@ -95,14 +105,46 @@ def run_command(
         tools=tools,
         max_steps=max_steps,
     )
-    launch(partial(_run, agent, work_dir, text, console))
+    launch(partial(_run, agent, work_dir, text, console), _told)
 
 
-def _message(given: str) -> str:
-    text = sys.stdin.read() if given == "-" else given
+def _message(given: str | None) -> str:
+    """The message: what is given, what standard input has, or the one above the other."""
+    piped = piped_text()
+    if piped is None and given is None:
+        raise click.UsageError("Missing argument 'MESSAGE': give one, or pipe a text in.")
+    if piped is None and given == "-":
+        raise click.UsageError("Standard input is a terminal, or closed: pipe a text in.")
+    if given in (None, "-"):
+        text = piped or ""
+    elif piped is None or not piped.strip():
+        text = given or ""
+    else:
+        text = f"{given}\n\n{piped}"
     if not text.strip():
         raise click.UsageError("The message is empty.")
     return text
+
+
+def _told(error: WingmanError) -> str:
+    """An error in words that advise what `wingman run` can do."""
+    match error:
+        case ProviderNotConfigured():
+            return error.by_environment
+        case ProviderAuthError() if variable := _key_variable(error.provider):
+            return f"{error.message} Look at {variable} in the environment."
+        case ContextTooLong():
+            facts, _, _ = error.message.partition(": ")
+            return f"{facts}: choose a model with a larger one (--model), or send less."
+        case _ if error.code == "internal_error":
+            return f"{error.message} The log is what stands above."
+        case _:
+            return error.message
+
+
+def _key_variable(provider: str) -> str | None:
+    registry = ProviderRegistry()
+    return registry.entry(provider).key_variable if provider in registry.names() else None
 
 
 def _provider(name: str | None, model: str | None, console: Console) -> Provider:
@@ -185,6 +227,6 @@ class _Interrupt:
 
     def _leave(self) -> NoReturn:
         """End the process: what has not stopped would hold an orderly end for as long again."""
-        sys.stdout.flush()
-        sys.stderr.flush()
+        flush_logs(_LAST_WORDS_SECONDS)
+        flush()
         os._exit(self.exit_code)

@@ -14,7 +14,7 @@ from wingman.providers.anthropic.request import ID, anthropic_body
 from wingman.providers.anthropic.stream import AnthropicTranslator
 from wingman.providers.base import Part, Request
 from wingman.providers.transport import Access, Call, Transport
-from wingman.providers.wire import CallIds, SSEDecoder, ask_for_models, converse
+from wingman.providers.wire import CallIds, SSEDecoder, ToolNames, ask_for_models, converse
 
 __all__ = ["ACCESS", "Anthropic"]
 
@@ -45,7 +45,7 @@ class Anthropic:
         """Run one inference; raises `ProviderNotConfigured` at once if there is no key."""
         body = anthropic_body(request, self.model, self.max_tokens, self.temperature)
         call = self._call("/v1/messages", msgspec.json.encode(body))
-        translator = AnthropicTranslator(ID, CallIds(request.messages))
+        translator = AnthropicTranslator(ID, CallIds(request.messages), ToolNames.of(request))
         return converse(transport, call, SSEDecoder(), translator)
 
     async def models(self, transport: Transport) -> Sequence[ModelInfo]:

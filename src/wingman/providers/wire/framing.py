@@ -10,6 +10,8 @@ from typing import Final, NamedTuple, TypeVar
 
 import msgspec
 
+from wingman.providers.transport import Explanation
+
 __all__ = ["LIMIT", "Fault", "LineDecoder", "SSEDecoder", "ServerSentEvent", "decode"]
 
 T = TypeVar("T")
@@ -24,13 +26,16 @@ class Fault(Exception):
     """What a provider sent is not what its protocol says, or is an error that it reports.
 
     Pure decoders and translators raise it; they do not know whose stream they read. Who does
-    turns it into a `ProviderStreamError`.
+    turns it into a `ProviderError`. `said` is what the provider says, where it reports an error.
     """
 
-    def __init__(self, message: str, error_type: str | None = None) -> None:
+    def __init__(
+        self, message: str, error_type: str | None = None, said: Explanation | None = None
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.error_type = error_type
+        self.said = said
 
 
 class ServerSentEvent(NamedTuple):
@@ -122,11 +127,13 @@ class SSEDecoder:
     def _field(self, line: bytes) -> None:
         field, _, value = line.partition(b":")
         value = value.removeprefix(b" ")
-        if field == b"data":
+        if field in (b"data", b"error"):
             self._size += len(value)
             if self._size > self._limit:
                 raise Fault(f"an event is larger than {self._limit} bytes")
             self._data.append(value)
+            if field == b"error":  # as older servers of llama.cpp tell of one
+                self._name = "error"
         elif field == b"event":
             self._name = value.decode(errors="replace")
 
