@@ -27,7 +27,7 @@ ALLOWED: dict[str, set[str]] = {
     "actor": {"foreign"},
     "telemetry": set(),
     "metrics": {"conversation"},
-    "providers": {"errors", "foreign", "conversation"},
+    "providers": {"errors", "foreign", "telemetry", "conversation"},
     "testing": {"conversation", "providers"},
     "processes": {"foreign"},
     "tools": {"errors", "foreign", "conversation", "processes"},
