@@ -107,6 +107,19 @@ def test_what_cannot_be_read_is_an_error(monkeypatch: pytest.MonkeyPatch, tmp_pa
             _message("Summarise this.")
 
 
+def test_ctrl_c_while_it_reads_ends_it_as_a_shell_expects(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Interrupted(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(Interrupted()))
+    with pytest.raises(click.exceptions.Exit) as caught:
+        _message("Summarise this.")
+    assert caught.value.exit_code == 130
+
+
 def test_who_waits_for_a_silent_input_is_told(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
