@@ -58,7 +58,7 @@ SENDING_ERRORS = (*HTTPX_ERRORS, *_LET_THROUGH, RuntimeError)
 
 _LONGEST_MESSAGE: Final = 1000
 _LONGEST_WORD: Final = 200
-_LONGEST_READ: Final = 64 * 1024
+_LONGEST_READ: Final = 4 * _LONGEST_MESSAGE
 
 _FOR_ITS_CONTENT: Final = frozenset({400, 413, 422})
 _FRAMED: Final = ("data:", "event:", ":")
