@@ -26,6 +26,7 @@ from wingman.session.admission import OnBusy, RunRequest
 from wingman.session.host import SessionHost
 from wingman.session.live import LiveSession
 from wingman.session.live_run import LiveRun
+from wingman.session.reading import SessionPages
 from wingman.session.receipt import CancelledRun, CancelledTool, Receipt
 from wingman.session.run import Run, check_not_itself
 from wingman.session.services import AgentSource, Room, Services
@@ -48,6 +49,7 @@ __all__ = [
     "Services",
     "SessionHost",
     "SessionList",
+    "SessionPages",
     "SessionView",
     "check_not_itself",
     "check_work_dir",

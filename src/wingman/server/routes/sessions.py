@@ -54,16 +54,14 @@ def session_routes(runtime: Runtime) -> Blueprint:
 
     @routes.get("/sessions/<session_id>")
     async def read(session_id: str) -> Response:
-        view, history, rest = await runtime.read_session(session_id)
-        return await history_response(view, history, rest)
+        return await history_response(await runtime.read_session(session_id))
 
     @routes.put("/sessions/<session_id>")
     async def update(session_id: str) -> Response:
         fields = await body(SessionFields, ignore=_READ_ONLY)
         given = {k: v for k, v in msgspec.structs.asdict(fields).items() if v is not UNSET}
         await runtime.update_session(session_id, **given)
-        view, history, rest = await runtime.read_session(session_id)
-        return await history_response(view, history, rest)
+        return await history_response(await runtime.read_session(session_id))
 
     @routes.delete("/sessions/<session_id>")
     async def delete(session_id: str) -> Response:
