@@ -14,7 +14,7 @@ import pytest
 import trio
 
 from wingman.errors import ToolError
-from wingman.tools import ToolContext, addresses, web, webfetch
+from wingman.tools import ToolContext, addresses, fetching, web, webfetch
 
 Answer = bytes | Callable[[trio.abc.Stream], Awaitable[None]]
 
@@ -73,7 +73,7 @@ def private_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def only_loopback_is_public(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(addresses, "_is_public", lambda address: str(address) == "127.0.0.1")
+    monkeypatch.setattr(addresses, "is_public", lambda address: str(address) == "127.0.0.1")
 
 
 async def fetch(context: ToolContext, url: str, **more: Any) -> str:
@@ -185,12 +185,12 @@ NOT_PUBLIC = """
 
 @pytest.mark.parametrize("address", NOT_PUBLIC.split())
 def test_an_address_that_is_not_public_is_known(address: str) -> None:
-    assert not addresses._is_public(ip_address(address))
+    assert not addresses.is_public(ip_address(address))
 
 
 @pytest.mark.parametrize("address", ["1.1.1.1", "2606:4700::1111", "64:ff9b::101:101"])
 def test_an_address_that_is_public_is_known(address: str) -> None:
-    assert addresses._is_public(ip_address(address))
+    assert addresses.is_public(ip_address(address))
 
 
 class Resolver(trio.abc.HostnameResolver):
@@ -236,7 +236,7 @@ async def test_the_certificate_is_checked_against_the_name_and_not_the_number(
 ) -> None:
     cert, key = certificate
     trusting = ssl.create_default_context(cafile=str(cert))
-    monkeypatch.setattr(web, "_tls", lambda: trusting)
+    monkeypatch.setattr(fetching, "_tls", lambda: trusting)
     serving = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     serving.load_cert_chain(cert, key)
     trio.socket.set_custom_hostname_resolver(Resolver("127.0.0.1", "127.0.0.1"))

@@ -13,12 +13,16 @@ def _note(cut: int) -> str:
     return f"\n[… {cut:,} characters cut …]\n"
 
 
-def clip(text: str, limit: int) -> str:
-    """The head of a text, `limit` characters with the note on what was cut."""
-    if len(text) <= limit:
+def clip(text: str, limit: int, length: int = 0) -> str:
+    """The head of a text, `limit` characters with the note on what was cut.
+
+    Where `text` is no more than the head of it, `length` is that of the whole.
+    """
+    length = max(length, len(text))
+    if length <= limit:
         return text
-    kept = max(limit - _NOTE_ROOM, 0)
-    return text[:kept] + _note(len(text) - kept)
+    kept = text[: max(limit - _NOTE_ROOM, 0)]
+    return kept + _note(length - len(kept))
 
 
 @attrs.define
