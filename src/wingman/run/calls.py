@@ -19,6 +19,7 @@ from wingman.conversation import ToolResultBlock, ToolUseBlock
 from wingman.errors import ToolError
 from wingman.foreign import contained, reason
 from wingman.processes import environment_of
+from wingman.run.history import with_left_behind
 from wingman.run.limits import Limits
 from wingman.tools import Tool, ToolContext, ToolOutput
 
@@ -63,7 +64,7 @@ class ToolCalls:
     """The calls of one step under way. `on_result` is told of each result as it comes.
 
     `progress` is given pieces of output with the id of their call. `callers` are the sessions that
-    wait for these calls.
+    wait for these calls. What calls leave behind that are cut short goes into `left_behind`.
     """
 
     tools: Mapping[str, Tool]
@@ -72,6 +73,7 @@ class ToolCalls:
     callers: frozenset[str]
     progress: Callable[[str, str], None]
     on_result: Callable[[ToolResultBlock], None]
+    left_behind: dict[str, str] = attrs.field(factory=dict)
     calls: dict[str, ToolCall] = attrs.field(factory=dict)
 
     async def run(self, blocks: Sequence[ToolUseBlock]) -> None:
@@ -95,7 +97,7 @@ class ToolCalls:
         if call.result is None:
             # It was cancelled alone: else it had a result, or the Cancelled had gone on.
             call.stopped = True
-            call.result = _error(call.block, CANCELLED_BY_USER)
+            call.result = _error(call.block, self._with_left_behind(call.block, CANCELLED_BY_USER))
         self.on_result(call.result)
 
     async def _result(self, call: ToolCall) -> ToolResultBlock:
@@ -106,6 +108,7 @@ class ToolCalls:
             max_output=self.limits.tool_output,
             report_still_running=partial(setattr, call, "leftover"),
             environment=environment_of(self.callers),
+            leave_behind=partial(self._leave_behind, block.id),
         )
         seconds = self.limits.tool_seconds
         try:
@@ -113,9 +116,8 @@ class ToolCalls:
             with trio.move_on_after(seconds) as timeout:
                 output = await tool.call(block.input, context)
             if timeout.cancelled_caught:
-                raise ToolError(
-                    f"The tool was stopped: its time limit ({seconds:g} s) was reached."
-                )
+                why = f"The tool was stopped: its time limit ({seconds:g} s) was reached."
+                raise ToolError(self._with_left_behind(block, why))
             if isinstance(output, ToolOutput):
                 text = self._shown(output.text)
                 return ToolResultBlock(block.id, text, is_error=False, images=output.images)
@@ -124,6 +126,12 @@ class ToolCalls:
             # The boundary of a tool call: whatever it raises is the model's to read, but a cancel.
             told = _told(block, contained(error))
             return _error(block, self._shown(told))  # noqa: ASYNC104 the same
+
+    def _leave_behind(self, tool_use_id: str, text: str) -> None:
+        self.left_behind[tool_use_id] = self._shown(text)
+
+    def _with_left_behind(self, block: ToolUseBlock, reason: str) -> str:
+        return with_left_behind(reason, self.left_behind.get(block.id, ""))
 
     def _find(self, block: ToolUseBlock) -> Tool:
         if block.malformed is not None:

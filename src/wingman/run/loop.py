@@ -147,6 +147,7 @@ class RunLoop:
             callers=self.callers,
             progress=ProgressMeter(progress),
             on_result=on_result,
+            left_behind=draft.left_behind,
         )
         await calls.run(message.tool_uses)
         self.state.calls = None
