@@ -29,6 +29,7 @@ __all__ = ["CannotStart", "Completed", "run_command"]
 
 logger = logging.getLogger("wingman.processes")
 
+_PIECE = 8_192  # bytes of output that are worked on before others have their turn
 _EOF_GRACE = 0.2  # seconds that a background child may hold the output open after the leader's exit
 _LONGEST_END = 4.5  # seconds; no child takes longer to end, and a cancel answers after 5
 _EXHAUSTED = (errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
@@ -147,9 +148,12 @@ async def _pump(
     """Drain the pipe to its end, also past the cap: a full pipe would block the command."""
     async with pipe:
         async for data in pipe:
-            text = output.add(data)
-            if progress is not None and text and not _told(progress, text):
-                progress = None
+            for start in range(0, len(data), _PIECE):
+                text = output.add(data[start : start + _PIECE])
+                if progress is not None and text and not _told(progress, text):
+                    progress = None
+                if start + _PIECE < len(data):
+                    await trio.lowlevel.checkpoint()
     output.add(b"", final=True)
     eof.set()
 

@@ -4,7 +4,6 @@ import shutil
 from typing import Annotated
 
 import msgspec
-import trio
 
 from wingman.errors import ToolError
 from wingman.processes import Completed, Output
@@ -37,6 +36,7 @@ async def bash(command: Command, context: ToolContext, timeout: Seconds = 120) -
         timeout: Seconds after which the command is ended, 600 at most.
     """
     output = Output(max(context.max_output - _NOTE_ROOM, 0), on_screen=True)
+    completed = None
     try:
         completed = await run_process(
             _shell_argv(command),
@@ -45,9 +45,9 @@ async def bash(command: Command, context: ToolContext, timeout: Seconds = 120) -
             output=output,
             progress=context.progress,
         )
-    except trio.Cancelled:
-        context.leave_behind(output.text)
-        raise
+    finally:
+        if completed is None:  # it is cancelled
+            context.leave_behind(output.text)
     if completed.exit_code == 0:
         return completed.output
     raise ToolError(_with_ending(completed, timeout))
