@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from typing import Any
 
 import attrs
@@ -18,6 +18,7 @@ MOST = 0.05  # seconds that the loop may be held, of this process's own time
 
 LINES = b"word another word\r\n" * 500_000  # 9.5 MB
 LETTERS = b"a" * 9_900_000
+RARE = "a" * 100_000 + "b" + "a" * 100_000
 
 EDITS = {
     "a letter everywhere": (LETTERS, "a", "b", True),
@@ -42,10 +43,8 @@ async def test_edit(case: str, context: ToolContext, loop_watch: Watch) -> None:
     (context.work_dir / "f").write_bytes(content)
     input = {"path": "f", "old": old, "new": new, "replace_all": replace_all}
     async with loop_watch() as watch:
-        try:
+        with suppress(ToolError):
             await edit.call(input, context)
-        except ToolError:
-            pass
     assert watch.longest < MOST
 
 
@@ -62,10 +61,8 @@ async def test_several_edits_and_writes_at_once(context: ToolContext, loop_watch
 
 
 async def _refused_or_done(tool: Any, input: dict[str, object], context: ToolContext) -> None:
-    try:
+    with suppress(ToolError):
         await tool.call(input, context)
-    except ToolError:
-        pass
 
 
 async def test_read_and_searches(context: ToolContext, loop_watch: Watch) -> None:
@@ -85,5 +82,5 @@ async def test_bash(unit: str, context: ToolContext, loop_watch: Watch) -> None:
     if shutil.which("head") is None:
         pytest.skip("there is no head here")
     async with loop_watch() as watch:
-        await bash.call({"command": f"yes \"$(printf '{unit}x')\" | head -c 1000000"}, context)
+        await bash.call({"command": f"yes \"$(printf '{unit}x')\" | head -c 300000"}, context)
     assert watch.longest < MOST
