@@ -88,3 +88,12 @@ def _listed(reasons: list[str]) -> str:
     if (left := len(reasons) - _MOST_REASONS) > 0:
         shown.append(f"and {left} more")
     return "; ".join(shown)
+
+
+def _without_traceback(text: str) -> str:
+    """A text, without the frames of a traceback in it: what it says, and its last line."""
+    before, found, after = text.partition(_TRACEBACK)
+    if not found:
+        return text
+    last = next((line.strip() for line in reversed(after.splitlines()) if line.strip()), "")
+    return " ".join(part for part in (before.strip(), last) if part)
