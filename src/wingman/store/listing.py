@@ -11,13 +11,13 @@ from wingman.conversation import NO_USAGE, Usage
 from wingman.events import Result, StopReason
 from wingman.store.records import ListedRun, RunFailure, RunRecord
 
-__all__ = ["MOST_CHARS", "PAGE_CHARS", "WHOLE_MESSAGE", "WHOLE_RESULT", "listed"]
+__all__ = ["MESSAGE_BYTES", "MOST_CHARS", "PAGE_CHARS", "WHOLE_RESULT", "listed"]
 
 MOST_CHARS: Final = 1000
 """Characters of a text that a list shows."""
 
-WHOLE_MESSAGE: Final = 4 * MOST_CHARS
-"""Bytes of UTF-8 of which as many characters can be made, whatever they are."""
+MESSAGE_BYTES: Final = 4 * MOST_CHARS + 4
+"""Bytes of UTF-8 that have one character more, whatever they are."""
 
 WHOLE_RESULT: Final = 4000
 """Characters of JSON that a result may have to be shown whole in a list."""
@@ -42,18 +42,18 @@ _decode_outline: Final = msgspec.json.Decoder(_Outline).decode
 
 
 def listed(
-    record: RunRecord, long_message: bytes | None = None, long_result: str | bytes | None = None
+    record: RunRecord, beginning: bytes | None = None, long_result: str | bytes | None = None
 ) -> ListedRun:
     """A run as a list has it.
 
-    `long_message` is the beginning of a message that has more than `WHOLE_MESSAGE` bytes, and is
-    not in the record. `long_result` is the JSON of a result that is too long to be shown whole:
-    what is left of it is the beginning of its response, and what is small.
+    `beginning` has the first `MESSAGE_BYTES` of a message that is not in the record. `long_result`
+    is the JSON of a result that is too long to be shown whole: what is left of it is the beginning
+    of its response, and what is small.
     """
     message, error, result = record.message, record.error, record.result
-    if long_message is not None:
-        message = long_message.decode(errors="ignore")
-    cut = long_message is not None or len(message) > MOST_CHARS
+    if beginning is not None:
+        message = beginning.decode(errors="ignore")
+    cut = len(message) > MOST_CHARS
     if error is not None and len(error.message) > MOST_CHARS:
         error, cut = RunFailure(error.code, error.message[:MOST_CHARS]), True
     if long_result is not None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from wingman.agent import AgentRecord
 from wingman.conversation import Message
-from wingman.store.listing import PAGE_CHARS, WHOLE_MESSAGE, WHOLE_RESULT, listed
+from wingman.store.listing import MESSAGE_BYTES, PAGE_CHARS, WHOLE_RESULT, listed
 from wingman.store.records import (
     Credential,
     HistoryPage,
@@ -53,19 +53,15 @@ __all__ = [
     "sessions_with_queue",
 ]
 
-# What a list reads of a run: no image, no agent, and of long texts the beginning. As bytes: SQLite
-# takes a NUL for the end of a text.
-_BYTES = "length(CAST(runs.message AS BLOB))"
+# What a list reads of a run: no image, no agent, and of long texts the beginning. That of its
+# message is read as bytes: SQLite takes a NUL for the end of a text.
 _LISTED = RUN.select(
-    message=f"CASE WHEN {_BYTES} <= {WHOLE_MESSAGE} THEN runs.message ELSE '' END",
+    message="''",
     result=f"CASE WHEN length(runs.result) <= {WHOLE_RESULT} THEN runs.result END",
     agent="NULL",
     images="NULL",
 )
-_LONG_MESSAGE = (
-    f"CASE WHEN {_BYTES} > {WHOLE_MESSAGE}"
-    f" THEN substr(CAST(runs.message AS BLOB), 1, {WHOLE_MESSAGE}) END"
-)
+_MESSAGE = f"substr(CAST(runs.message AS BLOB), 1, {MESSAGE_BYTES})"
 _LONG_RESULT = f"CASE WHEN length(runs.result) > {WHOLE_RESULT} THEN runs.result END"
 
 _SHOWN_RUNS = "runs JOIN sessions ON sessions.id = runs.session_id AND sessions.deleting = 0"
@@ -216,7 +212,7 @@ def run_page(
         where += " AND runs.seq < ?"
         values.append(before)
     query = (
-        f"SELECT runs.seq, {_LONG_MESSAGE}, {_LONG_RESULT}, {_LISTED} FROM {_SHOWN_RUNS}"
+        f"SELECT runs.seq, {_MESSAGE}, {_LONG_RESULT}, {_LISTED} FROM {_SHOWN_RUNS}"
         f" WHERE {where} ORDER BY runs.seq DESC LIMIT ?"
     )
     page: list[ListedRun] = []
