@@ -22,8 +22,9 @@ async def result_when_cut(cut: str) -> ToolResultBlock:
     async with Session(agent(script, tools=[bash]), limits=limits) as session:
         run = await session.submit("go")
         async with run.reader() as events:
-            while not isinstance((await events.receive()).event, ToolProgress):
-                pass
+            said: list[object] = []
+            while not any(isinstance(event, ToolProgress) for event in said):
+                said += [published.event for published in await events.receive()]
         if cut == "call":
             await run.cancel_tool("toolu_1")
         elif cut == "run":
