@@ -22,7 +22,7 @@ from wingman.tools.addresses import addresses_of
 from wingman.tools.base import ToolContext
 from wingman.tools.threads import run_in_thread
 
-__all__ = ["Answer", "fetch"]
+__all__ = ["Answer", "fetch", "shown"]
 
 _MOST_REDIRECTS = 5
 _CONNECT_TIMEOUT = 10.0  # seconds, for each address
@@ -37,6 +37,9 @@ _HEADERS = (
     (b"Accept-Encoding", b"gzip"),
     (b"Connection", b"close"),
 )
+_USER = re.compile(r"(?<=//)[^/?#@]*@")  # it may be a secret
+_HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*(?:%[A-Za-z0-9._-]+)?")
+_LAST_PORT = 65_535
 # Programs disagree on what a URL with these means, and so on which host it names.
 _AMBIGUOUS = re.compile(r"[\x00-\x1f\x7f\\]")
 
@@ -75,43 +78,46 @@ async def fetch(url: str, context: ToolContext, most: int) -> Answer:
                     return answer
                 target = _parsed(location, target)
     except OSError as error:  # no descriptor is left for the certificates, or there are none
-        raise ToolError(f"{_shown(url)} could not be fetched: {error}. Try again later.") from error
+        raise ToolError(f"{shown(url)} could not be fetched: {error}. Try again later.") from error
     except _FAILURES as error:
         raise ToolError(
-            f"{_shown(url)} could not be fetched: {_reason(error)}. Check the URL."
+            f"{shown(url)} could not be fetched: {_reason(error)}. Check the URL."
         ) from error
-    raise ToolError(f"{_shown(url)} redirects more than {_MOST_REDIRECTS} times.")
+    raise ToolError(f"{shown(url)} redirects more than {_MOST_REDIRECTS} times.")
 
 
 def _parsed(text: str, base: httpx.URL | None) -> httpx.URL:
     """A URL of the web, whose parts are the ones that are connected to; relative to `base`."""
     if _AMBIGUOUS.search(text):
         raise ToolError(
-            f"{_shown(text)} cannot be fetched: it has a backslash or a control character in it. "
+            f"{shown(text)} cannot be fetched: it has a backslash or a control character in it. "
             "Write it without."
         )
     try:
         url = httpx.URL(text) if base is None else base.join(text)
-        port = url.port
+        host = url.host and url.raw_host.decode()
     except (httpx.InvalidURL, ValueError, TypeError) as error:
-        raise ToolError(f"{_shown(text)} is no URL: {_reason(error)}. Check it.") from error
-    if url.scheme not in {"http", "https"} or not url.host:
+        raise ToolError(f"{shown(text)} is no URL: {_reason(error)}. Check it.") from error
+    if url.scheme not in {"http", "https"} or not host:
         raise ToolError(
-            f"{_shown(text)} cannot be fetched: only http:// and https:// addresses can."
+            f"{shown(text)} cannot be fetched: only http:// and https:// addresses can."
         )
+    if not _HOST.fullmatch(host):
+        raise ToolError(f"{shown(text)} is no URL: {shown(host)} is no name of a host. Check it.")
     if url.userinfo:
         raise ToolError(
-            f"{_shown(str(url.copy_with(username=None, password=None)))} was given with a user "
+            f"{shown(text)} was given with a user "
             "name before its host: webfetch logs in nowhere. Write it without, or use `curl`."
         )
-    if port == 0:
-        raise ToolError(f"{_shown(text)} cannot be fetched: there is no port 0.")
+    if url.port is not None and not 0 < url.port <= _LAST_PORT:
+        raise ToolError(f"{shown(text)} is no URL: there is no port {url.port}. Check it.")
     return url
 
 
-def _shown(url: str) -> str:
+def shown(url: str) -> str:
     """A URL as it stands in an error: printable, and not too long."""
     text = _AMBIGUOUS.sub(lambda match: match[0].encode("unicode_escape").decode(), url)
+    text = _USER.sub("", text.encode(errors="replace").decode(), count=1)
     return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
 
 

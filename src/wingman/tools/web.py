@@ -12,7 +12,7 @@ from wingman.errors import ToolError
 from wingman.processes import WorkerFailed, WorkerRefused, clip, run_worker
 from wingman.tools.base import ToolContext
 from wingman.tools.decorator import tool
-from wingman.tools.fetching import Answer, fetch
+from wingman.tools.fetching import Answer, fetch, shown
 
 __all__ = ["webfetch"]
 
@@ -41,26 +41,27 @@ async def webfetch(url: str, context: ToolContext, timeout: Seconds = 30) -> str
         url: The address, http:// or https://.
         timeout: Seconds for all of it, 120 at most.
     """
+    name = shown(url)
     with trio.move_on_after(timeout):
         answer = await fetch(url, context, _LARGEST_BODY)
         if answer.status >= 400:
             said = await _error_text(answer)
-            raise ToolError(f"{url} answered with HTTP {answer.status}. {said}".strip())
+            raise ToolError(f"{name} answered with HTTP {answer.status}. {said}".strip())
         if answer.status >= 300:
             raise ToolError(
-                f"{url} answered with HTTP {answer.status}, and neither with a page nor with "
+                f"{name} answered with HTTP {answer.status}, and neither with a page nor with "
                 "another address."
             )
         try:
             return await _text(answer, context.max_output)
         except WorkerRefused as error:
-            raise ToolError(f"{url} {error}") from error
+            raise ToolError(f"{name} {error}") from error
         except WorkerFailed as error:
             raise ToolError(
-                f"{url} could not be made into text: {error} Fetch it to a file with `curl` in "
+                f"{name} could not be made into text: {error} Fetch it to a file with `curl` in "
                 "bash, or look for another source."
             ) from error
-    raise ToolError(f"{url} took longer than {timeout:g} s: try again later, or another source.")
+    raise ToolError(f"{name} took longer than {timeout:g} s: try again later, or another source.")
 
 
 async def _error_text(answer: Answer) -> str:

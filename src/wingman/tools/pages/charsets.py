@@ -22,8 +22,9 @@ _XML = re.compile(rb"<\?xml[^>]*?\sencoding\s*=\s*[\"']([^\"']+)[\"']")
 _FALLBACK = "windows-1252"
 
 
-def decode(body: bytes, charset: str, *, markup: bool) -> str:
+def decode(body: bytes, charset: str, *, markup: bool, cut: bool) -> str:
     """The text of a body. `charset` is what its header says, or ""; `markup`: it may say so itself.
+    `cut`: the body was longer, and may end within a character.
 
     First comes a byte order mark, then the header, then what the markup declares in its first
     1,024 bytes; of other bytes, UTF-8 is what can be it, and the rest windows-1252. Bytes that are
@@ -39,7 +40,7 @@ def decode(body: bytes, charset: str, *, markup: bool) -> str:
             return _decoded(body, "utf-8")  # or the declaration could not have been read
         if declared is not None and declared.name == "x-user-defined":
             return _decoded(body, _FALLBACK)
-    return _decoded(body, declared.name if declared is not None else _likeliest(body))
+    return _decoded(body, declared.name if declared is not None else _likeliest(body, cut))
 
 
 def _decoded(body: bytes, name: str) -> str:
@@ -63,9 +64,9 @@ def _declared(start: bytes) -> str:
     return ""
 
 
-def _likeliest(body: bytes) -> str:
+def _likeliest(body: bytes, cut: bool) -> str:
     try:
-        codecs.getincrementaldecoder("utf-8")().decode(body)  # it may be cut within a character
+        codecs.getincrementaldecoder("utf-8")().decode(body, not cut)
     except UnicodeDecodeError:
         return _FALLBACK
     return "utf-8"

@@ -10,6 +10,7 @@ from wingman.processes.working import Refused
 __all__ = ["inflate"]
 
 _PIECE = 65_536  # bytes
+_ELSE = "look for another source, or fetch it to a file with `curl` in bash."
 
 
 def inflate(body: bytes, codings: list[str], most: int) -> tuple[bytes, bool]:
@@ -22,14 +23,12 @@ def inflate(body: bytes, codings: list[str], most: int) -> tuple[bytes, bool]:
     if not codings:
         return body[:most], True
     if len(codings) > 1:
-        raise Refused(f"is compressed more than once ({', '.join(codings)[:100]})")
+        raise Refused(f"is compressed more than once ({', '.join(codings)[:100]}): {_ELSE}")
     if codings[0] in {"gzip", "x-gzip"}:
         return _as_far_as_it_goes(gzip.GzipFile(fileobj=io.BytesIO(body)).read1, most)
     if codings[0] == "deflate":
         return _as_far_as_it_goes(_Deflated(body).read, most)
-    raise Refused(
-        f"is compressed as {codings[0][:100]}, which was not asked for and cannot be read here"
-    )
+    raise Refused(f"is compressed as {codings[0][:100]}, which was not asked for: {_ELSE}")
 
 
 def _as_far_as_it_goes(read: Callable[[int], bytes], most: int) -> tuple[bytes, bool]:
@@ -39,7 +38,7 @@ def _as_far_as_it_goes(read: Callable[[int], bytes], most: int) -> tuple[bytes, 
             found += piece
     except (EOFError, OSError, zlib.error) as error:  # OSError: gzip's own, for what is no gzip
         if not found:
-            raise Refused("is said to be compressed, and is not or is damaged") from error
+            raise Refused(f"is said to be compressed, and is not or is damaged: {_ELSE}") from error
         return bytes(found), False
     return bytes(found), True
 

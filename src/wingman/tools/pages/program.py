@@ -26,13 +26,14 @@ def work(options: dict[str, Any], data: bytes) -> bytes:
     kind = kind_of(media_type, body)
     most = options["most_html"] if kind == "html" else options["most"]
     notes = []
+    cut = len(body) > most or options["cut"] or not whole
     if len(body) > most or options["cut"]:
         body = body[:most]
         notes.append(f"Only the first {len(body):,} bytes were read.")
     elif not whole:
         notes.append("The compressed body broke off or was damaged: this is its beginning.")
     markup = kind == "html" or media_type.endswith(("/xml", "+xml"))
-    text = decode(body, options["charset"], markup=markup)
+    text = decode(body, options["charset"], markup=markup, cut=cut)
     if kind == "html":
         text, more = _markdown(text)
         notes = more + notes
