@@ -34,7 +34,7 @@ ALLOWED: dict[str, set[str]] = {
     "actor": {"foreign", "under_trio"},
     "telemetry": set(),
     "metrics": {"conversation"},
-    "providers": {"errors", "foreign", "under_trio", "conversation", "api"},
+    "providers": {"errors", "foreign", "telemetry", "under_trio", "conversation", "api"},
     "testing": {"under_trio", "conversation", "providers"},
     "processes": {"foreign"},
     "schemas": set(),

@@ -77,7 +77,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         section="agents",
         summary="List all agents",
         description="First those that the program defines in code, then those of the store.",
-        answers=(Answer(200, "All ", tuple[AgentRecord, ...]),),
+        answers=(Answer(200, "All agents.", tuple[AgentRecord, ...]),),
     ),
     Route(
         name="read_agent",

@@ -25,6 +25,7 @@ from wingman.session.admission import RunRequest
 from wingman.session.host import SessionHost
 from wingman.session.live import LiveSession
 from wingman.session.live_run import LiveRun
+from wingman.session.reading import SessionPages
 from wingman.session.run import Run, check_not_itself
 from wingman.session.services import AgentSource, Room, Services
 from wingman.session.views import RunList, SessionList
@@ -41,6 +42,7 @@ __all__ = [
     "Services",
     "SessionHost",
     "SessionList",
+    "SessionPages",
     "check_not_itself",
     "check_work_dir",
 ]
