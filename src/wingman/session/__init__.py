@@ -16,6 +16,7 @@ where agents come from, nor HTTP; how one run goes is the matter of `run/`.
 #   cancelling.py  ask for the end of runs or calls, wait for it, give a receipt
 #   handed_over.py what a cancel does not reach: work that a service does for a command
 #   run.py         the handle on a run
+#   runs.py        runs by their ids: found, and cancelled
 #   reading.py     sessions and runs, for those who look at them
 #   views.py       what is told of a session and of a run
 #   services.py    what the sessions of one process share
