@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -45,7 +46,10 @@ async def echoing_api() -> AsyncIterator[str]:
 
     async def refuse(stream: trio.SocketStream) -> None:
         sent = ""
-        while CANARY not in sent:  # the head may come alone
+        while "\r\n\r\n" not in sent:
+            sent += (await stream.receive_some()).decode()
+        size = int(re.findall(r"content-length: (\d+)", sent, re.IGNORECASE)[0])
+        while len(sent.partition("\r\n\r\n")[2].encode()) < size:
             sent += (await stream.receive_some()).decode()
         body = json.dumps({"error": {"type": "bad_request", "message": sent}}).encode()
         await stream.send_all(
@@ -79,8 +83,10 @@ async def test_json_is_an_object_a_line_and_has_no_secret_and_no_content(
             agent = (await http.post("/agents", json=about)).json()["id"]
             body = {"agent_id": agent, "title": CANARY, "work_dir": str(tmp_path)}
             session = (await http.post("/sessions", json=body)).json()["id"]
-            base_url = f"http://u:{CANARY}@{echoing_api}"
-            key = {"key": f"sk-{CANARY}", "base_url": base_url}
+            key = {"key": f"sk-{CANARY}", "base_url": f"http://u:{CANARY}@{echoing_api}"}
+            refused = await http.put("/provider/auth", json={"providers": {"openai": key}})
+            assert refused.status_code == 400
+            key["base_url"] = f"http://{echoing_api}"
             stored = {"providers": {"openai": key}}
             assert (await http.put("/provider/auth", json=stored)).status_code == 200
             target = f"/sessions/{session}/message"

@@ -118,7 +118,7 @@ class Follower:
             case "done":
                 self.done.add(frame.data["run_id"])
                 self.book.ended(frame.data["run_id"])
-            case "error":
+            case "error" if "run_id" in frame.data:  # else it is about the stream
                 self.done.add(frame.data["run_id"])
         self.last_id = frame.id or self.last_id
         return True

@@ -1,11 +1,13 @@
 """Lists by cursor and without long texts; long histories in pieces."""
 
+import base64
 import json
 from typing import Any
 
 import httpx
 import pytest
 
+from pictures import noise
 from server_kit import Server, error_of, serving
 from wingman.store import SessionErased
 from wingman.store.sqlite import SQLStore
@@ -47,7 +49,8 @@ async def test_a_page_that_cannot_be_is_refused(server: Server, query: str) -> N
 
 async def test_a_list_of_large_runs_is_small_and_each_run_is_whole(server: Server) -> None:
     session_id = await server.session()
-    image = {"media_type": "image/png", "data": "AAAA" * 100_000}
+    data = base64.b64encode(noise((300, 300))).decode()
+    image = {"media_type": "image/png", "data": data}
     for _ in range(4):
         server.stage.play("y" * 100_000)
         await server.send(session_id, "x" * 1_000_000, images=[image])

@@ -248,11 +248,12 @@ async def test_a_tool_that_gives_something_else_than_text_is_told_in_a_sentence(
         return ToolOutput(3)  # type: ignore[arg-type]
 
     schema = {"type": "object"}
-    for each in (call, call_output):
-        block = await result_of(Tool("give", "Give.", schema, each))
-        assert block.content == (
-            "The tool failed: TypeError: the tool gave a int: it has to give text, or a ToolOutput"
-        )
+    block = await result_of(Tool("give", "Give.", schema, call))
+    assert block.content == (
+        "The tool failed: TypeError: the tool gave a int: it has to give text, or a ToolOutput"
+    )
+    block = await result_of(Tool("give", "Give.", schema, call_output))
+    assert block.content == "The tool failed: TypeError: text must be str, not 3"
 
 
 async def test_the_log_has_the_traceback_and_of_the_input_and_output_nothing(
@@ -267,8 +268,8 @@ async def test_the_log_has_the_traceback_and_of_the_input_and_output_nothing(
         deep_inside()
 
     await told_of(act)
-    (record,) = [record for record in caplog.records if record.name == "wingman.run"]
-    assert record.levelno == logging.WARNING
+    (record,) = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert record.name == "wingman.run"
     assert "act_up" in record.getMessage()
     assert "deep_inside" in caplog.text
     assert SECRET not in caplog.text
@@ -279,7 +280,7 @@ async def test_the_log_has_the_traceback_and_of_the_input_and_output_nothing(
 
     caplog.clear()
     await told_of(raising(ToolError("Not today.")))
-    assert not caplog.records
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
 async def test_only_a_persons_cancel_is_told_as_one() -> None:

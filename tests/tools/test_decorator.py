@@ -359,6 +359,7 @@ async def test_what_a_sync_function_raises_that_is_no_exception_is_its_calls_fai
 
 @tool
 def add_one(number: int) -> int:
+    """Add one."""
     return number + 1
 
 

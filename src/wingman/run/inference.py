@@ -112,11 +112,18 @@ class Inference:
         for withheld in lesser(history, provider.id, provider.model, own):
             if withheld.kept is not None and not may_forget(refusal):
                 break
-            logger.warning(
-                "run %s: %s; asked again without %s",
-                self.journal.record.id,
-                refusal.message,
-                _in_words(withheld),
+            # The refusal's own text may repeat what was sent, and is not the log's.
+            log_event(
+                logger,
+                logging.WARNING,
+                "the API refused the history: it is asked again with less of it",
+                session_id=self.journal.record.session_id,
+                run_id=self.journal.record.id,
+                provider=refusal.provider,
+                error=refusal.code,
+                provider_status=refusal.status,
+                provider_request_id=refusal.request_id,
+                without=_in_words(withheld),
             )
             self._withheld = withheld
             self._begin_anew()

@@ -6,8 +6,8 @@ for the model, or anything else, which the run reports to the model as the tool'
 know nothing of sessions or actors.
 """
 
-import logging
 import re
+import warnings
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -19,7 +19,6 @@ from wingman.given import listed, of_kind
 
 __all__ = ["Tool", "ToolContext", "ToolOutput"]
 
-logger = logging.getLogger("wingman.tools")
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -99,8 +98,8 @@ class Tool:
 
     def __attrs_post_init__(self) -> None:
         if not self.description.strip():
-            logger.warning(
-                "the tool %r has no description, and a model would not know what it is for: "
-                "write a docstring, or @tool(description=...)",
-                self.name,
+            warnings.warn(
+                f"the tool {self.name!r} has no description, and a model would not know what it is "
+                "for: write a docstring, or @tool(description=...)",
+                stacklevel=2,
             )
