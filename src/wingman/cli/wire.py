@@ -13,7 +13,7 @@ import httpx
 import msgspec
 
 from wingman.cli.console import clean, compact, count
-from wingman.providers.wire import ServerSentEvent, SSEDecoder
+from wingman.sse import ServerSentEvent, SSEDecoder
 
 __all__ = ["Wire"]
 

@@ -21,7 +21,8 @@ from wingman.providers.base import (
     ThinkingDelta,
     UsageUpdate,
 )
-from wingman.providers.wire import CallIds, Fault, ServerSentEvent, decode
+from wingman.providers.wire import CallIds, decode
+from wingman.sse import Fault, ServerSentEvent
 
 __all__ = ["ID", "GeminiTranslator"]
 

@@ -19,7 +19,8 @@ from wingman.providers.base import (
     ThinkingDelta,
     UsageUpdate,
 )
-from wingman.providers.wire import CallIds, Fault, decode, tool_use
+from wingman.providers.wire import CallIds, decode, tool_use
+from wingman.sse import Fault
 
 __all__ = ["ID", "OllamaTranslator"]
 

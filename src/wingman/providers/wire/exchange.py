@@ -13,7 +13,7 @@ import msgspec
 from wingman.errors import ProviderError
 from wingman.providers.base import Part
 from wingman.providers.transport import Call, Endpoint, Retry, Transport
-from wingman.providers.wire.framing import Fault
+from wingman.sse import Fault
 
 __all__ = ["Decoder", "Translator", "ask_for_models", "bearer_call", "converse"]
 
