@@ -107,10 +107,8 @@ def end(server: Told) -> None:
 
 
 async def events(stand_in: StandIn) -> list[Event]:
-    found = []
     async with RunStream(exchange(stand_in, PATIENT), SESSION, BODY) as stream:
-        async for event in stream:
-            found.append(event)
+        found = [event async for event in stream]
     assert stream.result.response == RESULT["response"]
     assert all(body.closed for body in stand_in.bodies if "event" in body.headers["content-type"])
     return found
@@ -242,14 +240,17 @@ def test_a_session_that_is_deleted_meanwhile_says_so() -> None:
     parts = [frame(*FRAMES[0]), frame(None, "error", gone)]
 
     async def main() -> None:
-        found = []
-        with pytest.raises(SessionDeleted):
-            async with RunStream(
-                exchange(StandIn(lambda _: stream(parts, location=f"/runs/{RUN}"))), SESSION, BODY
-            ) as one:
-                async for event in one:
-                    found.append(event)
-        assert len(found) == 1
+        server = told()
+
+        def answer(request: Any) -> Any:
+            if "message/stream" in request.target:
+                return stream(parts, location=f"/runs/{RUN}")
+            return server(request)
+
+        async with RunStream(exchange(StandIn(answer)), SESSION, BODY) as one:
+            await anext(one)
+            with pytest.raises(SessionDeleted):
+                await anext(one)
 
     run(main)
 
@@ -268,10 +269,10 @@ def test_a_stream_that_never_goes_on_is_given_up() -> None:
     async def main() -> None:
         patience = Patience(seconds=100, tries=7)
         stand_in = StandIn(answer)
-        with pytest.raises(Unreachable) as failure:
-            async with RunStream(exchange(stand_in, patience, retries.append), SESSION, BODY) as s:
-                async for _ in s:
-                    pass
+        async with RunStream(exchange(stand_in, patience, retries.append), SESSION, BODY) as s:
+            await anext(s)
+            with pytest.raises(Unreachable) as failure:
+                await anext(s)
         assert failure.value.run_id == RUN
         assert len([one for one in stand_in.requests if "events" in one]) == 7
 

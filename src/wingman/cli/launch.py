@@ -8,7 +8,7 @@ import trio
 
 from wingman.errors import WingmanError
 
-__all__ = ["launch"]
+__all__ = ["launch", "leaves_of"]
 
 # A broken pipe: the reader of our output has seen enough. Click ends the process quietly.
 _EXPECTED: Final = (WingmanError, click.ClickException, KeyboardInterrupt, BrokenPipeError)
@@ -24,7 +24,7 @@ def launch(main: Callable[[], Awaitable[int]]) -> None:
     try:
         code = trio.run(main)
     except (WingmanError, BaseExceptionGroup) as error:
-        leaves = list(_leaves(error))
+        leaves = list(leaves_of(error))
         if not all(isinstance(leaf, _EXPECTED) for leaf in leaves):
             raise
         # Ctrl-C comes first: whatever else broke, broke because of it.
@@ -35,9 +35,10 @@ def launch(main: Callable[[], Awaitable[int]]) -> None:
     click.get_current_context().exit(code)
 
 
-def _leaves(error: BaseException) -> Iterator[BaseException]:
+def leaves_of(error: BaseException) -> Iterator[BaseException]:
+    """The errors in a group, and in the groups in it; or the error itself."""
     if isinstance(error, BaseExceptionGroup):
         for part in error.exceptions:
-            yield from _leaves(part)
+            yield from leaves_of(part)
     else:
         yield error

@@ -11,7 +11,7 @@ from wingman.errors import Unavailable, WingmanError
 
 __all__ = ["OnRetry", "Patience", "Retrying", "Waiting"]
 
-_LONGEST_PAUSE: Final = 5.0
+_LONGEST_PAUSE: Final = 2.0
 _SHORTEST_PAUSE: Final = 0.1
 
 

@@ -99,7 +99,9 @@ class Run:
 
     async def cancel(self) -> Receipt:
         """Cancel this run, queued or in flight, and no other; return when it has stopped."""
-        return await self._exchange.ask(self._request("POST", "/cancel"), Receipt)
+        receipt = await self._exchange.ask(self._request("POST", "/cancel"), Receipt)
+        await self.describe()
+        return receipt
 
     async def cancel_tool(self, tool_use_id: str) -> Receipt:
         """Cancel one of its tool calls: the model is told, the siblings and the run go on."""

@@ -274,7 +274,6 @@ class RunStream:
             request = self._message(form="message", headers={"prefer": "respond-async"})
             self._know((await self._exchange.ask(request, Accepted)).run_id)
         await self.run.cancel()
-        await self.run.describe()
 
     # --- requests ------------------------------------------------------------------------------
 
