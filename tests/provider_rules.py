@@ -7,6 +7,7 @@ would not refuse for its form.
 import base64
 import json
 import re
+from itertools import pairwise
 from typing import Any
 
 NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
@@ -36,6 +37,7 @@ def check_anthropic(body: Json) -> None:
     ]
     assert body["max_tokens"] > 0
     assert json.dumps(body).count("cache_control") <= 4
+    check_tool_names([tool["name"] for tool in body.get("tools", [])])
     due: list[str] = []
     for turn in turns:
         assert turn["content"]
@@ -82,6 +84,7 @@ def check_anthropic_block(block: Json, role: str) -> None:
 
 def check_responses(body: Json) -> None:
     assert body["store"] is False
+    check_tool_names([tool["name"] for tool in body.get("tools", [])])
     called: list[str] = []
     answered: list[str] = []
     items = body["input"]
@@ -137,7 +140,52 @@ def check_responses_part(part: Json) -> None:
 # --- chat completions: https://platform.openai.com/docs/api-reference/chat/create -----------------
 
 
-def check_chat(body: Json) -> None:
+def check_alternation(turns: list[Json]) -> None:
+    """What templates demand that are strict: user and assistant in turn, no user after a tool.
+
+    Mistral's templates, and Gemma's, raise where it is otherwise; Mistral's API answers 400:
+    https://huggingface.co/mistralai/Mistral-7B-Instruct-v0.3/blob/main/tokenizer_config.json,
+    https://docs.mistral.ai/capabilities/function_calling
+    """
+    roles = [turn["role"] for turn in turns if turn["role"] != "system"]
+    assert roles[0] == "user"
+    assert "system" not in [turn["role"] for turn in turns[1:]]
+    for role, following in pairwise(roles):
+        assert (role, following) not in (
+            ("user", "user"),
+            ("user", "tool"),
+            ("tool", "user"),
+            ("assistant", "assistant"),
+        )
+    said = [
+        turn["role"]
+        for turn in turns
+        if turn["role"] in ("user", "assistant") and not turn.get("tool_calls")
+    ]
+    assert said == ["assistant" if index % 2 else "user" for index in range(len(said))]
+
+
+def check_mistral(turns: list[Json]) -> None:
+    """Ids of nine letters and digits, and no assistant without content or calls."""
+    for turn in turns:
+        ids = [call["id"] for call in turn.get("tool_calls", [])]
+        ids += [turn["tool_call_id"]] if turn["role"] == "tool" else []
+        assert all(re.fullmatch(r"[a-zA-Z0-9]{9}", id) for id in ids)
+        if turn["role"] == "assistant":
+            assert turn.get("tool_calls") or turn["content"]
+
+
+def check_tool_names(names: list[str], also: str = "") -> None:
+    """Such as the API takes, and no two alike."""
+    assert len(set(names)) == len(names)
+    assert all(re.fullmatch(rf"[a-zA-Z0-9_{also}-]{{1,64}}", name) for name in names)
+
+
+def check_chat(body: Json, *, mistral: bool = False) -> None:
+    check_alternation(body["messages"])
+    check_tool_names([tool["function"]["name"] for tool in body.get("tools", [])])
+    if mistral:
+        check_mistral(body["messages"])
     due: list[str] = []
     for turn in body["messages"]:
         if turn["role"] == "tool":
@@ -175,6 +223,8 @@ def check_chat_call(call: Json) -> str:
 
 
 def check_gemini(body: Json, *, signed: bool = True) -> None:
+    for declared in body.get("tools", []):
+        check_tool_names([tool["name"] for tool in declared["functionDeclarations"]], also=".:")
     turns = body["contents"]
     assert [turn["role"] for turn in turns] == [
         "model" if index % 2 else "user" for index in range(len(turns))
@@ -217,7 +267,11 @@ def check_gemini_part(part: Json, role: str) -> None:
 # --- Ollama: https://github.com/ollama/ollama/blob/main/docs/api.md -------------------------------
 
 
-def check_ollama(body: Json) -> None:
+def check_ollama(body: Json, *, mistral: bool = False) -> None:
+    check_alternation(body["messages"])
+    check_tool_names([tool["function"]["name"] for tool in body.get("tools", [])])
+    if mistral:
+        check_mistral(body["messages"])
     due: list[tuple[str, str]] = []
     for turn in body["messages"]:
         assert isinstance(turn["content"], str)

@@ -11,11 +11,13 @@
 #   run/             one run: the agent loop, tool calls, journal, event channel, history
 #   store/           what must last: SQLite with group commit, or memory
 #   providers/       a request in, a stream of parts out; one package an API
+#   images/          images that can be sent: decoded, measured, made to fit
 #   tools/           @tool, and the built-in ones
 #   processes/       a command, and the end of all that descends from it
+#   schemas/         Python types as JSON: their schemas, reading, writing
 #   api/             the HTTP contract as data: routes, bodies, answers, errors, events
 #   actor/           the generic actor runtime: knows nothing of language models
-#   telemetry.py     logs, to stderr
+#   telemetry/       logs, to stderr
 #   metrics.py       what the process counts
 #   face.py          what a session is to a program, wherever it runs
 #   agent.py         Agent: a template for runs
@@ -23,19 +25,22 @@
 #   sse.py           Server-Sent Events and lines out of bytes
 #   output.py        a schema that a final response must fit
 #   conversation.py  messages, their blocks, usage
+#   given.py         what a program gives, looked at where it does
 #   foreign.py       what foreign code may raise, and how it is held
+#   under_trio.py    who is called elsewhere than under Trio says what to do
 #   errors.py        one tree of errors
 #
 # A name is imported when it is first asked for: who only talks to a server starts no runtime.
 
 import importlib
+import logging
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from wingman.agent import Agent
     from wingman.api import Receipt
     from wingman.conversation import ImageBlock, Message, Usage
-    from wingman.errors import WingmanError
+    from wingman.errors import ToolError, WingmanError
     from wingman.events import (
         Done,
         Event,
@@ -73,6 +78,7 @@ __all__ = [
     "Tool",
     "ToolCallResult",
     "ToolContext",
+    "ToolError",
     "ToolOutput",
     "ToolProgress",
     "ToolResult",
@@ -102,6 +108,7 @@ _HOMES: Final = {
     "Tool": "wingman.tools",
     "ToolCallResult": "wingman.events",
     "ToolContext": "wingman.tools",
+    "ToolError": "wingman.errors",
     "ToolOutput": "wingman.tools",
     "ToolProgress": "wingman.events",
     "ToolResult": "wingman.events",
@@ -123,3 +130,7 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
+
+
+# Silent where nobody has set up `logging`: then Python would show warnings on standard error.
+logging.getLogger("wingman").addHandler(logging.NullHandler())

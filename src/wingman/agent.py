@@ -4,12 +4,14 @@ An `Agent` is what the run loop works from; an `AgentRecord` is its form on the 
 store, where provider and tools are names. The runtime turns the one into the other.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import attrs
 
 from wingman.api import AgentRecord
+from wingman.foreign import shown
+from wingman.given import of_kind
 from wingman.output import OutputCheck
 from wingman.providers import Provider, require_provider
 from wingman.tools import Tool
@@ -18,6 +20,8 @@ __all__ = ["Agent", "ChosenAgent"]
 
 
 def _tools(tools: Iterable[Tool]) -> tuple[Tool, ...]:
+    if isinstance(tools, Tool | str) or not isinstance(tools, Iterable):
+        raise TypeError(f"tools are a list, such as tools=[bash], not {shown(tools)}")
     tools = tuple(tools)
     for tool in tools:
         if not isinstance(tool, Tool):
@@ -39,19 +43,25 @@ def _is_provider(_agent: object, _field: object, provider: Provider) -> None:
 class Agent:
     """A template for runs. `max_steps` overrides the runtime's limit of inferences per run.
 
-    `output_schema` is a JSON Schema that final responses must fit: a run's `Result.output` is then
-    the parsed value. A bad schema raises `ValueError`, here.
+    `output_schema` is what final responses must fit, and a run's `Result.output` is then the value:
+    a JSON Schema (a dict), or a type (a dataclass, a TypedDict, a pydantic model, …), of which the
+    output is then an instance. A bad schema raises `ValueError`, here, and a type that is no JSON
+    `TypeError`. `output_check` has the JSON Schema in either case.
     """
 
-    name: str = attrs.field(validator=attrs.validators.min_len(1))
-    instructions: str = attrs.field(default="", kw_only=True)
+    name: str = attrs.field(
+        validator=attrs.validators.and_(of_kind(str), attrs.validators.min_len(1))
+    )
+    instructions: str = attrs.field(default="", kw_only=True, validator=of_kind(str))
     provider: Provider = attrs.field(kw_only=True, validator=_is_provider)
     tools: tuple[Tool, ...] = attrs.field(default=(), kw_only=True, converter=_tools)
-    output_schema: Mapping[str, Any] | None = attrs.field(default=None, kw_only=True, eq=False)
+    output_schema: Any = attrs.field(default=None, kw_only=True, eq=False)
     max_steps: int | None = attrs.field(
         default=None,
         kw_only=True,
-        validator=attrs.validators.optional(attrs.validators.ge(1)),
+        validator=attrs.validators.optional(
+            attrs.validators.and_(of_kind(int), attrs.validators.ge(1))
+        ),
     )
     output_check: OutputCheck | None = attrs.field(init=False, eq=False, repr=False)
 

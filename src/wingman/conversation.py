@@ -24,6 +24,7 @@ __all__ = [
     "ToolResultBlock",
     "ToolUseBlock",
     "Usage",
+    "Withheld",
 ]
 
 CutShort: TypeAlias = Literal["cancelled", "failed", "interrupted", "time_limit"]
@@ -46,10 +47,14 @@ class TextBlock(_Block, frozen=True, tag="text"):
 
 
 class ImageBlock(_Block, frozen=True, tag="image"):
-    """An image in a user's message: `media_type` such as `image/png`, `data` in base64."""
+    """An image in a user's message: `media_type` such as `image/png`, `data` in base64.
+
+    `note` says what was changed of it before it was kept, such as its size; the model reads it.
+    """
 
     media_type: str
     data: str
+    note: str | None = None
 
 
 class ThinkingBlock(_Block, frozen=True, tag="thinking"):
@@ -104,12 +109,32 @@ Block: TypeAlias = (
 )
 
 
+class Withheld(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a model was not sent of the history before an answer: its API had refused all of it.
+
+    `images`: those that were new since the answer before, or all. `reasoning`: all of it, with what
+    providers had signed. `results`: what tools gave since the answer before. `kept`: only so many
+    messages were sent.
+    """
+
+    provider: str
+    model: str
+    images: Literal["new", "all"] | None = None
+    reasoning: bool = False
+    results: bool = False
+    kept: int | None = None
+
+
 class Message(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One message of the history. `cut_short` marks an assistant's message that did not end."""
+    """One message of the history. `cut_short` marks an assistant's message that did not end.
+
+    `withheld` says what the model was not sent of what stands before it, now and later.
+    """
 
     role: Literal["user", "assistant"]
     content: tuple[Block, ...]
     cut_short: CutShort | None = None
+    withheld: Withheld | None = None
 
     @classmethod
     def user(cls, text: str, images: Sequence[ImageBlock] = ()) -> "Message":

@@ -7,6 +7,7 @@
     │   ├── SessionDeleted          the session was deleted while one waited for it
     │   ├── SessionBusy             a run is in flight, and the message said `on_busy: "reject"`
     │   ├── RequestIdConflict       the same request id came with a different body
+    │   ├── NotInFlight             the run that was to be cancelled is queued, or has ended
     │   ├── WaitsForItself          a tool would wait for the run that waits for it
     │   ├── Unauthorized            the server's token is missing or wrong
     │   ├── Forbidden               the server does not go by this name, or not for this page
@@ -46,6 +47,7 @@ __all__ = [
     "InvalidRequest",
     "MailboxFull",
     "NotFound",
+    "NotInFlight",
     "OutputInvalid",
     "Overloaded",
     "ProviderAuthError",
@@ -129,6 +131,23 @@ class RequestIdConflict(RequestError):
     code = "request_id_conflict"
 
 
+class NotInFlight(RequestError):
+    """A cancel named the run that it saw in flight, and that one is not. Nothing was cancelled.
+
+    Its code is `run_queued` or `run_ended`; `run_id` names the run.
+    """
+
+    def __init__(self, run_id: str, status: str) -> None:
+        queued = status == "queued"
+        stands = "is queued" if queued else f"has ended ({status})"
+        super().__init__(
+            f"Run {run_id} is not in flight: it {stands}. Nothing was cancelled."
+            + (" To cancel it where it waits, cancel the run itself." if queued else "")
+        )
+        self.run_id = run_id
+        self.code = "run_queued" if queued else "run_ended"
+
+
 class WaitsForItself(RequestError):
     """A tool would wait for a run of the session that waits for that tool: neither could end."""
 
@@ -148,9 +167,16 @@ class Forbidden(RequestError):
 
 
 class ProviderNotConfigured(RequestError):
-    """The agent's provider has no key (or no model): the message says how to give it one."""
+    """The agent's provider has no key (or no model): the message says how to give it one.
+
+    `by_environment` says the same where the environment is the one way to give it.
+    """
 
     code = "provider_not_configured"
+
+    def __init__(self, message: str, by_environment: str | None = None) -> None:
+        super().__init__(message)
+        self.by_environment = by_environment or message
 
 
 class ContextTooLong(RequestError):
@@ -210,8 +236,9 @@ class Unreachable(Unavailable):
 class ProviderError(WingmanError):
     """The model's API failed, after the retries.
 
-    `provider` is its id; `status`, `error_type` and `request_id` are its own, where it gave them;
-    of an error that came over HTTP they stand in the text.
+    `provider` is its id; `status`, `error_type` and `request_id` are its own, where it gave them.
+    `refused` says that it would not have the request for what that contains, such as an image: the
+    same request with other contents may pass.
     """
 
     code = "provider_error"
@@ -224,6 +251,7 @@ class ProviderError(WingmanError):
         status: int | None = None,
         error_type: str | None = None,
         request_id: str | None = None,
+        refused: bool = False,
     ) -> None:
         own = ", ".join(
             part
@@ -239,6 +267,7 @@ class ProviderError(WingmanError):
         self.status = status
         self.error_type = error_type
         self.request_id = request_id
+        self.refused = refused
 
 
 class ProviderAuthError(ProviderError):
@@ -275,9 +304,17 @@ class OutputInvalid(WingmanError):
 
 
 class ToolError(WingmanError):
-    """A tool could not do what the model asked. Its text is the result that the model reads."""
+    """A tool could not do what the model asked. Its text is the result that the model reads.
+
+    What is given need not be text: `ToolError(404)` says "404", and `ToolError(error)` what the
+    error says, or else its type.
+    """
 
     code = "tool_error"
+
+    def __init__(self, *reasons: object) -> None:
+        words = (_words(reason) for reason in reasons if reason is not None)
+        super().__init__(" ".join(part for part in words if part))
 
 
 class RunFailed(WingmanError):
@@ -346,3 +383,11 @@ class StoreUnavailable(Unavailable, StoreError):
     def __init__(self, message: str, retry_after: float = 1.0, run_id: str | None = None) -> None:
         super().__init__(message, retry_after)
         self.run_id = run_id
+
+
+def _words(value: object) -> str:
+    try:
+        text = str(value)
+    except Exception:  # the text of a foreign object may fail to be made
+        return type(value).__name__
+    return text or (type(value).__name__ if isinstance(value, BaseException) else "")

@@ -13,8 +13,8 @@ made. None of that may end a task that is not its own. Whoever calls foreign cod
 Trio's own are its `Cancelled`, where a scope around the call is cancelled, and the
 `KeyboardInterrupt` that its signal handler raises on Ctrl-C. `split` gives both parts to who needs
 both, and `let_on` raises the former. `failure_of` is for synchronous hooks, out of which no
-cancellation can come. `reason`, `shown` and `log_failure` put what is foreign into words and never
-raise for it.
+cancellation can come. `leaves` and `cause_of` take a failure apart. `reason`, `text_of`, `shown`
+and `log_failure` put what is foreign into words. None of these ever raises for it.
 
 This module knows Trio alone.
 """
@@ -27,13 +27,16 @@ from trio.lowlevel import enable_ki_protection, in_trio_task
 
 __all__ = [
     "ForeignFailure",
+    "cause_of",
     "contained",
     "failure_of",
+    "leaves",
     "let_on",
     "log_failure",
     "reason",
     "shown",
     "split",
+    "text_of",
 ]
 
 logger = logging.getLogger("wingman.foreign")
@@ -45,6 +48,7 @@ _LONGEST_NAME: Final = 200  # characters of a type's name
 # A foreign class, or its metaclass, may override these names: the originals cannot fail.
 _NAME: Final[Any] = type.__dict__["__name__"]
 _MEMBERS: Final[Any] = BaseExceptionGroup.__dict__["exceptions"]
+_CAUSE: Final[Any] = BaseException.__dict__["__cause__"]
 
 
 class ForeignFailure(Exception):
@@ -91,7 +95,7 @@ def split(error: BaseException) -> tuple[BaseException | None, Exception | None]
     """
     passing: list[BaseException] = []
     rest: list[BaseException] = []
-    for leaf in _leaves(error):
+    for leaf in leaves(error):
         (passing if _is_trios_own(leaf) else rest).append(leaf)
     if not passing:
         return None, failure_of(error)
@@ -118,6 +122,23 @@ def failure_of(error: BaseException) -> Exception:
     return failure
 
 
+def leaves(error: BaseException) -> list[BaseException]:
+    """What a group holds, at any depth and in order, each once; or the exception itself."""
+    found: list[BaseException] = []
+    seen: set[int] = set()
+    waiting = [error]
+    while waiting:
+        each = waiting.pop()
+        if id(each) in seen:
+            continue
+        seen.add(id(each))
+        if issubclass(type(each), BaseExceptionGroup):
+            waiting += reversed(_MEMBERS.__get__(each))
+        else:
+            found.append(each)
+    return found
+
+
 def reason(error: BaseException) -> str:
     """What an exception says, in words: its type and its text; of a group, those of its members.
 
@@ -126,10 +147,26 @@ def reason(error: BaseException) -> str:
     """
     if not issubclass(type(error), BaseExceptionGroup):
         return _reason_of_one(error)
-    leaves = _leaves(error)
-    words = "; ".join(_reason_of_one(leaf) for leaf in leaves[:_MOST_MEMBERS])
-    left = len(leaves) - _MOST_MEMBERS
+    members = leaves(error)
+    words = "; ".join(_reason_of_one(member) for member in members[:_MOST_MEMBERS])
+    left = len(members) - _MOST_MEMBERS
     return words if left <= 0 else f"{words}; and {left} more"
+
+
+@enable_ki_protection
+def text_of(error: BaseException, longest: int = _LONGEST) -> str:
+    """The text of an exception, at most so many characters; "" where none can be made."""
+    try:
+        return _clean(str(error), longest)
+    # A text is made without a checkpoint, and Ctrl-C waits: nothing of Trio's own is among them.
+    except BaseException:  # noqa: ASYNC103
+        return ""  # noqa: ASYNC104
+
+
+def cause_of(error: BaseException) -> BaseException | None:
+    """What an exception was expressly raised from."""
+    cause: BaseException | None = _CAUSE.__get__(error)
+    return cause
 
 
 @enable_ki_protection
@@ -171,31 +208,8 @@ def _raised_by_trio(error: BaseException) -> bool:
     return str(traceback.tb_frame.f_globals.get("__name__")).startswith("trio.")
 
 
-def _leaves(error: BaseException) -> list[BaseException]:
-    """What a group holds, at any depth and in order, each once; or the exception itself."""
-    leaves: list[BaseException] = []
-    seen: set[int] = set()
-    waiting = [error]
-    while waiting:
-        each = waiting.pop()
-        if id(each) in seen:
-            continue
-        seen.add(id(each))
-        if issubclass(type(each), BaseExceptionGroup):
-            waiting += reversed(_MEMBERS.__get__(each))
-        else:
-            leaves.append(each)
-    return leaves
-
-
-@enable_ki_protection
 def _reason_of_one(error: BaseException) -> str:
-    name = _type_name(error)
-    try:
-        text = _clean(str(error), _LONGEST)
-    # A text is made without a checkpoint, and Ctrl-C waits: nothing of Trio's own is among them.
-    except BaseException:  # noqa: ASYNC103
-        return name  # noqa: ASYNC104
+    name, text = _type_name(error), text_of(error)
     if type(error) is ForeignFailure and text:
         return text
     return f"{name}: {text}" if text else name

@@ -1,16 +1,20 @@
-"""OutputCheck: a JSON Schema that a model's final response must fit.
+"""OutputCheck: a JSON Schema, or a Python type, that a model's final response must fit.
 
-Compiled once, when the agent is made. Nothing is ever fetched: a `$ref` that leads outside the
-schema makes the schema a bad one.
+Made once, when the agent is made. Nothing is ever fetched: a `$ref` that leads outside the schema
+makes the schema a bad one.
 """
 
+import typing
 from collections.abc import Iterable, Mapping
 from itertools import islice
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, Protocol
 
+import attrs
 import msgspec
 
-__all__ = ["OutputCheck", "OutputMismatch"]
+from wingman.schemas import Mismatch, Typed, shown_type
+
+__all__ = ["Output", "OutputCheck", "OutputMismatch"]
 
 _FENCE: Final = "```"
 _MOST_PROBLEMS: Final = 8
@@ -21,35 +25,67 @@ class OutputMismatch(ValueError):
     """A response is not JSON, or does not fit; the text says what is wrong, and where."""
 
 
-class OutputCheck:
-    """Parses responses and holds them to a schema, of any draft that names itself (else 2020-12).
+@attrs.frozen
+class Output:
+    """What a response is: `json` as the model said it, which is stored and sent; `value` in the
+    type that the agent's program has asked for, or the same."""
 
-    Raises `ValueError` for a bad schema, with the path of what is wrong in it.
+    json: Any
+    value: Any
+
+
+class _Rule(Protocol):
+    schema: dict[str, Any]
+
+    def value(self, json: Any) -> Any:
+        """The value that this JSON stands for. Raises `OutputMismatch`."""
+
+
+class OutputCheck:
+    """Parses responses and holds them to a schema, of any draft that names itself (else 2020-12),
+    or reads them into a type.
+
+    `schema` is the JSON Schema that the model is given. Raises `ValueError` for a bad schema, with
+    the path of what is wrong in it, and `TypeError` for a type that is no JSON, with what to write
+    instead.
     """
 
+    def __init__(self, wanted: Any) -> None:
+        self._rule: _Rule = _Schema(wanted) if isinstance(wanted, Mapping) else _Type(wanted)
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        return self._rule.schema
+
+    def parse(self, text: str) -> Output:
+        """The value that a response is. Raises `OutputMismatch`.
+
+        Models like to put JSON into a Markdown fence: one around the whole response is taken off.
+        """
+        try:
+            json = msgspec.json.decode(_unfenced(text.strip()))
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise OutputMismatch(f"It is not JSON: {error}.") from error
+        return Output(json, self._rule.value(json))
+
+
+class _Schema:
     def __init__(self, schema: Mapping[str, Any]) -> None:
         # Megabytes of machine code that most programs never need.
         import jsonschema_rs  # noqa: PLC0415
 
+        self.schema = dict(schema)
         try:
-            self._validator = jsonschema_rs.validator_for(dict(schema), retriever=_refuse)
+            self._validator = jsonschema_rs.validator_for(self.schema, retriever=_refuse)
         except jsonschema_rs.ValidationError as error:
             at = _path("$.output_schema", error.instance_path)
             raise ValueError(f"Not a valid JSON Schema: {error.message} - at `{at}`") from error
         except (TypeError, ValueError) as error:
             raise ValueError(f"Not a valid JSON Schema: {error} - at `$.output_schema`") from error
 
-    def parse(self, text: str) -> Any:
-        """The value that a response is. Raises `OutputMismatch`.
-
-        Models like to put JSON into a Markdown fence: one around the whole response is taken off.
-        """
+    def value(self, json: Any) -> Any:
         try:
-            value = msgspec.json.decode(_unfenced(text.strip()))
-        except (msgspec.DecodeError, RecursionError) as error:
-            raise OutputMismatch(f"It is not JSON: {error}.") from error
-        try:
-            errors = list(islice(self._validator.iter_errors(value), _MOST_PROBLEMS))
+            errors = list(islice(self._validator.iter_errors(json), _MOST_PROBLEMS))
         except ValueError as error:
             raise OutputMismatch(f"It cannot be checked: {error}.") from error
         if errors:
@@ -58,7 +94,29 @@ class OutputCheck:
                 for error in errors
             )
             raise OutputMismatch("\n".join(problems))
-        return value
+        return json
+
+
+class _Type:
+    def __init__(self, kind: Any) -> None:
+        if not (isinstance(kind, type | typing.NewType) or typing.get_origin(kind) is not None):
+            raise TypeError(
+                f"output_schema is a JSON Schema (a dict) or a type, not {shown_type(kind)}"
+            )
+        try:
+            self._typed = Typed(kind)
+        except TypeError as error:
+            raise TypeError(f"output_schema cannot be {shown_type(kind)}: {error}") from error
+        self.schema = self._typed.schema
+
+    def value(self, json: Any) -> Any:
+        try:
+            return self._typed.read(json)
+        except Mismatch as error:
+            problems = (
+                f"{words[:_LONGEST_PROBLEM]} - at `{path}`" for words, path in error.problems
+            )
+            raise OutputMismatch("\n".join(problems)) from error
 
 
 def _refuse(uri: str) -> NoReturn:

@@ -6,7 +6,7 @@ end is not to be trusted with this process's memory; beyond it they raise `Fault
 client of Wingman's own server read their streams with them.
 """
 
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 __all__ = ["LIMIT", "Fault", "LineDecoder", "SSEDecoder", "ServerSentEvent"]
 
@@ -20,13 +20,15 @@ class Fault(Exception):
     """What a server sent is not what its protocol says, or is an error that it reports.
 
     Pure decoders and translators raise it; they do not know whose stream they read. Who does
-    turns it into an error that names it.
+    turns it into an error that names it. `said` is what the server says, where it reports an
+    error, in the form of who reads it.
     """
 
-    def __init__(self, message: str, error_type: str | None = None) -> None:
+    def __init__(self, message: str, error_type: str | None = None, said: Any = None) -> None:
         super().__init__(message)
         self.message = message
         self.error_type = error_type
+        self.said = said
 
 
 class ServerSentEvent(NamedTuple):
@@ -121,11 +123,13 @@ class SSEDecoder:
     def _field(self, line: bytes) -> None:
         field, _, value = line.partition(b":")
         value = value.removeprefix(b" ")
-        if field == b"data":
+        if field in (b"data", b"error"):
             self._size += len(value)
             if self._size > self._limit:
                 raise Fault(f"an event is larger than {self._limit} bytes")
             self._data.append(value)
+            if field == b"error":  # as older servers of llama.cpp tell of one
+                self._name = "error"
         elif field == b"event":
             self._name = value.decode(errors="replace")
         elif field == b"id":

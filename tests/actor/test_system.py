@@ -5,6 +5,7 @@ import signal
 from functools import partial
 from graphlib import TopologicalSorter
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
@@ -21,6 +22,7 @@ from wingman.actor import (
     Directory,
     Escalate,
     Restart,
+    Stop,
     Termination,
 )
 
@@ -167,3 +169,39 @@ async def test_a_snapshot_shows_every_live_actor(system: ActorSystem) -> None:
     assert by_name["busy"].processing_for is not None
     assert by_name["busy"].mailbox == 1
     held.release()
+
+
+@pytest.mark.parametrize("keep", ["system", "directory"])
+async def test_what_makes_no_actor_is_refused_with_a_sentence(keep: str) -> None:
+    class Account:
+        def __init__(self, *_: object) -> None:
+            pass
+
+        async def receive(self, message: object) -> object:
+            return message
+
+    class NoActor:
+        pass
+
+    async def make(*_: object) -> Account:
+        return Account()
+
+    async with ActorSystem() as system:
+        take: Any = system.spawn if keep == "system" else partial(Directory, system)
+        for factory, sentence in (
+            (Account(), "a factory, such as the class Account itself"),
+            ("Account", "give a factory"),
+            (None, "give a factory"),
+            (make, "is async, and the factory of an actor is not"),
+            (NoActor, r"NoActor is no actor: it needs `async def receive"),
+        ):
+            with pytest.raises(TypeError, match=sentence):
+                take(factory)
+        assert system.snapshot() == []
+
+
+async def test_a_factory_that_gives_what_is_no_actor_says_so() -> None:
+    async with ActorSystem() as system:
+        ref = system.spawn(lambda: "a text", supervision=Stop())
+        with pytest.raises(ActorStopped, match="str is no actor: it needs `async def receive"):
+            await ref.ask("hello")

@@ -1,7 +1,8 @@
 """The pages of the documentation, and the code blocks in them.
 
 A block may be marked after its language, as in ```` ```python needs-a-key ````. A marked block is
-not run: a marked Python block is compiled and type-checked, a marked console block is parsed.
+not run: a marked Python block is compiled and type-checked, a marked console block is parsed. One
+that needs a library (`needs-fastapi`) is run where that is installed.
 """
 
 import os

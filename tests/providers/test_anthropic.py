@@ -109,7 +109,6 @@ def test_input_may_come_whole_at_the_start():
         ("end_turn", "end_turn"),
         ("stop_sequence", "end_turn"),
         ("pause_turn", "end_turn"),
-        ("some_later_reason", "end_turn"),
         ("tool_use", "tool_use"),
         ("max_tokens", "max_tokens"),
         ("model_context_window_exceeded", "max_tokens"),

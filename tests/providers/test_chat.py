@@ -236,8 +236,8 @@ def test_the_body_has_system_history_calls_and_results(ask):
         },
         {"role": "tool", "tool_call_id": "c1", "content": "ok"},
         {"role": "tool", "tool_call_id": "c2", "content": "no"},
-        {"role": "user", "content": "d"},
-        {"role": "user", "content": "e"},
+        {"role": "assistant", "content": "(no answer)"},
+        {"role": "user", "content": "d\n\ne"},
     ]
     assert body["stream_options"] == {"include_usage": True}
     assert body["temperature"] == 0.0
@@ -333,8 +333,9 @@ def test_images_are_shown_by_the_user_those_of_results_too(ask):
             (ToolResultBlock("c1", "", False, images=(image,)), ToolResultBlock("c2", "b", False)),
         ),
     ]
-    first, _, *results, shown = chat_body(ask(messages), "m", "openai")["messages"]
+    first, _, *results, between, shown = chat_body(ask(messages), "m", "openai")["messages"]
     assert first == {"role": "user", "content": [seen, {"type": "text", "text": "Look."}]}
     assert [result["role"] for result in results] == ["tool", "tool"]
+    assert between == {"role": "assistant", "content": "(no answer)"}
     assert shown["role"] == "user"
     assert shown["content"] == [{"type": "text", "text": "What the tool call c1 shows:"}, seen]

@@ -121,7 +121,6 @@ def test_arguments_that_are_no_object_are_malformed(args):
     ("reason", "finished"),
     [
         ("STOP", "end_turn"),
-        ("SOME_LATER_REASON", "end_turn"),
         ("MAX_TOKENS", "max_tokens"),
         ("SAFETY", "refusal"),
         ("RECITATION", "refusal"),

@@ -102,6 +102,7 @@ def test_the_body_has_options_format_and_the_names_of_tools_in_their_results(ask
             "tool_calls": [{"id": "c1", "function": {"name": "x", "arguments": {"n": 1}}}],
         },
         {"role": "tool", "content": "ok", "tool_name": "x", "tool_call_id": "c1"},
+        {"role": "assistant", "content": "(no answer)"},
         {"role": "user", "content": "d"},
     ]
     assert body["options"] == {"num_predict": 100, "temperature": 0.5}

@@ -7,6 +7,7 @@ import pytest
 
 from provider_wires import (
     RESPONSES_START,
+    openai_text,
     responses_call,
     responses_end,
     responses_item,
@@ -161,7 +162,7 @@ def test_a_call_that_is_cut_off_before_it_is_whole_is_left_out():
     [
         ({"reason": "max_output_tokens"}, "max_tokens"),
         ({"reason": "content_filter"}, "refusal"),
-        ({"reason": "something_new"}, "max_tokens"),
+        ({"reason": "token_limit"}, "max_tokens"),
         (None, "max_tokens"),
     ],
 )
@@ -240,6 +241,98 @@ def test_what_is_unknown_is_passed_over():
 
 def test_events_without_a_name_are_known_by_their_data():
     assert parts_of(responses_end(), named=False) == [USED, Finished("end_turn")]
+
+
+def done_only(*levels: str) -> list[dict]:
+    """A message whose text comes in no delta, but whole: by itself, in its part, in its item."""
+    place = {"output_index": 0, "content_index": 0, "item_id": "msg_0"}
+    part = {"type": "output_text", "text": "It rains. 😀", "annotations": []}
+    item = {"id": "msg_0", "type": "message", "role": "assistant", "content": [part]}
+    events = {
+        "text": {"type": "response.output_text.done", "text": part["text"], **place},
+        "part": {"type": "response.content_part.done", "part": part, **place},
+        "item": {"type": "response.output_item.done", "output_index": 0, "item": item},
+        "end": responses_end(output=[item]),
+    }
+    added = {
+        "type": "response.output_item.added",
+        "output_index": 0,
+        "item": item | {"content": []},
+    }
+    begun = [] if levels == ("end",) else [added]
+    end = [] if "end" in levels else [responses_end()]
+    return [*begun, *(events[level] for level in levels), *end]
+
+
+def texts(parts: list) -> str:
+    return "".join(part.text for part in parts if isinstance(part, TextDelta))
+
+
+@pytest.mark.parametrize(
+    "levels",
+    [
+        ("text",),
+        ("part",),
+        ("item",),
+        ("end",),
+        ("text", "part"),
+        ("part", "item"),
+        ("text", "part", "item"),
+        ("text", "part", "item", "end"),
+    ],
+)
+def test_text_that_comes_only_as_a_whole_is_kept_and_once(levels):
+    assert texts(parts_of(*done_only(*levels))) == "It rains. 😀"
+
+
+@pytest.mark.parametrize("pieces", [["It "], ["It ", "rains. "], ["It ", "rains. 😀"]])
+def test_what_the_deltas_lack_is_taken_from_the_whole(pieces):
+    deltas = [
+        {"type": "response.output_text.delta", "delta": piece, "output_index": 0}
+        for piece in pieces
+    ]
+    added, *rest = done_only("text", "part", "item", "end")
+    assert texts(parts_of(added, *deltas, *rest)) == "It rains. 😀"
+
+
+def test_a_refusal_that_comes_only_as_a_whole_is_kept():
+    refused = {"id": "msg_1", "type": "message", "content": [{"type": "refusal", "refusal": "No."}]}
+    done = {"type": "response.refusal.done", "refusal": "No.", "output_index": 0}
+    for events in (responses_item(0, refused), responses_item(0, refused, done)):
+        parts = parts_of(*events, responses_end())
+        assert parts == [TextDelta("No."), USED, Finished("refusal")]
+
+
+def test_two_messages_and_two_parts_are_told_one_after_the_other():
+    one, two = {"type": "output_text", "text": "One."}, {"type": "output_text", "text": "Two."}
+    first = {"id": "m1", "type": "message", "content": [one, two]}
+    second = {"id": "m2", "type": "message", "content": [one]}
+    events = [*responses_item(0, first), *responses_item(1, second)]
+    assert texts(parts_of(*events, responses_end())) == "One.Two.One."
+    for event in events:  # as of a server that numbers nothing
+        event.pop("output_index")
+    assert texts(parts_of(*events, responses_end())) == "One.Two.One."
+
+
+def test_calls_that_are_told_but_at_the_end_are_made():
+    call = {"type": "function_call", "call_id": "c", "name": "x", "arguments": '{"n": 1}'}
+    parts = parts_of(RESPONSES_START, responses_end(output=[call]))
+    assert parts == [ToolUseBlock("c", "x", {"n": 1}), USED, Finished("tool_use")]
+
+
+def test_arguments_that_come_only_as_a_whole_are_kept():
+    events = responses_call(0, "x", '{"n": 1}')
+    bare = {"type": "function_call", "call_id": "c", "name": "x"}
+    done = events[-2] | {"output_index": 0}
+    parts = parts_of(events[0], done, events[-1] | {"item": bare}, responses_end())
+    assert parts[0] == ToolUseBlock("c", "x", {"n": 1})
+
+
+@pytest.mark.parametrize("reason", ["something_new", "max_tool_calls"])
+def test_an_unknown_reason_why_it_is_incomplete_is_a_failure(reason):
+    end = responses_end("incomplete", incomplete_details={"reason": reason})
+    with pytest.raises(Fault, match=reason):
+        parts_of(*responses_said(0, "It"), end)
 
 
 # --- request → JSON -------------------------------------------------------------------------------
@@ -389,7 +482,7 @@ async def test_openai_speaks_responses_at_home_and_chat_completions_elsewhere(as
 
     def respond(request: httpx.Request) -> httpx.Response:
         asked.append(request)
-        body = b"data: [DONE]\n\n" if "chat" in request.url.path else responses_text()
+        body = openai_text() if "chat" in request.url.path else responses_text()
         return httpx.Response(200, content=body)
 
     async with Transport(over=httpx.MockTransport(respond)) as transport:

@@ -265,6 +265,15 @@ def test_a_status_has_its_error(status, kind):
 
 
 @pytest.mark.parametrize(
+    ("status", "refused"), [(400, True), (413, True), (422, True), (401, False), (404, False)]
+)
+def test_a_request_that_is_refused_for_its_content_is_told_from_others(status, refused):
+    assert refusal(status, {}, b"", "p").refused == refused
+    key = b'{"error": {"status": "x", "details": [{"reason": "API_KEY_INVALID"}]}}'
+    assert not refusal(status, {}, key, "p").refused
+
+
+@pytest.mark.parametrize(
     ("body", "message", "error_type"),
     [
         (b'{"type":"error","error":{"type":"api_error","message":"Busy"}}', "Busy", "api_error"),

@@ -1,5 +1,6 @@
 """What the tests of the tools share: a working directory, and a way to see what still runs."""
 
+import shutil
 import sys
 import uuid
 from collections.abc import Callable
@@ -67,3 +68,13 @@ def survivors(monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[int]]:
 def each_way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Commands under keepers, and commands in process groups."""
     monkeypatch.setattr(command, "_start", request.param.start)
+
+
+@pytest.fixture(params=["ripgrep", "python"])
+def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A test of `grep` holds for both; without `rg` on the path, for Python's alone."""
+    if request.param == "python":
+        monkeypatch.setenv("PATH", "/nowhere")
+    elif shutil.which("rg") is None:
+        pytest.skip("there is no ripgrep here")
+    return str(request.param)

@@ -13,6 +13,7 @@ import trio
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
+from pictures import plain
 from wingman.errors import ToolError
 from wingman.tools import ToolContext, ToolOutput, edit, read, write
 from wingman.tools.paths import resolve
@@ -273,11 +274,11 @@ async def test_sibling_edits_of_one_file_are_all_kept(context: ToolContext) -> N
     assert path.read_text() == "".join(f"[{n}]\n" for n in range(30))
 
 
-LETTERS = st.text(alphabet="ab\r\n\ufeffé", max_size=12)
+LETTERS = st.text(alphabet="ab\ufeffé", max_size=12)
 
 
 @given(before=LETTERS, old=LETTERS.filter(bool), after=LETTERS, new=LETTERS)
-@example(before="a\r\n", old="b", after="\n", new="")
+@example(before="a", old="b", after="", new="")
 def test_a_unique_text_is_replaced_and_nothing_else(
     before: str, old: str, after: str, new: str
 ) -> None:
@@ -291,30 +292,53 @@ def test_a_unique_text_is_replaced_and_nothing_else(
         assert (work_dir / "f").read_bytes() == (before + new + after).encode()
 
 
-@pytest.mark.parametrize(
-    ("head", "media_type"),
-    [
-        (b"\x89PNG\r\n\x1a\n", "image/png"),
-        (b"\xff\xd8\xff\xe0", "image/jpeg"),
-        (b"GIF89a", "image/gif"),
-        (b"RIFF\x10\x00\x00\x00WEBP", "image/webp"),
-    ],
-)
-async def test_an_image_is_read_as_what_it_is(
-    context: ToolContext, head: bytes, media_type: str
-) -> None:
-    (context.work_dir / "image").write_bytes(head + b"\0 and so on")
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "WEBP"])
+async def test_an_image_is_read_as_what_it_is(context: ToolContext, kind: str) -> None:
+    data, media_type = plain(kind), f"image/{kind.lower()}"
+    (context.work_dir / "image").write_bytes(data)
     output = await read.call({"path": "image"}, context)
     assert isinstance(output, ToolOutput)
     [image] = output.images
     assert image.media_type == media_type
-    assert base64.b64decode(image.data) == head + b"\0 and so on"
-    assert media_type in output.text
+    assert base64.b64decode(image.data) == data
+    assert output.text == f"[image: {media_type}, {len(data):,} bytes]"
+
+
+@pytest.mark.parametrize("kind", ["BMP", "TIFF"])
+async def test_an_image_that_models_do_not_take_is_read_as_one_that_they_do(
+    context: ToolContext, kind: str
+) -> None:
+    (context.work_dir / "image").write_bytes(plain(kind))
+    output = await read.call({"path": "image"}, context)
+    assert isinstance(output, ToolOutput)
+    [image] = output.images
+    assert (image.media_type, image.note) == ("image/png", f"converted from {kind}")
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        (b"\x89PNG\r\n\x1a\n" + b"x" * 20, "image cannot be shown: it is damaged or cut off"),
+        (plain("JPEG")[:200], "image cannot be shown: it is damaged or cut off"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "image cannot be shown: it is HEIC; convert it"),
+    ],
+)
+async def test_a_file_that_begins_like_an_image_and_is_none_is_refused(
+    context: ToolContext, data: bytes, sentence: str
+) -> None:
+    (context.work_dir / "image").write_bytes(data)
+    with pytest.raises(ToolError, match=sentence):
+        await read.call({"path": "image"}, context)
+
+
+async def test_a_text_that_begins_like_an_image_is_read_as_text(context: ToolContext) -> None:
+    (context.work_dir / "notes").write_text("GIF8 is a chapter.\nBM is another.\n")
+    assert "GIF8 is a chapter." in str(await read.call({"path": "notes"}, context))
 
 
 async def test_an_image_that_is_too_large_is_refused(context: ToolContext) -> None:
     with (context.work_dir / "huge.png").open("wb") as file:
         file.write(b"\x89PNG\r\n\x1a\n")
-        file.truncate(3_750_001)
-    with pytest.raises(ToolError, match="3,750,001 bytes; 3,750,000 are the most"):
+        file.truncate(20_000_001)
+    with pytest.raises(ToolError, match="20,000,001 bytes; 20,000,000 are the most"):
         await read.call({"path": "huge.png"}, context)

@@ -1,7 +1,6 @@
 """The tools `glob` and `grep`, with ripgrep where there is one, and without."""
 
 import os
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,16 +12,6 @@ from wingman.errors import ToolError
 from wingman.tools import ToolContext, glob, grep, search
 
 CATASTROPHE = r"^(a+)+(?!.)\1$"  # ripgrep does not know it, and Python never ends with it
-
-
-@pytest.fixture(params=["ripgrep", "python"])
-def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Each test of `grep` holds for both; without `rg` on the path, for Python's alone."""
-    if request.param == "python":
-        monkeypatch.setenv("PATH", "/nowhere")
-    elif shutil.which("rg") is None:
-        pytest.skip("there is no ripgrep here")
-    return str(request.param)
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ makes the actor, lets a worker feed it, and decides what follows when it crashes
 import logging
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
+from inspect import iscoroutinefunction
 from typing import Any, Protocol, cast
 
 import trio
@@ -18,9 +19,9 @@ from wingman.actor.instruments import ActorInfo, ActorState, Instruments, Termin
 from wingman.actor.mailbox import Mailbox
 from wingman.actor.supervision import Escalate, Restart, RestartHistory, Supervision
 from wingman.actor.worker import Worker, plain
-from wingman.foreign import let_on, log_failure, split
+from wingman.foreign import let_on, log_failure, shown, split
 
-__all__ = ["Actor", "Cell"]
+__all__ = ["Actor", "Cell", "check_factory"]
 
 logger = logging.getLogger("wingman.actor")
 
@@ -32,6 +33,33 @@ class Actor(Protocol):
 
     async def receive(self, message: Any, /) -> Any:
         """Process one message; what it returns is the reply."""
+
+
+def check_factory(factory: object, argument: str = "") -> None:
+    """Raise `TypeError` for what cannot make an actor; the text says what to give in its place.
+
+    `argument` says in words what the factory is called with, if with anything.
+    """
+    if not callable(factory):
+        name = type(factory).__name__
+        given = "an actor" if hasattr(factory, "receive") else "an object"
+        raise TypeError(
+            f"{shown(factory)} is {given} that is made already, and a new one is needed at every "
+            f"restart: give a factory, such as the class {name} itself, or a function that makes "
+            f"one{f' for {argument}' if argument else ''}"
+        )
+    if iscoroutinefunction(factory):
+        raise TypeError(
+            f"{shown(factory)} is async, and the factory of an actor is not: let it make the "
+            "object alone, and await in the object's __aenter__"
+        )
+    if isinstance(factory, type):
+        _check_actor(factory, factory.__name__)
+
+
+def _check_actor(actor: object, name: str) -> None:
+    if not callable(getattr(actor, "receive", None)):
+        raise TypeError(f"{name} is no actor: it needs `async def receive(self, message)`")
 
 
 class Owner(Protocol):
@@ -219,6 +247,7 @@ class Cell:
         self._state = "starting"
         try:
             actor: Any = self._factory()
+            _check_actor(actor, type(actor).__name__)
             async with actor if hasattr(actor, "__aexit__") else _NO_CONTEXT:
                 self.actor = actor
                 self._state = "idle"

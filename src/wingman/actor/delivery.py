@@ -15,6 +15,7 @@ from trio.lowlevel import (
 
 from wingman.actor.errors import ActorError, DeliveryCancelled, DeliveryPending
 from wingman.foreign import shown
+from wingman.under_trio import require_trio
 
 __all__ = ["Delivery", "DeliveryState"]
 
@@ -86,6 +87,7 @@ class Delivery:
         Cancelling this wait does not cancel the delivery. An actor that would wait for the very
         delivery that it is processing gets `ActorError` instead of a deadlock.
         """
+        require_trio()
         if self.ended:
             await checkpoint()
             return self.state
@@ -121,6 +123,7 @@ class Delivery:
         It comes back only when the delivery has ended, however that may be. `ActorError` if
         another task owns it already.
         """
+        require_trio()
         if not self.ended:
             self._carrier.refuse_itself()
             if self._asker is not None:

@@ -16,7 +16,7 @@ import attrs
 import trio
 from trio.lowlevel import enable_ki_protection
 
-from wingman.actor.cell import Actor, Cell
+from wingman.actor.cell import Actor, Cell, check_factory
 from wingman.actor.errors import ActorStopped
 from wingman.actor.instruments import Instruments, Termination
 from wingman.actor.ref import ActorRef
@@ -67,6 +67,7 @@ class Directory(Generic[K]):
         quarantine: float = 60.0,
         name: Callable[[K], str] = str,
     ) -> None:
+        check_factory(factory, "the key")
         if idle_after is not None and idle_after <= 0:
             raise ValueError(f"idle_after is a time in seconds, not {idle_after}")
         self.instruments: Instruments = system.instruments

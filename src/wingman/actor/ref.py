@@ -7,6 +7,7 @@ from trio.lowlevel import checkpoint, current_task
 from wingman.actor.cell import Cell
 from wingman.actor.delivery import Delivery
 from wingman.actor.instruments import Termination
+from wingman.under_trio import require_trio
 
 __all__ = ["ActorRef"]
 
@@ -38,6 +39,7 @@ class ActorRef:
 
     async def tell(self, message: Any) -> None:
         """Put a message into the mailbox, waiting for room. Nobody will say what came of it."""
+        require_trio()
         if type(message) is Delivery:
             message = Delivery(message, self._cell)
         if self._mailbox.full:
@@ -57,6 +59,7 @@ class ActorRef:
         It is structured: when the asker is cancelled, so is the message, queued or in flight,
         and `ask` comes back only when that has ended. `ActorStopped` if the actor ends first.
         """
+        require_trio()
         self._cell.refuse_itself()
         delivery = Delivery(message, self._cell)
         mailbox = self._mailbox
@@ -78,6 +81,7 @@ class ActorRef:
         What is left in the mailbox fails with `ActorStopped`. Called by the actor itself, it does
         not wait, and the actor ends after the message that it is processing.
         """
+        require_trio()
         self._cell.request_stop()
         await self._wait_unless_itself()
 
@@ -86,11 +90,13 @@ class ActorRef:
 
         An actor that kills itself is cancelled here.
         """
+        require_trio()
         self._cell.request_kill()
         await self._wait_unless_itself()
 
     async def wait_stopped(self) -> Termination:
         """The death watch: wait until the actor has ended, and say why."""
+        require_trio()
         self._cell.refuse_itself()
         return await self._cell.wait_stopped()
 

@@ -3,16 +3,18 @@
 import contextvars
 import itertools
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
 import trio
 
-from wingman.actor.cell import Actor, Cell
+from wingman.actor.cell import Actor, Cell, check_factory
 from wingman.actor.instruments import ActorInfo, Instrument, Instruments, Termination
 from wingman.actor.ref import ActorRef
 from wingman.actor.supervision import Restart, Supervision
+from wingman.under_trio import require_trio
 
 __all__ = ["ActorSystem"]
 
@@ -30,11 +32,13 @@ class ActorSystem:
         self.dead_letters = 0
         self._cells: dict[str, Cell] = {}
         self._numbers = itertools.count(1)
-        self._nursery_manager = trio.open_nursery()
+        # The nursery is opened when this is entered: one can be made where no Trio runs yet.
+        self._exit = AsyncExitStack()
         self._nursery: trio.Nursery | None = None
 
     async def __aenter__(self) -> Self:
-        self._nursery = await self._nursery_manager.__aenter__()
+        require_trio()
+        self._nursery = await self._exit.enter_async_context(trio.open_nursery())
         return self
 
     async def __aexit__(
@@ -48,9 +52,7 @@ class ActorSystem:
             nursery.start_soon(self._stop_all)
         try:
             # Not shielded: it is the nursery's to be cancelled.
-            return await self._nursery_manager.__aexit__(  # noqa: ASYNC102
-                kind, value, traceback
-            )
+            return await self._exit.__aexit__(kind, value, traceback)  # noqa: ASYNC102
         finally:
             self._nursery = None
 
@@ -68,7 +70,10 @@ class ActorSystem:
         `factory` makes the actor, now and at every restart. `mailbox` is how many messages may
         wait. `supervision` is `Restart()` unless said otherwise. Exceptions of the `expected`
         types are answers: they fail the delivery, and the actor goes on.
+
+        Raises `TypeError` for what makes no actor, such as an actor that is made already.
         """
+        check_factory(factory)
         if name is None:
             name = f"{getattr(factory, '__name__', 'actor')}-{next(self._numbers)}"
         cell = Cell(

@@ -64,6 +64,7 @@ _ALL: Final = (
     ErrorCode("session_not_found", 404, "there is no such session"),
     ErrorCode("agent_not_found", 404, "there is no such agent"),
     ErrorCode("run_not_found", 404, "there is no such run in this session"),
+    ErrorCode("tool_call_not_found", 404, "the run has no such tool call"),
     ErrorCode("provider_not_found", 404, "there is no such provider"),
     ErrorCode("model_not_found", 404, "the provider has no such model"),
     ErrorCode("asset_not_found", 404, "the page at `/docs` has no such file"),
@@ -80,6 +81,8 @@ _ALL: Final = (
         "session_busy", 409, 'a run is in flight, and the message said `"on_busy": "reject"`'
     ),
     ErrorCode("request_id_conflict", 409, "the `request_id` was used before, with another body"),
+    ErrorCode("run_ended", 409, "the run that a cancel names has ended"),
+    ErrorCode("run_queued", 409, "the run that a cancel names waits for its turn"),
     ErrorCode(
         "waits_for_itself",
         409,
@@ -87,6 +90,7 @@ _ALL: Final = (
     ),
     ErrorCode("body_too_large", 413, "the body has more than 16 MiB"),
     ErrorCode("unsupported_media_type", 415, "the body does not say that it is JSON"),
+    ErrorCode("head_too_large", 431, "the request's head has more than it may"),
     ErrorCode("mailbox_full", 429, "as many messages wait in the session as may"),
     ErrorCode(
         "internal_error",
@@ -107,7 +111,11 @@ _ALL: Final = (
         "the model's final response does not fit the agent's `output_schema`, also after it was "
         "told what was wrong",
     ),
-    ErrorCode("overloaded", 503, "as many runs wait in the process as may"),
+    ErrorCode(
+        "overloaded",
+        503,
+        "as many runs wait in the process, or bodies and messages hold as many bytes, as may",
+    ),
     ErrorCode(
         "shutting_down",
         503,
@@ -126,7 +134,12 @@ _ALL: Final = (
 CODES: Final[Mapping[str, ErrorCode]] = MappingProxyType({entry.code: entry for entry in _ALL})
 """Every code that the server answers, by its name."""
 
-EVERYWHERE: Final = ("forbidden_host", "forbidden_origin", "internal_error")
+EVERYWHERE: Final = (
+    "forbidden_host",
+    "forbidden_origin",
+    "head_too_large",
+    "internal_error",
+)
 """What every route may answer, besides `unauthorized` where it needs the token."""
 
 WITH_A_BODY: Final = (
@@ -134,5 +147,6 @@ WITH_A_BODY: Final = (
     "request_timeout",
     "body_too_large",
     "unsupported_media_type",
+    "overloaded",
 )
 """What a route may answer that takes a body."""

@@ -5,10 +5,11 @@ from types import MappingProxyType
 from typing import Any, Final
 
 import attrs
+import msgspec
 
 from wingman.events import Error, Result, Step, Text, Thinking, ToolProgress, ToolResult, ToolUse
 
-__all__ = ["EXTRA", "RUN_STREAM", "SESSION_STREAM", "USUAL", "Frames"]
+__all__ = ["EXTRA", "RUN_STREAM", "SESSION_STREAM", "USUAL", "Frames", "Notice"]
 
 USUAL: Final = frozenset({"text", "tool_use", "tool_result", "done", "error"})
 """The events that every stream has."""
@@ -23,13 +24,21 @@ EXTRA: Final[Mapping[str, str]] = MappingProxyType(
 class Frames:
     """The frames of a kind of stream.
 
-    `data` is the type of each event's JSON. `with_run_id`: each frame's data has its run's id as
-    well, also where the type has none.
+    `data` is the type of each event's JSON. The data of those in `with_run_id` has the id of its
+    run besides.
     """
 
     name: str
     data: Mapping[str, Any]
-    with_run_id: bool = False
+    with_run_id: frozenset[str] = frozenset()
+
+
+class Notice(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What went wrong: with a run, where `run_id` names it, or else with the stream."""
+
+    code: str
+    message: str
+    run_id: str | None = None
 
 
 _RUN: Final = {
@@ -46,5 +55,9 @@ _RUN: Final = {
 RUN_STREAM: Final = Frames("RunFrame", _RUN)
 """One run, from its admission to its end."""
 
-SESSION_STREAM: Final = Frames("SessionFrame", {**_RUN, "resync": Error}, with_run_id=True)
+SESSION_STREAM: Final = Frames(
+    "SessionFrame",
+    {**_RUN, "error": Notice, "resync": Notice},
+    with_run_id=frozenset(_RUN) - {"done", "error"},
+)
 """A session, from run to run."""

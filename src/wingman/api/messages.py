@@ -94,6 +94,7 @@ ROUTES: Final[tuple[Route, ...]] = (
             ),
         ),
         errors=(*_MESSAGE, *_RUN),
+        error_headers=(LOCATION,),
     ),
     Route(
         name="stream_message",

@@ -66,7 +66,7 @@ def statuses_of(route: Route) -> dict[int, list[str]]:
         codes.append("unauthorized")
     if route.body is not None:
         codes += WITH_A_BODY
-    elif route.query is not None or parameters_of(route.path):
+    elif not route.ignores_query:
         codes.append("invalid_request")
     found: dict[int, list[str]] = {}
     for code in dict.fromkeys(codes):
@@ -109,7 +109,7 @@ def _frames(stream: Frames, schemas: Mapping[Any, Json]) -> Json:
     for event, type_ in stream.data.items():
         name = "".join(part.title() for part in event.split("_")) + stream.name
         data = schemas[type_]
-        if stream.with_run_id:
+        if event in stream.with_run_id:
             run_id = {
                 "type": "object",
                 "properties": {"run_id": {"type": "string"}},
@@ -180,9 +180,10 @@ def _parameters(route: Route, schemas: Mapping[Any, Json]) -> Iterable[Json]:
 def _responses(route: Route, schemas: Mapping[Any, Json]) -> Json:
     responses: Json = {str(answer.status): _answer(answer, schemas) for answer in route.answers}
     for status, codes in statuses_of(route).items():
+        headers = (*_EVERY_ANSWER, *_BY_STATUS.get(status, ()), *route.error_headers)
         responses[str(status)] = {
             "description": "; ".join(f"`{code}`: {CODES[code].when}" for code in codes),
-            "headers": _headers((*_EVERY_ANSWER, *_BY_STATUS.get(status, ()))),
+            "headers": _headers(headers),
             "content": {"application/json": {"schema": _error(codes, schemas)}},
         }
     return responses

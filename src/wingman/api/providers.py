@@ -3,6 +3,7 @@
 from typing import Final, Literal
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from wingman.api.route import DELETED, WRITE, Answer, Body, Route
 
@@ -11,6 +12,7 @@ __all__ = [
     "AuthBody",
     "AuthView",
     "Credential",
+    "CredentialFields",
     "CredentialView",
     "ModelInfo",
     "ProviderView",
@@ -29,17 +31,30 @@ class Credential(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
         return f"Credential(type={self.type!r}, key={key}, base_url={self.base_url!r})"
 
 
+class CredentialFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is to change of a credential: what is not given stays, null removes it."""
+
+    type: Literal["api_key"] = "api_key"
+    key: str | UnsetType | None = UNSET
+    base_url: str | UnsetType | None = UNSET
+
+    def __repr__(self) -> str:
+        key = "'…'" if self.key else repr(self.key)
+        return f"CredentialFields(key={key}, base_url={self.base_url!r})"
+
+
 class AuthBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Credentials by provider."""
 
-    providers: dict[str, Credential]
+    providers: dict[str, CredentialFields]
 
 
 class CredentialView(msgspec.Struct, frozen=True):
-    """Whether a provider has what it needs to be asked."""
+    """Whether a provider has what it needs to be asked, and where its key goes."""
 
     type: Literal["api_key"]
     configured: bool
+    base_url: str | None
 
 
 class AuthView(msgspec.Struct, frozen=True):

@@ -1,20 +1,23 @@
 """Route: one line of the contract's table, and what is said with each of its parts."""
 
 from collections.abc import Mapping
-from typing import Any, Final, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import attrs
 import msgspec
 
 __all__ = [
     "DELETED",
+    "LINK",
     "LOCATION",
     "STORE",
     "WRITE",
     "Answer",
     "Body",
+    "Cursor",
     "Deleted",
     "Header",
+    "Limit",
     "Method",
     "Route",
     "parameters_of",
@@ -69,7 +72,8 @@ class Route:
     `name` is its operation's id; the server has a handler of this name. `path` has its parameters
     in braces; the last may be `{name...}`, which takes slashes as well. `query` is a Struct of the
     query's parameters: one that it does not have is refused, unless `ignores_query`.
-    `errors` are the codes that it may answer beside those of every route.
+    `errors` are the codes that it may answer beside those of every route, and `error_headers` what
+    such an answer may have.
     """
 
     name: str
@@ -82,6 +86,7 @@ class Route:
     query: type[Any] | None = None
     headers: tuple[Header, ...] = ()
     errors: tuple[str, ...] = ()
+    error_headers: tuple[Header, ...] = ()
     needs_token: bool = True
     ignores_query: bool = False
     description: str = ""
@@ -98,6 +103,17 @@ def parameters_of(path: str) -> tuple[str, ...]:
 
 LOCATION: Final = Header("Location", "The path of what was made, or of the message's run.")
 """Where what a request has made is read."""
+
+LINK: Final = Header("Link", '`<path>; rel="next"`: the next page, where there are more.')
+"""Where a list goes on."""
+
+Limit: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=1000, description="How many at most.")]
+"""How many entries of a list are asked for."""
+
+Cursor: TypeAlias = Annotated[
+    int, msgspec.Meta(ge=1, le=2**63 - 1, description="That of a `Link` header.")
+]
+"""After which entry a list goes on."""
 
 STORE: Final = ("store_error", "store_unavailable")
 """The errors of what is read from the store."""

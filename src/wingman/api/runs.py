@@ -5,7 +5,7 @@ from typing import Annotated, Final, Literal, TypeAlias, get_args
 
 import msgspec
 
-from wingman.api.route import STORE, Answer, Body, Route
+from wingman.api.route import STORE, Answer, Body, Cursor, Limit, Route
 from wingman.conversation import Usage
 from wingman.events import Result
 
@@ -46,7 +46,8 @@ class RunFailure(msgspec.Struct, frozen=True):
 class RunView(msgspec.Struct, frozen=True, omit_defaults=True):
     """A run. `cost` is what it has cost, where the prices are known.
 
-    `waiting_for` says why one that is queued does not start although its turn has come.
+    `waiting_for` says why one that is queued does not start although its turn has come. `cut` says
+    that its message, its result or its error is not whole, as it may be in a list.
     """
 
     id: str
@@ -63,13 +64,21 @@ class RunView(msgspec.Struct, frozen=True, omit_defaults=True):
     ended_at: datetime | None
     cost: float | None = None
     waiting_for: RunFailure | None = None
+    cut: bool = False
 
 
-class CancelledTool(msgspec.Struct, frozen=True):
-    """A tool call that was in flight when its run, or it alone, was cancelled."""
+class CancelledTool(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A tool call that was in flight when its run, or it alone, was cancelled.
+
+    `stopped` means that the call has ended and that no process is left which it, or a process of
+    it, had started. What it handed to a service that ran before (tmux's server, Docker, systemd,
+    at, cron) or to another machine (ssh) is not among these, and goes on: `note` says so where the
+    call names a client of one.
+    """
 
     id: str
     outcome: CallOutcome
+    note: str | None = None
 
 
 class CancelledRun(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -90,9 +99,10 @@ class Receipt(msgspec.Struct, frozen=True):
 
 
 class CancelBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What to cancel beside the run in flight."""
+    """What to cancel beside the run in flight, and which run that is."""
 
     queued: bool = False
+    run_id: Annotated[str, msgspec.Meta(min_length=1)] | None = None
 
 
 class Empty(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -100,10 +110,11 @@ class Empty(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class RunsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Which runs: of these statuses, with commas; all if none is given."""
+    """Which runs: of these statuses, with commas; all if none is given. And which part of them."""
 
     status: str | None = None
-    limit: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 100
+    limit: Limit = 100
+    cursor: Cursor | None = None
 
 
 class RunQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -152,7 +163,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         description="It is answered when the work has really stopped, or after 5 s.",
         body=Body(CancelBody, {"queued": True}, optional=True),
         answers=(Answer(200, "What was cancelled.", Receipt),),
-        errors=("session_not_found", *STORE),
+        errors=("session_not_found", "run_not_found", "run_ended", "run_queued", *STORE),
     ),
     Route(
         name="cancel_run",
@@ -173,6 +184,6 @@ ROUTES: Final[tuple[Route, ...]] = (
         description="The model is told, and the run goes on.",
         body=Body(Empty, optional=True),
         answers=(Answer(200, "What was cancelled.", Receipt),),
-        errors=("session_not_found", "run_not_found", *STORE),
+        errors=("session_not_found", "run_not_found", "tool_call_not_found", *STORE),
     ),
 )

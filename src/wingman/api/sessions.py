@@ -1,13 +1,25 @@
 """Sessions as the contract has them."""
 
 from datetime import datetime
-from typing import Annotated, Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from wingman.api.frames import SESSION_STREAM
-from wingman.api.route import DELETED, LOCATION, STORE, WRITE, Answer, Body, Header, Route
+from wingman.api.route import (
+    DELETED,
+    LINK,
+    LOCATION,
+    STORE,
+    WRITE,
+    Answer,
+    Body,
+    Cursor,
+    Header,
+    Limit,
+    Route,
+)
 from wingman.api.runs import Status
 from wingman.conversation import Message, Usage
 
@@ -23,8 +35,6 @@ __all__ = [
 
 SessionStatus: TypeAlias = Literal["idle"] | Status
 """`idle`, or the status of the run in flight."""
-
-Limit = Annotated[int, msgspec.Meta(ge=1, le=1000, description="How many at most.")]
 
 
 class NewSession(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -66,7 +76,7 @@ class PageQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Which part of a list: `cursor` is that of the page before, from its `Link` header."""
 
     limit: Limit = 100
-    cursor: Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)] | None = None
+    cursor: Cursor | None = None
 
 
 class EventsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -80,7 +90,6 @@ class EventsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     include: str | None = None
 
 
-_LINK: Final = Header("Link", '`<path>; rel="next"`: the next page, where there are more.')
 _LAST_EVENT_ID: Final = Header(
     "Last-Event-ID", "The id of the last frame that was seen: the stream goes on after it."
 )
@@ -108,7 +117,7 @@ ROUTES: Final[tuple[Route, ...]] = (
                 200,
                 "Sessions without their histories.",
                 tuple[SessionView, ...],
-                headers=(_LINK,),
+                headers=(LINK,),
             ),
         ),
         errors=STORE,

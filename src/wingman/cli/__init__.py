@@ -7,25 +7,32 @@ commands do is done by the packages below. Exit codes: 0, 1 for what failed, 2 f
 
 # The map:
 #
-#   serve.py      the server, until a signal
-#   run.py        one message in the terminal
-#   demo.py       a server and its client, checked step by step
-#   wire.py       the demo's client, which shows what goes over the wire
-#   remote/       what a server runs and keeps: ps, sessions, show, logs, send, cancel, wait, agents
-#   interrupt.py  a run in the terminal, and the signals that end it
-#   limits.py     the runtime's limits as options
-#   prices.py     a file of models' prices as an option
-#   console.py    how a run looks in a terminal
-#   launch.py     from click into Trio; errors come back as one line
-#   processes.py  which processes there are
+#   serve.py       the server, until a signal
+#   run.py         one message in the terminal
+#   demo.py        a server and its client, checked step by step
+#   wire.py        the demo's client, which shows what goes over the wire
+#   remote/        what a server runs and keeps: ps, show, logs, send, cancel, wait, agents, …
+#   interrupt.py   a run in the terminal, and the signals that end it
+#   limits.py      the runtime's limits as options
+#   prices.py      a file of models' prices as an option
+#   environment.py options that are environment variables as well
+#   console.py     how a run looks in a terminal
+#   stdin.py       what is piped into a run
+#   output.py      what is printed, and what if that cannot be written
+#   program.py     how this program is called
+#   launch.py      from click into Trio; errors come back as one line
+#   processes.py   which processes there are
 
 import io
 import os
 import sys
+from typing import Any
 
 import click
 
 from wingman.cli.demo import demo_command
+from wingman.cli.output import Group, occupy_closed_streams
+from wingman.cli.program import program
 from wingman.cli.remote import (
     agents_command,
     cancel_command,
@@ -42,11 +49,22 @@ from wingman.cli.serve import serve_command
 __all__ = ["main"]
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class _Program(Group):
+    """The program, which is called by the name that it can be called by again."""
+
+    def make_context(self, info_name: str | None, *args: Any, **settings: Any) -> click.Context:
+        """Parse the arguments."""
+        return super().make_context(program(), *args, **settings)
+
+
+@click.group(
+    cls=_Program, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.version_option(package_name="wingman-runtime", message="wingman %(version)s")
 @click.pass_context
 def main(context: click.Context) -> None:
     """Wingman runs LLM agents: sessions with tools, each an actor, cancelled when you say so."""
+    occupy_closed_streams()
     if os.environ.get("NO_COLOR"):  # https://no-color.org
         context.color = False
     for stream in (sys.stdout, sys.stderr):

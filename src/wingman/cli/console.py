@@ -15,6 +15,7 @@ import click
 import msgspec
 
 from wingman.api import Receipt
+from wingman.cli.output import echo
 from wingman.events import (
     Done,
     Error,
@@ -95,7 +96,7 @@ class Console:
     def end_line(self) -> None:
         """End the line that is begun, if one is."""
         if self._open:
-            click.echo(err=self._open == "stderr")
+            echo(err=self._open == "stderr")
             self._open = ""
 
     def _text(self, text: str) -> None:
@@ -103,7 +104,7 @@ class Console:
             self.end_line()
         # To a file or a pipe goes what the model said, all of it (`color` keeps click from cleaning
         # it); a terminal would obey what is in it.
-        click.echo(clean(text) if sys.stdout.isatty() else text, nl=False, color=True)
+        echo(clean(text) if _to_terminal() else text, nl=False, color=True)
         if text:
             self._open = "" if text.endswith("\n") else "stdout"
 
@@ -112,7 +113,7 @@ class Console:
             return
         if self._open == "stdout":
             self.end_line()
-        click.secho(clean(text), dim=True, nl=False, err=True)
+        echo(click.style(clean(text), dim=True), nl=False, err=True)
         self._open = "" if text.endswith("\n") else "stderr"
 
     def _result(self, id: str, content: str, is_error: bool) -> None:
@@ -128,10 +129,14 @@ class Console:
 
     def _line(self, text: str) -> None:
         self.end_line()
-        click.echo(text, err=True)
+        echo(text, err=True)
 
     def _clipped(self, text: str, indent: int) -> str:
         return text if self.verbose else _clip(text, shutil.get_terminal_size().columns - indent)
+
+
+def _to_terminal() -> bool:
+    return sys.stdout is not None and sys.stdout.isatty()
 
 
 def clean(text: str) -> str:

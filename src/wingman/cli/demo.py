@@ -10,7 +10,9 @@ import httpx
 import trio
 
 from wingman.cli.launch import launch
+from wingman.cli.output import Command, echo
 from wingman.cli.processes import VISIBLE, working_in
+from wingman.cli.program import program
 from wingman.cli.wire import Wire
 from wingman.runtime import Runtime
 from wingman.telemetry import configure_logging
@@ -27,8 +29,6 @@ _TOOLS: Final = ["bash", "read"]
 _SLEEP: Final = "!bash sleep 60 & echo It runs.; sleep 60"
 
 _BY_HAND: Final = """\
-wingman serve
-
 AGENT=$(curl -s http://localhost:2323/agents -H "Content-Type: application/json" \\
   -d '{"name": "Demo", "tools": ["bash"], "provider": {"id": "scripted"}}' | cut -d'"' -f4)
 SESSION=$(curl -s http://localhost:2323/sessions -H "Content-Type: application/json" \\
@@ -40,7 +40,7 @@ curl -N http://localhost:2323/sessions/$SESSION/message/stream \\
 curl -X POST http://localhost:2323/sessions/$SESSION/cancel"""
 
 
-@click.command("demo")
+@click.command("demo", cls=Command)
 def demo_command() -> None:
     """Show a server at work, and cancel it in the middle of a tool call.
 
@@ -59,14 +59,14 @@ async def _demo(directory: Path) -> int:
     shutdown = trio.Event()
     async with Runtime(directory / "demo.db") as runtime, trio.open_nursery() as nursery:
         url = await nursery.start(partial(serve, runtime, port=0, grace=0, shutdown=shutdown))
-        click.echo(f"A server listens on {url}; its model is keyless, and no language model.")
+        echo(f"A server listens on {url}; its model is keyless, and no language model.")
         with trio.move_on_after(_LONGEST) as clock:
             await _tell(url, directory)
         if clock.cancelled_caught:
             raise click.ClickException(f"The demo: expected its end within {_LONGEST:g} s.")
         shutdown.set()
-    click.secho("\nAll was as it should be. To go on by hand:\n", bold=True)
-    click.echo(_BY_HAND)
+    echo(click.style("\nAll was as it should be. To go on by hand:\n", bold=True))
+    echo(f"{program()} serve\n\n{_BY_HAND}")
     return 0
 
 
@@ -139,11 +139,11 @@ def _processes(wire: Wire, work_dir: Path) -> list[str]:
 
 
 def _heading(text: str) -> None:
-    click.secho(f"\n{text}", bold=True)
+    echo(click.style(f"\n{text}", bold=True))
 
 
 def _check(expectation: str, holds: bool, found: Any) -> None:
     """Show that an expectation holds, or end the demo with what was found instead."""
     if not holds:
         raise click.ClickException(f"Expected: {expectation}. Found: {found!r}")
-    click.echo(f"   {click.style('✓', fg='green', bold=True)} {expectation}")
+    echo(f"   {click.style('✓', fg='green', bold=True)} {expectation}")

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import sys
 from collections.abc import AsyncIterator, Callable
 from typing import Final, NoReturn
 
@@ -10,14 +9,17 @@ import attrs
 import trio
 
 from wingman.cli.console import Console
+from wingman.cli.output import flush
 from wingman.events import Event
 from wingman.face import AnyRun, AnyRunStream
+from wingman.telemetry import flush_logs
 
 __all__ = ["follow_run"]
 
 # How long the second signal waits for what the first has asked for: a process that ignores
 # SIGTERM is killed in less, and nothing of the run shall outlive it.
 _LAST_SECONDS: Final = 1.0
+_LAST_WORDS_SECONDS: Final = 0.05
 
 
 async def follow_run(stream: AnyRunStream, console: Console, show: Callable[[Event], None]) -> int:
@@ -71,6 +73,6 @@ class _Interrupt:
 
     def _leave(self) -> NoReturn:
         """End the process: what has not stopped would hold an orderly end for as long again."""
-        sys.stdout.flush()
-        sys.stderr.flush()
+        flush_logs(_LAST_WORDS_SECONDS)
+        flush()
         os._exit(self.exit_code)

@@ -6,16 +6,24 @@ from typing import Final
 import click
 import trio
 
+from wingman.cli.output import OutputFailed
 from wingman.errors import WingmanError
 
 __all__ = ["launch", "leaves_of"]
 
-# A broken pipe: the reader of our output has seen enough. Click ends the process quietly.
-_EXPECTED: Final = (WingmanError, click.ClickException, KeyboardInterrupt, BrokenPipeError)
+_EXPECTED: Final = (WingmanError, click.ClickException, KeyboardInterrupt)
 
 
-def launch(main: Callable[[], Awaitable[int]]) -> None:
+def _message(error: WingmanError) -> str:
+    return error.message
+
+
+def launch(
+    main: Callable[[], Awaitable[int]], told: Callable[[WingmanError], str] = _message
+) -> None:
     """Run a command's async part, and end the command with the exit code it returns.
+
+    `told` puts an error into words, where the error's own advise what the command cannot do.
 
     Errors that are expected (Wingman's own, click's) come out as one line and exit code 1, or as
     click says. They are found in exception groups, where nurseries put them and click does not
@@ -27,10 +35,11 @@ def launch(main: Callable[[], Awaitable[int]]) -> None:
         leaves = list(leaves_of(error))
         if not all(isinstance(leaf, _EXPECTED) for leaf in leaves):
             raise
-        # Ctrl-C comes first: whatever else broke, broke because of it.
+        # Ctrl-C comes first, then what could not be written: what else broke, broke because of it.
+        leaves.sort(key=lambda leaf: not isinstance(leaf, OutputFailed))
         leaves.sort(key=lambda leaf: not isinstance(leaf, KeyboardInterrupt))
         if isinstance(leaves[0], WingmanError):
-            raise click.ClickException(leaves[0].message) from error
+            raise click.ClickException(told(leaves[0])) from error
         raise leaves[0] from None
     click.get_current_context().exit(code)
 

@@ -25,6 +25,7 @@ _HELP: Final = {
     "queued": "Messages that may wait in one session.",
     "runs": "Runs at once in the process.",
     "waiting": "Runs in the process that may wait for their turn.",
+    "message_bytes": "Bytes of all messages that wait or run, with their images and agents.",
 }
 
 

@@ -1,6 +1,5 @@
 """`wingman run`: one message, one session in memory, in the terminal."""
 
-import sys
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -11,9 +10,17 @@ from msgspec import UNSET
 from wingman.agent import Agent
 from wingman.api import NewAgent, ProviderConfig
 from wingman.cli.console import Console
+from wingman.cli.environment import FromEnvironment
 from wingman.cli.interrupt import follow_run
 from wingman.cli.launch import launch
 from wingman.cli.remote import run_on_server, talk
+from wingman.cli.stdin import piped_text
+from wingman.errors import (
+    ContextTooLong,
+    ProviderAuthError,
+    ProviderNotConfigured,
+    WingmanError,
+)
 from wingman.providers import Provider, ProviderRegistry
 from wingman.runtime import KEYLESS, PREFERRED, Session, default_provider
 from wingman.telemetry import configure_logging
@@ -36,8 +43,8 @@ def _tools(_context: click.Context, _option: click.Parameter, names: str) -> tup
         raise click.BadParameter(f"there is no tool {error}; there are: {known}.") from error
 
 
-@click.command("run")
-@click.argument("message")
+@click.command("run", cls=FromEnvironment)
+@click.argument("message", required=False)
 @click.option(
     "--provider",
     metavar="NAME",
@@ -66,7 +73,7 @@ def _tools(_context: click.Context, _option: click.Parameter, names: str) -> tup
 @click.option("--server", metavar="URL", help="Run it on this server, in its directories.")
 @click.option("--token", envvar="WINGMAN_TOKEN", show_envvar=True, help="The server's token.")
 def run_command(
-    message: str,
+    message: str | None,
     provider: str | None,
     model: str | None,
     work_dir: Path,
@@ -79,9 +86,10 @@ def run_command(
 ) -> None:
     """Send one MESSAGE to a model and show what it does.
 
-    Its text and its tool calls are shown as they come: text on standard output, all else on
-    standard error. MESSAGE - reads it from standard input. Nothing is stored. Ctrl-C cancels the
-    run and says what has stopped; a second one leaves at once.
+    What is piped in, or given with <, is sent below the MESSAGE, or in its place where there is
+    none, or where it is -. The model's text and its tool calls are shown as they come: text on
+    standard output, all else on standard error. Nothing is stored. Ctrl-C cancels the run and says
+    what has stopped; a second one leaves at once.
     """
     configure_logging("warning")
     console = Console(verbose)
@@ -94,7 +102,7 @@ def run_command(
             instructions=instructions,
             tools=tuple(tool.name for tool in tools),
             provider=UNSET if provider is None else ProviderConfig(provider, model),
-            max_steps=max_steps,
+            max_steps=UNSET if max_steps is None else max_steps,
         )
         talk(server, token, run_on_server, fields, work_dir.absolute(), text, console)
         return
@@ -105,14 +113,46 @@ def run_command(
         tools=tools,
         max_steps=max_steps,
     )
-    launch(partial(_run, agent, work_dir, text, console))
+    launch(partial(_run, agent, work_dir, text, console), _told)
 
 
-def _message(given: str) -> str:
-    text = sys.stdin.read() if given == "-" else given
+def _message(given: str | None) -> str:
+    """The message: what is given, what standard input has, or the one above the other."""
+    piped = piped_text()
+    if piped is None and given is None:
+        raise click.UsageError("Missing argument 'MESSAGE': give one, or pipe a text in.")
+    if piped is None and given == "-":
+        raise click.UsageError("Standard input is a terminal, or closed: pipe a text in.")
+    if given in (None, "-"):
+        text = piped or ""
+    elif piped is None or not piped.strip():
+        text = given or ""
+    else:
+        text = f"{given}\n\n{piped}"
     if not text.strip():
         raise click.UsageError("The message is empty.")
     return text
+
+
+def _told(error: WingmanError) -> str:
+    """An error in words that advise what `wingman run` can do."""
+    match error:
+        case ProviderNotConfigured():
+            return error.by_environment
+        case ProviderAuthError() if variable := _key_variable(error.provider):
+            return f"{error.message} Look at {variable} in the environment."
+        case ContextTooLong():
+            facts, _, _ = error.message.partition(": ")
+            return f"{facts}: choose a model with a larger one (--model), or send less."
+        case _ if error.code == "internal_error":
+            return f"{error.message} The log is what stands above."
+        case _:
+            return error.message
+
+
+def _key_variable(provider: str) -> str | None:
+    registry = ProviderRegistry()
+    return registry.entry(provider).key_variable if provider in registry.names() else None
 
 
 def _provider(name: str | None, model: str | None, console: Console) -> Provider:

@@ -14,13 +14,21 @@ import attrs
 import click
 import trio
 
+from wingman.cli.environment import FromEnvironment, Names
 from wingman.cli.launch import launch
 from wingman.cli.limits import limit_options, limits_from
 from wingman.cli.prices import prices_from
 from wingman.errors import InvalidRequest
 from wingman.run import Prices
 from wingman.runtime import Runtime
-from wingman.telemetry import LEVELS, configure_logging
+from wingman.telemetry import (
+    FORMATS,
+    LEVELS,
+    Format,
+    configure_logging,
+    flush_logs,
+    notice,
+)
 
 if TYPE_CHECKING:
     from wingman.server import ServerConfig
@@ -36,9 +44,10 @@ _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 # A second, less what it takes to tell that it is over.
 _LEAVE_SECONDS: Final = 0.95
+_LAST_WORDS_SECONDS: Final = 0.02
 
 
-@click.command("serve")
+@click.command("serve", cls=FromEnvironment)
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option(
     "--port",
@@ -61,8 +70,14 @@ _LEAVE_SECONDS: Final = 0.95
     help="What is logged, to standard error.",
 )
 @click.option(
+    "--log-format",
+    type=click.Choice(FORMATS, case_sensitive=False),
+    default="text",
+    show_default=True,
+    help="How it is logged: as text, or as a JSON object a line.",
+)
+@click.option(
     "--token",
-    envvar="WINGMAN_TOKEN",
     show_envvar=True,
     help="What clients must send as `Authorization: Bearer …`; needed beyond this machine. "
     "The environment hides it from other users, an option does not.",
@@ -70,7 +85,7 @@ _LEAVE_SECONDS: Final = 0.95
 @click.option(
     "--allowed-host",
     "allowed_hosts",
-    metavar="NAME",
+    type=Names(),
     multiple=True,
     help="A name that clients may know this server by, beside localhost. May be repeated.",
 )
@@ -91,6 +106,21 @@ _LEAVE_SECONDS: Final = 0.95
     help="How long a session without a message or a reader stays in memory.",
 )
 @click.option(
+    "--max-connections",
+    type=click.IntRange(min=1),
+    default=4096,
+    show_default=True,
+    help="Connections at once; fewer where the process may not have as many descriptors.",
+)
+@click.option(
+    "--max-body-memory",
+    type=click.IntRange(min=1),
+    metavar="BYTES",
+    default=268435456,
+    show_default=True,
+    help="Bytes of requests' bodies that are held at once.",
+)
+@click.option(
     "--prices",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="FILE",
@@ -103,10 +133,13 @@ def serve_command(
     port: int,
     db: str | None,
     log_level: str,
+    log_format: Format,
     token: str | None,
     allowed_hosts: tuple[str, ...],
     grace: float,
     idle_after: float,
+    max_connections: int,
+    max_body_memory: int,
     prices: Prices,
     **limits: Any,
 ) -> None:
@@ -115,13 +148,17 @@ def serve_command(
     The first signal takes no more work and lets what runs have its grace; the second interrupts it.
     Either way the process is gone a second later, whatever will not stop, and nothing that was
     acknowledged is lost: queued runs go on at the next start.
+
+    Each option is also an environment variable, such as WINGMAN_PORT or WINGMAN_MAX_STEPS; the
+    command line goes before the environment.
     """
     # Quart and Hypercorn: heavy, and no other command's matter.
-    from wingman.server import ServerConfig  # noqa: PLC0415
+    from wingman.server import ServerConfig, raise_limit  # noqa: PLC0415
 
-    configure_logging(log_level)
+    configure_logging(log_level, log_format)
     gc.set_threshold(*_GC_THRESHOLDS)
-    config = ServerConfig(host, port, token, allowed_hosts, grace)
+    raise_limit()
+    config = ServerConfig(host, port, token, allowed_hosts, grace, max_connections, max_body_memory)
     try:
         config.check()
     except InvalidRequest as error:
@@ -145,7 +182,7 @@ async def _serve(config: "ServerConfig", db: str, open_runtime: Callable[[str], 
         nursery.start_soon(shutdown.obey_signals, nursery.cancel_scope)
         async with open_runtime(db) as runtime, trio.open_nursery() as serving:
             url = await _listen(serving, runtime, config, shutdown.requested)
-            click.echo(f"Wingman listens on {url} (database {db})", err=True)
+            notice(f"Wingman listens on {url} (database {db})")
             gc.freeze()  # what start-up has made stays: no collection need look at it again
         nursery.cancel_scope.cancel()
     return shutdown.exit_code
@@ -164,7 +201,7 @@ async def _listen(
     except OSError as error:
         place = f"{config.host}:{config.port}"
         if error.errno == errno.EADDRINUSE:
-            hint = "stop what listens there, or choose another --port"
+            hint = "stop what listens there, or choose another --port (WINGMAN_PORT)"
             raise click.ClickException(f"{place} is in use: {hint}.") from error
         raise click.ClickException(f"Cannot listen on {place}: {error.strerror}.") from error
     return url
@@ -187,7 +224,7 @@ class _Shutdown:
         with trio.open_signal_receiver(*_SIGNALS) as signals:
             await anext(signals)
             say = f"Wingman stops: what runs has {self.grace:g} s. A second signal interrupts it."
-            click.echo(say, err=True)
+            notice(say)
             _leave_after(self.grace + _LEAVE_SECONDS)
             self.requested.set()
             number = await anext(signals)
@@ -206,5 +243,8 @@ def _leave_after(seconds: float) -> None:
 def _leave() -> None:
     """Leave as in a crash: what is committed stays, tools die with us, and the next start settles
     the runs that had not ended."""
-    click.echo("Wingman leaves; what has not stopped ends with it, interrupted.", err=True)
-    os._exit(1)
+    try:
+        notice("Wingman leaves; what has not stopped ends with it, interrupted.")
+        flush_logs(_LAST_WORDS_SECONDS)
+    finally:
+        os._exit(1)

@@ -13,6 +13,7 @@ import httpx
 import msgspec
 
 from wingman.cli.console import clean, compact, count
+from wingman.cli.output import echo
 from wingman.sse import ServerSentEvent, SSEDecoder
 
 __all__ = ["Wire"]
@@ -63,7 +64,7 @@ class Wire:
         self._line(label, content, colour="yellow")
 
     def _request(self, path: str, body: Mapping[str, Any] | None) -> None:
-        click.secho(f"{_INDENT}POST {path}", fg="blue", bold=True)
+        echo(click.style(f"{_INDENT}POST {path}", fg="blue", bold=True))
         if body is not None:
             self._line("", compact(body))
 
@@ -87,20 +88,20 @@ class Wire:
     def _text(self, text: str) -> None:
         """A piece of text, where the piece before it ended."""
         if not self._in_text:
-            click.echo(_label("text", "cyan"), nl=False)
+            echo(_label("text", "cyan"), nl=False)
         margin = "\n" + " " * (len(_INDENT) + _LABEL)
-        click.echo(clean(text).replace("\n", margin), nl=False)
+        echo(clean(text).replace("\n", margin), nl=False)
         self._in_text = True
 
     def _line(self, label: str, content: str, colour: str | None = None) -> None:
         if self._in_text:
-            click.echo()
+            echo()
             self._in_text = False
         width = max(shutil.get_terminal_size().columns - len(_INDENT) - _LABEL, _NARROWEST)
         first, *rest = wrap(content, width, max_lines=_MOST_LINES, placeholder=" …") or [""]
-        click.echo(_label(label, colour) + first)
+        echo(_label(label, colour) + first)
         for line in rest:
-            click.echo(_label("", None) + line)
+            echo(_label("", None) + line)
 
     def _succeeded(self, path: str, response: httpx.Response) -> None:
         if not response.is_success:

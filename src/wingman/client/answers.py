@@ -26,6 +26,8 @@ _CLASSES: Final[Mapping[str, type[WingmanError]]] = {
     "session_busy": errors.SessionBusy,
     "request_id_conflict": errors.RequestIdConflict,
     "waits_for_itself": errors.WaitsForItself,
+    "run_ended": errors.NotInFlight,
+    "run_queued": errors.NotInFlight,
     "provider_not_configured": errors.ProviderNotConfigured,
     "context_too_long": errors.ContextTooLong,
     "invalid_request": errors.InvalidRequest,

@@ -11,7 +11,7 @@ from wingman.api import (
     ActorsView,
     AuthBody,
     AuthView,
-    Credential,
+    CredentialFields,
     Deleted,
     ModelInfo,
     NewSession,
@@ -212,7 +212,7 @@ class Client:
         request = Request.to("GET", "/provider/{provider}/models", provider=provider)
         return await self._list(request, ModelInfo)
 
-    async def store_credentials(self, credentials: Mapping[str, Credential]) -> AuthView:
+    async def store_credentials(self, credentials: Mapping[str, CredentialFields]) -> AuthView:
         """Store how providers are reached, by their names."""
         request = Request.to("PUT", "/provider/auth", body=AuthBody(dict(credentials)))
         return await self._exchange.ask(request, AuthView)

@@ -3,8 +3,10 @@
     command.py   one command, from   kept.py (under a keeper, which `keeping` is the program of)
                                      groups.py (in a process group, where there are no keepers)
                                      output.py (its head and tail, in bounded memory)
+    worker.py    foreign data, worked on within limits in a process of its own
     callers.py   which sessions wait for a command
     keeping/     the program that starts the commands and holds on to their descendants
+    working/     the program of a worker
 
 This package knows nothing of tools, models or sessions: whoever starts a command decides what it
 may do, who hears its output, and what its failure means.
@@ -13,15 +15,20 @@ may do, who hears its output, and what its failure means.
 from wingman.processes.callers import Address, commands, environment_of
 from wingman.processes.command import CannotStart, Completed, child_environment, run_command
 from wingman.processes.output import Output, clip
+from wingman.processes.worker import WorkerError, WorkerFailed, WorkerRefused, run_worker
 
 __all__ = [
     "Address",
     "CannotStart",
     "Completed",
     "Output",
+    "WorkerError",
+    "WorkerFailed",
+    "WorkerRefused",
     "child_environment",
     "clip",
     "commands",
     "environment_of",
     "run_command",
+    "run_worker",
 ]

@@ -13,7 +13,8 @@ import errno
 import logging
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -42,8 +43,16 @@ class Child(Protocol):
     """A command that has been started, or is to be: one of `kept` or of `groups`."""
 
     @property
+    def stdin(self) -> trio.abc.SendStream | None:
+        """What it reads, or None: nothing."""
+
+    @property
     def stdout(self) -> trio.abc.ReceiveStream:
-        """What it writes, stderr too."""
+        """What it writes."""
+
+    @property
+    def stderr(self) -> trio.abc.ReceiveStream | None:
+        """What it writes there, or None: that is in `stdout`."""
 
     @property
     def failure(self) -> str | None:
@@ -103,7 +112,8 @@ async def run_command(
     be had to start it.
     """
     with commands.running():
-        child = await _started(argv, work_dir, environment)
+        environment = {**child_environment(), **environment}
+        child = await start_child(argv, work_dir, environment, piped=False)
         return await _attended(child, seconds, Output(max_output), progress, report_still_running)
 
 
@@ -118,34 +128,50 @@ async def _attended(
     # To enter a nursery is no checkpoint: nothing stands between the birth of the process and the
     # `finally` that ends it. The pump is outside of the clock, to hear the last words.
     async with trio.open_nursery() as nursery:
-        try:
+        async with ending(child, report_still_running):
             eof = trio.Event()
             nursery.start_soon(_pump, child.stdout, output, progress, eof)
             with trio.move_on_after(seconds):
                 exit_code = await child.wait()
                 with trio.move_on_after(_EOF_GRACE):
                     await eof.wait()
-        finally:
-            left: str | None = "the command's processes"
-            with trio.move_on_after(_LONGEST_END, shield=True):
-                left = await child.end()
-            if left is not None:
-                _told(report_still_running, left)
         # What could not be ended may still hold the pipe.
         nursery.cancel_scope.deadline = trio.current_time() + _EOF_GRACE
     if child.failure is not None:
-        raise CannotStart(_with_advice(child.failure))
+        raise CannotStart(with_advice(child.failure))
     return Completed(output.text, exit_code)
 
 
-async def _started(argv: Sequence[str], work_dir: Path, environment: Mapping[str, str]) -> Child:
+async def start_child(
+    argv: Sequence[str], work_dir: Path, environment: Mapping[str, str], *, piped: bool
+) -> Child:
+    """Start a command with just this `environment`, to be ended in any case (see `ending`).
+
+    `piped`: stdin, stdout and stderr are a pipe each. Raises as `run_command` does.
+    """
     try:
-        return await _start(argv, work_dir, {**child_environment(), **environment})
+        return await _start(argv, work_dir, environment, piped=piped)
     except (OSError, ValueError) as error:  # ValueError: a NUL or a lone surrogate in the command
-        raise CannotStart(_with_advice(f"The command could not be started: {error}")) from error
+        raise CannotStart(with_advice(f"The command could not be started: {error}")) from error
 
 
-def _with_advice(failure: str) -> str:
+@asynccontextmanager
+async def ending(child: Child, report_still_running: Callable[[str], None]) -> AsyncIterator[None]:
+    """End all that descends from a command when the block is left; what cannot be is reported.
+
+    To enter it is no checkpoint: nothing stands between the start and the block that ends it.
+    """
+    try:
+        yield
+    finally:
+        left: str | None = "the command's processes"
+        with trio.move_on_after(_LONGEST_END, shield=True):
+            left = await child.end()
+        if left is not None:
+            _told(report_still_running, left)
+
+
+def with_advice(failure: str) -> str:
     """Why a command could not be started, and what to do where it is for want of resources."""
     if any(f"[Errno {number}]" in failure for number in _EXHAUSTED):
         return f"{failure}. Wait until other tools and commands have ended, then try again."

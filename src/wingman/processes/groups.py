@@ -33,7 +33,9 @@ class GroupChild:
     """A command that leads a group. It is a `Child` of `process`, which says what that can do."""
 
     _leader: trio.Process
+    stdin: trio.abc.SendStream | None
     stdout: trio.abc.ReceiveStream
+    stderr: trio.abc.ReceiveStream | None
     failure: str | None = None
 
     async def wait(self) -> int | None:
@@ -44,18 +46,25 @@ class GroupChild:
         return None if gone else f"the process group {self._leader.pid}"
 
 
-async def start(argv: Sequence[str], cwd: Path, environment: Mapping[str, str]) -> GroupChild:
-    """Start a command, leader of a new session and so of a new group, and the pipe it writes."""
+async def start(
+    argv: Sequence[str], cwd: Path, environment: Mapping[str, str], *, piped: bool
+) -> GroupChild:
+    """Start a command, leader of a new session and so of a new group.
+
+    `piped`: stdin, stdout and stderr are a pipe each; otherwise stdin is empty, and both outputs
+    share one.
+    """
     process = await trio.lowlevel.open_process(
         argv,
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.PIPE if piped else subprocess.DEVNULL,
         stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+        stderr=subprocess.PIPE if piped else subprocess.STDOUT,
         cwd=cwd,
         env=environment,
         start_new_session=True,
     )
-    return GroupChild(process, cast("trio.abc.ReceiveStream", process.stdout))
+    stdout = cast("trio.abc.ReceiveStream", process.stdout)
+    return GroupChild(process, process.stdin, stdout, process.stderr)
 
 
 async def _end_group(leader: trio.Process) -> bool:

@@ -1,9 +1,9 @@
 """A command under a keeper: how Wingman asks for one, hears its end, and ends it. Linux.
 
 The program is in `keeping`: one spawner process beside this one, started by the first command and
-there until this process ends, however it does. Each call makes a pair of sockets and a pipe, hands
-one end of each to the spawner, and speaks with its own keeper from then on, in its own task. So
-nothing runs in the background, and Trio runs and threads may share the spawner.
+there until this process ends, however it does. Each call makes a pair of sockets and its pipes,
+hands one end of each to the spawner, and speaks with its own keeper from then on, in its own task.
+So nothing runs in the background, and Trio runs and threads may share the spawner.
 """
 
 import atexit
@@ -38,7 +38,7 @@ class _Spawner:
     _control: socket.socket | None = None
     _pid: int = 0
 
-    def hand_over(self, call: socket.socket, pipe: int) -> bool:
+    def hand_over(self, call: socket.socket, pipes: Sequence[int]) -> bool:
         """Give the spawner the ends of a new call; False if it has its hands full now.
 
         Raises OSError if it cannot be started.
@@ -47,7 +47,8 @@ class _Spawner:
             for _ in range(2):
                 control = self._control or self._start()
                 try:
-                    socket.send_fds(control, [b"+"], [call.fileno(), pipe])
+                    ends = [call.fileno(), *pipes]
+                    socket.send_fds(control, [b"%d" % len(ends)], ends)
                 except BlockingIOError:
                     return False
                 except (BrokenPipeError, ConnectionResetError):  # it is dead: let another be born
@@ -106,7 +107,9 @@ atexit.register(_spawner.close)
 class KeptChild:
     """A command and its keeper. `failure`: why it could not be started, or how it was lost."""
 
+    stdin: trio.lowlevel.FdStream | None
     stdout: trio.lowlevel.FdStream
+    stderr: trio.lowlevel.FdStream | None
     _call: trio.SocketStream
     _request: bytes
     failure: str | None = None
@@ -177,32 +180,44 @@ class KeptChild:
                     self._left = text
 
 
-async def start(argv: Sequence[str], cwd: Path, environment: Mapping[str, str]) -> KeptChild:
+async def start(
+    argv: Sequence[str], cwd: Path, environment: Mapping[str, str], *, piped: bool
+) -> KeptChild:
     """Have a keeper for a command: `wait` has it started, and `end` must follow in any case.
 
-    Raises OSError if there can be none, and ValueError for what no command can be given.
+    `piped`: stdin, stdout and stderr are a pipe each; otherwise stdin is empty, and both outputs
+    share one. Raises OSError if there can be none, and ValueError for what no command can be given.
     """
     request = _request(argv, cwd, environment)
     await trio.lowlevel.checkpoint()
-    call, theirs = socket.socketpair()
-    try:
-        output, pipe = os.pipe()
-    except OSError:
-        call.close()
-        theirs.close()
-        raise
-    try:
-        while not _spawner.hand_over(theirs, pipe):  # noqa: ASYNC110
+    with contextlib.ExitStack() as theirs, contextlib.ExitStack() as ours:
+        call, their_call = socket.socketpair()
+        ours.enter_context(call)
+        theirs.enter_context(their_call)
+        ends = [_pipe(ours, theirs, written=False)]
+        if piped:
+            ends = [_pipe(ours, theirs, written=True), *ends, _pipe(ours, theirs, written=False)]
+        pipes = [their_end for _, their_end in ends]
+        while not _spawner.hand_over(their_call, pipes):  # noqa: ASYNC110
             await trio.sleep(_BUSY_PAUSE)  # its queue is in another process: there is no event
-    except BaseException:
-        call.close()
-        os.close(output)
-        raise
-    finally:
-        theirs.close()
-        os.close(pipe)
+        ours.pop_all()
     stream = trio.SocketStream(trio.socket.from_stdlib_socket(call))
-    return KeptChild(trio.lowlevel.FdStream(output), stream, request)
+    streams = [trio.lowlevel.FdStream(own_end) for own_end, _ in ends]
+    if piped:
+        stdin, stdout, stderr = streams
+        return KeptChild(stdin, stdout, stderr, stream, request)
+    return KeptChild(None, streams[0], None, stream, request)
+
+
+def _pipe(
+    ours: contextlib.ExitStack, theirs: contextlib.ExitStack, *, written: bool
+) -> tuple[int, int]:
+    """A new pipe, our end of it first; `written`: we write to it."""
+    reader, writer = os.pipe()
+    own_end, their_end = (writer, reader) if written else (reader, writer)
+    ours.callback(os.close, own_end)
+    theirs.callback(os.close, their_end)
+    return own_end, their_end
 
 
 def _request(argv: Sequence[str], cwd: Path, environment: Mapping[str, str]) -> bytes:

@@ -9,10 +9,15 @@ session: who takes runs in which order, and who waits for them, is decided in `s
 #   loop.py       the agent loop: infer, call tools, again; and its end
 #   inference.py  one step's question to the model, and its answer as it comes
 #   context.py    what the model is shown of a history, and whether that can fit
+#   sendable.py   what of a history is sent, where an API would refuse the whole
+#   refusals.py   whether an API has refused a request for what is in it
 #   draft.py      a step as far as it has come
 #   calls.py      a step's tool calls, side by side
+#   progress.py   what a tool says while it runs, from any thread
+#   told.py       what the model is told of a tool that failed
 #   answer.py     the final response, held to the agent's output_schema
 #   cost.py       what a run has used, and what that costs
+#   logbook.py    what the log is told of it
 #   ending.py     how a run ends, and what that means for the step under way
 #   journal.py    what a run changes and tells: durable first, then shown; its one end
 #   channel.py    the events that a session publishes, and their readers

@@ -4,13 +4,11 @@ It is parsed and checked. One that does not fit is answered once, with what is w
 message of the run; a second one fails it.
 """
 
-from typing import Any
-
 import attrs
 
 from wingman.conversation import Message
 from wingman.errors import OutputInvalid
-from wingman.output import OutputCheck, OutputMismatch
+from wingman.output import Output, OutputCheck, OutputMismatch
 
 __all__ = ["FinalOutput"]
 
@@ -20,18 +18,18 @@ class FinalOutput:
     """Judges one run's final responses. Without a `check`, any will do."""
 
     check: OutputCheck | None
-    value: Any = None
+    output: Output | None = None
     _asked_again: bool = False
 
     def judge(self, response: str) -> Message | None:
-        """Take a final response as the run's `value`, or return what the model is to be told.
+        """Take a final response as the run's `output`, or return what the model is to be told.
 
         Raises `OutputInvalid` where the model has been told already.
         """
         if self.check is None:
             return None
         try:
-            self.value = self.check.parse(response)
+            self.output = self.check.parse(response)
         except OutputMismatch as mismatch:
             if self._asked_again:
                 raise OutputInvalid(

@@ -5,7 +5,6 @@ it gives a result, it is cancelled alone (the model is told), or it is cancelled
 the run completes the step).
 """
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from functools import partial
@@ -17,14 +16,15 @@ import trio
 from wingman.api import CallOutcome
 from wingman.conversation import ToolResultBlock, ToolUseBlock
 from wingman.errors import ToolError
-from wingman.foreign import contained, reason
+from wingman.foreign import contained
+from wingman.images import ImageRefused, fit_images
 from wingman.processes import environment_of
 from wingman.run.limits import Limits
+from wingman.run.progress import CallProgress
+from wingman.run.told import told
 from wingman.tools import Tool, ToolContext, ToolOutput
 
-__all__ = ["CALLERS", "ProgressMeter", "ToolCall", "ToolCalls"]
-
-logger = logging.getLogger("wingman.run")
+__all__ = ["CALLERS", "ToolCall", "ToolCalls"]
 
 CALLERS: ContextVar[frozenset[str]] = ContextVar("wingman_callers", default=frozenset())
 """The sessions whose runs wait for the code that runs in this context: a tool, or what it started.
@@ -36,7 +36,10 @@ CANCELLED_BY_USER = "Cancelled: the user cancelled this tool call."
 
 @attrs.define(eq=False)
 class ToolCall:
-    """One call. `stopped`: it was cancelled alone. `leftover`: what of it could not be stopped."""
+    """One call. `stopped`: it was cancelled alone. `leftover`: what of it could not be stopped.
+
+    `began` is when it had its turn, on Trio's clock, once it had.
+    """
 
     block: ToolUseBlock
     scope: trio.CancelScope = attrs.field(factory=trio.CancelScope)
@@ -44,6 +47,7 @@ class ToolCall:
     result: ToolResultBlock | None = None
     stopped: bool = False
     leftover: str | None = None
+    began: float | None = None
 
     @property
     def outcome(self) -> CallOutcome:
@@ -56,10 +60,16 @@ class ToolCall:
         """Cancel this call alone; the model will be told."""
         self.scope.cancel()
 
+    def report(self, leftover: str) -> None:
+        """Say what of it could not be stopped; once it has ended, that is settled."""
+        if not self.ended.is_set():
+            self.leftover = leftover
+
 
 @attrs.define(eq=False)
 class ToolCalls:
-    """The calls of one step under way. `on_result` is told of each result as it comes.
+    """The calls of one step under way. `on_result` is told of each result as it comes, `on_end` of
+    each call's end, also of one that is cancelled.
 
     `progress` is given pieces of output with the id of their call. `callers` are the sessions that
     wait for these calls.
@@ -71,6 +81,7 @@ class ToolCalls:
     callers: frozenset[str]
     progress: Callable[[str, str], None]
     on_result: Callable[[ToolResultBlock], None]
+    on_end: Callable[[ToolCall], None]
     calls: dict[str, ToolCall] = attrs.field(factory=dict)
 
     async def run(self, blocks: Sequence[ToolUseBlock]) -> None:
@@ -86,11 +97,13 @@ class ToolCalls:
         try:
             with call.scope:
                 async with slots:
+                    call.began = trio.current_time()
                     call.result = await self._result(call)
         finally:
             # Also where the whole run is being cancelled: whoever waits for this call's end
             # waits for this.
             call.ended.set()
+            self.on_end(call)
         if call.result is None:
             # It was cancelled alone: else it had a result, or the Cancelled had gone on.
             call.stopped = True
@@ -99,11 +112,12 @@ class ToolCalls:
 
     async def _result(self, call: ToolCall) -> ToolResultBlock:
         block = call.block
+        progress = CallProgress(partial(self.progress, block.id))
         context = ToolContext(
             work_dir=self.work_dir,
-            progress=partial(self.progress, block.id),
+            progress=progress,
             max_output=self.limits.tool_output,
-            report_still_running=partial(setattr, call, "leftover"),
+            report_still_running=call.report,
             environment=environment_of(self.callers),
         )
         seconds = self.limits.tool_seconds
@@ -116,13 +130,28 @@ class ToolCalls:
                     f"The tool was stopped: its time limit ({seconds:g} s) was reached."
                 )
             if isinstance(output, ToolOutput):
-                text = self._shown(output.text)
-                return ToolResultBlock(block.id, text, is_error=False, images=output.images)
-            return ToolResultBlock(block.id, self._shown(output), is_error=False)
+                return await self._with_images(block, output)
+            return ToolResultBlock(block.id, self._shown(_text(output)), is_error=False)
         except BaseException as error:  # noqa: ASYNC103 contained lets a cancellation through
             # The boundary of a tool call: whatever it raises is the model's to read, but a cancel.
-            told = _told(block, contained(error))
-            return _error(block, self._shown(told))  # noqa: ASYNC104 the same
+            words = told(block, contained(error))
+            return _error(block, self._shown(words))  # noqa: ASYNC104 the same
+        finally:
+            progress.end()
+
+    async def _with_images(self, block: ToolUseBlock, output: ToolOutput) -> ToolResultBlock:
+        """The result with the images that can be sent; the text says which cannot, and why."""
+        fitted = await fit_images(output.images)
+        images = tuple(image for image in fitted if not isinstance(image, ImageRefused))
+        refused = [
+            f"[Image {number} of this result cannot be shown: {image}.]"
+            for number, image in enumerate(fitted, start=1)
+            if isinstance(image, ImageRefused)
+        ]
+        given = _text(output.text)
+        text = "\n".join([given, *refused] if given else refused)
+        failed = bool(refused) and not images
+        return ToolResultBlock(block.id, self._shown(text), is_error=failed, images=images)
 
     def _find(self, block: ToolUseBlock) -> Tool:
         if block.malformed is not None:
@@ -148,33 +177,13 @@ class ToolCalls:
         return content[:head] + note + content[len(content) - (limit - head) :]
 
 
-class ProgressMeter:
-    """Lets a tool's progress through at a bounded rate: at most so many pieces a second a call.
-
-    A command that prints millions of lines is shown by samples; its result is not touched.
-    """
-
-    def __init__(self, publish: Callable[[str, str], None], per_second: int = 20) -> None:
-        self._publish = publish
-        self._interval = 1 / per_second
-        self._next: dict[str, float] = {}
-
-    def __call__(self, tool_use_id: str, text: str) -> None:
-        now = trio.current_time()
-        if now >= self._next.get(tool_use_id, 0.0):
-            self._next[tool_use_id] = now + self._interval
-            self._publish(tool_use_id, text[:4000])
-
-
-def _told(block: ToolUseBlock, failure: Exception) -> str:
-    """What the model is told of a failure; the log has the traceback of one that is a bug."""
-    alone = failure
-    while isinstance(alone, ExceptionGroup) and len(alone.exceptions) == 1:
-        alone = alone.exceptions[0]
-    if isinstance(alone, ToolError):
-        return alone.message if isinstance(alone.message, str) else reason(alone)
-    logger.warning("tool %s failed in call %s", block.name, block.id, exc_info=failure)
-    return f"The tool failed: {reason(failure)}"
+def _text(output: object) -> str:
+    """A tool's text as a plain `str`. Raises `TypeError` where a tool gave something else."""
+    if not isinstance(output, str):
+        raise TypeError(
+            f"the tool gave a {type(output).__name__}: it has to give text, or a ToolOutput"
+        )
+    return str.__str__(output)
 
 
 def _error(block: ToolUseBlock, content: str) -> ToolResultBlock:

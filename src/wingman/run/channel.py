@@ -15,6 +15,7 @@ from trio.lowlevel import ParkingLot, checkpoint
 
 from wingman.errors import StreamLagged
 from wingman.events import Done, Error, Event, Text, Thinking, ToolProgress, ToolResult
+from wingman.under_trio import require_trio
 
 __all__ = ["EventChannel", "Published", "Reader", "encode_event"]
 
@@ -135,6 +136,7 @@ class Reader:
         self.cursor = cursor
 
     async def __aenter__(self) -> Self:
+        require_trio()
         self._channel.readers += 1
         return self
 
@@ -156,6 +158,7 @@ class Reader:
 
         Raises `StreamLagged` if this reader has fallen off the channel's tail.
         """
+        require_trio()
         channel = self._channel
         while not self._over:
             await channel.wait(self.cursor)

@@ -11,25 +11,29 @@ from typing import Final
 import msgspec
 
 from wingman.agent import Agent
-from wingman.conversation import Block, Message, TextBlock, ToolResultBlock, ToolUseBlock
+from wingman.conversation import Block, Message, TextBlock, ToolResultBlock, ToolUseBlock, Withheld
 from wingman.errors import ContextTooLong
 from wingman.providers import Provider, Request, ToolSpec, WindowOf, context_window
 from wingman.run.history import alternate
+from wingman.run.sendable import sendable
 
 __all__ = ["check_window", "request_of"]
 
 _CHARACTERS_A_TOKEN: Final = 6
 
 
-def request_of(agent: Agent, history: Sequence[Message]) -> Request:
-    """What this agent's model is shown of this history: all of it."""
+def request_of(
+    agent: Agent, history: Sequence[Message], withheld: Withheld | None = None
+) -> Request:
+    """What this agent's model is shown of this history: all that can be sent, but `withheld`."""
+    provider = agent.provider
     return Request(
-        messages=alternate(tuple(history)),
+        messages=alternate(sendable(history, provider.id, provider.model, withheld)),
         system=agent.instructions,
         tools=tuple(
             ToolSpec(tool.name, tool.description, dict(tool.input_schema)) for tool in agent.tools
         ),
-        output_schema=None if agent.output_schema is None else dict(agent.output_schema),
+        output_schema=None if agent.output_check is None else agent.output_check.schema,
     )
 
 

@@ -81,9 +81,10 @@ class Meter:
         self.usage = self._before + usage
 
     @property
-    def inference(self) -> tuple[str, Usage]:
-        """The provider of the inference under way, and what it has used."""
-        return self._model.partition("/")[0], self._current
+    def inference(self) -> tuple[str, str, Usage]:
+        """The provider and the model of the inference under way, and what it has used."""
+        provider, _, model = self._model.partition("/")
+        return provider, model, self._current
 
     @property
     def cost(self) -> float | None:

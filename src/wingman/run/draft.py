@@ -17,6 +17,7 @@ from wingman.conversation import (
     ToolResultBlock,
     ToolUseBlock,
     Usage,
+    Withheld,
 )
 from wingman.events import Event, Text, Thinking, ToolUse
 from wingman.providers import (
@@ -38,9 +39,11 @@ class StepDraft:
 
     `taken` are the ids of the session's earlier tool calls: a provider that repeats one (some
     count from zero in every response) has its call renamed, since results are matched by id.
+    `withheld` is what the model was not sent.
     """
 
     taken: set[str]
+    withheld: Withheld | None = None
     results: dict[str, ToolResultBlock] = attrs.field(factory=dict)
     usage: Usage = NO_USAGE
     finish: FinishReason | None = None
@@ -82,10 +85,15 @@ class StepDraft:
                 assert_never(part)
         return None
 
+    @property
+    def tool_calls(self) -> int:
+        """How many tools the model has called in it so far."""
+        return sum(isinstance(block, ToolUseBlock) for block in self._blocks)
+
     def message(self, cut_short: CutShort | None = None) -> Message:
         """The assistant's message as it is now."""
         self._close()
-        return Message("assistant", tuple(self._blocks), cut_short)
+        return Message("assistant", tuple(self._blocks), cut_short, self.withheld)
 
     def messages(
         self, unanswered: str = "", cut_short: CutShort | None = None

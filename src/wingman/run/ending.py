@@ -12,6 +12,7 @@ from wingman.events import Result, StopReason
 from wingman.run.cost import Spent
 from wingman.run.history import summarize
 from wingman.store import RunStatus
+from wingman.telemetry import log_event
 
 __all__ = ["Ending", "cut", "failure", "limit_struck", "reached"]
 
@@ -119,10 +120,12 @@ def failure(
 ) -> Ending:
     """The ending of a run that raised. What is no error of ours is told to the log alone."""
     if cut_by is not None:
-        logger.error("run %s failed as it was cut", run_id, exc_info=error)
+        text = "the run failed as it was cut"
+        log_event(logger, logging.ERROR, text, error, run_id=run_id, outcome=cut_by)
         return cut(cut_by)
     if not isinstance(error, WingmanError):
-        logger.error("run %s failed", run_id, exc_info=error)
+        text = "the run failed by an error inside the server"
+        log_event(logger, logging.ERROR, text, error, run_id=run_id)
         error = RunFailed(
             "The run failed by an error inside the server; its log has the details.",
             "internal_error",

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
+import msgspec
+
 from wingman.conversation import (
     Block,
     CutShort,
@@ -68,7 +70,7 @@ def repair(messages: Iterable[Message]) -> list[Message]:
             waiting = {b.id: b for b in content if isinstance(b, ToolUseBlock)}
         if content:
             same = content == message.content
-            kept.append(message if same else Message(message.role, content, message.cut_short))
+            kept.append(message if same else msgspec.structs.replace(message, content=content))
     if waiting:
         kept.append(Message("user", tuple(map(_missing, waiting))))
     return kept

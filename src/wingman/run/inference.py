@@ -11,7 +11,7 @@ import attrs
 import trio
 
 from wingman.agent import Agent
-from wingman.conversation import Message
+from wingman.conversation import Message, Withheld
 from wingman.errors import (
     ProviderError,
     ProviderStreamError,
@@ -36,6 +36,9 @@ from wingman.run.context import check_window, request_of
 from wingman.run.cost import Meter
 from wingman.run.draft import StepDraft
 from wingman.run.journal import RunJournal
+from wingman.run.refusals import is_refusal, may_forget
+from wingman.run.sendable import lesser
+from wingman.telemetry import log_event
 
 __all__ = ["Inference", "Model"]
 
@@ -70,29 +73,86 @@ class Inference:
     draft: StepDraft = attrs.field(init=False)
     _heard: bool = False
     _published: bool = False
+    _withheld: Withheld | None = None
 
     def __attrs_post_init__(self) -> None:
-        self.draft = StepDraft(self.tool_ids)
+        self._begin_anew()
 
-    async def perform(self, history: Sequence[Message]) -> None:
-        """Ask, and take the answer to its end.
+    def _begin_anew(self) -> None:
+        self.draft = StepDraft(self.tool_ids, self._withheld)
 
-        Raises what the provider raises, and `ContextTooLong` where asking makes no sense.
+    async def perform(self, history: Sequence[Message], own: int) -> None:
+        """Ask, and take the answer to its end. The last `own` messages are the run's.
+
+        Where the provider refuses the request for what is in it, it is asked again with less, three
+        times at most. Raises what the provider raises, of refusals the first, and `ContextTooLong`
+        where asking makes no sense.
         """
+        provider = self.agent.provider
         request = request_of(self.agent, history)
-        check_window(request, self.agent.provider, self.model.window_of)
+        check_window(request, provider, self.model.window_of)
+        try:
+            await self._twice(request)
+            return
+        except ProviderError as error:
+            if not self._may_ask_for_less(error, request):
+                raise
+            refusal = error
+        try:
+            if not await self._ask_for_less(history, own, refusal):
+                raise refusal
+        finally:
+            del refusal  # its traceback refers to this frame
+
+    async def _ask_for_less(
+        self, history: Sequence[Message], own: int, refusal: ProviderError
+    ) -> bool:
+        """Ask again with less of the history; whether that was taken."""
+        provider = self.agent.provider
+        for withheld in lesser(history, provider.id, provider.model, own):
+            if withheld.kept is not None and not may_forget(refusal):
+                break
+            logger.warning(
+                "run %s: %s; asked again without %s",
+                self.journal.record.id,
+                refusal.message,
+                _in_words(withheld),
+            )
+            self._withheld = withheld
+            self._begin_anew()
+            request = request_of(self.agent, history, withheld)
+            try:
+                await self._twice(request)
+            except ProviderError as error:
+                if not self._may_ask_for_less(error, request):
+                    raise
+            else:
+                return True
+        return False
+
+    def _may_ask_for_less(self, error: ProviderError, request: Request) -> bool:
+        return not self._published and is_refusal(error, request)
+
+    async def _twice(self, request: Request) -> None:
+        """Ask; once more where the stream breaks before the world has seen anything of it."""
         try:
             await self._attempt(request)
         except (ProviderStreamError, ProviderTimeout) as error:
             if not self._may_ask_again(error):
                 raise
-            logger.warning(
-                "run %s: %s; nothing of the step was published: asked again",
-                self.journal.record.id,
-                error.message,
+            log_event(
+                logger,
+                logging.WARNING,
+                "the model's stream broke before anything of it was published: it is asked again",
+                session_id=self.journal.record.session_id,
+                run_id=self.journal.record.id,
+                provider=error.provider,
+                error=error.code,
+                provider_status=error.status,
+                provider_request_id=error.request_id,
             )
             await trio.sleep(_PAUSE_SECONDS)
-            self.draft = StepDraft(self.tool_ids)
+            self._begin_anew()
             await self._attempt(request)
 
     def _may_ask_again(self, error: ProviderError) -> bool:
@@ -118,7 +178,8 @@ class Inference:
             self.journal.check()  # the store's failure is not the provider's
             raise _failure(provider, error) from error  # noqa: ASYNC104 a cancellation passes
         finally:
-            self.model.metrics.step_ended(*self.meter.inference)
+            provider_id, _, usage = self.meter.inference
+            self.model.metrics.step_ended(provider_id, usage)
             await close(parts)  # noqa: ASYNC102 it waits for the provider
         if draft.finish is None:
             raise ProviderStreamError("the stream ended without saying so", provider=provider.id)
@@ -155,3 +216,12 @@ def _failure(provider: Provider, error: BaseException) -> Exception:
         "the server's log has the details.",
         "internal_error",
     )
+
+
+def _in_words(withheld: Withheld) -> str:
+    """What is withheld, for the log."""
+    if withheld.kept is not None:
+        return "what was before this run"
+    if withheld.reasoning:
+        return "all images, the reasoning and the new results"
+    return f"{withheld.images} images"

@@ -27,6 +27,7 @@ from wingman.metrics import Metrics
 from wingman.run.channel import EventChannel
 from wingman.run.cost import Spent
 from wingman.run.ending import Ending
+from wingman.run.logbook import run_ended
 from wingman.store import (
     CallEnded,
     CeilingRaised,
@@ -268,6 +269,7 @@ class RunJournal:
     def _show(self, record: RunRecord, error: WingmanError | None) -> None:
         self.record = record
         self.session.metrics.run_ended(record.status)
+        run_ended(record, error)
         outcome = self.session.instead or error or record.result or recorded_error(record)
         self._tell(outcome, self._chain)
 

@@ -16,7 +16,9 @@ class Limits:
     without the time in the queue), `tokens` (input and output; looked at after each step; None: no
     limit). Of a tool call: `tool_seconds`, `tool_output` (characters that the model is shown).
     At once: `parallel_tools` (of a step), `queued` (messages that wait in one session), `runs` (in
-    the process; sessions take turns), `waiting` (runs in the process that wait for theirs).
+    the process; sessions take turns), `waiting` (runs in the process that wait for theirs),
+    `message_bytes` (of all messages that wait or run in the process, with their images and agents;
+    one alone may have more).
     """
 
     steps: int = attrs.field(default=50, validator=_at_least_one)
@@ -30,3 +32,4 @@ class Limits:
     queued: int = attrs.field(default=100, validator=_at_least_one)
     runs: int = attrs.field(default=256, validator=_at_least_one)
     waiting: int = attrs.field(default=10_000, validator=_at_least_one)
+    message_bytes: int = attrs.field(default=256 * 1024 * 1024, validator=_at_least_one)

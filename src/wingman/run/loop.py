@@ -5,6 +5,7 @@ loop: who wants to stream reads the session's channel, who wants the result wait
 """
 
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 import attrs
@@ -16,13 +17,15 @@ from wingman.errors import StoreError
 from wingman.events import Step, ToolProgress, ToolResult
 from wingman.foreign import contained
 from wingman.run.answer import FinalOutput
-from wingman.run.calls import ProgressMeter, ToolCalls
+from wingman.run.calls import ToolCalls
 from wingman.run.cost import Meter
 from wingman.run.draft import StepDraft
 from wingman.run.ending import Ending, cut, failure, limit_struck, reached
 from wingman.run.inference import Inference, Model
 from wingman.run.journal import RunJournal
 from wingman.run.limits import Limits
+from wingman.run.logbook import call_ended, run_started, step_ended
+from wingman.run.progress import ProgressMeter
 from wingman.run.state import RunState
 
 __all__ = ["RunLoop"]
@@ -90,6 +93,7 @@ class RunLoop:
         message = Message.user(record.message, record.images or ())
         await self.journal.began(message)
         self._add((message,))
+        run_started(self.journal.record, self.agent)
         seconds = self.limits.seconds
         ending: Ending | None = None
         with trio.move_on_after(seconds):
@@ -102,9 +106,19 @@ class RunLoop:
         self.journal.check()
         self.steps += 1
         self.journal.publish(Step(self.steps, self.meter.usage, self.meter.cost))
-        self._inference = Inference(self.agent, self.journal, self.model, self.meter, self.tool_ids)
-        await self._inference.perform(self.history)
-        draft = self._inference.draft
+        inference = Inference(self.agent, self.journal, self.model, self.meter, self.tool_ids)
+        self._inference, began, whole = inference, trio.current_time(), False
+        try:
+            ending = await self._perform(inference)
+            whole = True
+            return ending
+        finally:
+            record, draft = self.journal.record, inference.draft
+            step_ended(record, self.steps, draft, self.meter, began, whole=whole)
+
+    async def _perform(self, inference: Inference) -> Ending | None:
+        await inference.perform(self.history, len(self.messages))
+        draft = inference.draft
         message = draft.message()
         if draft.finish == "refusal":
             return Ending("completed", "refusal")
@@ -120,6 +134,7 @@ class RunLoop:
             return Ending("completed", "max_tokens")
         demand = self._output.judge(message.text)
         if demand is None:
+            self.state.output = self._output.output
             return Ending("completed", "end_turn")
         self._end_step((*draft.messages(), demand))
         return self._limit()
@@ -147,6 +162,7 @@ class RunLoop:
             callers=self.callers,
             progress=ProgressMeter(progress),
             on_result=on_result,
+            on_end=partial(call_ended, journal.record, self.steps),
         )
         await calls.run(message.tool_uses)
         self.state.calls = None
@@ -170,7 +186,7 @@ class RunLoop:
             self.steps,
             tail=tail,
             messages=self.messages,
-            output=self._output.value,
+            output=None if self.state.output is None else self.state.output.json,
         )
 
     def _close_draft(self, ending: Ending) -> tuple[Message, ...]:

@@ -5,6 +5,7 @@ from typing import Literal, TypeAlias
 import attrs
 
 from wingman.api import RunFailure, Status
+from wingman.output import Output
 from wingman.run.calls import ToolCalls
 
 __all__ = ["CutBy", "Phase", "RunState"]
@@ -21,13 +22,15 @@ class RunState:
     """Where a run stands, until its end. `cut_by` says who asked for its end, if somebody did.
 
     `calls` are those of the step under way. `waiting_for` says why a queued run does not start
-    although its turn has come.
+    although its turn has come. `output` is the value that its final response is, where the agent
+    wants one.
     """
 
     phase: Phase = "queued"
     cut_by: CutBy | None = None
     calls: ToolCalls | None = attrs.field(default=None, repr=False)
     waiting_for: RunFailure | None = None
+    output: Output | None = attrs.field(default=None, repr=False)
 
     @property
     def begun(self) -> bool:

@@ -6,6 +6,7 @@
     root.py         the composition root: the parts, put together once, opened and closed
     agents.py       agents by id: records in the store, templates in code
     credentials.py  how each provider is reached
+    base_url.py     what a base URL must be to be kept
     models.py       what models each provider has
 
 It does not know HTTP: the server is one face of it, a program another.

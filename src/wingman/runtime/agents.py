@@ -18,6 +18,7 @@ from wingman.run import now
 from wingman.runtime.credentials import Credentials
 from wingman.store import AgentDeleted, AgentSaved, RunRecord, Store
 from wingman.tools import Tool
+from wingman.under_trio import require_trio
 
 __all__ = ["KEYLESS", "PREFERRED", "Agents", "default_provider"]
 
@@ -62,6 +63,7 @@ class Agents:
 
     async def load(self) -> None:
         """Read the records; once, when the runtime opens."""
+        require_trio()
         self._records = {record.id: record for record in await self._store.agents()}
 
     def add_code(self, agent: Agent) -> ChosenAgent:
@@ -100,6 +102,7 @@ class Agents:
 
     async def create(self, fields: AgentFields) -> AgentRecord:
         """Make an agent; it is durable when this returns."""
+        require_trio()
         moment = now()
         empty = AgentRecord(
             id=str(ULID()),
@@ -117,11 +120,13 @@ class Agents:
 
     async def update(self, agent_id: str, fields: AgentFields) -> AgentRecord:
         """Change the fields that are given; runs that are admitted already keep what they had."""
+        require_trio()
         async with self._changes:
             return await self._save(self._stored(agent_id), fields, now())
 
     async def delete(self, agent_id: str) -> None:
         """Remove an agent; runs that are admitted already keep their copy."""
+        require_trio()
         async with self._changes:
             self._stored(agent_id)
             await self._store.write(AgentDeleted(agent_id)).wait()
@@ -157,6 +162,7 @@ class Agents:
 
     async def changed(self) -> None:
         """Return when an agent of code or a credential has come: what was lacking may be there."""
+        require_trio()
         await self._waiting.park()
 
     def _credentials_changed(self) -> None:
@@ -239,7 +245,7 @@ def _record_of(agent: Agent) -> AgentRecord:
         instructions=agent.instructions,
         tools=tuple(tool.name for tool in agent.tools),
         provider=ProviderConfig(agent.provider.id, agent.provider.model),
-        output_schema=None if agent.output_schema is None else dict(agent.output_schema),
+        output_schema=None if agent.output_check is None else agent.output_check.schema,
         max_steps=agent.max_steps,
         created_at=moment,
         updated_at=moment,

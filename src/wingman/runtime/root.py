@@ -1,6 +1,6 @@
 """Root: the one place where the parts of a runtime are put together, opened and closed."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
@@ -8,9 +8,10 @@ from typing import Self
 
 from wingman.actor import ActorSystem, Instrument
 from wingman.agent import Agent
+from wingman.given import listed, one
 from wingman.metrics import Metrics
 from wingman.providers import ProviderRegistry, Transport
-from wingman.run import Limits, Model, Prices
+from wingman.run import Limits, Model, Price, Prices
 from wingman.runtime.agents import Agents
 from wingman.runtime.credentials import Credentials
 from wingman.runtime.models import Models
@@ -39,22 +40,30 @@ class Root:
         idle_after: float | None = 300.0,
         instruments: tuple[Instrument, ...] = (),
     ) -> None:
-        self.store: Store = open_store(store) if isinstance(store, str | Path) else store
-        self.providers = ProviderRegistry() if providers is None else providers
+        agents, tools = listed("agents", agents, Agent), listed("tools", tools, Tool)
+        self.store: Store = open_store(store) if isinstance(store, str | Path) else _store(store)
+        self.providers = (
+            ProviderRegistry()
+            if providers is None
+            else one("providers", providers, ProviderRegistry)
+        )
         self.credentials = Credentials(self.store, self.providers)
         self.models = Models(self.providers, self.credentials)
         self.agents = Agents(
             self.store, [*BUILTIN.values(), *tools], self.providers, self.credentials, agents
         )
         self.metrics = Metrics()
-        limits = Limits() if limits is None else limits
+        limits = Limits() if limits is None else one("limits", limits, Limits)
+        prices = one("prices", {} if prices is None else prices, Mapping)
+        for name, price in prices.items():
+            one(f"prices[{name!r}]", price, Price)
         self.services = Services(
             store=self.store,
             system=ActorSystem(instruments=instruments),
             model=Model(Transport(on_retry=self.metrics.retried), self.models.window, self.metrics),
             agents=self.agents,
             limits=limits,
-            prices=prices or {},
+            prices=prices,
             room=Room(limits),
         )
         self.host = SessionHost(self.services, idle_after)
@@ -84,3 +93,11 @@ class Root:
     ) -> None:
         # What the block raised goes on its way alone: the actors' nursery would wrap it.
         await self._stack.aclose()
+
+
+def _store(given: Store) -> Store:
+    if isinstance(given, Agent):
+        raise TypeError("the first argument of a Runtime is its store: write agents=[agent]")
+    if isinstance(given, type) or not callable(getattr(given, "write", None)):
+        raise TypeError(f'a store is "memory", a path, a URL, or an open_store(…), not {given!r}')
+    return given

@@ -3,7 +3,7 @@
 A program asks it, and so does the HTTP server, which is one face of it.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -16,6 +16,7 @@ from wingman.agent import Agent
 from wingman.api import ModelInfo, Receipt, RunView, SessionView, Status
 from wingman.conversation import Message
 from wingman.errors import ShuttingDown, Unavailable
+from wingman.given import one
 from wingman.metrics import Metrics
 from wingman.processes import Address, commands
 from wingman.providers import ProviderRegistry
@@ -24,9 +25,10 @@ from wingman.runtime.agents import Agents
 from wingman.runtime.credentials import Credentials
 from wingman.runtime.root import Root
 from wingman.runtime.session import Session
-from wingman.session import Run, RunRequest, SessionList, check_work_dir
+from wingman.session import Run, RunList, RunRequest, SessionHost, SessionList, check_work_dir
 from wingman.store import Store
 from wingman.tools import Tool
+from wingman.under_trio import require_trio
 
 __all__ = ["Runtime", "RuntimeStatus"]
 
@@ -88,9 +90,9 @@ class Runtime:
             idle_after=idle_after,
             instruments=instruments,
         )
-        self._host = self._root.host
 
     async def __aenter__(self) -> Self:
+        require_trio()
         await self._root.__aenter__()
         return self
 
@@ -101,6 +103,12 @@ class Runtime:
         traceback: TracebackType | None,
     ) -> None:
         await self._root.__aexit__(kind, value, traceback)  # noqa: ASYNC102 the host's affair
+
+    @property
+    def _host(self) -> SessionHost:
+        """Who keeps the sessions: whatever waits for it is to be called under Trio."""
+        require_trio()
+        return self._root.host
 
     # --- what it is made of --------------------------------------------------------------------
 
@@ -147,14 +155,18 @@ class Runtime:
 
         Raises `NotFound` for an unknown agent, `InvalidRequest` if `work_dir` does not exist.
         """
+        host = self._host
+        one("work_dir", work_dir, str | Path)
+        one("agent", agent, Agent | str | None)
+        one("title", title, str | None)
         if isinstance(agent, Agent):
             agent_id: str | None = self.agents.add_code(agent).id
         else:
             agent_id = agent
             if agent is not None:
                 self.agents.known(agent)
-        live = await self._host.create(work_dir, title, agent_id)
-        return Session.attached(self._host, live.id)
+        live = await host.create(work_dir, title, agent_id)
+        return Session.attached(host, live.id)
 
     async def session(self, session_id: str) -> Session:
         """The handle of a session, live or in the store. Raises `NotFound`."""
@@ -169,6 +181,18 @@ class Runtime:
         """A session with its history and its status. Raises `NotFound`."""
         return await self._host.reader.session(session_id)
 
+    async def read_session(
+        self, session_id: str
+    ) -> tuple[SessionView, Sequence[Message], AsyncIterator[Sequence[Message]]]:
+        """A session without its history, the beginning of that, and the rest of it in pieces.
+
+        A long history need not be in memory as a whole then. Raises `NotFound`; so does the rest,
+        where the session is deleted meanwhile.
+        """
+        reader = self._host.reader
+        view, page = await reader.beginning(session_id)
+        return view, page.messages, reader.rest(page)
+
     async def update_session(
         self,
         session_id: str,
@@ -178,6 +202,7 @@ class Runtime:
         agent_id: str | UnsetType | None = UNSET,
     ) -> None:
         """Change what is given of a session, for the next run to start."""
+        host = self._host
         given: dict[str, str | None] = {}
         if work_dir is not UNSET:
             given["work_dir"] = await check_work_dir(work_dir)
@@ -187,7 +212,7 @@ class Runtime:
             if agent_id is not None:
                 self.agents.known(agent_id)
             given["agent_id"] = agent_id
-        await self._host.update(session_id, given)
+        await host.update(session_id, given)
 
     async def delete(self, session_id: str) -> None:
         """Delete a session: end what it runs, and remove all of it. Raises `NotFound`."""
@@ -218,10 +243,18 @@ class Runtime:
         return commands.callers(client, server)
 
     async def runs(
-        self, session_id: str | None = None, statuses: Sequence[Status] = (), limit: int = 100
-    ) -> Sequence[RunView]:
-        """The newest runs, of one session or of all, in the order of their admission."""
-        return await self._host.reader.runs(session_id, statuses, limit)
+        self,
+        session_id: str | None = None,
+        statuses: Sequence[Status] = (),
+        limit: int = 100,
+        before: int | None = None,
+    ) -> RunList:
+        """The newest runs, of one session or of all, in the order of their admission.
+
+        Long texts are cut short, and the run then says so (`cut`): `describe_run` has all of it.
+        `before` is the `next` of the page that came before them.
+        """
+        return await self._host.reader.runs(session_id, statuses, limit, before)
 
     async def run(self, session_id: str, run_id: str) -> Run:
         """The handle on a run, live or ended. Raises `NotFound`."""
@@ -235,19 +268,26 @@ class Runtime:
         """What one run added to the history, in order; its user's message is the first."""
         return await self._host.reader.run_messages(run_id)
 
-    async def cancel(self, session_id: str, *, queued: bool = False) -> Receipt:
+    async def cancel(
+        self, session_id: str, *, queued: bool = False, run_id: str | None = None
+    ) -> Receipt:
         """Cancel what is in flight in a session, and with `queued` what waits; say what stopped.
 
-        Raises `NotFound`, or `StoreUnavailable` where it could not be recorded.
+        With a `run_id`, only if that run is the one in flight; else `NotInFlight` says where it
+        stands, and nothing is cancelled. Raises `NotFound`, or `StoreUnavailable` where the cancel
+        could not be recorded.
         """
-        return await self._host.cancel(session_id, queued=queued)
+        return await self._host.cancel(session_id, queued=queued, run_id=run_id)
 
     async def cancel_run(self, session_id: str, run_id: str) -> Receipt:
         """Cancel one run, queued or in flight, and never another. Errors as for `cancel`."""
         return await self._host.cancel_run(session_id, run_id)
 
     async def cancel_tool(self, session_id: str, run_id: str, tool_use_id: str) -> Receipt:
-        """Cancel one tool call of a run: the model is told, its siblings and the run go on."""
+        """Cancel one tool call of a run: the model is told, its siblings and the run go on.
+
+        Raises `NotFound`, also where the run has no such call.
+        """
         return await self._host.cancel_tool(session_id, run_id, tool_use_id)
 
     # --- the whole -----------------------------------------------------------------------------
@@ -257,6 +297,7 @@ class Runtime:
 
         It is asked again after five minutes, or when a credential has changed.
         """
+        require_trio()
         return await self._root.models.list(provider, self._root.services.model.transport)
 
     def status(self) -> RuntimeStatus:
@@ -268,7 +309,7 @@ class Runtime:
         return RuntimeStatus(
             unready,
             services.system.snapshot(),
-            {id: str(q.termination) for id, q in self._host.active.quarantined().items()},
+            {id: str(q.termination) for id, q in self._root.host.active.quarantined().items()},
             services.system.dead_letters,
             services.room.in_flight,
             services.room.waiting,

@@ -11,12 +11,14 @@ import trio
 from wingman.agent import Agent
 from wingman.api import OnBusy, Receipt, SessionView
 from wingman.conversation import ImageBlock, Message
-from wingman.events import Error, Event, Result
+from wingman.events import Done, Error, Event, Result
 from wingman.face import AnyRun, AnyRunStream, AnySession
+from wingman.given import listed, one
 from wingman.run import CALLERS, Limits, Published, Reader
 from wingman.runtime.following import Following
 from wingman.runtime.root import Root
 from wingman.session import Run, RunRequest, SessionHost
+from wingman.under_trio import require_trio
 
 __all__ = ["RunStream", "Session"]
 
@@ -41,6 +43,8 @@ class Session:
     ) -> None:
         if not isinstance(agent, Agent):
             raise TypeError(f"a session needs an Agent, not {agent!r}")
+        one("work_dir", work_dir, str | Path)
+        one("limits", limits, Limits | None)
         self._agent = agent
         self._work_dir = work_dir
         self._limits = limits
@@ -58,6 +62,7 @@ class Session:
         return session
 
     async def __aenter__(self) -> Self:
+        require_trio()
         if self._host is None:
             root = Root(agents=[self._agent], limits=self._limits, idle_after=None)
             await root.__aenter__()
@@ -85,7 +90,8 @@ class Session:
     @property
     def id(self) -> str:
         """The session's ULID."""
-        self._opened()
+        if self._host is None:
+            raise _not_open()
         return self._id
 
     async def run(
@@ -132,12 +138,15 @@ class Session:
         await run.admitted()
         return run
 
-    async def cancel(self, *, queued: bool = False) -> Receipt:
+    async def cancel(self, *, queued: bool = False, run: Run | str | None = None) -> Receipt:
         """Cancel the run in flight (and, with `queued`, those waiting); say what has stopped.
 
-        Returns when everything has, or after 5 s with what has not.
+        Returns when everything has, or after 5 s with what has not. `run`, a handle or an id, names
+        the run that is meant: where another one is in flight by now, nothing is cancelled, and
+        `NotInFlight` says where it stands. `run.cancel()` cancels it also where it waits.
         """
-        return await self._opened().cancel(self._id, queued=queued)
+        run_id = run.id if isinstance(run, Run) else run
+        return await self._opened().cancel(self._id, queued=queued, run_id=run_id)
 
     async def history(self) -> Sequence[Message]:
         """The history as it is stored: whole steps only."""
@@ -170,7 +179,7 @@ class Session:
         host = self._opened()
         request = RunRequest(
             message=message,
-            images=tuple(images),
+            images=listed("images", images, ImageBlock),
             max_steps=max_steps,
             request_id=request_id,
             on_busy=on_busy,
@@ -179,8 +188,9 @@ class Session:
         return await host.admit(self._id, request)
 
     def _opened(self) -> SessionHost:
+        require_trio()
         if self._host is None:
-            raise RuntimeError("the session is not open: use it with `async with`")
+            raise _not_open()
         return self._host
 
 
@@ -198,6 +208,7 @@ class RunStream:
         self._batch: Iterator[Published] = iter(())
 
     async def __aenter__(self) -> Self:
+        require_trio()
         run = self._run = await self._admit()
         self._reader = await run.reader().__aenter__()
         try:
@@ -222,6 +233,7 @@ class RunStream:
         return self
 
     async def __anext__(self) -> Event:
+        require_trio()
         published = next(self._batch, None)
         if published is None:
             _, reader = self._entered()
@@ -231,6 +243,8 @@ class RunStream:
                 raise StopAsyncIteration
         if isinstance(published.event, Error):
             self.run.outcome()
+        if isinstance(published.event, Done):
+            return Done(self.run.outcome())
         return published.event
 
     @property
@@ -247,6 +261,10 @@ class RunStream:
         if self._run is None or self._reader is None:
             raise RuntimeError("the stream is not open: use it with `async with`")
         return self._run, self._reader
+
+
+def _not_open() -> RuntimeError:
+    return RuntimeError("the session is not open: use it with `async with`")
 
 
 async def _stop(run: Run) -> None:

@@ -2,12 +2,17 @@
 
     serve.py        from the bind to the last frame
     connections.py  the sockets that we accept ourselves, and their end
+    crowd.py        which connections are open, and which gives way where there are too many
+    descriptors.py  how many of the process's descriptors connections may take
     http1.py        Hypercorn's HTTP/1.1 on one of them
     guard.py        who may talk to us: Host, Origin, token
     app.py          the Quart-Trio app
+    bodies.py       what requests send, bounded in total
     handlers.py     the functions behind the contract's routes
     routes/         one module a section of the HTTP contract; /metrics too
-    exchange.py     JSON in and out, strictly typed
+    exchange.py     requests into values, values into responses
+    decoding.py     JSON into typed values, and errors with a path
+    history.py      a session with its history as the body of a response, in pieces
     sse.py          a channel's reader as the body of a response
     errors.py       from an error's code to its status
 
@@ -15,6 +20,7 @@ It knows the runtime, and nothing of providers' wires, of SQL, or of how a run g
 """
 
 from wingman.server.app import create_app
+from wingman.server.descriptors import raise_limit
 from wingman.server.serve import DEFAULT_PORT, ServerConfig, serve
 
-__all__ = ["DEFAULT_PORT", "ServerConfig", "create_app", "serve"]
+__all__ = ["DEFAULT_PORT", "ServerConfig", "create_app", "raise_limit", "serve"]

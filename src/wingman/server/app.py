@@ -1,9 +1,10 @@
 """The Quart-Trio app: the routes over one runtime, and how errors are answered."""
 
-from typing import Any
+from contextlib import suppress
+from typing import Any, cast
 
 import trio
-from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable
+from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, Scope
 from quart import Request, Response
 from quart.wrappers.base import BaseRequestWebsocket
 from quart_trio import QuartTrio
@@ -13,9 +14,11 @@ from werkzeug.routing import MapAdapter
 
 from wingman.errors import WingmanError
 from wingman.runtime import Runtime
-from wingman.server.errors import http_error_response, internal_error, wingman_error
+from wingman.server.bodies import DEFAULT_BODY_MEMORY, BodyRoom, CountedRequest
+from wingman.server.errors import AnswerCut, http_error_response, internal_error, wingman_error
 from wingman.server.handlers import serve_contract
 from wingman.server.routes import handlers_of
+from wingman.under_trio import require_trio
 
 __all__ = ["create_app"]
 
@@ -27,10 +30,16 @@ class LeanConnection(TrioASGIHTTPConnection):
     """One exchange, in one task and a child that listens for the client's leaving."""
 
     async def __call__(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
-        request = self._create_request_from_scope(send)
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self.handle_messages, nursery, request, receive)
-            await self.handle_request(nursery, request, send)
+        request = cast("CountedRequest", self._create_request_from_scope(send))
+        request.body.room = cast("LeanQuart", self.app).body_room
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self.handle_messages, nursery, request, receive)
+                with suppress(AnswerCut):
+                    await self.handle_request(nursery, request, send)
+                nursery.cancel_scope.cancel()
+        finally:
+            request.body.release()
 
 
 class LeanQuart(QuartTrio):
@@ -41,6 +50,15 @@ class LeanQuart(QuartTrio):
     """
 
     asgi_http_class = LeanConnection
+    request_class = CountedRequest
+    body_room: BodyRoom
+
+    async def __call__(
+        self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable
+    ) -> None:
+        """Take a connection from an ASGI server, which must be one that runs on Trio."""
+        require_trio()
+        await self.asgi_app(scope, receive, send)
 
     async def handle_request(self, request: Request) -> Any:
         """Dispatch to the view; answer what it raises."""
@@ -57,9 +75,13 @@ class LeanQuart(QuartTrio):
         return MapAdapter(self.url_map, "", "/", None, "http", request.path, request.method)
 
 
-def create_app(runtime: Runtime) -> QuartTrio:
-    """The HTTP face of a runtime, which must be open while the app is served."""
+def create_app(runtime: Runtime, body_memory: int = DEFAULT_BODY_MEMORY) -> QuartTrio:
+    """The HTTP face of a runtime, which must be open while the app is served.
+
+    `body_memory` is how many bytes of requests' bodies are held at once.
+    """
     app = LeanQuart("wingman", static_folder=None)
+    app.body_room = BodyRoom(body_memory)
     app.config["MAX_CONTENT_LENGTH"] = _LARGEST_BODY
     app.config["BODY_TIMEOUT"] = _BODY_SECONDS
     # A blocking message waits for its run, however long that is.

@@ -1,10 +1,11 @@
 """Connections: HTTP/1.1 on sockets that we accept ourselves.
 
 Hypercorn's own `serve` keeps its connections to itself: one whose client has stopped reading can
-then neither be cancelled (its send is shielded) nor found. Here each connection is known, and can
-be broken when the time for a graceful end is over.
+then neither be cancelled (its send is shielded) nor found. Here each connection is known: there is
+a limit to their number, and each can be broken when the time for a graceful end is over.
 """
 
+import errno
 import logging
 import socket
 from collections.abc import Callable, Sequence
@@ -13,8 +14,11 @@ from typing import Any, Final
 import trio
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.utils import wrap_app
+from ulid import ULID
 
-from wingman.server.http1 import Connection, http_config
+from wingman.server.crowd import Crowd
+from wingman.server.errors import error_body
+from wingman.server.http1 import Connection, http_config, whole_answer
 
 __all__ = ["Connections", "open_listeners"]
 
@@ -24,15 +28,25 @@ logger = logging.getLogger("wingman.server")
 _STALLED_SECONDS: Final = 60
 _BACKLOG: Final = 1024
 
+# What `accept` fails with where the process or the machine has nothing left for a connection.
+_EXHAUSTED: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+# Then it is tried again after as many seconds, if no connection gave way.
+_PAUSE_SECONDS: Final = 0.1
+
+# So many of those that are refused are being told so at once; for the next, the first is closed.
+_TOLD: Final = 16
+_TELL_SECONDS: Final = 1
+
 
 class Connections:
-    """The open connections of one app."""
+    """The open connections of one app, `room` at most."""
 
-    def __init__(self, app: Callable[..., Any]) -> None:
+    def __init__(self, app: Callable[..., Any], room: int) -> None:
         self._config = http_config()
         self._app = wrap_app(app, 0, "asgi")
         self._context = WorkerContext(None)
-        self._open: set[Connection] = set()
+        self._crowd = Crowd(room)
+        self._being_told: dict[trio.SocketStream, None] = {}
         self._drained: trio.Event | None = None
         self._scope = trio.CancelScope()
         self._accepting = trio.CancelScope()
@@ -49,29 +63,46 @@ class Connections:
                 try:
                     with self._accepting:
                         task_status.started()
-                        await trio.serve_listeners(
-                            self._handle, list(listeners), handler_nursery=nursery
-                        )
+                        async with trio.open_nursery() as accepting:
+                            for listener in listeners:
+                                accepting.start_soon(self._accept, listener, nursery)
                     await trio.sleep_forever()
                 finally:
-                    for connection in self._open:
+                    for connection in self._crowd.members:
                         connection.abort()
 
     async def close(self, deadline: float) -> None:
         """Accept nothing more, let exchanges end until `deadline`, then break what is left."""
         self._accepting.cancel()
         await self._context.terminated.set()
-        for connection in self._open:
+        for connection in self._crowd.members:
             connection.close_if_idle()
         with trio.move_on_at(deadline):
-            if self._open:
+            if len(self._crowd):
                 self._drained = trio.Event()
                 await self._drained.wait()
         self._scope.cancel()
 
-    async def _handle(self, stream: trio.SocketStream) -> None:
-        connection = Connection(self._app, self._config, self._context, stream)
-        self._open.add(connection)
+    async def _accept(self, listener: trio.SocketListener, nursery: trio.Nursery) -> None:
+        """Accept connections; where there are too many, an idle one gives way to the newcomer."""
+        async with listener:
+            while True:
+                try:
+                    stream = await listener.accept()
+                except OSError as error:
+                    if error.errno not in _EXHAUSTED:
+                        raise
+                    if not self._crowd.lacks_descriptors(error.strerror or str(error)):
+                        await trio.sleep(_PAUSE_SECONDS)
+                    continue
+                if not self._crowd.takes_one():
+                    self._refuse(stream, nursery)
+                    continue
+                connection = Connection(self._app, self._config, self._context, stream, self._crowd)
+                self._crowd.enter(connection)
+                nursery.start_soon(self._handle, connection)
+
+    async def _handle(self, connection: Connection) -> None:
         try:
             await connection.run()
         except Exception:
@@ -79,9 +110,34 @@ class Connections:
             logger.exception("a connection failed")
         finally:
             connection.abort()
-            self._open.discard(connection)
-            if self._drained is not None and not self._open:
+            self._crowd.leave(connection)
+            if self._drained is not None and not len(self._crowd):
                 self._drained.set()
+
+    def _refuse(self, stream: trio.SocketStream, nursery: trio.Nursery) -> None:
+        if len(self._being_told) >= _TOLD:
+            first = next(iter(self._being_told))
+            del self._being_told[first]
+            first.socket.close()
+        self._being_told[stream] = None
+        nursery.start_soon(self._tell, stream)
+
+    async def _tell(self, stream: trio.SocketStream) -> None:
+        """Answer a connection that is refused, and give its client the time to read that."""
+        message = "The server has as many connections open as it may: try again later."
+        request_id = str(ULID())
+        body = error_body("overloaded", message, request_id)
+        try:
+            with trio.move_on_after(_TELL_SECONDS):
+                await stream.send_all(whole_answer(503, body, request_id, (b"retry-after", b"1")))
+                await stream.send_eof()
+                while await stream.receive_some():
+                    pass
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            pass
+        finally:
+            stream.socket.close()
+            self._being_told.pop(stream, None)
 
 
 async def open_listeners(host: str, port: int) -> list[trio.SocketListener]:

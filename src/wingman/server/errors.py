@@ -11,8 +11,15 @@ from werkzeug.exceptions import HTTPException
 
 from wingman.api import CODES, ErrorAnswer, ErrorDetail
 from wingman.errors import Unavailable, WingmanError
+from wingman.telemetry import log_event
 
-__all__ = ["error_body", "http_error_response", "internal_error", "wingman_error"]
+__all__ = [
+    "AnswerCut",
+    "error_body",
+    "http_error_response",
+    "internal_error",
+    "wingman_error",
+]
 
 logger = logging.getLogger("wingman.server")
 
@@ -26,6 +33,10 @@ _HTTP_CODES: Final[Mapping[int, str]] = {
     413: "body_too_large",
     415: "unsupported_media_type",
 }
+
+
+class AnswerCut(Exception):
+    """An answer whose beginning was sent cannot be completed: its connection is to be closed."""
 
 
 def status_of(code: str) -> int:
@@ -44,7 +55,8 @@ async def wingman_error(error: WingmanError) -> Response:
     """An error of Wingman's tree as an answer."""
     status = status_of(error.code)
     if status >= 500 and not isinstance(error, Unavailable):
-        logger.error("request %s: %s: %s", _request_id(), error.code, error.message)
+        ids = {"request_id": _request_id(), "error": error.code}
+        log_event(logger, logging.ERROR, "the request failed", **ids, status=status)
     response = _response(status, error.code, error.message, getattr(error, "run_id", None))
     if isinstance(error, Unavailable) and error.retry_after > 0:
         response.headers["Retry-After"] = str(max(1, math.ceil(error.retry_after)))
@@ -73,7 +85,8 @@ async def http_error_response(error: HTTPException) -> Response:
 async def internal_error(error: BaseException) -> Response:
     """A bug: the log has the traceback, under the request's id; the answer has none of it."""
     request_id = _request_id()
-    logger.error("request %s failed", request_id, exc_info=error)
+    text = "the request failed by an error inside the server"
+    log_event(logger, logging.ERROR, text, error, request_id=request_id, status=500)
     message = "An error inside the server; its log has the details under this request_id."
     return _response(500, "internal_error", message)
 

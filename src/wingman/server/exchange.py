@@ -1,14 +1,18 @@
-"""Requests into values and values into responses: JSON, strictly typed, errors with a path."""
+"""Requests into values and values into responses."""
 
-from collections.abc import Hashable
-from functools import cache
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, TypeVar, cast
+from urllib.parse import urlencode
+from urllib.request import parse_http_list
 
 import msgspec
 from quart import Response, request
 
 from wingman.api import Body
 from wingman.errors import InvalidRequest, WingmanError
+from wingman.server.bodies import CountedRequest
+from wingman.server.decoding import decode
 
 __all__ = [
     "UnsupportedMediaType",
@@ -16,7 +20,10 @@ __all__ = [
     "decode_body",
     "decode_query",
     "json_response",
+    "next_page",
+    "preferences",
     "refuse_query",
+    "release_body",
 ]
 
 T = TypeVar("T")
@@ -30,35 +37,17 @@ class UnsupportedMediaType(WingmanError):
     code = "unsupported_media_type"
 
 
-@cache
-def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:
-    return msgspec.json.Decoder(kind)
-
-
 async def decode_body(body: Body) -> Any:
     """The request's body as a value of its type.
 
     Raises `InvalidRequest`, with the path of what does not fit.
     """
-    data = cast("bytes", await request.get_data())
+    data = cast("bytes", await request.get_data(cache=False))
     if not data and body.optional:
         data = b"{}"
     elif request.mimetype != "application/json":
         raise UnsupportedMediaType("Send the body as JSON, with `Content-Type: application/json`.")
-    try:
-        if not body.ignored:
-            return _decoder(cast("Hashable", body.type)).decode(data)
-        fields = _decoder(dict[str, Any]).decode(data)
-        return msgspec.convert(
-            {name: value for name, value in fields.items() if name not in body.ignored}, body.type
-        )
-    except msgspec.ValidationError as error:
-        text = str(error)  # msgspec names every place but the outermost
-        raise InvalidRequest(text if " - at `" in text else f"{text} - at `$`") from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise InvalidRequest(f"The body is not JSON: {error}") from error
-    except RecursionError as error:
-        raise InvalidRequest("The body is nested too deeply") from error
+    return decode(data, body.type, body.ignored)
 
 
 def decode_query(kind: type[T]) -> T:
@@ -83,6 +72,11 @@ def refuse_query() -> None:
         raise InvalidRequest(f"There are no parameters here - at `?{name}`")
 
 
+def release_body() -> None:
+    """Let go of the request's body: whatever it said is held by somebody else now."""
+    cast("CountedRequest", request).body.release()
+
+
 def json_response(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     """A value as a JSON response."""
     return Response(_encode(value), status=status, headers=headers, content_type="application/json")
@@ -91,3 +85,26 @@ def json_response(value: Any, status: int = 200, headers: dict[str, str] | None 
 def created(value: Any, location: str) -> Response:
     """What a request has made, and where it is read."""
     return json_response(value, 201, {"Location": location})
+
+
+def preferences(fields: Iterable[str]) -> Mapping[str, str]:
+    """What a request would prefer, by the names in lower case (RFC 7240): the fields of `Prefer`.
+
+    Of a preference that comes twice the first counts, and parameters say nothing to us.
+    """
+    found: dict[str, str] = {}
+    for field in fields:
+        for preference in parse_http_list(field):
+            name, _, value = preference.partition(";")[0].partition("=")
+            found.setdefault(name.strip().lower(), value.strip().strip('"'))
+    return {name: value for name, value in found.items() if name}
+
+
+def next_page(
+    path: str, limit: int, cursor: int | None, query: Mapping[str, str] = MappingProxyType({})
+) -> dict[str, str]:
+    """The header that leads to a list's next page, where there is one (RFC 8288)."""
+    if cursor is None:
+        return {}
+    target = urlencode({**query, "limit": limit, "cursor": cursor}, safe=",")
+    return {"Link": f'<{path}?{target}>; rel="next"'}

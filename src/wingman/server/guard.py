@@ -7,18 +7,23 @@ forget it; it also names every request, and knows whether its client stayed to t
 """
 
 import hmac
+import logging
 import re
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from ipaddress import ip_address
 from typing import Any, Final, TypeAlias
 
 import attrs
+import trio
 from ulid import ULID
 
 from wingman.api import ROUTES
 from wingman.server.errors import REQUEST_ID, error_body
+from wingman.telemetry import log_event
 
 __all__ = ["ON_DISCONNECT", "Guard", "is_loopback"]
+
+logger = logging.getLogger("wingman.server")
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Any]]
@@ -77,15 +82,18 @@ class Guard:
         request_id = _request_id(headers)
         scope[REQUEST_ID] = request_id
         exchange = _Exchange(send, request_id.encode())
+        began = trio.current_time()
         refusal = self._refusal(scope["path"], headers)
-        if refusal is not None:
-            await exchange.refuse(refusal, request_id)
-            return
         try:
-            await self._app(scope, receive, exchange.send)
+            if refusal is not None:
+                await exchange.refuse(refusal, request_id)
+            else:
+                await self._app(scope, receive, exchange.send)
         finally:
             if not exchange.complete and ON_DISCONNECT in scope:
                 scope[ON_DISCONNECT]()
+            if logger.isEnabledFor(logging.DEBUG):
+                exchange.log(scope, request_id, began)
 
     def _refusal(self, path: str, headers: dict[bytes, bytes]) -> _Refusal | None:
         host = headers.get(b"host", b"").decode("latin-1")
@@ -130,18 +138,37 @@ class Guard:
 class _Exchange:
     """One request's answer on its way out."""
 
-    __slots__ = ("_request_id", "_send", "complete")
+    __slots__ = ("_request_id", "_send", "_size", "_status", "complete")
 
     def __init__(self, send: Send, request_id: bytes) -> None:
         self._send = send
         self._request_id = request_id
+        self._status: int | None = None
+        self._size = 0
         self.complete = False
 
     async def send(self, message: Any) -> None:
         if message["type"] == "http.response.start":
             message["headers"] = [*message["headers"], (b"x-request-id", self._request_id)]
+            self._status = message["status"]
         await self._send(message)
+        self._size += len(message.get("body", b""))
         self.complete = message["type"] == "http.response.body" and not message.get("more_body")
+
+    def log(self, scope: Scope, request_id: str, began: float) -> None:
+        """Log the exchange, which began then on Trio's clock. A path is told without its query."""
+        log_event(
+            logger,
+            logging.DEBUG,
+            "request",
+            request_id=request_id,
+            method=scope["method"],
+            path=scope["path"],
+            status=self._status,
+            outcome="complete" if self.complete else "broken off",
+            bytes=self._size,
+            ms=round((trio.current_time() - began) * 1000, 1),
+        )
 
     async def refuse(self, refusal: _Refusal, request_id: str) -> None:
         body = error_body(refusal.code, refusal.message, request_id)

@@ -1,11 +1,13 @@
 """One connection: Hypercorn's HTTP/1.1 on a plain stream, mended where it keeps others waiting.
 
 What is taken of Hypercorn is its protocol; what is ours is when a connection is idle, when it
-closes, and that an answer goes out in one piece.
+closes, that an answer goes out in one piece, and that what is no request for us is told why.
 """
 
 import logging
 import math
+import select
+from http import HTTPStatus
 from typing import Any, Final, cast
 
 import h11
@@ -20,14 +22,36 @@ from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import AppWrapper, ConnectionState, H11SendableEvent
 from hypercorn.utils import parse_socket_addr
+from ulid import ULID
 
-__all__ = ["Connection", "http_config"]
+from wingman.server.crowd import Crowd
+from wingman.server.errors import error_body
+
+__all__ = ["Connection", "http_config", "whole_answer"]
 
 logger = logging.getLogger("wingman.server")
 
 # So long a connection may be idle; and so long a request's head may take to arrive.
 _KEEP_ALIVE_SECONDS: Final = 75
 _LINGER_SECONDS: Final = 2
+
+# A longer answer is sent after its head, instead of being copied behind it.
+_ONE_PIECE: Final = 64 * 1024
+
+_VERSIONS: Final = (b"1.1", b"1.0")
+
+# What is answered where h11 finds that it is no request, by its status; else it is malformed.
+_UNREADABLE: Final = {
+    431: ("head_too_large", "The request's line and headers are too large: 16 KiB at most."),
+    501: (
+        "invalid_request",
+        "The Transfer-Encoding is unknown: there is chunked.",
+    ),
+}
+_MALFORMED: Final = (
+    "invalid_request",
+    "This is no HTTP/1.1 request, or a malformed one. The server speaks plain HTTP, without TLS.",
+)
 
 
 def http_config() -> Config:
@@ -46,12 +70,19 @@ class Connection(TCPServer):
     """
 
     def __init__(
-        self, app: AppWrapper, config: Config, context: WorkerContext, stream: trio.SocketStream
+        self,
+        app: AppWrapper,
+        config: Config,
+        context: WorkerContext,
+        stream: trio.SocketStream,
+        crowd: Crowd,
     ) -> None:
         # It is typed for TLS, and takes a plain stream just as well.
         tls = cast("trio.SSLStream[trio.SocketStream]", stream)
         super().__init__(app, config, context, ConnectionState({}), tls)
         self._plain = stream
+        self._crowd = crowd
+        self._http: _Http1 | None = None
         self._idle = True
         self._reading = trio.CancelScope()
 
@@ -67,11 +98,12 @@ class Connection(TCPServer):
                 http = _Http1(
                     self.app, self.config, self.context, tasks, state, False, client, server, send
                 )
+                self._http = http
                 self.protocol = cast("Any", http)
                 self._reading.deadline = trio.current_time() + _KEEP_ALIVE_SECONDS
                 with self._reading:
                     await self._read_data()
-            if http.client_sends:
+            if self.client_sends:
                 await self._linger()
         except OSError:
             pass  # The client is gone.
@@ -85,6 +117,18 @@ class Connection(TCPServer):
         """Close the socket: a shielded send wakes up at this, and at nothing else."""
         self._plain.socket.close()
 
+    @property
+    def client_sends(self) -> bool:
+        """Whether the client is in the middle of what it has to say, or of rubbish."""
+        http = self._http
+        return http is not None and http.connection.their_state in (h11.SEND_BODY, h11.ERROR)
+
+    def has_unread(self) -> bool:
+        """Whether its client has sent what was not read yet."""
+        poll = select.poll()
+        poll.register(self._plain.socket.fileno(), select.POLLIN)
+        return bool(poll.poll(0))
+
     async def protocol_send(self, event: Event) -> None:
         """What the protocol has for us: bytes to send, and whether it is idle or done."""
         match event:
@@ -94,6 +138,10 @@ class Connection(TCPServer):
                 # No checkpoint here: quart-trio cancels the task that comes this way, as soon as
                 # its answer is complete, and the connection would not be made ready again.
                 self._idle = event.idle
+                if event.idle:
+                    self._crowd.idle(self)
+                else:
+                    self._crowd.busy(self)
                 end = trio.current_time() + _KEEP_ALIVE_SECONDS if event.idle else math.inf
                 self._reading.deadline = end
             case Closed():
@@ -119,15 +167,15 @@ class _Http1(H11Protocol):
 
     _held: bytes | None = None
 
-    @property
-    def client_sends(self) -> bool:
-        """Whether the client is in the middle of what it has to say, or of rubbish."""
-        return self.connection.their_state in (h11.SEND_BODY, h11.ERROR)
-
     async def _check_protocol(self, event: h11.Request) -> None:
         """Hypercorn would go over to HTTP/2 here."""
 
     async def _create_stream(self, request: h11.Request) -> None:
+        problem = _problem_of(request)
+        if problem is not None:
+            await self._answer(400, "invalid_request", problem, request.method)
+            await self.send(Closed())
+            return
         headers = list(request.headers)
         if any(name == b"upgrade" for name, _ in headers):
             # RFC 9110, 7.8: a server may ignore it. Hypercorn would take up a WebSocket.
@@ -139,6 +187,21 @@ class _Http1(H11Protocol):
             )
         await super()._create_stream(request)
 
+    async def _send_error_response(self, status_code: int) -> None:
+        """Answer what h11 could not make sense of."""
+        code, message = _UNREADABLE.get(status_code, _MALFORMED)
+        await self._answer(status_code, code, message)
+
+    async def _answer(self, status: int, code: str, message: str, method: bytes = b"") -> None:
+        """Answer for the app, which does not get to see this request; it is the last answer."""
+        request_id = str(ULID())
+        body = error_body(code, message, request_id)
+        head = h11.Response(status_code=status, headers=_headers(body, request_id))
+        await self._send_h11_event(head)
+        if method.upper() != b"HEAD":
+            await self._send_h11_event(h11.Data(data=body))
+        await self._send_h11_event(h11.EndOfMessage())
+
     async def stream_send(self, event: StreamEvent) -> None:
         """What the app has for its client."""
         if isinstance(event, Response) and self.connection.their_state is h11.SEND_BODY:
@@ -147,7 +210,7 @@ class _Http1(H11Protocol):
         await super().stream_send(event)
 
     async def _send_h11_event(self, event: H11SendableEvent) -> None:
-        """Send a part of an answer; one whose length is known goes out in one piece."""
+        """Send a part of an answer; a short one whose length is known goes out in one piece."""
         try:
             data = self.connection.send(event)
         except h11.LocalProtocolError:
@@ -156,12 +219,54 @@ class _Http1(H11Protocol):
             return
         if isinstance(event, h11.Response) and _has_length(event):
             self._held = data
-        elif self._held is not None and isinstance(event, h11.Data):
+        elif self._held is not None and isinstance(event, h11.Data) and len(data) <= _ONE_PIECE:
             self._held += data
         else:
             held, self._held = self._held or b"", None
-            await self.send(RawData(data=held + data))
+            if len(data) <= _ONE_PIECE:
+                await self.send(RawData(data=held + data))
+            else:
+                await self.send(RawData(data=held))
+                await self.send(RawData(data=data))
 
 
 def _has_length(response: h11.Response) -> bool:
     return any(name == b"content-length" for name, _ in response.headers)
+
+
+def _problem_of(request: h11.Request) -> str | None:
+    """Why a request that h11 takes is none for us, if so."""
+    if request.http_version not in _VERSIONS:
+        version = request.http_version.decode()
+        return f"The server speaks HTTP/1.1 and HTTP/1.0, not HTTP/{version}."
+    method = request.method.decode("ascii")
+    if method != method.upper():
+        return f"A method is written in capitals, and {method!r} is not."
+    framing = {name for name, _ in request.headers} & {b"content-length", b"transfer-encoding"}
+    if len(framing) > 1:
+        # RFC 9112, 6.1: whoever stands between may have believed the other one.
+        return "A request has a Content-Length or a Transfer-Encoding, not both."
+    if b"transfer-encoding" in framing and request.http_version == b"1.0":
+        return "A request of HTTP/1.0 has no Transfer-Encoding: give its body a Content-Length."
+    return None
+
+
+def whole_answer(status: int, body: bytes, request_id: str, *more: tuple[bytes, bytes]) -> bytes:
+    """The bytes of an answer to a client that was not listened to; the connection closes."""
+    connection = h11.Connection(h11.SERVER)
+    head = h11.Response(
+        status_code=status,
+        headers=[*_headers(body, request_id), *more],
+        reason=HTTPStatus(status).phrase,
+    )
+    events = (head, h11.Data(data=body), h11.EndOfMessage())
+    return b"".join(connection.send(event) or b"" for event in events)
+
+
+def _headers(body: bytes, request_id: str) -> list[tuple[bytes, bytes]]:
+    return [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+        (b"connection", b"close"),
+        (b"x-request-id", request_id.encode()),
+    ]

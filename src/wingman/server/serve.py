@@ -7,16 +7,22 @@ import attrs
 import trio
 
 from wingman.errors import InvalidRequest
+from wingman.given import one
 from wingman.runtime import Runtime
 from wingman.server.app import create_app
+from wingman.server.bodies import DEFAULT_BODY_MEMORY
 from wingman.server.connections import Connections, open_listeners
+from wingman.server.descriptors import room_for_connections
 from wingman.server.guard import Guard, is_loopback
+from wingman.telemetry import log_event
+from wingman.under_trio import require_trio
 
 __all__ = ["DEFAULT_PORT", "ServerConfig", "serve"]
 
 logger = logging.getLogger("wingman.server")
 
 DEFAULT_PORT = 2323
+DEFAULT_CONNECTIONS = 4096
 
 # After the grace: how long what was interrupted may take to stop (a command that ignores SIGTERM
 # is killed after half a second), and how long after it the last exchange is broken.
@@ -29,7 +35,9 @@ class ServerConfig:
     """Where to listen, and for whom. Beyond loopback a token is required.
 
     `allowed_hosts` are the names that clients may use for this server, beside loopback's. `grace`
-    is how many seconds runs may go on when the server is told to shut down.
+    is how many seconds runs may go on when the server is told to shut down. `max_connections` may
+    be open at once, or fewer: at least a quarter of the process's descriptors is kept for the runs.
+    `max_body_memory` is how many bytes of requests' bodies are held at once.
     """
 
     host: str = "127.0.0.1"
@@ -37,6 +45,8 @@ class ServerConfig:
     token: str | None = attrs.field(default=None, repr=False)
     allowed_hosts: Sequence[str] = ()
     grace: float = 30.0
+    max_connections: int = DEFAULT_CONNECTIONS
+    max_body_memory: int = DEFAULT_BODY_MEMORY
 
     def check(self) -> None:
         """Raise `InvalidRequest` for a server that anybody on the network could drive."""
@@ -49,6 +59,8 @@ class ServerConfig:
             raise InvalidRequest("The token is empty: give one, or none.")
         if not self.grace >= 0:  # also where it is not a number
             raise InvalidRequest("The grace is a number of seconds, 0 or more.")
+        if self.max_connections < 1 or self.max_body_memory < 1:
+            raise InvalidRequest("max_connections and max_body_memory are 1 or more.")
 
 
 async def serve(
@@ -59,6 +71,8 @@ async def serve(
     token: str | None = None,
     allowed_hosts: Sequence[str] = (),
     grace: float = 30.0,
+    max_connections: int = DEFAULT_CONNECTIONS,
+    max_body_memory: int = DEFAULT_BODY_MEMORY,
     shutdown: trio.Event | None = None,
     task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED,
 ) -> None:
@@ -67,27 +81,34 @@ async def serve(
     `await nursery.start(serve, runtime)` returns the base URL once it listens; port 0 takes a free
     one. At `shutdown` it takes no more messages, gives the runs in flight `grace` seconds,
     interrupts the rest, ends all streams with a frame that says so, and returns, at the latest a
-    second after the grace. Signals are the program's affair.
+    second after the grace. `max_connections` and `max_body_memory` (bytes) bound what clients can
+    take; of the process's descriptors, connections take three quarters at most. Signals are the
+    program's affair.
 
     Raises `InvalidRequest` for a bind beyond loopback without a token, `OSError` where it cannot
     listen.
     """
-    config = ServerConfig(host, port, token, tuple(allowed_hosts), grace)
+    require_trio()
+    one("runtime", runtime, Runtime)
+    config = ServerConfig(
+        host, port, token, tuple(allowed_hosts), grace, max_connections, max_body_memory
+    )
     config.check()
-    guard = Guard(create_app(runtime), host=host, token=token, allowed_hosts=allowed_hosts)
-    connections = Connections(guard)
+    app = create_app(runtime, max_body_memory)
+    guard = Guard(app, host=host, token=token, allowed_hosts=allowed_hosts)
     listeners = await open_listeners(host, port)
+    connections = Connections(guard, room_for_connections(max_connections))
     url = _url(host, listeners[0])
     async with trio.open_nursery() as nursery:
         await nursery.start(connections.serve, listeners)
-        logger.info("listening on %s", url)
+        log_event(logger, logging.INFO, "listening", url=url)
         task_status.started(url)
         await (trio.Event() if shutdown is None else shutdown).wait()
-        logger.info("shutting down: runs in flight have %g s", grace)
+        log_event(logger, logging.INFO, "shutting down", grace=grace)
         end = trio.current_time() + grace + _CLOSE_SECONDS
         await runtime.drain(grace, _STOP_SECONDS)
         await connections.close(end)
-    logger.info("stopped")
+    log_event(logger, logging.INFO, "stopped")
 
 
 def _url(host: str, listener: trio.SocketListener) -> str:

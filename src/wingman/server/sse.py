@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from types import TracebackType
 from typing import Final, Self
 
+import msgspec
 import trio
 from quart import Response, request
 from quart.wrappers.response import ResponseBody
@@ -147,7 +148,7 @@ class RunFrames(Frames):
 
 
 class SessionFrames(Frames):
-    """A session, from run to run; each frame's data bears its `run_id` as well."""
+    """A session, from run to run; each frame's data has its `run_id` as well, if it is of a run."""
 
     def encode(self, batch: Sequence[Published]) -> bytes:
         """The frames of these events, with their runs' ids."""
@@ -161,12 +162,11 @@ class SessionFrames(Frames):
     def lagged(self, lagged: StreamLagged) -> bytes:
         """The reader reads the session, and goes on here after the frame's id."""
         self._reader.cursor = lagged.resume_at
-        data = encode_event(Error(lagged.code, lagged.message, ""))
-        return frame(lagged.resume_at, "resync", data)
+        return frame(lagged.resume_at, "resync", _about_the_session(lagged.code, lagged.message))
 
     def closed(self) -> bytes:
         """The reason for the end."""
-        return _closing(self._reader.closed, "")
+        return _closing(self._reader.closed, None)
 
 
 def replay(events: Iterable[Event]) -> bytes:
@@ -188,9 +188,16 @@ def _with_run_id(published: Published) -> bytes:
     return b'{"run_id":"%b",%b' % (published.run_id.encode(), published.data[1:])
 
 
-def _closing(reason: str | None, run_id: str) -> bytes:
+def _about_the_session(code: str, message: str) -> bytes:
+    """The data of a frame that is about no run."""
+    return msgspec.json.encode({"code": code, "message": message})
+
+
+def _closing(reason: str | None, run_id: str | None) -> bytes:
     if reason is None or reason == "ended":
         return b""
     code = {"deleted": "session_deleted"}.get(reason, reason)
     message = _CLOSED.get(reason, f"The session's stream was closed ({reason}).")
+    if run_id is None:
+        return frame(None, "error", _about_the_session(code, message))
     return frame(None, "error", encode_event(Error(code, message, run_id)))

@@ -14,6 +14,7 @@ where agents come from, nor HTTP; how one run goes is the matter of `run/`.
 #   actor.py       takes the runs one at a time
 #   recovery.py    the end of a run that was cut off, from what is stored
 #   cancelling.py  ask for the end of runs or calls, wait for it, give a receipt
+#   handed_over.py what a cancel does not reach: work that a service does for a command
 #   run.py         the handle on a run
 #   reading.py     sessions and runs, for those who look at them
 #   views.py       what is told of a session and of a run
@@ -26,7 +27,7 @@ from wingman.session.live import LiveSession
 from wingman.session.live_run import LiveRun
 from wingman.session.run import Run, check_not_itself
 from wingman.session.services import AgentSource, Room, Services
-from wingman.session.views import SessionList
+from wingman.session.views import RunList, SessionList
 from wingman.session.work_dir import check_work_dir
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "LiveSession",
     "Room",
     "Run",
+    "RunList",
     "RunRequest",
     "Services",
     "SessionHost",

@@ -29,6 +29,7 @@ from wingman.session.live import LiveSession
 from wingman.session.live_run import LiveRun
 from wingman.session.services import Services
 from wingman.store import SessionRecord
+from wingman.telemetry import log_event
 
 __all__ = ["ActiveSessions"]
 
@@ -168,7 +169,8 @@ class ActiveSessions:
         error = SessionQuarantined(
             f"Session {live.id} crashed too often and is set aside for a while ({termination})."
         )
-        logger.error("%s", error.message)
+        text = "the session is set aside"
+        log_event(logger, logging.ERROR, text, session_id=live.id, reason=error.message)
         queued = []
         for run in list(live.runs.values()):
             if run.state.begun:

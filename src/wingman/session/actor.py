@@ -17,6 +17,7 @@ from wingman.session.admission import queued_error, unrecorded_error
 from wingman.session.live import LiveSession
 from wingman.session.live_run import LiveRun
 from wingman.session.recovery import end_from_store, ending_after
+from wingman.telemetry import log_event
 
 __all__ = ["BeginAgain", "SessionActor"]
 
@@ -119,7 +120,7 @@ class SessionActor:
         except StoreError as error:
             if run.ended:
                 return  # its admission had failed, and nothing of it was written
-            logger.error("run %s cannot be recorded: %s", run.id, error.message)
+            self._log(logging.ERROR, "the run cannot be recorded", run, error)
             if run.record.status == "queued" and run.state.cut_by is None:
                 live.put_back(run)
                 await run.journal.begin_again()
@@ -139,9 +140,13 @@ class SessionActor:
                 run.state.waiting_for = None
                 return agent
             if run.state.waiting_for is None:
-                logger.warning("run %s stays queued: %s", run.id, lacking.message)
+                self._log(logging.WARNING, "the run stays queued", run, lacking)
             run.state.waiting_for = lacking
             await agents.changed()
+
+    def _log(self, level: int, event: str, run: LiveRun, why: StoreError | RunFailure) -> None:
+        ids = {"session_id": self.live.id, "run_id": run.id}
+        log_event(logger, level, event, **ids, error=why.code, reason=why.message)
 
     # --- beginning, and beginning again --------------------------------------------------------
 

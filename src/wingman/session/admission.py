@@ -1,13 +1,14 @@
 """What a message asks for, and what those are told whose message is not, or no longer, taken."""
 
-import base64
 import hashlib
+import sys
+from collections.abc import Sequence
 from typing import Final, get_args
 
 import attrs
 import msgspec
 
-from wingman.api import OnBusy
+from wingman.api import AgentRecord, OnBusy
 from wingman.conversation import ImageBlock
 from wingman.errors import (
     InvalidRequest,
@@ -17,16 +18,23 @@ from wingman.errors import (
     StoreError,
     StoreUnavailable,
 )
+from wingman.images import MOST_IMAGES, ImageRefused, fit_images
 from wingman.store import RunRecord
 
 __all__ = [
     "RunRequest",
     "check_same_body",
+    "check_text",
+    "check_title",
     "deleted_error",
     "queued_error",
     "refused_error",
     "unrecorded_error",
+    "weight_of",
 ]
+
+# Characters: a list shows a thousand of them.
+_LONGEST_TITLE: Final = 4096
 
 ON_BUSY: Final[tuple[str, ...]] = get_args(OnBusy)
 
@@ -36,7 +44,8 @@ class RunRequest:
     """What one message asks for. Raises `InvalidRequest` where it cannot be.
 
     `agent_id` is None for the session's own agent. `callers` are the sessions that wait for
-    whoever sends this and waits for the run's end.
+    whoever sends this and waits for the run's end. `kept_images` are the `images` as they enter the
+    history; None: they have not been looked at.
     """
 
     message: str
@@ -46,6 +55,7 @@ class RunRequest:
     request_id: str | None = None
     on_busy: OnBusy = "queue"
     callers: frozenset[str] = frozenset()
+    kept_images: tuple[ImageBlock, ...] | None = None
 
     def __attrs_post_init__(self) -> None:
         given: object = self.message  # a program without a type checker gives anything
@@ -57,12 +67,37 @@ class RunRequest:
             raise InvalidRequest(
                 f"on_busy is one of {', '.join(ON_BUSY)}, not {self.on_busy!r} - at `$.on_busy`"
             )
+        for name in ("agent_id", "request_id"):
+            value: object = getattr(self, name)
+            if value is not None and not isinstance(value, str):
+                raise InvalidRequest(
+                    f"Expected `str`, got `{type(value).__name__}` - at `$.{name}`"
+                )
+        steps: object = self.max_steps
+        if steps is not None and (isinstance(steps, bool) or not isinstance(steps, int)):
+            raise InvalidRequest(f"Expected `int`, got `{type(steps).__name__}` - at `$.max_steps`")
         if self.max_steps is not None and self.max_steps < 1:
             raise InvalidRequest("Expected `int` >= 1 - at `$.max_steps`")
+        if len(self.images) > MOST_IMAGES:
+            raise InvalidRequest(
+                f"A message has at most {MOST_IMAGES} images, and this one {len(self.images)}: "
+                "send the others with the next message - at `$.images`"
+            )
         for index, image in enumerate(self.images):
-            _check_image(image, f"$.images[{index}]")
+            _check_media_type(image, f"$.images[{index}]")
         for name in ("message", "agent_id", "request_id"):
-            _check_text(getattr(self, name), name)
+            check_text(getattr(self, name), f"$.{name}")
+
+    async def with_kept_images(self) -> "RunRequest":
+        """The same, with images that can be sent to a model. Raises `InvalidRequest`."""
+        kept: list[ImageBlock] = []
+        for index, image in enumerate(await fit_images(self.images)):
+            if isinstance(image, ImageRefused):
+                raise InvalidRequest(
+                    f"The image cannot be used: {image} - at `$.images[{index}].data`"
+                )
+            kept.append(image)
+        return attrs.evolve(self, kept_images=tuple(kept))
 
     @property
     def body_hash(self) -> str | None:
@@ -85,23 +120,37 @@ class RunRequest:
         return hashlib.sha256(msgspec.json.encode(body)).hexdigest()
 
 
-def _check_text(text: str | None, name: str) -> None:
+def check_text(text: str | None, path: str) -> None:
+    """Raise `InvalidRequest` for a text that cannot be stored, nor sent: one with half a character.
+
+    None comes over HTTP, where all is UTF-8; a program may have one from a file's name.
+    """
     try:
         (text or "").encode()
     except UnicodeEncodeError as error:
-        raise InvalidRequest(f"The text is not valid Unicode: {error} - at `$.{name}`") from None
+        raise InvalidRequest(f"The text is not valid Unicode: {error} - at `{path}`") from None
 
 
-def _check_image(image: ImageBlock, path: str) -> None:
-    if not image.media_type.startswith("image/"):
+def check_title(title: str | None) -> None:
+    """Raise `InvalidRequest` for a title of a session that is no text, or too long for a list."""
+    if title is not None and len(title) > _LONGEST_TITLE:
+        raise InvalidRequest(f"Expected `str` of length <= {_LONGEST_TITLE} - at `$.title`")
+    check_text(title, "$.title")
+
+
+def _check_media_type(image: ImageBlock, path: str) -> None:
+    given: object = image.media_type
+    check_text(given if isinstance(given, str) else None, f"{path}.media_type")
+    if not isinstance(given, str) or not given.startswith("image/"):
         raise InvalidRequest(
-            f"An image's media_type is such as image/png, not {image.media_type!r} "
-            f"- at `{path}.media_type`"
+            f"An image's media_type is such as image/png, not {given!r} - at `{path}.media_type`"
         )
-    try:
-        base64.b64decode(image.data, validate=True)
-    except ValueError as error:
-        raise InvalidRequest(f"The data is not base64: {error} - at `{path}.data`") from error
+
+
+def weight_of(message: str, images: Sequence[ImageBlock], agent: AgentRecord | None) -> int:
+    """About how many bytes a message takes in memory, with its images and its agent."""
+    size = sys.getsizeof(message) + sum(len(image.data) for image in images)
+    return size if agent is None else size + len(msgspec.json.encode(agent))
 
 
 def check_same_body(record: RunRecord, request: RunRequest) -> None:

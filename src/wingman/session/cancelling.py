@@ -3,6 +3,8 @@
 A cancel asks, then waits until the work has really ended and that is recorded, though not for ever.
 """
 
+import logging
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
@@ -12,9 +14,13 @@ import trio
 from wingman.api import CancelledRun, CancelledTool, Receipt, Status
 from wingman.errors import ShuttingDown, StoreUnavailable
 from wingman.run import ToolCall
+from wingman.session.handed_over import note_of
 from wingman.session.live_run import LiveRun
+from wingman.telemetry import log_event
 
-__all__ = ["cancel_runs", "cancel_tool", "milliseconds", "not_recorded"]
+__all__ = ["cancel_runs", "cancel_tool", "log_receipt", "milliseconds", "not_recorded"]
+
+logger = logging.getLogger("wingman.session")
 
 # How long a cancel waits before it answers with what has not stopped.
 _PATIENCE = 5.0
@@ -32,7 +38,7 @@ class _Asked:
     calls: tuple[ToolCall, ...]
 
     def receipt(self, since: float) -> CancelledRun:
-        tools = tuple(CancelledTool(call.block.id, call.outcome) for call in self.calls)
+        tools = tuple(map(_cancelled_tool, self.calls))
         return CancelledRun(self.run.id, self.was, milliseconds(since), tools, self._outcome())
 
     def _outcome(self) -> Literal["still_running", "completed", "failed"] | None:
@@ -81,8 +87,11 @@ async def cancel_runs(runs: Iterable[LiveRun]) -> Receipt:
         failure = each.failure()
         if failure is None:
             receipts.append(each.receipt(start))
+            log_receipt(each.run.record.session_id, receipts[-1])
         else:
             failures.append(failure)
+            ids = {"session_id": each.run.record.session_id, "run_id": each.run.id}
+            log_event(logger, logging.WARNING, "a cancel is not recorded", **ids, was=each.was)
     if failures:
         raise not_recorded(failures, receipts)
     return Receipt(tuple(receipts))
@@ -97,8 +106,31 @@ async def cancel_tool(run: LiveRun, tool_use_id: str) -> Receipt:
     call.cancel()
     with trio.move_on_after(_PATIENCE):
         await call.ended.wait()
-    tools = (CancelledTool(tool_use_id, call.outcome),)
-    return Receipt((CancelledRun(run.id, was, milliseconds(start), tools),))
+    tools = (_cancelled_tool(call),)
+    receipt = CancelledRun(run.id, was, milliseconds(start), tools)
+    log_receipt(run.record.session_id, receipt, tool_use_id)
+    return Receipt((receipt,))
+
+
+def log_receipt(session_id: str, receipt: CancelledRun, tool_use_id: str | None = None) -> None:
+    """Log what a cancel did to one run, or to one tool call of it."""
+    tools = Counter(tool.outcome for tool in receipt.tools)
+    outcome: str = receipt.outcome or "cancelled"
+    if tool_use_id is not None:
+        outcome = receipt.tools[0].outcome
+    log_event(
+        logger,
+        logging.INFO,
+        "run cancelled" if tool_use_id is None else "tool call cancelled",
+        session_id=session_id,
+        run_id=receipt.run_id,
+        tool_use_id=tool_use_id,
+        was=receipt.was,
+        outcome=outcome,
+        ms=receipt.stopped_in_ms,
+        tools_stopped=tools["stopped"],
+        tools_still_running=tools["still_running"],
+    )
 
 
 def not_recorded(failures: Sequence[str], receipts: Sequence[CancelledRun]) -> StoreUnavailable:
@@ -107,6 +139,10 @@ def not_recorded(failures: Sequence[str], receipts: Sequence[CancelledRun]) -> S
     if receipts:
         text += f" Cancelled: {', '.join(receipt.run_id for receipt in receipts)}."
     return StoreUnavailable(text)
+
+
+def _cancelled_tool(call: ToolCall) -> CancelledTool:
+    return CancelledTool(call.block.id, call.outcome, note_of(call.block.input))
 
 
 def _in_flight(run: LiveRun) -> tuple[ToolCall, ...]:

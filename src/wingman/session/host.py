@@ -3,6 +3,7 @@
 It brings back what an earlier process left, and drains.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -14,11 +15,29 @@ import trio
 from ulid import ULID
 
 from wingman.api import CancelledRun, Receipt
-from wingman.errors import InvalidRequest, NotFound, StoreError, StoreUnavailable
+from wingman.errors import (
+    InvalidRequest,
+    NotFound,
+    NotInFlight,
+    StoreError,
+    StoreUnavailable,
+)
 from wingman.run import CALLERS, NOTHING_SPENT, Journal, Reader, RunJournal, cut, now
 from wingman.session.active import ActiveSessions
-from wingman.session.admission import RunRequest, check_same_body, queued_error
-from wingman.session.cancelling import cancel_runs, cancel_tool, milliseconds, not_recorded
+from wingman.session.admission import (
+    RunRequest,
+    check_same_body,
+    check_title,
+    queued_error,
+    weight_of,
+)
+from wingman.session.cancelling import (
+    cancel_runs,
+    cancel_tool,
+    log_receipt,
+    milliseconds,
+    not_recorded,
+)
 from wingman.session.live import LiveSession
 from wingman.session.live_run import LiveRun
 from wingman.session.reading import SessionReader
@@ -33,8 +52,11 @@ from wingman.store import (
     SessionRecord,
     SessionSaved,
 )
+from wingman.telemetry import log_event
 
 __all__ = ["SessionHost"]
+
+logger = logging.getLogger("wingman.session")
 
 STOP_SECONDS: Final = 10.0
 """How long a run's end is waited for after it was cancelled: a tool that shields itself must not
@@ -94,6 +116,7 @@ class SessionHost:
     ) -> LiveSession:
         """Make a session; it is durable when this returns."""
         self._services.room.check_open()
+        check_title(title)
         moment = now()
         record = SessionRecord(
             id=str(ULID()),
@@ -108,6 +131,7 @@ class SessionHost:
 
     async def update(self, session_id: str, fields: Mapping[str, str | None]) -> None:
         """Change a session's title, work_dir or agent_id, for the next run to start."""
+        check_title(fields.get("title"))
         async with self.active.alone(session_id):
             stored = await self._store.session(session_id)
             if stored is None:
@@ -179,18 +203,14 @@ class SessionHost:
         admitted nothing. A request id is looked at before anything else of the request.
         """
         check_not_itself(session_id, request.callers)
-        stored = None
-        if request.request_id is not None:
-            stored = await self._store.run_by_request(session_id, request.request_id)
-        live = await self.active.live(session_id)
-        known = live.find_request(request)
-        if known is not None:
-            return Run(known.record, known)
-        if stored is not None:
-            check_same_body(stored, request)
-            if stored.status == "queued":
-                await self.active.wake_queued(session_id, stored.id)
-            return await self.run(session_id, stored.id)
+        found = await self._find(session_id, request)
+        if isinstance(found, LiveSession) and request.images:
+            self._services.room.check(weight_of(request.message, request.images, None))
+            request = await request.with_kept_images()
+            found = await self._find(session_id, request)  # that took its time
+        if isinstance(found, Run):
+            return found
+        live = found
         agent_id = live.record.agent_id if request.agent_id is None else request.agent_id
         if agent_id is None:
             raise InvalidRequest(
@@ -199,6 +219,22 @@ class SessionHost:
         chosen = self._services.agents.choose(agent_id)
         run = live.admit(request, chosen)
         return Run(run.record, run)
+
+    async def _find(self, session_id: str, request: RunRequest) -> Run | LiveSession:
+        """The run that was admitted under this request's id, or the session that may admit it."""
+        stored = None
+        if request.request_id is not None:
+            stored = await self._store.run_by_request(session_id, request.request_id)
+        live = await self.active.live(session_id)
+        known = live.find_request(request)
+        if known is not None:
+            return Run(known.record, known)
+        if stored is None:
+            return live
+        check_same_body(stored, request)
+        if stored.status == "queued":
+            await self.active.wake_queued(session_id, stored.id)
+        return await self.run(session_id, stored.id)
 
     async def run(self, session_id: str, run_id: str) -> Run:
         """A run by its id: the live one, or as the store has it. Raises `NotFound`."""
@@ -231,24 +267,47 @@ class SessionHost:
 
     # --- cancelling ----------------------------------------------------------------------------
 
-    async def cancel(self, session_id: str, *, queued: bool = False) -> Receipt:
+    async def cancel(
+        self, session_id: str, *, queued: bool = False, run_id: str | None = None
+    ) -> Receipt:
         """Cancel what is in flight in a session when this is processed, and what waits if asked.
 
         What waits is found in the store as well: also where the session is not live, or drains.
+        With a `run_id`, nothing is cancelled unless that run is in flight: `NotInFlight`.
         """
         live = self.active.find(session_id)
         there = await self._store.session(session_id) is not None if live is None else True
         if not there or (live is not None and live.deleted):
             raise NotFound("session", session_id)
+        if run_id is not None:
+            await self._check_in_flight(session_id, run_id)
+            live = self.active.find(session_id)
         runs: list[LiveRun] = []
         if live is not None and queued:
             runs = list(live.runs.values())
         elif live is not None and live.in_flight is not None:
             runs = [live.in_flight]
+        if not runs and not queued:
+            log_event(logger, logging.INFO, "nothing to cancel", session_id=session_id)
         receipt = await cancel_runs(runs)
         if not queued:
             return receipt
         return Receipt((*receipt.cancelled, *await self._cancel_stored(session_id)))
+
+    async def _check_in_flight(self, session_id: str, run_id: str) -> None:
+        """Raise `NotInFlight` where this run is queued or has ended, `NotFound` for none.
+
+        Where the run is in flight, it still is when this returns.
+        """
+        run = self._live_run(session_id, run_id)
+        if run is None:
+            record = await self._record(session_id, run_id)
+            run = self._live_run(session_id, run_id)  # taken up, or its end recorded, meanwhile
+            if run is None:
+                raise NotInFlight(run_id, record.status)
+        live = self.active.find(session_id)
+        if live is None or live.in_flight is not run:
+            raise NotInFlight(run_id, run.status)
 
     async def cancel_run(self, session_id: str, run_id: str) -> Receipt:
         """Cancel one run, queued or in flight, and never another. Raises `NotFound`."""
@@ -262,12 +321,33 @@ class SessionHost:
         return Receipt(()) if run is None else await cancel_runs((run,))
 
     async def cancel_tool(self, session_id: str, run_id: str, tool_use_id: str) -> Receipt:
-        """Cancel one tool call: the model is told, its siblings and the run go on."""
+        """Cancel one tool call: the model is told, its siblings and the run go on.
+
+        Raises `NotFound`, also where the run has no such call.
+        """
         run = self._live_run(session_id, run_id)
         if run is None:
             await self._record(session_id, run_id)
-            return Receipt(())
-        return await cancel_tool(run, tool_use_id)
+        else:
+            receipt = await cancel_tool(run, tool_use_id)
+            if receipt.cancelled:
+                return receipt
+        if not await self._has_called(session_id, run_id, tool_use_id):
+            raise NotFound("tool_call", tool_use_id)
+        return Receipt(())
+
+    async def _has_called(self, session_id: str, run_id: str, tool_use_id: str) -> bool:
+        """Whether a run has such a tool call, announced, under way or ended."""
+        live = self.active.find(session_id)
+        announced = live is not None and live.has_announced(run_id, tool_use_id)
+        # The step first: as it ends, it is in the history.
+        step = await self._store.pending_step(run_id)
+        messages = [
+            *await self._store.run_messages(run_id),
+            *([] if step is None else [step.message]),
+        ]
+        calls = (use.id for message in messages for use in message.tool_uses)
+        return announced or tool_use_id in calls
 
     async def _cancel_stored(
         self, session_id: str, run_id: str | None = None
@@ -291,6 +371,7 @@ class SessionHost:
                     failures.append(f"run {record.id} is still queued ({error.message})")
                 else:
                     receipts.append(CancelledRun(record.id, "queued", milliseconds(start)))
+                    log_receipt(session_id, receipts[-1])
 
             # At once: they share a commit, and where that fails, one wait for it.
             async with trio.open_nursery() as nursery:

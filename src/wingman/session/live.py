@@ -22,6 +22,7 @@ from wingman.session.admission import (
     deleted_error,
     queued_error,
     refused_error,
+    weight_of,
 )
 from wingman.session.live_run import LiveRun
 from wingman.session.services import Services
@@ -89,6 +90,14 @@ class LiveSession:
             if isinstance(block, ToolUseBlock)
         }
 
+    def has_announced(self, run_id: str, tool_use_id: str) -> bool:
+        """Whether this run is in flight, and has such a call that is not in the history yet."""
+        if self.current is None or self.current.id != run_id:
+            return False
+        return tool_use_id in self.tool_ids and not any(
+            tool_use_id == use.id for message in self.history or () for use in message.tool_uses
+        )
+
     # --- admission -----------------------------------------------------------------------------
 
     def find_request(self, request: RunRequest) -> LiveRun | None:
@@ -105,9 +114,12 @@ class LiveSession:
         Raises `SessionBusy`, `MailboxFull`, `Overloaded`, `ShuttingDown`: then nothing was kept.
         Where it cannot be recorded it leaves again, and has interrupted nothing.
         """
+        if request.images and request.kept_images is None:
+            raise RuntimeError("the images of a message are looked at before it is admitted")
         if self.deleted:
             raise NotFound("session", self.id)
-        self.services.room.check()
+        weight = weight_of(request.message, request.kept_images or (), chosen.record)
+        self.services.room.check(weight)
         if request.on_busy == "reject" and self.in_flight is not None:
             raise SessionBusy(
                 f"Session {self.id} has a run in flight: wait for it, cancel it, "
@@ -118,7 +130,7 @@ class LiveSession:
             id=str(ULID()),
             session_id=self.id,
             message=request.message,
-            images=request.images or None,
+            images=request.kept_images or None,
             agent_id=chosen.id,
             agent=chosen.record,
             created_at=now(),
@@ -126,7 +138,7 @@ class LiveSession:
             body_hash=request.body_hash,
             max_steps=request.max_steps,
         )
-        run = self._run(record, chosen.agent, request.callers)
+        run = self._run(record, chosen.agent, request.callers, weight)
         run.state.phase = "admitting"
         run.admission = run.journal.queued()
         self._enqueue(run)
@@ -135,7 +147,8 @@ class LiveSession:
 
     def readmit(self, record: RunRecord) -> LiveRun:
         """Put a run that the store has as queued back into the mailbox."""
-        run = self._run(record, None, frozenset())
+        weight = weight_of(record.message, record.images or (), record.agent)
+        run = self._run(record, None, frozenset(), weight)
         self._enqueue(run)
         return run
 
@@ -148,12 +161,15 @@ class LiveSession:
                 "which is the limit: send this one again later."
             )
 
-    def _run(self, record: RunRecord, agent: Agent | None, callers: frozenset[str]) -> LiveRun:
+    def _run(
+        self, record: RunRecord, agent: Agent | None, callers: frozenset[str], weight: int
+    ) -> LiveRun:
         run = LiveRun(
             RunJournal(self.journal, record),
             self.services.spawn,
             agent,
             callers | {self.id},
+            weight,
             self.channel.last_id,
         )
         run.journal.on_end = partial(self._leave, run)
@@ -167,6 +183,7 @@ class LiveSession:
                 # Its row was committed long ago: from now on the store answers for it.
                 del self.requests[next(iter(self.requests))]
         self.services.room.waiting += 1
+        self.services.room.held += run.weight
         run.delivery = self.submit(run)
 
     def _admitted(self, run: LiveRun, interrupts: bool, failure: StoreError | None) -> None:
@@ -215,8 +232,10 @@ class LiveSession:
 
     def _leave(self, run: LiveRun, outcome: Outcome) -> None:
         """A run has ended, or is released: it has told the world, and now those who wait."""
-        if self.runs.pop(run.id, None) is not None and not run.state.begun:
-            self.services.room.waiting -= 1
+        if self.runs.pop(run.id, None) is not None:
+            self.services.room.held -= run.weight
+            if not run.state.begun:
+                self.services.room.waiting -= 1
         if self.current is run:
             self.current = None
         if self.lost is not None and self.lost[0] is run:

@@ -23,7 +23,8 @@ class LiveRun:
     """One run, in memory. What it is now stands in its `state`, and nowhere else.
 
     `agent` is None for a run of an earlier process, until its turn comes. `first_event` is the last
-    event before its admission. `callers` are the sessions that wait for it. `spawn` starts a task
+    event before its admission. `callers` are the sessions that wait for it. `weight` is how many
+    bytes its message takes in memory. `spawn` starts a task
     of the runtime. `outcome` is what whoever waits is told: at the end, or before it, where the end
     cannot be recorded for some time. `not_cancelled` is why the last cancel was not recorded.
     """
@@ -32,6 +33,7 @@ class LiveRun:
     spawn: Callable[[Callable[[], Any], str], None] = attrs.field(repr=False)
     agent: Agent | None = attrs.field(default=None, repr=False)
     callers: frozenset[str] = frozenset()
+    weight: int = 0
     first_event: int = 0
     state: RunState = attrs.field(factory=RunState)
     admission: Commit | None = attrs.field(default=None, repr=False)

@@ -1,6 +1,6 @@
 """SessionReader: sessions and runs for those who look at them."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 
 import trio
 
@@ -8,8 +8,8 @@ from wingman.api import RunView, SessionView, Status
 from wingman.conversation import Message
 from wingman.errors import NotFound, WingmanError
 from wingman.session.active import ActiveSessions
-from wingman.session.views import SessionList, run_view, session_view
-from wingman.store import RunStatus, Store
+from wingman.session.views import RunList, SessionList, listed_view, run_view, session_view
+from wingman.store import HistoryPage, RunStatus, Store
 
 __all__ = ["SessionReader"]
 
@@ -37,6 +37,24 @@ class SessionReader:
         record, history = found
         return session_view(record, before or self._active.find(session_id), history)
 
+    async def beginning(self, session_id: str) -> tuple[SessionView, HistoryPage]:
+        """A session without its history, and the first page of it. Raises `NotFound`."""
+        before = self._active.find(session_id)
+        page = await self._store.history_page(session_id)
+        if page is None:
+            raise NotFound("session", session_id)
+        return session_view(page.session, before or self._active.find(session_id)), page
+
+    async def rest(self, page: HistoryPage) -> AsyncIterator[Sequence[Message]]:
+        """The history after its first page, in pieces. Raises `NotFound` if it is gone."""
+        after, until = page.next, page.last
+        while after is not None:
+            found = await self._store.history_page(page.session.id, after, until)
+            if found is None:
+                raise NotFound("session", page.session.id)
+            yield found.messages
+            after = found.next
+
     async def history(self, session_id: str) -> Sequence[Message]:
         """A session's history as it is stored: whole steps only. Raises `NotFound`."""
         found = await self._store.session_with_history(session_id)
@@ -45,8 +63,12 @@ class SessionReader:
         return found[1]
 
     async def runs(
-        self, session_id: str | None, statuses: Sequence[Status], limit: int
-    ) -> Sequence[RunView]:
+        self,
+        session_id: str | None,
+        statuses: Sequence[Status],
+        limit: int,
+        before: int | None = None,
+    ) -> RunList:
         """The newest runs, of one session or of all, in the order of their admission."""
         if session_id is not None and await self._store.session(session_id) is None:
             raise NotFound("session", session_id)
@@ -55,9 +77,11 @@ class SessionReader:
         )
         if "cancelling" in statuses:
             stored.append("queued")
-        records = await self._store.runs(session_id, stored, limit)
-        views = (run_view(record, self._active.find(record.session_id)) for record in records)
-        return [view for view in views if not statuses or view.status in statuses]
+        page = await self._store.run_page(session_id, stored, limit, before)
+        views = (listed_view(run, self._active.find(run.record.session_id)) for run in page.runs)
+        return RunList.of(
+            (view for view in views if not statuses or view.status in statuses), page.next
+        )
 
     async def run(self, session_id: str, run_id: str, wait: float = 0) -> RunView:
         """One run, after its end or after `wait` seconds, whichever comes first."""

@@ -2,6 +2,8 @@
 
 from collections.abc import Collection
 
+from msgspec import structs
+
 from wingman.api import Receipt, Status
 from wingman.errors import RunFailed, WaitsForItself
 from wingman.events import Result
@@ -9,6 +11,7 @@ from wingman.run import CALLERS, CutBy, EventChannel, Outcome, Reader, recorded_
 from wingman.session.cancelling import cancel_runs, cancel_tool
 from wingman.session.live_run import LiveRun
 from wingman.store import RunRecord
+from wingman.under_trio import require_trio
 
 __all__ = ["Run", "check_not_itself"]
 
@@ -60,6 +63,7 @@ class Run:
 
     async def admitted(self) -> None:
         """Return when the run is durable. Raises `StoreError` if it could not be made so."""
+        require_trio()
         if self._live is not None:
             await self._live.admitted()
 
@@ -68,6 +72,7 @@ class Run:
 
         Raises `WaitsForItself` in a tool of the very session that the run belongs to.
         """
+        require_trio()
         if self._live is not None:
             if not self._live.ended:
                 check_not_itself(self.session_id, CALLERS.get())
@@ -79,6 +84,7 @@ class Run:
         Raises `StoreUnavailable` where the end could not be recorded for some seconds. The run is
         then ended from what is stored as soon as that can be; ask again for what it came to.
         """
+        require_trio()
         if self._live is not None:
             if not self._live.ended:
                 check_not_itself(self.session_id, CALLERS.get())
@@ -86,7 +92,11 @@ class Run:
         return self.outcome()
 
     def outcome(self) -> Result:
-        """What it came to, once it has ended; raise what it failed with."""
+        """What it came to, once it has ended; raise what it failed with.
+
+        Its `output` is in the type that the agent's program has asked for, where this process ran
+        it; in the `record` it is JSON.
+        """
         outcome: Outcome
         if self._live is None:
             outcome = self._record.result or recorded_error(self._record)
@@ -94,9 +104,17 @@ class Run:
             outcome = self._live.outcome
         else:
             raise RunFailed("the run has not ended", "run_pending", self.id)
-        if isinstance(outcome, Result):
+        if not isinstance(outcome, Result):
+            raise outcome
+        output = None if self._live is None else self._live.state.output
+        if output is None or outcome.output is None:
             return outcome
-        raise outcome
+        return structs.replace(outcome, output=output.value)
+
+    def recorded_outcome(self) -> Result:
+        """What it came to, as it is recorded: its `output` is JSON. Raises as `outcome` does."""
+        outcome = self.outcome()
+        return self.record.result or outcome
 
     def reader(self) -> Reader:
         """A reader of this run's events, from its admission on; `wait` tells when it is over.
@@ -119,10 +137,12 @@ class Run:
 
         Raises `StoreUnavailable` where that could not be recorded, and says how the run stands.
         """
+        require_trio()
         return Receipt(()) if self._live is None else await cancel_runs((self._live,))
 
     async def cancel_tool(self, tool_use_id: str) -> Receipt:
         """Cancel one of its tool calls: the model is told, the siblings and the run go on."""
+        require_trio()
         return Receipt(()) if self._live is None else await cancel_tool(self._live, tool_use_id)
 
 

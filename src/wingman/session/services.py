@@ -32,26 +32,35 @@ class Room:
     """How many runs the process takes, and whether it takes any.
 
     Places in flight are given in the order they are asked for: as a session has one run in flight
-    at most, sessions take turns. `waiting` counts the runs without a place. `draining` is set once
-    no more runs are taken, `closing` once nothing that has not ended is waited for any more.
+    at most, sessions take turns. `waiting` counts the runs without a place, `held` the bytes of the
+    messages of all runs that have not ended. `draining` is set once no more runs are taken,
+    `closing` once nothing that has not ended is waited for any more.
     """
 
     def __init__(self, limits: Limits) -> None:
         self.slots = trio.Semaphore(limits.runs)
         self._places = limits.runs
         self.waiting = 0
+        self.held = 0
         self.draining = trio.Event()
         self.closing = trio.Event()
         self._most_waiting = limits.waiting
+        self._most_held = limits.message_bytes
 
     @property
     def in_flight(self) -> int:
         """How many runs have a place."""
         return self._places - self.slots.value
 
-    def check(self) -> None:
-        """Raise `ShuttingDown` or `Overloaded` where the process takes no more runs."""
+    def check(self, weight: int) -> None:
+        """Raise `ShuttingDown` or `Overloaded` where the process takes no more runs, or none whose
+        message has so many bytes."""
         self.check_open()
+        if self.held and self.held + weight > self._most_held:
+            raise Overloaded(
+                f"The messages that wait or run have {self.held:,} bytes, and this one {weight:,}; "
+                f"{self._most_held:,} is the limit: send the message again later."
+            )
         if self.waiting >= self._most_waiting:
             raise Overloaded(
                 f"{self.waiting} runs are waiting for their turn, which is the limit: "

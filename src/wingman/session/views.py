@@ -3,7 +3,8 @@
 These are the shapes of the HTTP contract, and what the runtime gives to programs.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Self
 
 import msgspec
 from msgspec import UNSET
@@ -11,9 +12,15 @@ from msgspec import UNSET
 from wingman.api import RunView, SessionStatus, SessionView
 from wingman.conversation import Message
 from wingman.session.live import LiveSession
-from wingman.store import RunRecord, SessionRecord
+from wingman.store import ListedRun, RunRecord, SessionRecord
 
-__all__ = ["SessionList", "run_view", "session_view"]
+__all__ = [
+    "RunList",
+    "SessionList",
+    "listed_view",
+    "run_view",
+    "session_view",
+]
 
 
 class SessionList(msgspec.Struct, frozen=True):
@@ -21,6 +28,19 @@ class SessionList(msgspec.Struct, frozen=True):
 
     sessions: tuple[SessionView, ...]
     next: int | None
+
+
+class RunList(tuple[RunView, ...]):
+    """Some runs, in the order of their admission; `next` is the cursor of those before them."""
+
+    next: int | None = None
+
+    @classmethod
+    def of(cls, runs: Iterable[RunView], next: int | None) -> Self:
+        """These runs, and the cursor."""
+        page = cls(runs)
+        page.next = next
+        return page
 
 
 def session_view(
@@ -73,3 +93,9 @@ def run_view(record: RunRecord, live: LiveSession | None) -> RunView:
         cost=record.cost,
         waiting_for=waiting_for,
     )
+
+
+def listed_view(run: ListedRun, live: LiveSession | None) -> RunView:
+    """A run as a list shows it."""
+    view = run_view(run.record, live)
+    return msgspec.structs.replace(view, cut=True) if run.cut else view

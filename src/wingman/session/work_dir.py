@@ -24,4 +24,11 @@ async def check_work_dir(work_dir: str | Path) -> str:
         ) from error
     if not is_dir:
         raise InvalidRequest(f"work_dir {str(work_dir)!r} is not a directory - at `$.work_dir`")
+    try:
+        str(resolved).encode()
+    except UnicodeEncodeError as error:
+        raise InvalidRequest(
+            f"work_dir is {str(resolved)!r}, whose name is not UTF-8: rename the directory, "
+            "or give another one - at `$.work_dir`"
+        ) from error
     return str(resolved)

@@ -2,6 +2,7 @@
 
     protocol.py     Store, Commit, Chain: changes in, whole values out
     records.py      what is kept, and read: runs, sessions, credentials
+    listing.py      what a list shows of a run
     changes.py      what can be written
     call.py         the changes of one write, and the promise that they will be safe
     writer.py       group commit: one thread that commits whatever is queued
@@ -36,7 +37,16 @@ from wingman.store.changes import (
 )
 from wingman.store.memory import MemoryStore
 from wingman.store.protocol import Chain, Commit, Store
-from wingman.store.records import PendingStep, RunRecord, RunStatus, SessionPage, SessionRecord
+from wingman.store.records import (
+    HistoryPage,
+    ListedRun,
+    PendingStep,
+    RunPage,
+    RunRecord,
+    RunStatus,
+    SessionPage,
+    SessionRecord,
+)
 
 __all__ = [
     "AgentDeleted",
@@ -48,9 +58,12 @@ __all__ = [
     "Commit",
     "CredentialDeleted",
     "CredentialSaved",
+    "HistoryPage",
+    "ListedRun",
     "MemoryStore",
     "PendingStep",
     "RunEnded",
+    "RunPage",
     "RunQueued",
     "RunRecord",
     "RunStarted",

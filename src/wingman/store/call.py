@@ -9,6 +9,7 @@ import trio
 from wingman.errors import StoreError
 from wingman.store.changes import Change
 from wingman.store.protocol import Chain
+from wingman.under_trio import require_trio
 
 __all__ = ["Call"]
 
@@ -35,6 +36,7 @@ class Call:
 
     async def wait(self) -> None:
         """Return when the changes are safe; raise `StoreError` if they could not be made so."""
+        require_trio()
         if self._settled:
             await trio.lowlevel.checkpoint()
         else:

@@ -21,7 +21,15 @@ from wingman.api import AgentRecord, Credential
 from wingman.conversation import Message
 from wingman.errors import StoreError, StoreUnavailable
 from wingman.store.changes import Change
-from wingman.store.records import PendingStep, RunRecord, RunStatus, SessionPage, SessionRecord
+from wingman.store.records import (
+    HistoryPage,
+    PendingStep,
+    RunPage,
+    RunRecord,
+    RunStatus,
+    SessionPage,
+    SessionRecord,
+)
 
 __all__ = ["Chain", "Commit", "Store"]
 
@@ -118,6 +126,15 @@ class Store(Protocol):
     ) -> tuple[SessionRecord, Sequence[Message]] | None:
         """One session and its history, as of one moment."""
 
+    async def history_page(
+        self, session_id: str, after: int = 0, until: int | None = None
+    ) -> HistoryPage | None:
+        """Some of a session's history, about a megabyte, after the page whose `next` is `after`.
+
+        `until` is the `last` of the first page: then the pages make up the history as it was when
+        that one was read. None: there is no such session (any more).
+        """
+
     async def session_with_queue(
         self, session_id: str
     ) -> tuple[SessionRecord, Sequence[RunRecord]] | None:
@@ -142,6 +159,15 @@ class Store(Protocol):
         limit: int | None = None,
     ) -> Sequence[RunRecord]:
         """Runs, in the order of their admission; with `limit`, only the newest so many of them."""
+
+    async def run_page(
+        self,
+        session_id: str | None,
+        statuses: Sequence[RunStatus],
+        limit: int,
+        before: int | None = None,
+    ) -> RunPage:
+        """The newest `limit` (≥ 1) runs, or those before the page whose `next` is `before`."""
 
     async def run(self, session_id: str, run_id: str) -> RunRecord | None:
         """One run of one session."""

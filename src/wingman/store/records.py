@@ -10,7 +10,10 @@ from wingman.conversation import NO_USAGE, ImageBlock, Message, ToolResultBlock,
 from wingman.events import Result
 
 __all__ = [
+    "HistoryPage",
+    "ListedRun",
     "PendingStep",
+    "RunPage",
     "RunRecord",
     "RunStatus",
     "SessionPage",
@@ -88,3 +91,35 @@ class SessionPage(msgspec.Struct, frozen=True):
 
     sessions: tuple[SessionRecord, ...]
     next: int | None
+
+
+class ListedRun(msgspec.Struct, frozen=True):
+    """A run in a list: its record without images and agent, and with its texts cut short.
+
+    `cut` says that something of its message, its result or its error was left out.
+    """
+
+    record: RunRecord
+    cut: bool = False
+
+
+class RunPage(msgspec.Struct, frozen=True):
+    """Some runs, the newest of those asked for, in the order of their admission.
+
+    `next` is the cursor of the page before them, None at the beginning.
+    """
+
+    runs: tuple[ListedRun, ...]
+    next: int | None
+
+
+class HistoryPage(msgspec.Struct, frozen=True):
+    """Some messages of a session's history, in order, and the session as of the same moment.
+
+    `next` is where the page after them begins, None at the end; `last` is where the history ended.
+    """
+
+    session: SessionRecord
+    messages: tuple[Message, ...]
+    next: int | None
+    last: int

@@ -19,6 +19,7 @@ from wingman.providers import (
 )
 from wingman.testing.parts import check_parts, demand
 from wingman.testing.traces import at_step, nothing_unclosed, tasks_begun
+from wingman.under_trio import require_trio
 
 __all__ = ["check_provider"]
 
@@ -39,6 +40,7 @@ async def check_provider(
     cancelled at each of its awaits, of which the first `cancels` are tried. Where it calls tools it
     is also asked with their results. Each inference may take `seconds`.
     """
+    require_trio()
     async with AsyncExitStack() as stack:
         if transport is None:
             transport = await stack.enter_async_context(Transport())

@@ -2,13 +2,16 @@
 
     base.py        Tool and ToolContext: all that the rest of Wingman knows of a tool
     decorator.py   @tool, from   schema.py (signature → JSON Schema, input → arguments)
+                                 annotations.py (the parameters' types)
                                  docstrings.py (what the model is told)
                                  threads.py (sync functions, abandoned as a last resort)
     process.py     one command, of `wingman.processes`
     shell.py       bash                  on process.py
-    search.py      glob, grep            on process.py too: search_worker.py is its program
+    search.py      glob, grep            on process.py too: searching/ is its program
     reading.py     read                  }
     writing.py     write, edit           } on paths.py: the one door to the file system
+                                         writing.py also on   editing.py (a text in a text)
+                                                              replacing.py (a file's content)
     web.py         webfetch              on addresses.py (what may be fetched), markdown.py
 
 A tool is given an input and a `ToolContext`, and returns text or raises `ToolError`. This package

@@ -6,23 +6,38 @@ for the model, or anything else, which the run reports to the model as the tool'
 know nothing of sessions or actors.
 """
 
+import logging
+import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import attrs
 
 from wingman.conversation import ImageBlock
+from wingman.given import listed, of_kind
 
 __all__ = ["Tool", "ToolContext", "ToolOutput"]
 
+logger = logging.getLogger("wingman.tools")
+
+_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
 
 def _as_tuple(images: Iterable[ImageBlock]) -> tuple[ImageBlock, ...]:
-    return tuple(images)
+    return listed("images", images, ImageBlock)
 
 
 def _discard(text: str) -> None:
     """The progress, or the confession, of a tool to which nobody listens."""
+
+
+def _check_name(_tool: object, _field: object, name: str) -> None:
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise ValueError(
+            f"a tool's name is 1 to 64 of A-Z a-z 0-9 _ -, not {name!r}: give it one, "
+            "@tool(name=...)"
+        )
 
 
 @attrs.frozen
@@ -31,15 +46,16 @@ class ToolContext:
 
     A tool function that has a parameter of this type is given it; the model never sees it.
     `work_dir` is absolute and resolved. `progress` publishes a piece of output while the tool is
-    running; it never blocks, and if it raises, a command goes on without it. `max_output` is how
-    many characters of output the model will be shown.
+    running; any thread may call it, also one that the tool has started. It never blocks, is heard
+    at a bounded rate, and after the call's end not at all; if it raises, a command goes on without
+    it. `max_output` is how many characters of output the model will be shown.
 
     `environment` is what a command of the tool is to find in its environment, beside what
     Wingman's own has: whatever starts one passes it on.
 
     `report_still_running` is called, before the call ends, with a few words on what of it could not
-    be stopped and goes on: a thread that did not return, a process that outlived SIGKILL. It is
-    called from the Trio thread, never blocks, and nothing but the truth depends on it.
+    be stopped and goes on: a thread that did not return, a process that outlived SIGKILL. Any
+    thread may call it, it never blocks, and nothing but the truth depends on it.
     """
 
     work_dir: Path
@@ -54,7 +70,7 @@ class ToolOutput:
     """What a tool gives that has more to show than text. Models that take no images read the text
     alone, with a note of what was left out."""
 
-    text: str
+    text: str = attrs.field(validator=of_kind(str))
     images: tuple[ImageBlock, ...] = attrs.field(default=(), converter=_as_tuple)
 
 
@@ -65,11 +81,22 @@ class Tool:
     `name` is 1 to 64 of `A-Z a-z 0-9 _ -`, which every provider accepts. `call` validates the input
     against `input_schema` before anything else, and raises `ToolError` naming the field's path
     where it does not fit.
+
+    Without a `description` the model has the name alone to go by: that is a warning in the log, and
+    no error, since a model can often guess, and a program need not stop for it.
     """
 
-    name: str = attrs.field(validator=attrs.validators.matches_re(r"[A-Za-z0-9_-]{1,64}"))
-    description: str
+    name: str = attrs.field(validator=_check_name)
+    description: str = attrs.field(validator=attrs.validators.instance_of(str))
     input_schema: Mapping[str, Any] = attrs.field(eq=False)
     call: Callable[[Mapping[str, Any], ToolContext], Awaitable[str | ToolOutput]] = attrs.field(
         repr=False
     )
+
+    def __attrs_post_init__(self) -> None:
+        if not self.description.strip():
+            logger.warning(
+                "the tool %r has no description, and a model would not know what it is for: "
+                "write a docstring, or @tool(description=...)",
+                self.name,
+            )

@@ -7,14 +7,15 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar, overload
 
 import attrs
-import msgspec
 
 from wingman.errors import ToolError
-from wingman.foreign import let_on
+from wingman.foreign import let_on, shown
+from wingman.schemas import json_text
 from wingman.tools.base import Tool, ToolContext, ToolOutput
 from wingman.tools.docstrings import parse_docstring
 from wingman.tools.schema import Parameters, parameters_of
 from wingman.tools.threads import run_in_thread
+from wingman.under_trio import require_trio
 
 __all__ = ["FunctionTool", "tool"]
 
@@ -76,8 +77,9 @@ def tool(
 def _make(
     function: Callable[..., Any], *, name: str | None, description: str | None
 ) -> FunctionTool[..., Any]:
-    documented = parse_docstring(inspect.getdoc(function))
-    name = name if name is not None else getattr(function, "__name__", type(function).__name__)
+    name = name if name is not None else _name_of(function)
+    _check_callable(function, name)
+    documented = parse_docstring(_docstring(function))
     parameters = parameters_of(function, name, documented.parameters)
     return FunctionTool(
         name=name,
@@ -88,20 +90,70 @@ def _make(
     )
 
 
+def _name_of(function: Any) -> str:
+    function = _within(function)
+    return str(getattr(function, "__name__", type(function).__name__))
+
+
+def _docstring(function: Any) -> str | None:
+    """What tells of the function; of an object, what its class says, or its `__call__`."""
+    function = _within(function)
+    documented = inspect.getdoc(function)
+    if documented or inspect.isroutine(function) or isinstance(function, type):
+        return documented
+    return inspect.getdoc(function.__call__)
+
+
+def _within(function: Any) -> Any:
+    """What a partial is of: its own name and docstring are those of `functools.partial`."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    return function
+
+
+def _check_callable(function: Any, name: str) -> None:
+    if isinstance(function, Tool):
+        raise TypeError(f"tool {function.name!r} is a tool already: take one @tool away")
+    if isinstance(function, classmethod) or not callable(function):
+        raise TypeError(
+            f"tool {name!r}: {shown(function)} cannot be called. Make a tool of a function, or of "
+            "the method of an object or a class, `tool(Class.method)`"
+        )
+    called = function if inspect.isroutine(function) else getattr(function, "__call__", None)  # noqa: B004
+    if any(
+        test(each)
+        for test in (inspect.isgeneratorfunction, inspect.isasyncgenfunction)
+        for each in (function, called)
+    ):
+        raise TypeError(
+            f"tool {name!r} is a generator: return the whole result, as a list perhaps, and say "
+            "with `ToolContext.progress` what comes on the way"
+        )
+
+
 def _caller(
     function: Callable[..., Any], name: str, parameters: Parameters
 ) -> Callable[[Mapping[str, Any], ToolContext], Any]:
     """How the run calls the function: the input validated first, the result as text."""
 
     async def call_async(input: Mapping[str, Any], context: ToolContext) -> str | ToolOutput:
+        require_trio()
         arguments = parameters.bind(input, context)
         with _lone_tool_error_unwrapped():
             return _render(await function(**arguments))
 
     async def call_in_thread(input: Mapping[str, Any], context: ToolContext) -> str | ToolOutput:
-        bound = functools.partial(function, **parameters.bind(input, context))
+        require_trio()
+        arguments = parameters.bind(input, context)
+
+        def call() -> list[Any]:  # in a list, since Trio lets no awaitable out of a thread
+            return [function(**arguments)]
+
         with _lone_tool_error_unwrapped():
-            return _render(await run_in_thread(bound, context, f"the thread of the tool {name}"))
+            (result,) = await run_in_thread(call, context, f"the thread of the tool {name}")
+            if inspect.isawaitable(result):  # a plain function around an async one
+                result = await result
+            return _render(result)
 
     is_async = inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
         getattr(function, "__call__", None)  # noqa: B004 - an object whose __call__ is async
@@ -131,4 +183,4 @@ def _render(result: object) -> str | ToolOutput:
         return ""
     if isinstance(result, str | ToolOutput):
         return result
-    return msgspec.json.encode(result).decode()
+    return json_text(result)

@@ -6,6 +6,7 @@ from wingman.errors import ToolError
 from wingman.processes import CannotStart, Completed, run_command
 from wingman.tools.base import ToolContext
 from wingman.tools.threads import no_thread
+from wingman.under_trio import require_trio
 
 __all__ = ["run_process"]
 
@@ -19,6 +20,7 @@ async def run_process(
     progress: Callable[[str], None] | None = None,
 ) -> Completed:
     """Run `argv` in the context's directory, as `run_command` does; `ToolError` if it cannot."""
+    require_trio()
     try:
         return await run_command(
             argv,

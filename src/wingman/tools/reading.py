@@ -10,9 +10,11 @@ import trio
 
 from wingman.conversation import ImageBlock
 from wingman.errors import ToolError
+from wingman.images import ImageRefused, fit_image
 from wingman.tools.base import ToolContext, ToolOutput
 from wingman.tools.decorator import tool
-from wingman.tools.paths import existing_file
+from wingman.tools.paths import existing_file, opened
+from wingman.tools.threads import stop_if_cancelled
 
 __all__ = ["read"]
 
@@ -20,9 +22,21 @@ _LINE_BYTES = 2_000  # of a longer line, only the beginning is shown
 _SNIFFED_BYTES = 8_192
 _NOTE_ROOM = 200  # characters for where to go on
 
-# What every provider that takes images takes: Anthropic's limit is the smallest, 5 MB in base64.
-_IMAGE_BYTES = 3_750_000
-_MAGIC = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg", b"GIF8": "image/gif"}
+_IMAGE_BYTES = 20_000_000  # of a larger one, nothing is read
+_MAGIC = {
+    b"\x89PNG\r\n\x1a\n": "image/png",
+    b"\xff\xd8\xff": "image/jpeg",
+    b"GIF87a": "image/gif",
+    b"GIF89a": "image/gif",
+    b"II*\0": "image/tiff",
+    b"MM\0*": "image/tiff",
+}
+_BRANDS = {
+    b"avif": "image/avif",
+    b"avis": "image/avif",
+    b"heic": "image/heic",
+    b"heix": "image/heic",
+}
 
 FromOne = Annotated[int, msgspec.Meta(ge=1)]
 
@@ -33,7 +47,8 @@ def read(
 ) -> str | ToolOutput:
     """Read a text file of the working directory, with line numbers as `cat -n` shows them.
 
-    A PNG, JPEG, GIF or WebP image is shown as what it is.
+    An image (PNG, JPEG, GIF, WebP, BMP, TIFF, AVIF) is shown as what it is, scaled down if it is
+    large.
 
     Long lines are cut, and a long file is shown in parts: the end of the output says where to go
     on. The numbers and the tab after them are not part of the file.
@@ -45,7 +60,7 @@ def read(
     """
     resolved = existing_file(context, path)
     try:
-        with resolved.open("rb") as file:
+        with opened(resolved, path) as file:
             if media_type := _image_type(file):
                 return _image(file, path, media_type)
             _refuse_binary(file, path)
@@ -60,6 +75,10 @@ def _image_type(file: BinaryIO) -> str | None:
     file.seek(0)
     if head[:4] == b"RIFF" and head[8:] == b"WEBP":
         return "image/webp"
+    if head[:2] == b"BM" and head[6:10] == bytes(4):
+        return "image/bmp"
+    if head[4:8] == b"ftyp":
+        return _BRANDS.get(head[8:])
     return next((kind for magic, kind in _MAGIC.items() if head.startswith(magic)), None)
 
 
@@ -67,11 +86,15 @@ def _image(file: BinaryIO, path: str, media_type: str) -> ToolOutput:
     size = os.fstat(file.fileno()).st_size
     if size > _IMAGE_BYTES:
         raise ToolError(
-            f"{path} is an image of {size:,} bytes; {_IMAGE_BYTES:,} are the most that is shown: "
+            f"{path} is an image of {size:,} bytes; {_IMAGE_BYTES:,} are the most that is read: "
             "make a smaller one in bash."
         )
-    data = base64.b64encode(file.read()).decode()
-    return ToolOutput(f"[{path}: {media_type}, {size:,} bytes]", [ImageBlock(media_type, data)])
+    data = base64.b64encode(file.read(_IMAGE_BYTES)).decode()
+    try:
+        image = trio.from_thread.run(fit_image, ImageBlock(media_type, data))
+    except ImageRefused as refused:
+        raise ToolError(f"{path} cannot be shown: {refused}.") from refused
+    return ToolOutput(f"[{path}: {media_type}, {size:,} bytes]", [image])
 
 
 def _refuse_binary(file: BinaryIO, path: str) -> None:
@@ -109,7 +132,7 @@ def _lines(file: BinaryIO) -> Iterator[str]:
         missing, last = 0, piece
         while not last.endswith(b"\n") and (last := file.readline(_SNIFFED_BYTES)):
             missing += len(last.rstrip(b"\r\n"))
-            trio.from_thread.check_cancelled()
-        trio.from_thread.check_cancelled()
+            stop_if_cancelled()
+        stop_if_cancelled()
         text = piece.rstrip(b"\r\n").decode(errors="replace").replace("\0", "\ufffd")
         yield text + (f" [… {missing:,} bytes cut …]" if missing else "")

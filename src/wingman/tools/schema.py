@@ -1,19 +1,28 @@
 """From a function's signature to its input's JSON Schema, and from an input to arguments.
 
 Both come from one `msgspec.Struct`, so what the model is told is what is validated: strictly ("3"
-is not 3), without unknown fields, into the types of the annotations (a nested `Struct`, dataclass
-or attrs class arrives as one).
+is not 3, but 3.0 is), without unknown fields, into the types of the annotations. A null for a
+parameter that has a default, and takes no null, is that default.
 """
 
-import functools
+import contextlib
 import inspect
-from collections.abc import Callable, Mapping
-from typing import Any, Union, get_type_hints
+from collections.abc import Callable, Iterable, Mapping
+from typing import Annotated, Any
 
 import attrs
 import msgspec
 
 from wingman.errors import ToolError
+from wingman.schemas import (
+    Mismatch,
+    Typed,
+    description_of,
+    json_value,
+    pydantic_field,
+    shown_type,
+)
+from wingman.tools.annotations import annotations_of, is_context
 from wingman.tools.base import ToolContext
 
 __all__ = ["Parameters", "parameters_of"]
@@ -26,12 +35,14 @@ class Parameters:
     """What a tool function takes.
 
     `schema` is a self-contained JSON Schema object. `context_name` is the parameter that is given
-    the `ToolContext`, where there is one.
+    the `ToolContext`, where there is one. `_defaults` make those that the function does not have
+    by itself: its own are pydantic's descriptions of them.
     """
 
     schema: dict[str, Any]
     context_name: str | None
-    _input_type: type[msgspec.Struct]
+    _input: Typed
+    _defaults: Mapping[str, Callable[[], Any]]
 
     def bind(self, input: Mapping[str, Any], context: ToolContext) -> dict[str, Any]:
         """The keyword arguments for one call; what the input leaves out is left to the function.
@@ -39,14 +50,13 @@ class Parameters:
         Raises `ToolError`, with the path of the field, where the input does not fit.
         """
         try:
-            values = msgspec.convert(input, self._input_type)
-        except msgspec.ValidationError as error:
+            values = self._input.read(input)
+        except Mismatch as error:
             raise ToolError(f"Invalid input: {error}") from error
-        arguments = {
-            name: value
-            for name in self._input_type.__struct_fields__
-            if (value := getattr(values, name)) is not msgspec.UNSET
-        }
+        arguments = {name: default() for name, default in self._defaults.items()}
+        for name in values.__struct_fields__:
+            if (value := getattr(values, name)) is not msgspec.UNSET:
+                arguments[name] = value
         if self.context_name is not None:
             arguments[self.context_name] = context
         return arguments
@@ -60,44 +70,74 @@ def parameters_of(
     Raises `TypeError`, with the tool's name and what to change, for what a model cannot give:
     `*args`, `**kwargs`, a positional-only parameter, or an annotation that is missing or no JSON.
     """
-    hints = _type_hints(function, name)
+    hints = annotations_of(function, name)
     fields: list[tuple[str, Any, Any]] = []
-    defaults: dict[str, Any] = {}
+    described: dict[str, dict[str, Any]] = {}
+    defaults: dict[str, Callable[[], Any]] = {}
     context_name: str | None = None
-    for parameter in inspect.signature(function).parameters.values():
-        _check_can_be_named(parameter, name)
-        if parameter.name not in hints:
-            raise TypeError(f"tool {name!r}: annotate the parameter {parameter.name!r}")
-        hint = hints[parameter.name]
-        if hint is ToolContext:
+    for parameter in _parameters(function, name):
+        _check(parameter, hints, name)
+        hint, default = hints[parameter.name], parameter.default
+        if is_context(hint):
             context_name = parameter.name
-        elif parameter.default is inspect.Parameter.empty:
-            fields.append((parameter.name, hint, msgspec.NODEFAULT))
-        else:
-            # Unset, not the default itself: a default need not be JSON, nor of its own annotation.
-            optional = Union[hint, msgspec.UnsetType]  # type: ignore[valid-type]  # noqa: UP007  a value
-            fields.append((parameter.name, optional, msgspec.UNSET))
-            defaults[parameter.name] = parameter.default
-    input_type = msgspec.defstruct("ToolInput", fields, kw_only=True, forbid_unknown_fields=True)
-    return Parameters(_schema(input_type, name, defaults, descriptions), context_name, input_type)
+            continue
+        if (field := pydantic_field(default)) is not None:
+            hint = Annotated[hint, default]
+            default = inspect.Parameter.empty
+            if field.make_default is not None:
+                default = defaults[parameter.name] = field.make_default
+        # Unset, not the default itself: a default need not be JSON, nor of its own annotation.
+        unset = msgspec.NODEFAULT if default is inspect.Parameter.empty else msgspec.UNSET
+        fields.append((parameter.name, _typed(parameter.name, hint, name).type, unset))
+        described[parameter.name] = _said_of(hint, parameter, descriptions)
+    struct = msgspec.defstruct("ToolInput", fields, kw_only=True, forbid_unknown_fields=True)
+    typed = _typed_input(struct, name)
+    schema = {key: value for key, value in typed.schema.items() if key != "title"}
+    schema["properties"] = {
+        each: {**schema["properties"][each], **said} for each, said in described.items()
+    }
+    return Parameters(schema, context_name, typed, defaults)
 
 
-def _type_hints(function: Callable[..., Any], tool: str) -> dict[str, Any]:
-    """The annotations, those written as strings resolved; of a callable object, its method's."""
-    owner: Any = function
-    while isinstance(owner, functools.partial):
-        owner = owner.func
-    if not inspect.isroutine(owner):
-        owner = owner.__call__
+def _parameters(function: Callable[..., Any], tool: str) -> Iterable[inspect.Parameter]:
     try:
-        return get_type_hints(owner, include_extras=True)
-    except NameError as error:
+        return inspect.signature(function).parameters.values()
+    except (TypeError, ValueError) as error:  # some of what is written in C
         raise TypeError(
-            f"tool {tool!r}: an annotation names what its module does not: {error}"
+            f"tool {tool!r}: its parameters are not known ({error}): write a function around it"
         ) from error
 
 
-def _check_can_be_named(parameter: inspect.Parameter, tool: str) -> None:
+def _typed(parameter: str, hint: Any, tool: str) -> Typed:
+    try:
+        return Typed(hint)
+    except TypeError as error:
+        raise TypeError(
+            f"tool {tool!r}: the parameter {parameter!r} cannot be {shown_type(hint)}: {error}"
+        ) from error
+
+
+def _typed_input(struct: type[msgspec.Struct], tool: str) -> Typed:
+    try:
+        return Typed(struct)
+    except TypeError as error:  # two parameters' types that do not go together
+        raise TypeError(f"tool {tool!r}: {error}") from error
+
+
+def _said_of(
+    hint: Any, parameter: inspect.Parameter, descriptions: Mapping[str, str]
+) -> dict[str, Any]:
+    """What the model is told of a parameter beside its type's own schema."""
+    said: dict[str, Any] = {}
+    if words := description_of(hint) or descriptions.get(parameter.name):
+        said["description"] = words
+    if parameter.default is not inspect.Parameter.empty:
+        with contextlib.suppress(TypeError, ValueError):  # a default need not be JSON
+            said["default"] = json_value(parameter.default)
+    return said
+
+
+def _check(parameter: inspect.Parameter, hints: Mapping[str, Any], tool: str) -> None:
     if parameter.kind in _SPREAD:
         raise TypeError(
             f"tool {tool!r}: a model cannot fill *args or **kwargs; "
@@ -108,35 +148,11 @@ def _check_can_be_named(parameter: inspect.Parameter, tool: str) -> None:
             f"tool {tool!r}: the parameter {parameter.name!r} is positional-only, "
             "and a model gives its input by name"
         )
-
-
-def _schema(
-    input_type: type[msgspec.Struct],
-    tool: str,
-    defaults: Mapping[str, Any],
-    descriptions: Mapping[str, str],
-) -> dict[str, Any]:
-    try:
-        (reference,), components = msgspec.json.schema_components(
-            [input_type], ref_template="#/$defs/{name}"
-        )
-    except TypeError as error:
-        raise TypeError(f"tool {tool!r}: a parameter's type is no JSON: {error}") from error
-    root: dict[str, Any] = components.pop(reference["$ref"].removeprefix("#/$defs/"))
-    del root["title"]
-    for name, field in root["properties"].items():
-        if name in descriptions:
-            field.setdefault("description", descriptions[name])
-        if name in defaults and _is_json(defaults[name]):
-            field["default"] = msgspec.to_builtins(defaults[name])
-    if components:
-        root["$defs"] = components
-    return root
-
-
-def _is_json(value: object) -> bool:
-    try:
-        msgspec.json.encode(value)
-    except (TypeError, ValueError):
-        return False
-    return True
+    if parameter.name not in hints:
+        words = f"tool {tool!r}: annotate the parameter {parameter.name!r}"
+        if parameter.name in ("self", "cls"):
+            words += (
+                "; or, if it is a method, make the tool of the method of an object, "
+                f"`tool(the_object.{tool})`, instead of decorating it in its class"
+            )
+        raise TypeError(words)

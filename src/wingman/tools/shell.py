@@ -25,9 +25,10 @@ async def bash(command: Command, context: ToolContext, timeout: Seconds = 120) -
 
     Each call is a new shell: `cd` and variables do not carry over. There is no input to read and no
     terminal. All processes that the command starts are ended with the call, background ones too, so
-    a server must be started, used and left within one command. API keys are not in its environment.
-    A failing command (exit code other than 0) is an error that carries its output. Very long output
-    is cut in the middle: redirect it to a file to read it in parts.
+    a server must be started, used and left within one command. What is handed to a service that
+    runs already (tmux, docker, systemd, at, cron, ssh) goes on: end it by its own means. API keys
+    are not in its environment. A failing command (exit code other than 0) is an error that carries
+    its output. Very long output is cut in the middle: redirect it to a file to read it in parts.
 
     Args:
         command: What bash runs, as with `bash -c`.

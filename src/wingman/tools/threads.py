@@ -17,7 +17,7 @@ from wingman.errors import ToolError
 from wingman.foreign import failure_of, reason
 from wingman.tools.base import ToolContext
 
-__all__ = ["no_thread", "run_in_thread"]
+__all__ = ["no_thread", "run_in_thread", "stop_if_cancelled"]
 
 T = TypeVar("T")
 
@@ -75,6 +75,12 @@ async def run_in_thread(function: Callable[[], T], context: ToolContext, what: s
         if first_come.acquire(blocking=False):  # it has not begun, and never will
             raise no_thread(error) from error
         raise
+
+
+def stop_if_cancelled() -> None:
+    """In a thread of `run_in_thread`: raise `Cancelled` if the call was cancelled; else nothing."""
+    with contextlib.suppress(RuntimeError):  # the function was called as the plain one it is
+        trio.from_thread.check_cancelled()
 
 
 def no_thread(error: BaseException) -> ToolError:

@@ -1,10 +1,9 @@
 """The tools `write` and `edit`: a file is replaced as a whole and at once, or not at all."""
 
+import codecs
 import contextlib
-import os
-import secrets
-import stat
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -13,15 +12,24 @@ import msgspec
 from wingman.errors import ToolError
 from wingman.tools.base import ToolContext
 from wingman.tools.decorator import tool
-from wingman.tools.paths import display, existing_file, resolve
+from wingman.tools.editing import LARGEST, encoded, substitute
+from wingman.tools.paths import display, existing_file, opened, resolve
+from wingman.tools.replacing import replace
+from wingman.tools.threads import stop_if_cancelled
 
 __all__ = ["edit", "write"]
 
-_LARGEST_EDIT = 10_000_000  # bytes
+_PIECE = 1_000_000  # bytes
+_LARGE = 1_000_000  # bytes; larger files are worked on a few at a time
+_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 # Sibling calls run at once, and two edits of one file must not lose the one or the other. Files
 # share a fixed number of locks, each held for a read and a write.
 _LOCKS = tuple(threading.Lock() for _ in range(64))
+
+# An edit holds a few times the file's size in memory: all at once hold no more than so many do.
+_LARGE_AT_ONCE = threading.Semaphore(3)
+_PATIENCE = 0.1  # seconds between two looks whether the call was cancelled
 
 NonEmpty = Annotated[str, msgspec.Meta(min_length=1)]
 
@@ -30,7 +38,8 @@ NonEmpty = Annotated[str, msgspec.Meta(min_length=1)]
 def write(path: NonEmpty, content: str, context: ToolContext) -> str:
     """Write a file in the working directory: make it, with its directories, or replace all of it.
 
-    To change a part of a file, use edit.
+    The content is written as it is given, line ends too, as UTF-8; 10 MB at most. A file that is
+    there keeps its owner, mode and other attributes. To change a part of a file, use edit.
 
     Args:
         path: The file, relative to the working directory or absolute.
@@ -39,9 +48,10 @@ def write(path: NonEmpty, content: str, context: ToolContext) -> str:
     resolved = resolve(context, path)
     if resolved.exists():
         existing_file(context, path)
-    data = _encode(content)
-    with _lock(resolved):
-        _replace(resolved, data, path)
+    with _share_of_memory(len(content)):
+        data = encoded(content)
+        with _lock(resolved):
+            replace(resolved, data, path)
     return f"Wrote {len(data):,} bytes to {display(context, resolved)}."
 
 
@@ -52,7 +62,7 @@ def edit(
     """Replace text in a file of the working directory.
 
     `old` must occur exactly once, character for character, so give it with enough of the lines
-    around it; or set `replace_all`.
+    around it; or set `replace_all`. Line ends need no care: the file keeps its own, LF or CRLF.
 
     Args:
         path: The file, relative to the working directory or absolute.
@@ -61,88 +71,66 @@ def edit(
         replace_all: Replace every occurrence.
     """
     resolved = existing_file(context, path)
-    with _lock(resolved):
-        text = _decode(resolved, path)
-        changed, count, line = _substitute(text, old, new, path, replace_all)
-        _replace(resolved, _encode(changed), path)
-    where = f"{count} occurrences" if count > 1 else f"1 occurrence, at line {line},"
+    size = _size(resolved, path)
+    with _share_of_memory(max(size, len(new))), _lock(resolved):
+        edited = substitute(_text(resolved, path), old, new, path, replace_all=replace_all)
+        replace(resolved, edited.data, path)
+    where = f"{edited.count} occurrences"
+    if edited.count == 1:
+        where = f"1 occurrence, at line {edited.line},"
     return f"Replaced {where} in {display(context, resolved)}."
 
 
-def _substitute(
-    text: str, old: str, new: str, path: str, replace_all: bool
-) -> tuple[str, int, int]:
-    """The text with its change, how many occurrences were replaced, and the line of the first."""
-    if "\r\n" in text and old not in text:  # the model was shown lines without their ends
-        old, new = _with_crlf(old), _with_crlf(new)
-    if old == new:
-        raise ToolError("old and new are the same text: there is nothing to change.")
-    first = text.find(old)
-    if first < 0:
-        raise ToolError(
-            f"old was found 0 times in {path}: read the file again, "
-            "and copy the text exactly, with its indentation."
-        )
-    if not replace_all and text.rfind(old) != first:
-        raise ToolError(
-            f"old was found {max(text.count(old), 2)} times in {path}: "
-            "give more of the lines around it, or set replace_all."
-        )
-    return text.replace(old, new), text.count(old), text.count("\n", 0, first) + 1
-
-
-def _with_crlf(text: str) -> str:
-    return text.replace("\r\n", "\n").replace("\n", "\r\n")
+@contextlib.contextmanager
+def _share_of_memory(size: int) -> Iterator[None]:
+    if size < _LARGE:
+        yield
+        return
+    while not _LARGE_AT_ONCE.acquire(timeout=_PATIENCE):
+        stop_if_cancelled()
+    try:
+        yield
+    finally:
+        _LARGE_AT_ONCE.release()
 
 
 def _lock(path: Path) -> threading.Lock:
     return _LOCKS[hash(path) % len(_LOCKS)]
 
 
-def _encode(text: str) -> bytes:
+def _size(path: Path, given: str) -> int:
     try:
-        return text.encode()
-    except UnicodeEncodeError as error:
-        raise ToolError(f"The text cannot be written as UTF-8: {error}") from error
-
-
-def _decode(path: Path, given: str) -> str:
-    try:
-        if path.stat().st_size > _LARGEST_EDIT:
-            raise ToolError(f"{given} is too large to edit: change it in bash, with `sed`.")
-        return path.read_bytes().decode()
-    except UnicodeDecodeError as error:
-        raise ToolError(f"{given} is not UTF-8 text: change it in bash.") from error
+        return path.stat().st_size
     except OSError as error:
         raise ToolError(f"{given} cannot be read: {error.strerror}.") from error
 
 
-def _replace(path: Path, data: bytes, given: str) -> None:
-    """Put `data` in the file's place in one move, with the mode it has; a new one gets the umask's.
-
-    A reader sees the old file or the new one. Hard links keep the old one, as with most editors.
-    """
-    temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
+def _text(path: Path, given: str) -> bytes:
+    """The content of a file that holds UTF-8."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        mode = _mode(path)
-        with temporary.open("xb") as file:
-            file.write(data)
-            if mode is not None:
-                os.fchmod(file.fileno(), mode)
-        temporary.replace(path)
+        with opened(path, given) as file:
+            data = file.read(LARGEST + 1)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise ToolError(f"{given} cannot be written: {error.strerror}.") from error
-
-
-def _mode(path: Path) -> int | None:
-    """The file's permissions, or None without a file. A read-only file stays what it is."""
+        raise ToolError(f"{given} cannot be read: {error.strerror}.") from error
+    if len(data) > LARGEST:
+        raise ToolError(
+            f"{given} is too large to edit, with more than {LARGEST:,} bytes: "
+            "change it in bash, with `sed`."
+        )
+    decoder = codecs.getincrementaldecoder("utf-8")()
     try:
-        mode = stat.S_IMODE(path.stat().st_mode)
-    except FileNotFoundError:
-        return None
-    if not mode & stat.S_IWUSR:
-        raise PermissionError(None, "it is read-only; if you may change it, `chmod u+w` it first")
-    return mode
+        for start in range(0, len(data), _PIECE):
+            decoder.decode(data[start : start + _PIECE])
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError as error:
+        raise ToolError(_not_utf_8(data, given)) from error
+    return data
+
+
+def _not_utf_8(data: bytes, given: str) -> str:
+    if data.startswith(_UTF_16):
+        return (
+            f"{given} is not UTF-8 text, but UTF-16: change it in bash, where `iconv -f UTF-16 "
+            "-t UTF-8` and back again converts it."
+        )
+    return f"{given} is not UTF-8 text: change it in bash, where `iconv` converts it."

@@ -13,7 +13,7 @@ from wingman.api import (
     AgentFields,
     AgentRecord,
     AuthView,
-    Credential,
+    CredentialFields,
     ModelInfo,
     NewAgent,
     ProviderView,
@@ -192,7 +192,7 @@ class SyncClient:
         """The models of a provider. Raises `NotFound`."""
         return self._loop.call(partial(self._client.models, provider))
 
-    def store_credentials(self, credentials: Mapping[str, Credential]) -> AuthView:
+    def store_credentials(self, credentials: Mapping[str, CredentialFields]) -> AuthView:
         """Store how providers are reached, by their names."""
         return self._loop.call(partial(self._client.store_credentials, credentials))
 

@@ -36,7 +36,7 @@ class Keeper:
             if fd is not None:
                 self.poll.register(fd, select.POLLIN)
 
-    def run(self, pipe: int) -> bool:
+    def run(self, pipes: list[int]) -> bool:
         """The whole call; True when nothing is left of it."""
         request = self.read_request()
         self.listen(0)
@@ -45,13 +45,12 @@ class Keeper:
             self.flush()
             return True
         try:
-            self.leader = spawn(*request, pipe)
+            self.leader = spawn(*request, pipes)
         except (OSError, ValueError) as error:
             self.say(f"error {error}")
-        os.close(pipe)
-        os.chdir(
-            "/"
-        )  # the command's directory is not ours to hold: it may be removed, or unmounted
+        for pipe in pipes:
+            os.close(pipe)
+        os.chdir("/")  # the command's directory is not ours to hold: it may be removed or unmounted
         while self.reap() and not self.abandoned and b"\n" not in self.inbox:
             self.listen()
         seconds = [0.0, LAST_EFFORT]
@@ -142,14 +141,22 @@ class Keeper:
             self.outbox = b""
 
 
-def spawn(directory: bytes, argv: list[bytes], environment: dict[bytes, bytes], output: int) -> int:
-    """Start a command as the leader of a session, with nothing of this process's but `output`."""
+def spawn(
+    directory: bytes, argv: list[bytes], environment: dict[bytes, bytes], pipes: list[int]
+) -> int:
+    """Start a command as the leader of a session, with nothing of this process's but `pipes`.
+
+    These are stdin, stdout and stderr, or one for both outputs: then stdin is empty.
+    """
     os.chdir(directory)
-    actions = [
-        (os.POSIX_SPAWN_DUP2, output, 1),
-        (os.POSIX_SPAWN_DUP2, output, 2),
-        (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
-    ]
+    actions: list[tuple[int, ...] | tuple[int, int, str, int, int]]
+    if len(pipes) == 1:
+        actions = [(os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0)]
+        pipes = pipes * 2
+    else:
+        actions = [(os.POSIX_SPAWN_DUP2, pipes[0], 0)]
+    stdout, stderr = pipes[-2:]
+    actions += [(os.POSIX_SPAWN_DUP2, stdout, 1), (os.POSIX_SPAWN_DUP2, stderr, 2)]
     path = os.fsdecode(environment.get(b"PATH", os.defpath.encode()))
     places = [""] if b"/" in argv[0] else path.split(os.pathsep)
     for place in places:

@@ -1,7 +1,7 @@
 """The process that forks the keepers, one to each call, and ends what a lost one leaves.
 
-Its stdin is a socket; each message on it brings two descriptors: a call's socket, and the pipe for
-its output.
+Its stdin is a socket; each message on it is the number of descriptors that it brings: two are a
+call's socket and the pipe for its output; four are its socket and pipes for stdin, stdout, stderr.
 """
 
 import array
@@ -75,11 +75,12 @@ class Spawner:
         """Take a call, and fork its keeper. Its socket stays open here as long as that lives."""
         message, fds = receive(self.control)
         self.over = not message
-        if len(fds) != 2:  # the end, or too many open files: the caller finds its socket closed
+        # The end, or too many open files: the caller finds its socket closed.
+        if not message or len(fds) != int(message):
             for fd in fds:
                 os.close(fd)
             return
-        call, pipe = socket.socket(fileno=fds[0]), fds[1]
+        call, pipes = socket.socket(fileno=fds[0]), fds[1:]
         try:
             keeper = os.fork()
         except OSError as error:
@@ -88,12 +89,13 @@ class Spawner:
             call.close()
         else:
             if keeper == 0:
-                self.become_keeper(call, pipe)
+                self.become_keeper(call, pipes)
             self.calls[keeper] = call
             self.poll.register(call, select.POLLRDHUP)
-        os.close(pipe)
+        for pipe in pipes:
+            os.close(pipe)
 
-    def become_keeper(self, call: socket.socket, pipe: int) -> NoReturn:
+    def become_keeper(self, call: socket.socket, pipes: list[int]) -> NoReturn:
         """The keeper's life, from its fork to its end. What is the spawner's is closed."""
         gone = False
         try:
@@ -102,7 +104,7 @@ class Spawner:
                 other.close()
             os.close(self.wakeup)
             os.close(signal.set_wakeup_fd(-1))
-            gone = Keeper(call, self.server).run(pipe)
+            gone = Keeper(call, self.server).run(pipes)
         except Exception:
             sys.excepthook(*sys.exc_info())
         finally:
@@ -155,7 +157,7 @@ def receive(control: socket.socket) -> tuple[bytes, list[int]]:
     `socket.recv_fds` takes no notice of its flags: https://github.com/python/cpython/issues/107898
     """
     fds = array.array("i")
-    room = socket.CMSG_LEN(2 * fds.itemsize)
+    room = socket.CMSG_LEN(4 * fds.itemsize)
     message, ancillary, _, _ = control.recvmsg(1, room, socket.MSG_CMSG_CLOEXEC)
     for _, _, data in ancillary:
         fds.frombytes(data[: len(data) - len(data) % fds.itemsize])

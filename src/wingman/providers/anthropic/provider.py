@@ -14,7 +14,7 @@ from wingman.providers.anthropic.request import ID, anthropic_body
 from wingman.providers.anthropic.stream import AnthropicTranslator
 from wingman.providers.base import Part, Request
 from wingman.providers.transport import Access, Call, Transport
-from wingman.providers.wire import CallIds, ask_for_models, converse
+from wingman.providers.wire import CallIds, ToolNames, ask_for_models, converse
 from wingman.sse import SSEDecoder
 
 __all__ = ["ACCESS", "Anthropic"]
@@ -46,7 +46,7 @@ class Anthropic:
         """Run one inference; raises `ProviderNotConfigured` at once if there is no key."""
         body = anthropic_body(request, self.model, self.max_tokens, self.temperature)
         call = self._call("/v1/messages", msgspec.json.encode(body))
-        translator = AnthropicTranslator(ID, CallIds(request.messages))
+        translator = AnthropicTranslator(ID, CallIds(request.messages), ToolNames.of(request))
         return converse(transport, call, SSEDecoder(), translator)
 
     async def models(self, transport: Transport) -> Sequence[ModelInfo]:

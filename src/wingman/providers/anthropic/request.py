@@ -3,10 +3,10 @@
 Source: https://docs.anthropic.com/en/api/messages
 """
 
-import re
 from collections.abc import Sequence
 from typing import Any, Final
 
+import attrs
 import msgspec
 
 from wingman.conversation import (
@@ -20,7 +20,15 @@ from wingman.conversation import (
     ToolUseBlock,
 )
 from wingman.providers.base import Request
-from wingman.providers.wire import COMMON_IMAGES, EMPTY_MESSAGE, closed, safe_name, with_images
+from wingman.providers.wire import (
+    COMMON_IMAGES,
+    EMPTY_MESSAGE,
+    CallNumbers,
+    ToolNames,
+    closed,
+    plain_id,
+    with_images,
+)
 
 __all__ = ["ID", "anthropic_body"]
 
@@ -41,10 +49,11 @@ def anthropic_body(
     What stays the same from step to step is marked for the prompt cache: the tools, the system
     prompt, and all up to the last user's turn: three marks of the four that the API allows.
     """
+    sent = _Sent(CallNumbers(plain_id), ToolNames.of(request))
     body: dict[str, Any] = {
         "model": model,
         "max_tokens": max_tokens or DEFAULT_MAX_TOKENS,
-        "messages": _messages(with_images(request.messages, COMMON_IMAGES)),
+        "messages": _messages(with_images(request.messages, COMMON_IMAGES), sent),
         "stream": True,
     }
     if temperature is not None:
@@ -52,7 +61,9 @@ def anthropic_body(
     if request.system.strip():
         body["system"] = [{"type": "text", "text": request.system, **_CACHED}]
     if request.tools:
-        body["tools"] = [msgspec.structs.asdict(tool) for tool in request.tools]
+        body["tools"] = [
+            msgspec.structs.asdict(tool) | {"name": sent.name(tool.name)} for tool in request.tools
+        ]
         body["tools"][-1] |= _CACHED
     if request.output_schema is not None:
         schema = closed(request.output_schema)
@@ -60,10 +71,22 @@ def anthropic_body(
     return body
 
 
-def _messages(messages: Sequence[Message]) -> list[dict[str, Any]]:
+@attrs.frozen
+class _Sent:
+    """The ids of calls and the names of tools, as they are sent."""
+
+    id: CallNumbers
+    names: ToolNames
+
+    def name(self, name: str) -> str:
+        """The name that is sent."""
+        return self.names.sent(name)
+
+
+def _messages(messages: Sequence[Message], sent: _Sent) -> list[dict[str, Any]]:
     turns: list[dict[str, Any]] = []
     for message in messages:
-        content = _content(message)
+        content = _content(message, sent)
         if not content:
             continue  # the API refuses an assistant's message without content
         if turns and turns[-1]["role"] == message.role:
@@ -75,8 +98,8 @@ def _messages(messages: Sequence[Message]) -> list[dict[str, Any]]:
     return turns
 
 
-def _content(message: Message) -> list[dict[str, Any]]:
-    blocks = [wire for block in message.content if (wire := _block(block)) is not None]
+def _content(message: Message, sent: _Sent) -> list[dict[str, Any]]:
+    blocks = [wire for block in message.content if (wire := _block(block, sent)) is not None]
     if message.role == "user":
         # A user's message cannot be left out: what follows would answer something else.
         return blocks or [{"type": "text", "text": EMPTY_MESSAGE}]
@@ -85,7 +108,7 @@ def _content(message: Message) -> list[dict[str, Any]]:
     return blocks
 
 
-def _block(block: Block) -> dict[str, Any] | None:
+def _block(block: Block, sent: _Sent) -> dict[str, Any] | None:
     """The block as the API wants it; None for one that it would refuse."""
     match block:
         case TextBlock(text):
@@ -99,26 +122,22 @@ def _block(block: Block) -> dict[str, Any] | None:
         case RedactedThinkingBlock(data, provider):
             return {"type": "redacted_thinking", "data": data} if provider == ID else None
         case ToolUseBlock(id, name, input):
-            return {"type": "tool_use", "id": _safe(id), "name": safe_name(name), "input": input}
+            call = {"type": "tool_use", "id": sent.id(id), "name": sent.name(name)}
+            return call | {"input": input}
         case ToolResultBlock():
-            return _result(block)
+            return _result(block, sent)
 
 
-def _result(block: ToolResultBlock) -> dict[str, Any]:
+def _result(block: ToolResultBlock, sent: _Sent) -> dict[str, Any]:
     text = block.content or ("(no message)" if block.is_error else "")
     content: str | list[dict[str, Any]] = text
     if block.images:
         content = [{"type": "text", "text": text}] if text.strip() else []
         content += map(_image, block.images)
-    result = {"type": "tool_result", "tool_use_id": _safe(block.tool_use_id), "content": content}
+    result = {"type": "tool_result", "tool_use_id": sent.id(block.tool_use_id), "content": content}
     return result | {"is_error": True} if block.is_error else result
 
 
 def _image(block: ImageBlock) -> dict[str, Any]:
     source = {"type": "base64", "media_type": block.media_type, "data": block.data}
     return {"type": "image", "source": source}
-
-
-def _safe(id: str) -> str:
-    # Another provider's ids may have characters that this one refuses.
-    return re.sub(r"[^a-zA-Z0-9_-]", "_", id)

@@ -8,9 +8,9 @@ Source: https://docs.anthropic.com/en/api/messages-streaming
 """
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
-import msgspec
+import attrs
 
 from wingman.conversation import RedactedThinkingBlock, ThinkingBlock, ToolUseBlock, Usage
 from wingman.providers.base import (
@@ -21,17 +21,28 @@ from wingman.providers.base import (
     ThinkingDelta,
     UsageUpdate,
 )
-from wingman.providers.wire import CallIds, decode, tool_use
+from wingman.providers.wire import (
+    CallIds,
+    Characters,
+    HeldCalls,
+    Json,
+    ToolNames,
+    arguments_text,
+    count,
+    fields,
+    finish_reason,
+    index,
+    named_error,
+    object_in,
+    reason_word,
+    reported,
+    text,
+    tool_use,
+    word,
+)
 from wingman.sse import Fault, ServerSentEvent
 
 __all__ = ["AnthropicTranslator"]
-
-_REASONS: Final[dict[str | None, FinishReason]] = {
-    "tool_use": "tool_use",
-    "max_tokens": "max_tokens",
-    "model_context_window_exceeded": "max_tokens",
-    "refusal": "refusal",
-}
 
 _KNOWN: Final = frozenset(
     {
@@ -41,76 +52,78 @@ _KNOWN: Final = frozenset(
         "content_block_stop",
         "message_delta",
         "message_stop",
-        "error",
         "message",  # the name of an event that has none: its data tells
     }
 )
 
-
-class _Usage(msgspec.Struct):
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    cache_creation_input_tokens: int | None = None
-    cache_read_input_tokens: int | None = None
-
-
-class _Message(msgspec.Struct):
-    usage: _Usage | None = None
+_COUNTS: Final = (
+    "input_tokens",
+    "output_tokens",
+    "cache_creation_input_tokens",
+    "cache_read_input_tokens",
+)
 
 
-class _Block(msgspec.Struct):
+@attrs.define(eq=False)
+class _Block:
     """A content block as it grows: it begins as the start event has it, deltas add to it."""
 
-    type: str
-    text: str = ""
-    thinking: str = ""
+    start: Json
+    thinking: list[str] = attrs.field(factory=list)
     signature: str = ""
-    data: str = ""
-    id: str = ""
-    name: str = ""
-    input: dict[str, Any] = {}
-    partial_json: str = ""
+    input: list[str] = attrs.field(factory=list)
+    text_characters: Characters = attrs.field(factory=Characters)
+    thinking_characters: Characters = attrs.field(factory=Characters)
+    input_characters: Characters = attrs.field(factory=Characters)
 
+    @property
+    def type(self) -> str:
+        """What it is."""
+        return word(self.start.get("type"))
 
-class _Delta(msgspec.Struct):
-    type: str = ""
-    text: str = ""
-    thinking: str = ""
-    signature: str = ""
-    partial_json: str = ""
-    stop_reason: str | None = None
+    def say(self, said: str, thought: str) -> Iterator[Part]:
+        """Take pieces of text and of thinking."""
+        if said := self.text_characters.feed(said):
+            yield TextDelta(said)
+        if thought := self.thinking_characters.feed(thought):
+            self.thinking.append(thought)
+            yield ThinkingDelta(thought)
 
-
-class _Error(msgspec.Struct):
-    message: str = "it reports an error"
-    type: str | None = None
-
-
-class _Event(msgspec.Struct):
-    type: str
-    index: int = 0
-    message: _Message | None = None
-    content_block: _Block | None = None
-    delta: _Delta | None = None
-    usage: _Usage | None = None
-    error: _Error | None = None
+    def end(self) -> Iterator[Part]:
+        """Return what was held back of a character."""
+        if rest := self.text_characters.end():
+            yield TextDelta(rest)
+        if rest := self.thinking_characters.end():
+            self.thinking.append(rest)
+            yield ThinkingDelta(rest)
 
 
 class AnthropicTranslator:
-    """Server-Sent Events of one message in, parts out. `provider` marks the thinking as its own."""
+    """Server-Sent Events of one message in, parts out. `provider` marks the thinking as its own.
 
-    def __init__(self, provider: str, ids: CallIds) -> None:
+    `names` are those of the tools.
+    """
+
+    def __init__(self, provider: str, ids: CallIds, names: ToolNames | None = None) -> None:
         self.finished = False
         self._provider = provider
         self._ids = ids
+        self._names = names or ToolNames()
         self._open: dict[int, _Block] = {}
-        self._usage = _Usage()
-        self._reason: FinishReason = "end_turn"
+        self._calls = HeldCalls()
+        self._usage = dict.fromkeys(_COUNTS, 0)
+        self._begun = False  # whether there has been a content block
+        self._reason: FinishReason | None = None
 
     def feed(self, event: ServerSentEvent) -> Iterator[Part]:
         """Return the parts that this event brings."""
-        if event.name in _KNOWN:
-            yield from self._translate(decode(event.data, _Event))
+        if event.name == "error":
+            raise named_error(event.data)
+        if event.name not in _KNOWN or (data := object_in(event.data)) is None:
+            return
+        if (fault := reported(data)) is not None:
+            raise fault
+        yield from self._translate(data)
 
     def end(self) -> Iterator[Part]:
         """Return `Finished`; raise `Fault` if the message is not complete."""
@@ -118,66 +131,82 @@ class AnthropicTranslator:
             raise Fault("its stream ended before the message did")
         if self._open:
             raise Fault("the message ended within a content block")
-        yield Finished(self._reason)
+        if self._reason is None and not self._begun and not self._usage["output_tokens"]:
+            raise Fault("its stream has nothing in it but its end")
+        yield from self._calls.release()
+        yield Finished(self._reason or "end_turn")
 
-    def _translate(self, event: _Event) -> Iterator[Part]:
-        match event:
-            case _Event(type="content_block_delta", delta=_Delta() as delta):
-                yield from self._grow(event.index, delta)
-            case _Event(type="content_block_start", content_block=_Block() as block):
-                self._open[event.index] = block
-                yield from _pieces(block.text, block.thinking)
-            case _Event(type="content_block_stop"):
-                yield from self._close(self._open.pop(event.index, None))
-            case _Event(type="message_start", message=_Message(usage=_Usage() as usage)):
-                yield self._used(usage)
-            case _Event(type="message_delta"):
-                if event.delta and event.delta.stop_reason:
-                    self._reason = _REASONS.get(event.delta.stop_reason, "end_turn")
-                if event.usage:
-                    yield self._used(event.usage)
-            case _Event(type="message_stop"):
+    def _translate(self, event: Json) -> Iterator[Part]:
+        match event.get("type"):
+            case "content_block_delta":
+                yield from self._grow(index(event.get("index")) or 0, fields(event.get("delta")))
+            case "content_block_start":
+                yield from self._start(index(event.get("index")) or 0, event.get("content_block"))
+            case "content_block_stop":
+                yield from self._close(self._open.pop(index(event.get("index")) or 0, None))
+            case "message_start":
+                if not isinstance(message := event.get("message"), dict):
+                    raise Fault("its stream begins with a message that is none")
+                if usage := fields(message.get("usage")):
+                    yield self._used(usage)
+            case "message_delta":
+                yield from self._end_of_message(event)
+            case "message_stop":
                 self.finished = True
-            case _Event(type="error"):
-                error = event.error or _Error()
-                raise Fault(error.message, error.type)
+            case _:
+                pass  # an event that is not known here
 
-    def _grow(self, index: int, delta: _Delta) -> Iterator[Part]:
-        if (block := self._open.get(index)) is None:
-            raise Fault(f"a delta belongs to no content block: index {index}")
-        block.thinking += delta.thinking
-        block.signature += delta.signature
-        block.partial_json += delta.partial_json
-        yield from _pieces(delta.text, delta.thinking)
+    def _start(self, at: int, start: object) -> Iterator[Part]:
+        yield from self._calls.release()
+        self._begun = True
+        block = self._open[at] = _Block(fields(start))
+        block.signature = word(block.start.get("signature"))
+        said, thought = block.start.get("text"), block.start.get("thinking")
+        yield from block.say(text(said, "a block's text"), text(thought, "a block's thinking"))
+
+    def _grow(self, at: int, delta: Json) -> Iterator[Part]:
+        if (block := self._open.get(at)) is None:
+            raise Fault(f"a delta belongs to no content block: index {at}")
+        block.signature += word(delta.get("signature"))
+        partial = text(delta.get("partial_json"), "a call's input")
+        if piece := block.input_characters.feed(partial):
+            block.input.append(piece)
+        said, thought = delta.get("text"), delta.get("thinking")
+        yield from block.say(text(said, "a delta's text"), text(thought, "a delta's thinking"))
 
     def _close(self, block: _Block | None) -> Iterator[Part]:
-        match block:
-            case _Block(type="thinking"):
-                yield ThinkingBlock(block.thinking, block.signature or None, self._provider)
-            case _Block(type="redacted_thinking"):
-                yield RedactedThinkingBlock(block.data, self._provider)
-            case _Block(type="tool_use"):
-                id = self._ids.unique(block.id)
-                if block.partial_json.strip():
-                    yield tool_use(id, block.name, block.partial_json)
-                else:
-                    yield ToolUseBlock(id, block.name, block.input)
+        if block is None:
+            return
+        yield from block.end()
+        match block.type:
+            case "thinking":
+                thinking = "".join(block.thinking)
+                yield ThinkingBlock(thinking, block.signature or None, self._provider)
+            case "redacted_thinking":
+                yield RedactedThinkingBlock(word(block.start.get("data")), self._provider)
+            case "tool_use":
+                yield from self._calls.add(self._call(block))
+            case _:
+                pass  # text, of which all has come; or a block that is not known here
 
-    def _used(self, latest: _Usage) -> UsageUpdate:
+    def _call(self, block: _Block) -> ToolUseBlock:
+        id = self._ids.unique(word(block.start.get("id")))
+        name = self._names.own(word(block.start.get("name")))
+        arguments = "".join(block.input)
+        if not arguments.strip():
+            arguments = arguments_text(block.start.get("input"))
+        return tool_use(id, name, arguments)
+
+    def _end_of_message(self, event: Json) -> Iterator[Part]:
+        if (said := reason_word(fields(event.get("delta")).get("stop_reason"))) is not None:
+            self._reason = finish_reason(said, "the message")
+            yield from self._calls.release(cut=self._reason in ("max_tokens", "refusal"))
+        if usage := fields(event.get("usage")):
+            yield self._used(usage)
+
+    def _used(self, latest: Json) -> UsageUpdate:
         """Counts are cumulative, and an event that does not know one leaves it out."""
-        for field in latest.__struct_fields__:
-            count = getattr(latest, field)
-            if count is not None:
-                setattr(self._usage, field, max(count, getattr(self._usage, field) or 0))
-        fresh = self._usage.input_tokens or 0
-        written = self._usage.cache_creation_input_tokens or 0
-        read = self._usage.cache_read_input_tokens or 0
-        output = self._usage.output_tokens or 0
+        for name in _COUNTS:
+            self._usage[name] = max(self._usage[name], count(latest.get(name)) or 0)
+        fresh, output, written, read = self._usage.values()
         return UsageUpdate(Usage(fresh + written + read, output, read, written))
-
-
-def _pieces(text: str, thinking: str) -> Iterator[Part]:
-    if text:
-        yield TextDelta(text)
-    if thinking:
-        yield ThinkingDelta(thinking)

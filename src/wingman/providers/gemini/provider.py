@@ -60,8 +60,8 @@ class Gemini:
         model = quote(self.model.removeprefix("models/"), safe="")
         path = f"/models/{model}:streamGenerateContent?alt=sse"
         call = self._call(path, msgspec.json.encode(body))
-        names = [tool.name for tool in request.tools]
-        translator = GeminiTranslator(CallIds(request.messages), names)
+        tools = [tool.name for tool in request.tools]
+        translator = GeminiTranslator(CallIds(request.messages), tools)
         return converse(transport, call, SSEDecoder(), translator)
 
     async def models(self, transport: Transport) -> Sequence[ModelInfo]:

@@ -20,8 +20,8 @@ from wingman.conversation import (
     ToolUseBlock,
 )
 from wingman.providers.base import Request, ToolSpec
-from wingman.providers.gemini.stream import ID
-from wingman.providers.wire import EMPTY_MESSAGE, safe_name, with_images
+from wingman.providers.gemini.stream import ID, MORE
+from wingman.providers.wire import EMPTY_MESSAGE, ToolNames, with_images
 
 __all__ = ["NO_SIGNATURE", "gemini_body"]
 
@@ -43,7 +43,8 @@ def gemini_body(
     """
     older = _OLDER.match(model.removeprefix("models/")) is not None
     config = dict(config or {})
-    body: dict[str, Any] = {"contents": _contents(request.messages, signed=not older)}
+    names = ToolNames.of(request, also=MORE)
+    body: dict[str, Any] = {"contents": _contents(request.messages, names, signed=not older)}
     system = request.system
     if request.output_schema is not None:
         if request.tools and older:
@@ -54,7 +55,9 @@ def gemini_body(
     if system:
         body["systemInstruction"] = {"parts": [{"text": system}]}
     if request.tools:
-        body["tools"] = [{"functionDeclarations": [_function(tool) for tool in request.tools]}]
+        body["tools"] = [
+            {"functionDeclarations": [_function(tool, names) for tool in request.tools]}
+        ]
     if config:
         body["generationConfig"] = config
     return body
@@ -65,23 +68,23 @@ def _in_words(schema: dict[str, Any]) -> str:
     return f"{said}\n{msgspec.json.encode(schema).decode()}"
 
 
-def _function(tool: ToolSpec) -> dict[str, Any]:
+def _function(tool: ToolSpec, names: ToolNames) -> dict[str, Any]:
     return {
-        "name": tool.name,
+        "name": names.sent(tool.name),
         "description": tool.description,
         "parametersJsonSchema": tool.input_schema,
     }
 
 
-def _contents(messages: Sequence[Message], signed: bool) -> list[dict[str, Any]]:
+def _contents(messages: Sequence[Message], names: ToolNames, signed: bool) -> list[dict[str, Any]]:
     contents: list[dict[str, Any]] = []
-    names: dict[str, str] = {}
+    called: dict[str, str] = {}
     for message in with_images(messages, _IMAGES):
-        names.update((use.id, _name(use.name)) for use in message.tool_uses)
+        called.update((use.id, names.sent(use.name)) for use in message.tool_uses)
         if message.role == "user":
-            role, parts = "user", _user(message, names)
+            role, parts = "user", _user(message, called)
         else:
-            role, parts = "model", _model(message, signed)
+            role, parts = "model", _model(message, names, signed)
         if not parts:
             continue  # the API refuses a turn of the model without content
         if contents and contents[-1]["role"] == role:
@@ -91,10 +94,10 @@ def _contents(messages: Sequence[Message], signed: bool) -> list[dict[str, Any]]
     return contents
 
 
-def _user(message: Message, names: Mapping[str, str]) -> list[dict[str, Any]]:
+def _user(message: Message, called: Mapping[str, str]) -> list[dict[str, Any]]:
     """Results first, all of them, as the API wants it; then the images that they show."""
     results = [block for block in message.content if isinstance(block, ToolResultBlock)]
-    parts = [_response(block, names) for block in results]
+    parts = [_response(block, called) for block in results]
     parts += [_image(image) for block in results for image in block.images]
     for block in message.content:
         match block:
@@ -107,25 +110,25 @@ def _user(message: Message, names: Mapping[str, str]) -> list[dict[str, Any]]:
     return parts or [{"text": EMPTY_MESSAGE}]
 
 
-def _response(block: ToolResultBlock, names: Mapping[str, str]) -> dict[str, Any]:
+def _response(block: ToolResultBlock, called: Mapping[str, str]) -> dict[str, Any]:
     id = block.tool_use_id
     response = {"error" if block.is_error else "output": block.content}
-    return {"functionResponse": {"id": id, "name": names.get(id, "unnamed"), "response": response}}
+    return {"functionResponse": {"id": id, "name": called.get(id, "unnamed"), "response": response}}
 
 
 def _image(block: ImageBlock) -> dict[str, Any]:
     return {"inlineData": {"mimeType": block.media_type, "data": block.data}}
 
 
-def _model(message: Message, signed: bool) -> list[dict[str, Any]]:
-    parts = [part for block in message.content for part in _said(block)]
+def _model(message: Message, names: ToolNames, signed: bool) -> list[dict[str, Any]]:
+    parts = [part for block in message.content for part in _said(block, names)]
     first = next((part for part in parts if "functionCall" in part), None)
     if signed and first is not None:
         first.setdefault("thoughtSignature", NO_SIGNATURE)
     return parts
 
 
-def _said(block: Block) -> Iterator[dict[str, Any]]:
+def _said(block: Block, names: ToolNames) -> Iterator[dict[str, Any]]:
     """The block as a part, with its signature if that is Gemini's; none for one of no use to it."""
     match block:
         case TextBlock(text, signature, provider):
@@ -136,7 +139,7 @@ def _said(block: Block) -> Iterator[dict[str, Any]]:
             if own := _signature(signature, provider):
                 yield {"text": thinking, "thought": True} | own
         case ToolUseBlock(id, name, input, _, signature, provider):
-            call = {"id": id, "name": _name(name), "args": input}
+            call = {"id": id, "name": names.sent(name), "args": input}
             yield {"functionCall": call} | _signature(signature, provider)
         case _:
             pass  # what others encrypted; a model shows no images
@@ -144,7 +147,3 @@ def _said(block: Block) -> Iterator[dict[str, Any]]:
 
 def _signature(signature: str | None, provider: str | None) -> dict[str, Any]:
     return {"thoughtSignature": signature} if signature and provider == ID else {}
-
-
-def _name(name: str) -> str:
-    return safe_name(name, also=".:")

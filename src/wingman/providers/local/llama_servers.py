@@ -24,7 +24,7 @@ import attrs
 import trio
 
 from wingman.errors import ProviderError, ProviderTimeout
-from wingman.providers.transport import Endpoint
+from wingman.providers.transport import Endpoint, scrub
 
 __all__ = ["LlamaServer", "LlamaServers", "servers"]
 
@@ -149,7 +149,7 @@ class LlamaServer:
         assert self._process.stdout is not None  # noqa: S101  it was asked for
         with self._process.stdout as lines:
             for raw in lines:
-                line = raw.decode(errors="replace").strip()
+                line = scrub(raw.decode(errors="replace").strip(), (self._token,))
                 if line.startswith("ready "):
                     self._address = line.removeprefix("ready ")
                     seconds = time.monotonic() - self._started

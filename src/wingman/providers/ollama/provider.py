@@ -16,7 +16,7 @@ from wingman.providers.base import Part, Request
 from wingman.providers.ollama.request import ollama_body
 from wingman.providers.ollama.stream import ID, OllamaTranslator
 from wingman.providers.transport import Access, Call, Transport
-from wingman.providers.wire import CallIds, ask_for_models, bearer_call, converse
+from wingman.providers.wire import CallIds, ToolNames, ask_for_models, bearer_call, converse
 from wingman.sse import LineDecoder
 
 __all__ = ["ACCESS", "Ollama"]
@@ -27,8 +27,12 @@ _PORT: Final = 11434
 def _host(text: str) -> str:
     """`OLLAMA_HOST` as a URL: it may lack a scheme and a port, or be what a server listens on."""
     url = urlsplit(text if "://" in text else f"http://{text}")
+    try:
+        port = url.port
+    except ValueError:
+        raise ValueError("its port is no number") from None  # it may be part of a password
     host = "127.0.0.1" if url.hostname in (None, "0.0.0.0", "::") else url.hostname  # noqa: S104
-    port = url.port or (_PORT if "://" not in text else {"https": 443}.get(url.scheme, 80))
+    port = port or (_PORT if "://" not in text else {"https": 443}.get(url.scheme, 80))
     bracketed = f"[{host}]" if ":" in (host or "") else host
     return f"{url.scheme}://{bracketed}:{port}{url.path}"
 
@@ -60,7 +64,7 @@ class Ollama:
         """Run one inference."""
         body = ollama_body(request, self.model, self.max_tokens, self.temperature)
         call = self._call("/api/chat", body)
-        translator = OllamaTranslator(CallIds(request.messages))
+        translator = OllamaTranslator(CallIds(request.messages), ToolNames.of(request))
         return converse(transport, call, LineDecoder(), translator)
 
     async def models(self, transport: Transport) -> Sequence[ModelInfo]:

@@ -6,8 +6,10 @@
     chat_exchange.py       one inference by chat completions, and a server's models
     chat_request.py        a request as the JSON of chat completions
     chat_stream.py         what chat completions stream, as parts
+    chat_calls.py          their tool calls, put together out of their pieces
     responses_request.py   a request as the JSON of the Responses API
     responses_stream.py    what the Responses API streams, as parts
+    responses_items.py     its text said once, its calls, its end
 
 The package does not know how bytes come and go (`transport/`), nor where events end (`wire/`).
 """

@@ -10,7 +10,7 @@ from wingman.providers.base import Part, Request
 from wingman.providers.openai.chat_request import chat_body
 from wingman.providers.openai.chat_stream import ChatTranslator
 from wingman.providers.transport import Endpoint, Transport
-from wingman.providers.wire import CallIds, ask_for_models, bearer_call, converse
+from wingman.providers.wire import CallIds, ToolNames, ask_for_models, bearer_call, converse
 from wingman.sse import SSEDecoder
 
 __all__ = ["chat", "served_models"]
@@ -26,13 +26,14 @@ def chat(
     temperature: float | None = None,
 ) -> AsyncGenerator[Part, None]:
     """Run one inference; `provider` is the id of the one who asks."""
-    body = chat_body(request, model, provider, temperature)
+    host = urlsplit(endpoint.base_url).hostname
+    body = chat_body(request, model, provider, temperature, host=host)
     if max_tokens is not None:
         # OpenAI's newer models refuse the old name, other servers do not know the new one.
-        newer = urlsplit(endpoint.base_url).hostname == "api.openai.com"
+        newer = host == "api.openai.com"
         body["max_completion_tokens" if newer else "max_tokens"] = max_tokens
     call = bearer_call(provider, endpoint, "/chat/completions", body)
-    translator = ChatTranslator(provider, CallIds(request.messages))
+    translator = ChatTranslator(provider, CallIds(request.messages), ToolNames.of(request))
     return converse(transport, call, SSEDecoder(), translator)
 
 

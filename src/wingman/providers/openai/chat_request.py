@@ -3,12 +3,14 @@
 OpenAI's invention, and what every compatible server speaks. They differ in what they take back:
 reasoning that came under a name of its own goes back under that very name, since DeepSeek demands
 it of every step with tool calls while others refuse names that they do not know.
+They differ in what order of turns they take as well: what is sent alternates, and Mistral's models
+are given ids of nine letters, which they demand.
 Sources: https://platform.openai.com/docs/api-reference/chat,
 https://api-docs.deepseek.com/guides/thinking_mode
 """
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -23,14 +25,21 @@ from wingman.conversation import (
 from wingman.providers.base import Request
 from wingman.providers.wire import (
     COMMON_IMAGES,
+    NOT_ANSWERED,
+    CallNumbers,
+    ToolNames,
     data_url,
     function_spec,
-    safe_name,
+    in_one,
+    is_mistral,
+    nine_letters,
     short_id,
     with_images,
 )
 
 __all__ = ["chat_body"]
+
+_Content: TypeAlias = str | list[dict[str, Any]]
 
 
 def chat_body(
@@ -38,50 +47,78 @@ def chat_body(
     model: str,
     provider: str,
     temperature: float | None = None,
+    *,
+    host: str | None = None,
 ) -> dict[str, Any]:
-    """The body of `POST /chat/completions`, without a limit of tokens."""
-    messages: list[dict[str, Any]] = []
-    if request.system:
-        messages.append({"role": "system", "content": request.system})
+    """The body of `POST /chat/completions`, without a limit of tokens; `host` is whose it is."""
+    numbers = CallNumbers(nine_letters if is_mistral(model, host) else short_id)
+    names = ToolNames.of(request)
+    turns: list[dict[str, Any]] = []
     for message in with_images(request.messages, COMMON_IMAGES):
         if message.role == "assistant":
-            messages.extend(_assistant(message, provider))
+            turns.extend(_assistant(message, provider, numbers, names))
         else:
-            messages.extend(_user(message))
+            turns.extend(_user(message, numbers))
+    system = [{"role": "system", "content": request.system}] if request.system else []
     body: dict[str, Any] = {
         "model": model,
-        "messages": messages,
+        "messages": [*system, *_alternating(turns)],
         "stream": True,
         "stream_options": {"include_usage": True},
     }
     if temperature is not None:
         body["temperature"] = temperature
     if request.tools:
-        body["tools"] = [function_spec(tool) for tool in request.tools]
+        body["tools"] = [function_spec(tool, names) for tool in request.tools]
     if request.output_schema is not None:
         schema = {"name": "response", "schema": request.output_schema}
         body["response_format"] = {"type": "json_schema", "json_schema": schema}
     return body
 
 
-def _user(message: Message) -> Iterator[dict[str, Any]]:
+def _alternating(turns: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The turns as templates want them that demand alternation: the user's in one, none after a
+    tool's without the assistant's.
+    """
+    alternating: list[dict[str, Any]] = []
+    for turn in turns:
+        last = alternating[-1] if alternating else None
+        if turn["role"] != "user" or last is None:
+            alternating.append(turn)
+        elif last["role"] == "user":
+            last["content"] = _joined(last["content"], turn["content"])
+        elif last["role"] == "tool":
+            alternating += [{"role": "assistant", "content": NOT_ANSWERED}, turn]
+        else:
+            alternating.append(turn)
+    return alternating
+
+
+def _joined(one: _Content, other: _Content) -> _Content:
+    if isinstance(one, str) and isinstance(other, str):
+        return in_one([one, other])
+    parts = [[{"type": "text", "text": c}] if isinstance(c, str) else c for c in (one, other)]
+    return [*parts[0], *parts[1]]
+
+
+def _user(message: Message, numbers: CallNumbers) -> Iterator[dict[str, Any]]:
     results = [block for block in message.content if isinstance(block, ToolResultBlock)]
     for result in results:
-        id = short_id(result.tool_use_id)
+        id = numbers(result.tool_use_id)
         yield {"role": "tool", "tool_call_id": id, "content": result.content}
-    shown = [part for result in results for part in _shown(result)]
+    shown = [part for result in results for part in _shown(result, numbers)]
     said = [part for block in message.content if (part := _part(block)) is not None]
     if any(part["type"] == "image_url" for part in [*shown, *said]):
         yield {"role": "user", "content": shown + said}
-    else:  # many servers take a user's message as plain text only
-        yield from ({"role": "user", "content": part["text"]} for part in said)
+    elif said or not results:  # many servers take a user's message as plain text only
+        yield {"role": "user", "content": in_one(part["text"] for part in said)}
 
 
-def _shown(result: ToolResultBlock) -> list[dict[str, Any]]:
+def _shown(result: ToolResultBlock, numbers: CallNumbers) -> list[dict[str, Any]]:
     """A result's images, for the user to show: a tool's message takes text alone."""
     if not result.images:
         return []
-    said = f"What the tool call {short_id(result.tool_use_id)} shows:"
+    said = f"What the tool call {numbers(result.tool_use_id)} shows:"
     return [{"type": "text", "text": said}, *map(_image, result.images)]
 
 
@@ -99,8 +136,10 @@ def _image(block: ImageBlock) -> dict[str, Any]:
     return {"type": "image_url", "image_url": {"url": data_url(block)}}
 
 
-def _assistant(message: Message, provider: str) -> Iterator[dict[str, Any]]:
-    calls = [_call(block) for block in message.tool_uses]
+def _assistant(
+    message: Message, provider: str, numbers: CallNumbers, names: ToolNames
+) -> Iterator[dict[str, Any]]:
+    calls = [_call(block, numbers, names) for block in message.tool_uses]
     if message.text or calls:
         turn: dict[str, Any] = {"role": "assistant", "content": message.text or None}
         turn |= _reasoning(message, provider)
@@ -117,11 +156,11 @@ def _reasoning(message: Message, provider: str) -> dict[str, str]:
     return reasoning
 
 
-def _call(block: ToolUseBlock) -> dict[str, Any]:
+def _call(block: ToolUseBlock, numbers: CallNumbers, names: ToolNames) -> dict[str, Any]:
     # A malformed call goes back as one without arguments: servers parse what they are sent.
     arguments = msgspec.json.encode(block.input).decode()
     return {
-        "id": short_id(block.id),
+        "id": numbers(block.id),
         "type": "function",
-        "function": {"name": safe_name(block.name), "arguments": arguments},
+        "function": {"name": names.sent(block.name), "arguments": arguments},
     }

@@ -15,7 +15,7 @@ from wingman.providers.openai.chat_exchange import chat, served_models
 from wingman.providers.openai.responses_request import responses_body
 from wingman.providers.openai.responses_stream import ID, ResponsesTranslator
 from wingman.providers.transport import Access, Endpoint, Transport
-from wingman.providers.wire import CallIds, bearer_call, converse
+from wingman.providers.wire import CallIds, ToolNames, bearer_call, converse
 from wingman.sse import SSEDecoder
 
 __all__ = ["ACCESS", "OpenAI"]
@@ -73,7 +73,7 @@ class OpenAI:
             show_thinking=self.show_thinking,
         )
         call = bearer_call(ID, endpoint, "/responses", body)
-        translator = ResponsesTranslator(CallIds(request.messages))
+        translator = ResponsesTranslator(CallIds(request.messages), ToolNames.of(request))
         return converse(transport, call, SSEDecoder(), translator)
 
     async def models(self, transport: Transport) -> Sequence[ModelInfo]:

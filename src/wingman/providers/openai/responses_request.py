@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
+import attrs
 import msgspec
 
 from wingman.conversation import (
@@ -25,10 +26,11 @@ from wingman.providers.openai.responses_stream import ID
 from wingman.providers.wire import (
     COMMON_IMAGES,
     EMPTY_MESSAGE,
+    CallNumbers,
+    ToolNames,
     closed,
     data_url,
     is_strict,
-    safe_name,
     short_id,
     with_images,
 )
@@ -37,6 +39,14 @@ __all__ = ["responses_body"]
 
 # The models that do not reason refuse to be asked for encrypted reasoning, and to be sent some.
 _UNREASONING: Final = re.compile(r"(ft:)?(gpt-[34]|chatgpt-)|.*-chat(-|$)")
+
+
+@attrs.frozen
+class _Sent:
+    """The ids of calls and the names of tools, as they are sent."""
+
+    id: CallNumbers
+    names: ToolNames
 
 
 def responses_body(
@@ -50,9 +60,10 @@ def responses_body(
     """The body of `POST /responses`."""
     reasons = _UNREASONING.match(model) is None
     messages = with_images(request.messages, COMMON_IMAGES)
+    sent = _Sent(CallNumbers(short_id), ToolNames.of(request))
     body: dict[str, Any] = {
         "model": model,
-        "input": [item for message in messages for item in _items(message, reasons)],
+        "input": [item for message in messages for item in _items(message, reasons, sent)],
         "stream": True,
         "store": False,
     }
@@ -67,17 +78,17 @@ def responses_body(
     if temperature is not None:
         body["temperature"] = temperature
     if request.tools:
-        body["tools"] = [_function(tool) for tool in request.tools]
+        body["tools"] = [_function(tool, sent) for tool in request.tools]
     if request.output_schema is not None:
         body["text"] = {"format": _format(request.output_schema)}
     return body
 
 
-def _function(tool: ToolSpec) -> dict[str, Any]:
+def _function(tool: ToolSpec, sent: _Sent) -> dict[str, Any]:
     # Strict is this API's default, and has no optional parameters: input is validated by us.
     return {
         "type": "function",
-        "name": tool.name,
+        "name": sent.names.sent(tool.name),
         "description": tool.description,
         "parameters": tool.input_schema,
         "strict": False,
@@ -95,23 +106,23 @@ def _format(schema: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _items(message: Message, reasons: bool) -> list[dict[str, Any]]:
+def _items(message: Message, reasons: bool, sent: _Sent) -> list[dict[str, Any]]:
     if message.role == "user":
-        return list(_user(message))
-    items = list(_assistant(message, reasons))
+        return list(_user(message, sent))
+    items = list(_assistant(message, reasons, sent))
     while items and items[-1].get("type") == "reasoning":
         items.pop()  # the API refuses reasoning that nothing follows, as where a stream was cut
     return items
 
 
-def _user(message: Message) -> Iterator[dict[str, Any]]:
+def _user(message: Message, sent: _Sent) -> Iterator[dict[str, Any]]:
     said = []
     for block in message.content:
         match block:
             case ToolResultBlock():
                 yield {
                     "type": "function_call_output",
-                    "call_id": short_id(block.tool_use_id),
+                    "call_id": sent.id(block.tool_use_id),
                     "output": _output(block),
                 }
             case TextBlock(text):
@@ -138,7 +149,7 @@ def _image(block: ImageBlock) -> dict[str, Any]:
     return {"type": "input_image", "image_url": data_url(block), "detail": "auto"}
 
 
-def _assistant(message: Message, reasons: bool) -> Iterator[dict[str, Any]]:
+def _assistant(message: Message, reasons: bool, sent: _Sent) -> Iterator[dict[str, Any]]:
     for block in message.content:
         match block:
             case TextBlock(text) if text.strip():
@@ -148,8 +159,8 @@ def _assistant(message: Message, reasons: bool) -> Iterator[dict[str, Any]]:
                 # Without its item's id, which would have to be that of the reasoning before it.
                 yield {
                     "type": "function_call",
-                    "call_id": short_id(id),
-                    "name": safe_name(name),
+                    "call_id": sent.id(id),
+                    "name": sent.names.sent(name),
                     "arguments": msgspec.json.encode(input).decode(),
                 }
             case RedactedThinkingBlock(data, provider) if provider == ID and reasons:

@@ -18,6 +18,7 @@ from wingman.providers.base import Part, Request, ToolSpec
 from wingman.providers.scripted.provider import ID
 from wingman.providers.scripted.reply import ToolCalls, reply
 from wingman.providers.transport import Transport
+from wingman.under_trio import require_trio
 
 __all__ = ["Keyless"]
 
@@ -45,6 +46,7 @@ class Keyless:
 
     async def stream(self, request: Request, transport: Transport) -> AsyncGenerator[Part, None]:
         """Run one inference: the next step of the user's message, or the closing text."""
+        require_trio()
         await trio.lowlevel.checkpoint()
         for part in reply(_next(request), request, piece_size=8):
             if self.piece_delay:

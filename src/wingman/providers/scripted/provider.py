@@ -20,6 +20,7 @@ from wingman.errors import ProviderError
 from wingman.providers.base import Part, Request
 from wingman.providers.scripted.reply import Delay, Item, reply
 from wingman.providers.transport import Transport
+from wingman.under_trio import require_trio
 
 __all__ = ["ID", "Script", "Scripted"]
 
@@ -55,6 +56,7 @@ class Scripted:
 
     async def stream(self, request: Request, transport: Transport) -> AsyncGenerator[Part, None]:
         """Run one inference: the next item of the script."""
+        require_trio()
         self.requests.append(request)
         item = await self._next(request)
         wait, each = self.delay, self.piece_delay

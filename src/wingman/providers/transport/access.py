@@ -8,6 +8,7 @@ from elsewhere, unless it is the very place that the key is for.
 import os
 from collections.abc import Callable, Mapping
 from typing import Final
+from urllib.parse import urlsplit, urlunsplit
 
 import attrs
 
@@ -30,6 +31,15 @@ def _as_given(base_url: str) -> str:
     if base_url and not base_url.lower().startswith(("http://", "https://")):
         raise ValueError("it begins with http:// or https://")
     return base_url
+
+
+def _without_secrets(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return ""
+    place = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=place, query="", fragment=""))
 
 
 @attrs.frozen
@@ -59,16 +69,27 @@ class Access:
         home = self._url(environment.get(self.url_variable) or self.base_url or "")
         url = self._url(base_url) if base_url else home
         if not url:
+            how = f"{self.provider} has no base URL: set {self.url_variable}=… in the environment"
             raise ProviderNotConfigured(
-                f"{self.provider} has no base URL: set {self.url_variable}=… in the environment, "
-                "or PUT /provider/auth, or give base_url=…."
+                f"{how}, or PUT /provider/auth, or give base_url=….", f"{how}."
             )
         key = (api_key or "").strip() or (self._key(environment) if url == home else None)
         if key:
             return Endpoint(url, self._checked(key))
         if self.key_variable is not None and not self.key_optional(url):
-            raise ProviderNotConfigured(self._how_to_configure(url, home))
+            raise self._without_key(url, home)
         return Endpoint(url)
+
+    def shown(
+        self, base_url: str | None = None, environment: Mapping[str, str] = os.environ
+    ) -> str | None:
+        """The base URL that is gone to, without a password or a query that may be in it; None if
+        there is none."""
+        try:
+            url = self._url(base_url or environment.get(self.url_variable) or self.base_url or "")
+        except ProviderNotConfigured:
+            return None
+        return _without_secrets(url) or None
 
     def _key(self, environment: Mapping[str, str]) -> str | None:
         variables = (self.key_variable, self.second_key_variable)
@@ -79,27 +100,27 @@ class Access:
             return self.normalise(url.strip()).rstrip("/")
         except ValueError as error:
             # Not quoted: it may be a key in the wrong place.
-            raise ProviderNotConfigured(
-                f"The base URL for {self.provider} is no URL: {error}."
-            ) from error
+            fact = f"The base URL for {self.provider} is no URL: {error}"
+            by_environment = f"{fact}. Look at {self.url_variable} in the environment."
+            raise ProviderNotConfigured(f"{fact}.", by_environment) from error
 
     def _checked(self, key: str) -> str:
         # An HTTP library that finds such a header malformed would quote it in its error.
         if not _KEY_CHARACTERS.issuperset(key):
-            raise ProviderNotConfigured(
+            fact = (
                 f"The key for {self.provider} has characters that no key has, such as a space "
-                "or a line break within it: give it again."
+                "or a line break within it"
             )
+            by_environment = f"{fact}: look at {self.key_variable} in the environment."
+            raise ProviderNotConfigured(f"{fact}: give it again.", by_environment)
         return key
 
-    def _how_to_configure(self, url: str, home: str) -> str:
+    def _without_key(self, url: str, home: str) -> ProviderNotConfigured:
         if url == home:
-            return (
-                f"{self.provider} has no key: set {self.key_variable}=… in the environment, "
-                "or PUT /provider/auth."
-            )
-        return (
-            f"{self.provider} has no key for {url}: one in {self.key_variable} is only ever sent "
-            f"to {home}. Give the key together with its base URL: PUT /provider/auth, "
-            "or api_key=… beside base_url=…."
+            how = f"{self.provider} has no key: set {self.key_variable}=… in the environment"
+            return ProviderNotConfigured(f"{how}, or PUT /provider/auth.", f"{how}.")
+        return ProviderNotConfigured(
+            f"{self.provider} has no key for {_without_secrets(url)}: one in {self.key_variable} "
+            f"is only ever sent to {_without_secrets(home)}. Give the key together with its "
+            "base URL: PUT /provider/auth, or api_key=… beside base_url=…."
         )

@@ -22,13 +22,16 @@ from wingman.foreign import contained
 from wingman.providers.transport.bytestream import ByteStream, Call, read
 from wingman.providers.transport.failures import (
     SENDING_ERRORS,
+    cause,
     could_not_ask,
     failure,
     is_failure,
     refusal,
-    scrub,
+    told,
 )
 from wingman.providers.transport.retry import Retry, asked_delay, passes
+from wingman.providers.transport.scrubbing import scrub
+from wingman.under_trio import require_trio
 
 __all__ = ["Transport"]
 
@@ -70,6 +73,7 @@ class Transport:
         self._open = False
 
     async def __aenter__(self) -> Self:
+        require_trio()
         self._open = True
         return self
 
@@ -89,10 +93,12 @@ class Transport:
 
         Raises a `ProviderError` if there is no good response after the retries.
         """
+        require_trio()
         return ByteStream(call, await self._send(call, self._retry))
 
     async def get_json(self, call: Call, *, retry: Retry | None = None) -> Any:
         """Send a call and return its response's JSON, of at most 16 MiB."""
+        require_trio()
         stream = ByteStream(call, await self._send(call, retry or self._retry))
         try:
             body = await read(stream, _JSON_BODY)
@@ -100,8 +106,9 @@ class Transport:
         finally:
             await stream.aclose()
         try:
-            return msgspec.json.decode(body)
-        except msgspec.DecodeError as error:
+            # Whatever it says may be shown to who asked.
+            return msgspec.json.decode(scrub(body.decode(), call.secrets))
+        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
             raise stream.broken(f"answered with what is not JSON: {error}") from error
 
     async def _send(self, call: Call, retry: Retry) -> httpx.Response:
@@ -144,13 +151,14 @@ class Transport:
             )
             request.stream = _Body(request.content)
             response = await client.send(request, stream=True, follow_redirects=False)
-        except SENDING_ERRORS as cause:
-            if not is_failure(cause):
+        except SENDING_ERRORS as raised:
+            if not is_failure(raised):
                 raise
-            error = failure(cause, call.provider, call.secret)
-            if could_not_ask(cause):
-                raise _Passing(type(cause).__name__, error) from cause
-            raise error from cause
+            error = failure(raised, call.provider, call.secrets)
+            shown = cause(raised, call.secrets)
+            if could_not_ask(raised):
+                raise _Passing(type(raised).__name__, error) from shown
+            raise error from shown
         if response.is_success:
             return response
         error = await self._refused(call, response)
@@ -170,7 +178,7 @@ class Transport:
             pass  # the status says enough
         finally:
             await stream.aclose()
-        return refusal(response.status_code, response.headers, body, call.provider, call.secret)
+        return refusal(response.status_code, response.headers, body, call.provider, call.secrets)
 
     def _opened(self, call: Call) -> httpx.AsyncClient:
         if not self._open:
@@ -180,12 +188,12 @@ class Transport:
                 self._client = self._made()
             except (httpx.InvalidURL, ImportError, OSError, ValueError) as error:
                 # It reads the environment: SSL_CERT_FILE, HTTPS_PROXY and their like.
-                said = scrub(f"{type(error).__name__}: {error}", call.secret)
-                raise ProviderError(
-                    f"the HTTP client cannot be made: look at SSL_CERT_FILE, SSL_CERT_DIR and the "
-                    f"proxies in the environment ({said})",
-                    provider=call.provider,
-                ) from error
+                text = (
+                    "the HTTP client cannot be made: look at SSL_CERT_FILE, SSL_CERT_DIR and the "
+                    f"proxies in the environment ({type(error).__name__}: {error})"
+                )
+                shown = cause(error, call.secrets)
+                raise told(ProviderError, text, call.provider, call.secrets) from shown
         return self._client
 
     def _made(self) -> httpx.AsyncClient:

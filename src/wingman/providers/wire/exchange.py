@@ -6,16 +6,28 @@ closed from outside.
 """
 
 from collections.abc import AsyncGenerator, Iterable, Sequence
-from typing import Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 import msgspec
 
 from wingman.errors import ProviderError
 from wingman.providers.base import Part
-from wingman.providers.transport import Call, Endpoint, Retry, Transport
+from wingman.providers.transport import (
+    ByteStream,
+    Call,
+    Endpoint,
+    Retry,
+    Transport,
+    cause,
+    stray,
+    told,
+)
 from wingman.sse import Fault
 
 __all__ = ["Decoder", "Translator", "ask_for_models", "bearer_call", "converse"]
+
+_LOOKED_AT: Final = 16 * 1024
+_TAIL: Final = 4 * 1024
 
 T = TypeVar("T")
 EventT = TypeVar("EventT")
@@ -52,22 +64,58 @@ async def converse(
 ) -> AsyncGenerator[Part, None]:
     """Run one inference. Close it (`contextlib.aclosing`) if it is not read to its end."""
     stream = await transport.open_stream(call)
+    seen = _Seen()
     try:
         while not translator.finished:
             chunk = await stream.receive()
+            seen.add(chunk)
             for event in decoder.feed(chunk) if chunk else decoder.end():
                 if not translator.finished:
                     for part in translator.feed(event):
+                        seen.understood = True
                         yield part
             if not chunk:
                 break
         stream.complete()
         for part in translator.end():
+            seen.understood = True
             yield part
     except Fault as fault:
-        raise stream.broken(fault.message, fault.error_type) from fault
+        seen.understood = seen.understood or translator.finished
+        raise await _failure(fault, stream, seen) from cause(fault, call.secrets)
     finally:
         await stream.aclose()
+
+
+class _Seen:
+    """The beginning and the end of what has come, to say what it was if it was no stream."""
+
+    def __init__(self) -> None:
+        self.beginning = b""
+        self.tail = b""
+        self.understood = False  # whether anything came of it
+
+    def add(self, chunk: bytes) -> None:
+        if len(self.beginning) < _LOOKED_AT:
+            self.beginning = (self.beginning + chunk)[:_LOOKED_AT]
+        if len(chunk) >= _TAIL:
+            self.tail = b""
+        tail = self.tail + chunk[-_TAIL:]
+        if len(tail) > _TAIL or len(chunk) > _TAIL:
+            tail = tail[-_TAIL:].partition(b"\n")[2]  # not the rest of a line
+        self.tail = tail
+
+
+async def _failure(fault: Fault, stream: ByteStream, seen: _Seen) -> ProviderError:
+    """What went wrong with a stream, in the words of whoever sent it where there are any."""
+    if fault.said is not None:
+        return stream.reported(fault.said)
+    if not seen.understood:
+        if (error := await stream.no_stream(seen.beginning)) is not None:
+            return error
+    elif (said := stray(seen.tail)) is not None:
+        return stream.reported(said)
+    return stream.broken(fault.message, fault.error_type)
 
 
 def bearer_call(provider: str, endpoint: Endpoint, path: str, body: object = None) -> Call:
@@ -85,6 +133,5 @@ async def ask_for_models(transport: Transport, call: Call, type: type[T]) -> T:
     try:
         return msgspec.convert(answer, type)
     except msgspec.ValidationError as error:
-        raise ProviderError(
-            f"its list of models is none: {error}", provider=call.provider
-        ) from error
+        text = f"its list of models is none: {error}"
+        raise told(ProviderError, text, call.provider, call.secrets) from error

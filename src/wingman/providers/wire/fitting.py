@@ -1,20 +1,18 @@
 """A history made to fit an API: what one of them takes, another refuses.
 
 A session may go on under another provider than the one it began with. Images of a kind that an API
-does not know are left out, and a short text says so in their place; the names and ids of tool
-calls, which are the models' own inventions, are made such as every API accepts.
+does not know are left out, and a short text says so in their place. Where a model's template wants
+the turns to alternate, the user's texts that follow each other are one turn.
 """
 
-import re
-from collections.abc import Collection, Sequence
-from hashlib import sha256
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
 import msgspec
 
 from wingman.conversation import Block, ImageBlock, Message, TextBlock, ToolResultBlock
 
-__all__ = ["COMMON_IMAGES", "EMPTY_MESSAGE", "data_url", "safe_name", "short_id", "with_images"]
+__all__ = ["COMMON_IMAGES", "EMPTY_MESSAGE", "NOT_ANSWERED", "data_url", "in_one", "with_images"]
 
 COMMON_IMAGES: Final = frozenset({"image/gif", "image/jpeg", "image/png", "image/webp"})
 """What Anthropic's and OpenAI's models see."""
@@ -22,8 +20,9 @@ COMMON_IMAGES: Final = frozenset({"image/gif", "image/jpeg", "image/png", "image
 EMPTY_MESSAGE: Final = "(empty message)"
 """What stands for a user's message without text: most APIs refuse an empty one."""
 
-_LONGEST_ID: Final = 40
-_LONGEST_NAME: Final = 64
+NOT_ANSWERED: Final = "(no answer)"
+"""What stands for the assistant's answer between a tool's result and what the user said next: many
+templates, and Mistral's API, refuse a user directly after a tool."""
 
 
 def with_images(messages: Sequence[Message], known: Collection[str]) -> Sequence[Message]:
@@ -46,17 +45,9 @@ def data_url(image: ImageBlock) -> str:
     return f"data:{image.media_type};base64,{image.data}"
 
 
-def short_id(id: str) -> str:
-    """The id, or a digest in its place where it is longer than the strictest API takes."""
-    return id if len(id) <= _LONGEST_ID else f"call_{sha256(id.encode()).hexdigest()[:24]}"
-
-
-def safe_name(name: str, also: str = "") -> str:
-    """The name with only letters, digits, `_` and `-` (and those of `also`), and not too long.
-
-    A model may call what no tool is named; its call stays in the history all the same.
-    """
-    return re.sub(rf"[^a-zA-Z0-9_{also}-]", "_", name)[:_LONGEST_NAME] or "unnamed"
+def in_one(texts: Iterable[str]) -> str:
+    """Texts of the user as one, each a paragraph of its own."""
+    return "\n\n".join(text for text in texts if text.strip()) or EMPTY_MESSAGE
 
 
 def _has_images(message: Message) -> bool:

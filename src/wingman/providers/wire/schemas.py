@@ -33,6 +33,9 @@ _STRICT_KEYWORDS: Final = frozenset(
         "type",
     }
 )
+_STRICT_FORMATS: Final = frozenset(
+    {"date", "date-time", "duration", "email", "hostname", "ipv4", "ipv6", "time", "uuid"}
+)
 _NAMED: Final = ("properties", "$defs", "definitions")
 
 
@@ -59,6 +62,8 @@ def is_strict(schema: Any) -> bool:
 
 def _fits(schema: Any) -> bool:
     if not isinstance(schema, dict) or not _STRICT_KEYWORDS.issuperset(schema):
+        return False
+    if "format" in schema and schema["format"] not in _STRICT_FORMATS:
         return False
     properties = schema.get("properties", {})
     if _is_object(schema):

@@ -11,7 +11,7 @@ from wingman.errors import InvalidRequest, WingmanError
 from wingman.events import Done, Error, Event, Text, ToolResult, ToolUse
 from wingman.runtime import Runtime
 from wingman.server.errors import wingman_error
-from wingman.server.exchange import json_response
+from wingman.server.exchange import json_response, preferences, release_body
 from wingman.server.guard import ON_DISCONNECT
 from wingman.server.handlers import Handlers
 from wingman.server.sse import RunFrames, included, replay, stream_response
@@ -26,13 +26,14 @@ def message_handlers(runtime: Runtime) -> Handlers:
 
     @handlers.add
     async def send_message(session_id: str, body: MessageBody) -> Response:
-        if "respond-async" in request.headers.get("Prefer", ""):
+        if "respond-async" in preferences(request.headers.getlist("Prefer")):
             run = await _submit(runtime, session_id, body, stays=False)
             headers = {**_location(run), "Preference-Applied": "respond-async"}
             return json_response(Accepted(run.id, run.status), 202, headers)
         run = await _submit(runtime, session_id, body, stays=True)
         try:
-            response = json_response(await run.result())
+            await run.result()
+            response = json_response(run.recorded_outcome())
         except WingmanError as error:
             response = await wingman_error(error)
         response.headers.update(_location(run))
@@ -71,6 +72,7 @@ async def _submit(runtime: Runtime, session_id: str, fields: MessageBody, stays:
         scope: MutableMapping[str, Any] = request.scope  # type: ignore[assignment]
         scope[ON_DISCONNECT] = run.request_cancel
     await run.admitted()
+    release_body()  # its message waits now, and counts as one of those that do
     return run
 
 
@@ -104,7 +106,11 @@ async def _events(runtime: Runtime, run: Run) -> list[Event]:
     Raises what ended the waiting for a run that has no end of its own.
     """
     failure = run.record.error
-    last = Done(run.outcome()) if failure is None else Error(failure.code, failure.message, run.id)
+    last: Event
+    if failure is None:
+        last = Done(run.recorded_outcome())
+    else:
+        last = Error(failure.code, failure.message, run.id)
     events: list[Event] = []
     for message in await runtime.run_messages(run.id):
         events += _events_of(message)

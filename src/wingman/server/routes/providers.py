@@ -28,7 +28,9 @@ def provider_handlers(runtime: Runtime) -> Handlers:
     def auth() -> AuthView:
         return AuthView(
             {
-                name: CredentialView("api_key", credentials.configured(name))
+                name: CredentialView(
+                    "api_key", credentials.configured(name), credentials.place(name)
+                )
                 for name in providers.names()
                 if providers.entry(name).access is not None
             }

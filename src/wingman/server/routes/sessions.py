@@ -4,11 +4,12 @@ import msgspec
 from msgspec import UNSET
 from quart import Response, request
 
-from wingman.api import Deleted, EventsQuery, NewSession, PageQuery, SessionFields, SessionView
+from wingman.api import Deleted, EventsQuery, NewSession, PageQuery, SessionFields
 from wingman.errors import InvalidRequest
 from wingman.runtime import Runtime
-from wingman.server.exchange import created, json_response
+from wingman.server.exchange import created, json_response, next_page
 from wingman.server.handlers import Handlers
+from wingman.server.history import history_response
 from wingman.server.sse import SessionFrames, included, stream_response
 
 __all__ = ["session_handlers"]
@@ -20,6 +21,10 @@ def session_handlers(runtime: Runtime) -> Handlers:
     """Everything of a session but its messages."""
     handlers = Handlers()
 
+    async def whole(session_id: str) -> Response:
+        view, history, rest = await runtime.read_session(session_id)
+        return await history_response(view, history, rest)
+
     @handlers.add
     async def create_session(body: NewSession) -> Response:
         session = await runtime.create_session(
@@ -30,21 +35,17 @@ def session_handlers(runtime: Runtime) -> Handlers:
     @handlers.add
     async def list_sessions(query: PageQuery) -> Response:
         page = await runtime.sessions(query.limit, query.cursor)
-        headers = {}
-        if page.next is not None:
-            path = f"/sessions?limit={query.limit}&cursor={page.next}"
-            headers["Link"] = f'<{path}>; rel="next"'
-        return json_response(page.sessions, headers=headers)
+        return json_response(page.sessions, headers=next_page("/sessions", query.limit, page.next))
 
     @handlers.add
-    async def read_session(session_id: str) -> SessionView:
-        return await runtime.describe(session_id)
+    async def read_session(session_id: str) -> Response:
+        return await whole(session_id)
 
     @handlers.add
-    async def update_session(session_id: str, body: SessionFields) -> SessionView:
+    async def update_session(session_id: str, body: SessionFields) -> Response:
         given = {k: v for k, v in msgspec.structs.asdict(body).items() if v is not UNSET}
         await runtime.update_session(session_id, **given)
-        return await runtime.describe(session_id)
+        return await whole(session_id)
 
     @handlers.add
     async def delete_session(session_id: str) -> Deleted:

@@ -62,8 +62,9 @@ class Session:
 
 @attrs.define(eq=False)
 class Run:
-    """What has become of a run since its admission."""
+    """What has become of a run since its admission. `seq` is its place in pages."""
 
+    seq: int
     admitted: RunRecord
     session: Session
     status: RunStatus
@@ -189,7 +190,9 @@ class Ledger:
     def _queue_run(self, change: RunQueued) -> None:
         new = change.run
         if session := self.sessions.get(new.session_id):
+            self._last_seq += 1
             run = Run(
+                self._last_seq,
                 new,
                 session,
                 new.status,

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
+import msgspec
 import trio
 
 from wingman.api import AgentRecord, Credential
@@ -15,9 +16,20 @@ from wingman.conversation import Message
 from wingman.errors import StoreError, StoreUnavailable
 from wingman.store.call import Call
 from wingman.store.changes import Change
+from wingman.store.listing import PAGE_CHARS, WHOLE_RESULT, listed
 from wingman.store.memory.ledger import Ledger, Run, Session
 from wingman.store.protocol import Chain, Commit
-from wingman.store.records import PendingStep, RunRecord, RunStatus, SessionPage, SessionRecord
+from wingman.store.records import (
+    HistoryPage,
+    ListedRun,
+    PendingStep,
+    RunPage,
+    RunRecord,
+    RunStatus,
+    SessionPage,
+    SessionRecord,
+)
+from wingman.under_trio import require_trio
 
 __all__ = ["MemoryStore"]
 
@@ -29,6 +41,7 @@ class MemoryStore:
         self._ledger = Ledger()
 
     async def __aenter__(self) -> Self:
+        require_trio()
         await trio.lowlevel.checkpoint()
         return self
 
@@ -97,6 +110,21 @@ class MemoryStore:
         session = self._shown(session_id)
         return (session.record(), tuple(session.history)) if session else None
 
+    async def history_page(
+        self, session_id: str, after: int = 0, until: int | None = None
+    ) -> HistoryPage | None:
+        await trio.lowlevel.checkpoint()
+        session = self._shown(session_id)
+        if session is None:
+            return None
+        until = len(session.history) if until is None else until
+        place, size = after, 0
+        while place < until and size < PAGE_CHARS:
+            size += len(msgspec.json.encode(session.history[place]))
+            place += 1
+        messages = tuple(session.history[after:place])
+        return HistoryPage(session.record(), messages, place if place < until else None, until)
+
     async def session_with_queue(
         self, session_id: str
     ) -> tuple[SessionRecord, Sequence[RunRecord]] | None:
@@ -129,18 +157,26 @@ class MemoryStore:
         limit: int | None = None,
     ) -> Sequence[RunRecord]:
         await trio.lowlevel.checkpoint()
-        if session_id is None:
-            candidates = self._ledger.runs
-        else:
-            session = self._shown(session_id)
-            candidates = session.runs if session else {}
-        found = [
-            run
-            for run in candidates.values()
-            if not run.session.deleting and (not statuses or run.status in statuses)
-        ]
+        found = self._runs(session_id, statuses)
         newest = found if limit is None else found[max(len(found) - limit, 0) :]
         return tuple(run.record() for run in newest)
+
+    async def run_page(
+        self,
+        session_id: str | None,
+        statuses: Sequence[RunStatus],
+        limit: int,
+        before: int | None = None,
+    ) -> RunPage:
+        await trio.lowlevel.checkpoint()
+        found = self._runs(session_id, statuses)
+        if before is not None:
+            found = [run for run in found if run.seq < before]
+        newest = found[-limit:]
+        return RunPage(
+            tuple(_listed(run.record()) for run in newest),
+            newest[0].seq if len(found) > limit else None,
+        )
 
     async def run(self, session_id: str, run_id: str) -> RunRecord | None:
         await trio.lowlevel.checkpoint()
@@ -161,6 +197,19 @@ class MemoryStore:
         step = run.pending
         return PendingStep(step.step, step.message, step.usage, tuple(run.results), step.cost)
 
+    def _runs(self, session_id: str | None, statuses: Sequence[RunStatus]) -> Sequence[Run]:
+        """The runs that are shown, of one session or of all, in the order of their admission."""
+        if session_id is None:
+            candidates = self._ledger.runs
+        else:
+            session = self._shown(session_id)
+            candidates = session.runs if session else {}
+        return [
+            run
+            for run in candidates.values()
+            if not run.session.deleting and (not statuses or run.status in statuses)
+        ]
+
     def _shown(self, session_id: str) -> Session | None:
         session = self._ledger.sessions.get(session_id)
         return session if session and not session.deleting else None
@@ -168,3 +217,8 @@ class MemoryStore:
     def _shown_run(self, run_id: str) -> Run | None:
         run = self._ledger.runs.get(run_id)
         return run if run and not run.session.deleting else None
+
+
+def _listed(record: RunRecord) -> ListedRun:
+    result = msgspec.json.encode(record.result)
+    return listed(record, result if len(result) > WHOLE_RESULT else None)

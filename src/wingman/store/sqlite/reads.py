@@ -11,7 +11,17 @@ from typing import Any
 
 from wingman.api import AgentRecord, Credential
 from wingman.conversation import Message
-from wingman.store.records import PendingStep, RunRecord, RunStatus, SessionPage, SessionRecord
+from wingman.store.listing import MOST_CHARS, PAGE_CHARS, WHOLE_RESULT, listed
+from wingman.store.records import (
+    HistoryPage,
+    ListedRun,
+    PendingStep,
+    RunPage,
+    RunRecord,
+    RunStatus,
+    SessionPage,
+    SessionRecord,
+)
 from wingman.store.sqlite.schema import (
     AGENT,
     RUN,
@@ -28,10 +38,12 @@ __all__ = [
     "agents",
     "credentials",
     "deleting",
+    "history_page",
     "pending_step",
     "run",
     "run_by_request",
     "run_messages",
+    "run_page",
     "runs",
     "session",
     "session_with_history",
@@ -39,6 +51,15 @@ __all__ = [
     "sessions",
     "sessions_with_queue",
 ]
+
+# What a list reads of a run: no image, no agent, and of long texts the beginning.
+_LISTED = RUN.select(
+    message=f"substr(runs.message, 1, {MOST_CHARS + 1})",
+    result=f"CASE WHEN length(runs.result) <= {WHOLE_RESULT} THEN runs.result END",
+    agent="NULL",
+    images="NULL",
+)
+_LONG_RESULT = f"CASE WHEN length(runs.result) > {WHOLE_RESULT} THEN runs.result END"
 
 _SHOWN_RUNS = "runs JOIN sessions ON sessions.id = runs.session_id AND sessions.deleting = 0"
 
@@ -98,6 +119,29 @@ def session_with_history(
     return found, tuple(map(decode_message, _column(connection, query, session_id)))
 
 
+def history_page(
+    connection: sqlite3.Connection, session_id: str, after: int, until: int | None
+) -> HistoryPage | None:
+    found = session(connection, session_id)
+    if found is None:
+        return None
+    if until is None:
+        query = "SELECT coalesce(max(seq), 0) FROM history WHERE session_id = ?"
+        (until,) = connection.execute(query, (session_id,)).fetchone()
+    query = (
+        "SELECT seq, message FROM history WHERE session_id = ? AND seq > ? AND seq <= ?"
+        " ORDER BY seq"
+    )
+    messages: list[Message] = []
+    size = 0
+    for seq, text in connection.execute(query, (session_id, after, until)):
+        messages.append(decode_message(text))
+        size += len(text)
+        if size >= PAGE_CHARS:
+            return HistoryPage(found, tuple(messages), seq if seq < until else None, until)
+    return HistoryPage(found, tuple(messages), None, until)
+
+
 def session_with_queue(
     connection: sqlite3.Connection, session_id: str
 ) -> tuple[SessionRecord, Sequence[RunRecord]] | None:
@@ -126,13 +170,10 @@ def deleting(connection: sqlite3.Connection) -> Sequence[str]:
 # --- runs -----------------------------------------------------------------------------------------
 
 
-def runs(
-    connection: sqlite3.Connection,
-    session_id: str | None,
-    statuses: Sequence[RunStatus],
-    limit: int | None,
-) -> Sequence[RunRecord]:
-    terms, values = ["true"], []
+def _where(session_id: str | None, statuses: Sequence[RunStatus]) -> tuple[str, list[Any]]:
+    """The condition for these runs, and its values."""
+    terms: list[str] = ["true"]
+    values: list[Any] = []
     if session_id is not None:
         terms.append("runs.session_id = ?")
         values.append(session_id)
@@ -141,12 +182,45 @@ def runs(
         values += statuses
         if {"queued", "running"}.issuperset(statuses):
             terms.append(UNFINISHED)
-    query = (
-        f"SELECT {RUN.columns} FROM {_SHOWN_RUNS} WHERE {' AND '.join(terms)}"
-        " ORDER BY runs.seq DESC LIMIT ?"
-    )
+    return " AND ".join(terms), values
+
+
+def runs(
+    connection: sqlite3.Connection,
+    session_id: str | None,
+    statuses: Sequence[RunStatus],
+    limit: int | None,
+) -> Sequence[RunRecord]:
+    where, values = _where(session_id, statuses)
+    query = f"SELECT {RUN.columns} FROM {_SHOWN_RUNS} WHERE {where} ORDER BY runs.seq DESC LIMIT ?"
     rows = connection.execute(query, (*values, -1 if limit is None else limit)).fetchall()
     return tuple(map(RUN.read, reversed(rows)))
+
+
+def run_page(
+    connection: sqlite3.Connection,
+    session_id: str | None,
+    statuses: Sequence[RunStatus],
+    limit: int,
+    before: int | None,
+) -> RunPage:
+    where, values = _where(session_id, statuses)
+    if before is not None:
+        where += " AND runs.seq < ?"
+        values.append(before)
+    query = (
+        f"SELECT runs.seq, {_LONG_RESULT}, {_LISTED} FROM {_SHOWN_RUNS} WHERE {where}"
+        " ORDER BY runs.seq DESC LIMIT ?"
+    )
+    page: list[ListedRun] = []
+    oldest = None
+    # One by one: a row may have a result of many megabytes, of which little is kept.
+    for seq, long_result, *row in connection.execute(query, (*values, limit + 1)):
+        if len(page) == limit:
+            return RunPage(tuple(reversed(page)), oldest)
+        page.append(listed(RUN.read(row), long_result))
+        oldest = seq
+    return RunPage(tuple(reversed(page)), None)
 
 
 def run(connection: sqlite3.Connection, session_id: str, run_id: str) -> RunRecord | None:

@@ -135,8 +135,13 @@ class Shape(Generic[R]):
     def __init__(self, record: type[R], table: str) -> None:
         fields: tuple[str, ...] = record.__struct_fields__  # type: ignore[attr-defined]
         self._record = record
+        self._table = table
         self._decode = tuple((field, TABLES[table][field]) for field in fields)
-        self.columns = ", ".join(f"{table}.{field}" for field in fields)
+        self.columns = self.select()
+
+    def select(self, **instead: str) -> str:
+        """The columns to select, where some of them are to be read as something else."""
+        return ", ".join(instead.get(field, f"{self._table}.{field}") for field, _ in self._decode)
 
     def read(self, row: Sequence[Any]) -> R:
         """The record in this row."""

@@ -16,11 +16,20 @@ from wingman.errors import StoreError, StoreUnavailable
 from wingman.store.changes import Change
 from wingman.store.protocol import Chain, Commit
 from wingman.store.readers import Readers
-from wingman.store.records import PendingStep, RunRecord, RunStatus, SessionPage, SessionRecord
+from wingman.store.records import (
+    HistoryPage,
+    PendingStep,
+    RunPage,
+    RunRecord,
+    RunStatus,
+    SessionPage,
+    SessionRecord,
+)
 from wingman.store.sqlite import reads
 from wingman.store.sqlite.database import BUSY_TIMEOUT, Database, Reader, Synchronous
 from wingman.store.sqlite.files import path_of
 from wingman.store.writer import PROBE_EVERY, Writer
+from wingman.under_trio import require_trio
 
 __all__ = ["CLOSE_TIMEOUT", "READERS", "SQLStore"]
 
@@ -70,6 +79,7 @@ class SQLStore:
         self._writer = Writer(disk, self._probe_every)
 
     async def __aenter__(self) -> Self:
+        require_trio()
         self._make_threads()
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self._close)
@@ -141,6 +151,13 @@ class SQLStore:
             lambda connection: reads.session_with_history(connection, session_id)
         )
 
+    async def history_page(
+        self, session_id: str, after: int = 0, until: int | None = None
+    ) -> HistoryPage | None:
+        return await self._read(
+            lambda connection: reads.history_page(connection, session_id, after, until)
+        )
+
     async def session_with_queue(
         self, session_id: str
     ) -> tuple[SessionRecord, Sequence[RunRecord]] | None:
@@ -165,6 +182,17 @@ class SQLStore:
             lambda connection: reads.runs(connection, session_id, statuses, limit)
         )
 
+    async def run_page(
+        self,
+        session_id: str | None,
+        statuses: Sequence[RunStatus],
+        limit: int,
+        before: int | None = None,
+    ) -> RunPage:
+        return await self._read(
+            lambda connection: reads.run_page(connection, session_id, statuses, limit, before)
+        )
+
     async def run(self, session_id: str, run_id: str) -> RunRecord | None:
         return await self._read(lambda connection: reads.run(connection, session_id, run_id))
 
@@ -177,6 +205,7 @@ class SQLStore:
         return await self._read(lambda connection: reads.pending_step(connection, run_id))
 
     async def _read(self, query: Callable[[sqlite3.Connection], T]) -> T:
+        require_trio()
         return await self._readers.run(lambda reader: reader.read(query))
 
 

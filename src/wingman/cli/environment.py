@@ -1,0 +1,57 @@
+"""Options from the environment: `--max-steps` is `WINGMAN_MAX_STEPS`, too."""
+
+import re
+from typing import Any, Final
+
+import click
+from click.core import ParameterSource
+
+from wingman.cli.output import Command
+
+__all__ = ["FromEnvironment", "Names"]
+
+_PREFIX: Final = "WINGMAN_"
+
+
+class FromEnvironment(Command):
+    """A command whose every option is an environment variable as well.
+
+    The command line goes before the environment, and a variable that is empty counts as not set.
+    What is wrong with a variable's value names the variable, and not the option.
+    """
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        for option in self.params:
+            if isinstance(option, click.Option):
+                option.envvar = _variable(option)
+
+    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        """Parse, and say of a bad value where it came from."""
+        try:
+            return super().parse_args(context, args)
+        except click.BadParameter as error:
+            option = error.param
+            if option is not None and _from_environment(context, option):
+                error.param_hint = f"'{option.envvar}' (in the environment)"
+            raise
+
+
+class Names(click.ParamType):  # type: ignore[type-arg] # earlier versions of click take none
+    """Names; in the environment they are separated by commas or blanks."""
+
+    name = "name"
+
+    def split_envvar_value(self, rv: str) -> list[str]:
+        """The names in a variable's value."""
+        return [name for name in re.split(r"[\s,]+", rv) if name]
+
+
+def _variable(option: click.Option) -> str:
+    long = next(name for name in option.opts if name.startswith("--"))
+    return _PREFIX + long.removeprefix("--").replace("-", "_").upper()
+
+
+def _from_environment(context: click.Context, option: click.Parameter) -> bool:
+    source = context.get_parameter_source(option.name or "")
+    return source is ParameterSource.ENVIRONMENT

@@ -1,0 +1,142 @@
+"""Secrets kept out of texts: a provider may echo a key anywhere, and in any encoding.
+
+A secret is looked for in the text as it stands, and as it reads after its escapes are undone once,
+twice and three times: those of JSON, of URLs, of HTML and of Python's `repr`, in any mixture. It is
+also looked for in base64, wherever it stands within what was encoded, as in the header of a basic
+authentication, and in hexadecimal. Of a secret of 16 characters or more, a beginning of 8 is found
+as well: providers cut what they quote.
+
+What is not found: a secret that is written in pieces, reversed, encrypted or compressed, and one of
+less than 4 characters, such as people give to a server that asks for any: it would blank out half
+of what an error says.
+"""
+
+import html
+import re
+from base64 import b64encode
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from typing import Final
+
+__all__ = ["is_clean", "scrub"]
+
+_INSTEAD: Final = "…"
+_LEVELS: Final = 3
+_SHORTEST: Final = 4
+_PART: Final = 8
+"""Of how many characters a part is that is not to be seen either."""
+
+_ESCAPE: Final = re.compile(
+    r"%[0-9A-Fa-f]{2}"
+    r"|&(?:\#\d{1,7}|\#[xX][0-9A-Fa-f]{1,6}|[A-Za-z]{2,8});"
+    r"|\\u[0-9A-Fa-f]{4}|\\x[0-9A-Fa-f]{2}|\\.",
+    re.DOTALL,
+)
+
+
+def scrub(text: str, secrets: Iterable[str]) -> str:
+    """The text with `…` in place of each secret, in whatever encoding it stands there."""
+    needles = _needles(tuple(secrets))
+    if not needles or not text:
+        return text
+    spans = sorted(_spans(text, needles))
+    pieces, end = [], 0
+    for begin, stop in spans:
+        if begin >= end:
+            pieces += [text[end:begin], _INSTEAD]
+        end = max(end, stop)
+    return "".join([*pieces, text[end:]])
+
+
+def is_clean(error: BaseException, secrets: Iterable[str]) -> bool:
+    """Whether neither an exception nor what it came from shows a secret when it is printed."""
+    secrets = tuple(secrets)
+    seen: set[int] = set()
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        each = waiting.pop()
+        if each is None or id(each) in seen:
+            continue
+        seen.add(id(each))
+        text = f"{each} {each!r}"
+        if scrub(text, secrets) != text:
+            return False
+        waiting += [each.__cause__, each.__context__]
+    return True
+
+
+def _spans(text: str, needles: tuple[str, ...]) -> Iterator[tuple[int, int]]:
+    """Where secrets stand in the text: their beginnings and ends."""
+    chars, places = text, list(range(len(text) + 1))
+    for _ in range(_LEVELS):
+        yield from ((places[a], places[b]) for a, b in _found(chars, needles))
+        if _ESCAPE.search(chars) is None:
+            return
+        chars, places = _undone(chars, places)
+    yield from ((places[a], places[b]) for a, b in _found(chars, needles))
+
+
+def _found(chars: str, needles: tuple[str, ...]) -> Iterator[tuple[int, int]]:
+    for needle in needles:
+        head = needle[:_PART] if len(needle) >= 2 * _PART else needle
+        begin = chars.find(head)
+        while begin >= 0:
+            end = begin + len(head)
+            while (
+                end < len(chars) and chars[end : end + 1] == needle[end - begin : end - begin + 1]
+            ):
+                end += 1
+            yield begin, end
+            begin = chars.find(head, end)
+
+
+def _undone(chars: str, places: list[int]) -> tuple[str, list[int]]:
+    """The text with its escapes undone, and where each of its characters, and its end, came from.
+
+    `places` says the same of the characters that are given.
+    """
+    undone: list[str] = []
+    origins: list[int] = []
+    end = 0
+    for escape in _ESCAPE.finditer(chars):
+        undone.append(chars[end : escape.start()])
+        origins += places[end : escape.start()]
+        undone.append(_meant(escape[0]))
+        origins += [places[escape.start()]] * len(undone[-1])
+        end = escape.end()
+    undone.append(chars[end:])
+    origins += places[end:]
+    return "".join(undone), origins
+
+
+def _meant(escape: str) -> str:
+    if escape[0] == "&":
+        return html.unescape(escape)
+    digits = escape.lstrip("%\\").lstrip("ux") if escape[0] == "%" or len(escape) > 2 else ""
+    return chr(int(digits, base=16)) if digits else escape[1]
+
+
+@lru_cache(maxsize=64)
+def _needles(secrets: tuple[str, ...]) -> tuple[str, ...]:
+    found: dict[str, None] = {}
+    for secret in secrets:
+        if len(secret) >= _SHORTEST:
+            found[secret] = None
+            found.update(dict.fromkeys(_encoded(secret.encode(errors="replace"))))
+    return tuple(found)
+
+
+def _encoded(secret: bytes) -> Iterator[str]:
+    """What is seen of a secret where it was encoded, with whatever stood around it."""
+    if len(secret) < _PART:
+        return  # it would be found where it is not
+    yield secret.hex()
+    yield secret.hex().upper()
+    for before in range(3):
+        whole = b64encode(b"\0" * before + secret).decode()
+        # The characters at its ends belong to its neighbours as well.
+        inner = whole[(0, 2, 3)[before] :].rstrip("=")
+        if (before + len(secret)) % 3:
+            inner = inner[:-1]
+        yield inner
+        yield inner.replace("+", "-").replace("/", "_")

@@ -1,0 +1,65 @@
+"""Refusals: whether an API has refused a request for something in it, so that less of it may pass.
+
+A request that is refused as a whole, for its key, its model or its options, fails whatever is left
+out. Providers do not tell these apart by their status alone, and some report a bad image as a fault
+of their own. In doubt it is asked again: that costs up to three requests.
+"""
+
+import re
+from typing import Final
+
+from wingman.conversation import ImageBlock, ToolResultBlock
+from wingman.errors import (
+    ProviderAuthError,
+    ProviderError,
+    ProviderRateLimited,
+    ProviderRejected,
+    ProviderTimeout,
+)
+from wingman.providers import Request
+
+__all__ = ["is_refusal", "may_forget"]
+
+_STATUSES: Final = frozenset({400, 413, 422})
+
+# What no other history would mend.
+_OF_THE_ACCOUNT: Final = re.compile(
+    r"credit balance|billing|quota|api key|unknown model|model.{0,40}(not found|does not exist)",
+    re.IGNORECASE,
+)
+# Some report what is wrong with an image in the stream, or as a fault of the server.
+_OF_IMAGES: Final = re.compile(r"image|vision|multimodal|mmproj|media.?type", re.IGNORECASE)
+_TOO_LONG: Final = re.compile(
+    r"too (long|large|many tokens)|context.?(length|window|size)|maximum.{0,20}(context|tokens)"
+    r"|exceeds?.{0,40}(context|tokens)|token limit",
+    re.IGNORECASE,
+)
+
+
+def is_refusal(error: ProviderError, request: Request) -> bool:
+    """Whether the provider may take the request without some of what is in it."""
+    if isinstance(error, ProviderAuthError | ProviderRateLimited | ProviderTimeout):
+        return False
+    said = f"{error.error_type or ''} {error.message}"
+    if _OF_THE_ACCOUNT.search(said):
+        return False
+    if error.refused or (isinstance(error, ProviderRejected) and error.status in _STATUSES):
+        return True
+    return _OF_IMAGES.search(said) is not None and _shows_images(request)
+
+
+def may_forget(error: ProviderError) -> bool:
+    """Whether the whole conversation before the run may be left out for this refusal.
+
+    One that is too long is for its user to go on from: what of it matters is not known here.
+    """
+    said = f"{error.error_type or ''} {error.message}"
+    return error.status != 413 and _TOO_LONG.search(said) is None
+
+
+def _shows_images(request: Request) -> bool:
+    return any(
+        isinstance(block, ImageBlock) or (isinstance(block, ToolResultBlock) and block.images)
+        for message in request.messages
+        for block in message.content
+    )

@@ -1,0 +1,70 @@
+"""What a list shows of a run: little of its texts, however long they are.
+
+A page of a thousand runs is then bounded, whatever their messages and results are.
+"""
+
+from typing import Final
+
+import msgspec
+
+from wingman.api import RunFailure
+from wingman.conversation import NO_USAGE, Usage
+from wingman.events import Result, StopReason
+from wingman.store.records import ListedRun, RunRecord
+
+__all__ = ["MOST_CHARS", "PAGE_CHARS", "WHOLE_RESULT", "listed"]
+
+MOST_CHARS: Final = 1000
+"""Characters of a text that a list shows."""
+
+WHOLE_RESULT: Final = 4000
+"""Characters of JSON that a result may have to be shown whole in a list."""
+
+PAGE_CHARS: Final = 1_000_000
+"""Characters of JSON after which a page of a history ends."""
+
+
+class _Outline(msgspec.Struct):
+    """What is small in a result, and its response. The rest is skipped as it is read."""
+
+    run_id: str
+    response: str
+    stop_reason: StopReason
+    steps: int
+    usage: Usage = NO_USAGE
+    detail: str | None = None
+    cost: float | None = None
+
+
+_decode_outline: Final = msgspec.json.Decoder(_Outline).decode
+
+
+def listed(record: RunRecord, long_result: str | bytes | None = None) -> ListedRun:
+    """A run as a list has it.
+
+    `long_result` is the JSON of a result that is too long to be shown whole: what is left of it is
+    the beginning of its response, and what is small.
+    """
+    message, error, result = record.message[:MOST_CHARS], record.error, record.result
+    cut = len(record.message) > MOST_CHARS
+    if error is not None and len(error.message) > MOST_CHARS:
+        error, cut = RunFailure(error.code, error.message[:MOST_CHARS]), True
+    if long_result is not None:
+        result, cut = _shortened(_decode_outline(long_result)), True
+    shown = msgspec.structs.replace(
+        record, message=message, error=error, result=result, agent=None, images=None
+    )
+    return ListedRun(shown, cut)
+
+
+def _shortened(outline: _Outline) -> Result:
+    return Result(
+        run_id=outline.run_id,
+        response=outline.response[:MOST_CHARS],
+        stop_reason=outline.stop_reason,
+        steps=outline.steps,
+        tool_calls=(),
+        usage=outline.usage,
+        detail=outline.detail,
+        cost=outline.cost,
+    )
