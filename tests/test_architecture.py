@@ -225,7 +225,9 @@ def test_no_module_imports_itself_through_others() -> None:
         }
     assert len(graph) > 150
     order = list(TopologicalSorter(graph).static_order())  # raises CycleError, which names it
-    assert order.index("wingman.run") < order.index("wingman.session") < order.index("wingman.runtime")
+    assert (
+        order.index("wingman.run") < order.index("wingman.session") < order.index("wingman.runtime")
+    )
 
 
 def test_modules_fit_in_the_head() -> None:

@@ -10,7 +10,7 @@ commands do is done by the packages below. Exit codes: 0, 1 for what failed, 2 f
 #   serve.py       the server, until a signal
 #   run.py         one message in the terminal
 #   demo.py        a server and its client, checked step by step
-#   wire.py        the demo's client, which shows what goes over the wire
+#   transcript.py  what a client asks and what comes back, shown by the demo
 #   remote/        what a server runs and keeps: ps, show, logs, send, cancel, wait, agents, …
 #   interrupt.py   a run in the terminal, and the signals that end it
 #   limits.py      the runtime's limits as options
