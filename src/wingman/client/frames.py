@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 import msgspec
 
-from wingman.api import EXTRA, SESSION_STREAM
+from wingman.api import EXTRA, SESSION_STREAM, Notice
 from wingman.client.exchange import Broken
 from wingman.client.lenient import convert
 from wingman.conversation import Message, TextBlock, ToolResultBlock, ToolUseBlock
@@ -84,8 +84,9 @@ def _frame(sent: ServerSentEvent) -> Frame | None:
         data = convert(msgspec.json.decode(sent.data), type_)
     if isinstance(data, Result):
         return Frame(id, sent.name, Done(data), data.run_id)
-    if isinstance(data, Error):
-        return Frame(id, sent.name, data, data.run_id)
+    if isinstance(data, Notice):
+        run_id = data.run_id or ""
+        return Frame(id, sent.name, Error(data.code, data.message, run_id), run_id)
     return Frame(id, sent.name, data, msgspec.json.decode(sent.data, type=_OfRun).run_id)
 
 
