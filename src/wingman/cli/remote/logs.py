@@ -4,7 +4,6 @@ import signal
 from typing import Any
 
 import click
-import msgspec
 import trio
 
 from wingman.cli.console import Console
@@ -111,7 +110,7 @@ class _Lines:
 
 def _plain(news: News) -> dict[str, Any]:
     if isinstance(news, Resynced):
-        return {"id": news.session.last_event_id, "event": "resync"}
+        return {"id": news.session.last_event_id, "run_id": None, "event": "resync", "data": None}
     event = news.event
     data = event.result if isinstance(event, Done) else event
-    return {"id": news.id, "run_id": news.run_id, "event": event.kind, **msgspec.to_builtins(data)}
+    return {"id": news.id, "run_id": news.run_id, "event": event.kind, "data": data}

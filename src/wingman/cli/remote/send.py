@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Final
 
 import click
-import msgspec
 import trio
 
 from wingman.api import NewAgent, OnBusy
@@ -15,7 +14,7 @@ from wingman.cli.remote.output import as_json, json_option
 from wingman.cli.remote.server import EXIT, FAILED, server_options, talk
 from wingman.client import Client, Session
 from wingman.errors import WingmanError
-from wingman.events import Event
+from wingman.events import Done, Event
 
 __all__ = ["run_on_server", "send_command"]
 
@@ -110,4 +109,5 @@ async def send_to(session: Session, text: str, console: Console, json: bool = Fa
 
 
 def _as_json(event: Event) -> None:
-    as_json({"event": event.kind, **msgspec.to_builtins(event)})
+    data = event.result if isinstance(event, Done) else event
+    as_json({"event": event.kind, "data": data})
