@@ -13,6 +13,7 @@ async def test_the_demo_ends_well_and_asks_for_no_key(tmp_path: Path) -> None:
         assert command.survivors() == []
     assert "✓ none of them was left" in command.out
     assert "All was as it should be." in command.out
+    assert " -m wingman serve\n" in command.out
     assert "sk-secret" not in command.out
     assert command.err == ""
 

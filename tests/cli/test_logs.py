@@ -44,7 +44,9 @@ async def echoing_api() -> AsyncIterator[str]:
     head = b"HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\n"
 
     async def refuse(stream: trio.SocketStream) -> None:
-        sent = (await stream.receive_some()).decode()
+        sent = ""
+        while CANARY not in sent:  # the head may come alone
+            sent += (await stream.receive_some()).decode()
         body = json.dumps({"error": {"type": "bad_request", "message": sent}}).encode()
         await stream.send_all(
             head + b"Content-Length: %d\r\nConnection: close\r\n\r\n" % len(body) + body

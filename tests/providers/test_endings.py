@@ -302,6 +302,9 @@ SHAPES = [
     {"errorMessage": "Out of cards."},
     {"base_resp": {"status_code": 1008, "status_msg": "Out of cards."}},
     {"code": 503, "message": "Out of cards."},
+    {"type": "about:blank", "title": "Bad", "status": 503, "detail": "Out of cards."},
+    {"fault": {"faultstring": "Out of cards.", "detail": {"errorcode": "x"}}},
+    {"error": {"message": "Failed", "metadata": {"raw": '{"error": "Out of cards."}'}}},
     [{"error": {"message": "Out of cards.", "code": 503}}],
 ]
 

@@ -174,6 +174,7 @@ async def test_a_refusal_that_is_a_web_page_is_told_by_its_title():
     [
         (LOGIN.encode(), "text/html", 1),
         (b'{"error": {"message": "No."}}', "application/json", 1),
+        (b'{"error": "The model is overloaded, try again."}', "application/json", 2),
         (b'{"error": {"message": "No.", "type": "overloaded_error"}}', "application/json", 2),
         (b'data: {"error": {"message": "No.", "type": "invalid_request"}}\n\n', "", 1),
         (b'data: {"error": {"message": "No.", "code": 503}}\n\n', "", 2),

@@ -172,9 +172,11 @@ async def test_a_run_of_another_session_is_not_found(server: Server) -> None:
 async def test_cancelling_with_nothing_in_flight_is_an_empty_receipt(server: Server) -> None:
     session_id = await server.session()
     run_id = (await server.send(session_id)).json()["run_id"]
-    for target in ("cancel", f"runs/{run_id}/cancel", f"runs/{run_id}/tools/toolu_1/cancel"):
+    for target in ("cancel", f"runs/{run_id}/cancel"):
         answer = await server.client.post(f"/sessions/{session_id}/{target}")
         assert (answer.status_code, answer.json()) == (200, {"cancelled": []})
+    unknown = await server.client.post(f"/sessions/{session_id}/runs/{run_id}/tools/toolu_1/cancel")
+    assert error_of(unknown)[:2] == (404, "tool_call_not_found")
     nowhere = await server.client.post("/sessions/nowhere/cancel")
     assert error_of(nowhere)[:2] == (404, "session_not_found")
 

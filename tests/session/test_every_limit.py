@@ -129,6 +129,18 @@ async def waiting() -> None:
             await sessions[3].submit("hello")
 
 
+@strikes
+async def message_bytes() -> None:
+    helper = echo(delay=10)
+    async with opened(helper, limits=Limits(message_bytes=10_000)) as runtime:
+        first, second = [await runtime.create_session(helper) for _ in range(2)]
+        taken = [await first.submit("x" * 4000) for _ in range(2)]
+        with pytest.raises(Overloaded, match=r"messages that wait or run .* 10,000 is the limit"):
+            await second.submit("x" * 4000)
+        assert [(await run.result()).stop_reason for run in taken] == ["end_turn"] * 2
+        await (await second.submit("x" * 4000)).result()
+
+
 @pytest.mark.parametrize("name", [field.name for field in attrs.fields(Limits)])
 async def test_a_limit_strikes_cleanly_and_names_itself(
     name: str, autojump_clock: MockClock

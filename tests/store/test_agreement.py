@@ -101,12 +101,30 @@ async def everything(store: Store) -> dict[str, Any]:
         "runs": tuple(await store.runs()),
         "unfinished": tuple(await store.runs(statuses=("queued", "running"))),
         "newest": [tuple(await store.runs(id, limit=1)) for id in SESSIONS],
+        "pages": await pages_of(store),
+        "in pages": [await history_of(store, id) for id in SESSIONS],
         "requests": [await store.run_by_request(s, q) for s in SESSIONS for q in REQUESTS],
         "messages": [tuple(await store.run_messages(id)) for id in RUNS],
         "queues": [await store.session_with_queue(id) for id in SESSIONS],
         "with a queue": tuple(await store.sessions_with_queue()),
         "pending": [await store.pending_step(id) for id in RUNS],
     }
+
+
+async def pages_of(store: Any) -> list[Any]:
+    """All runs, from page to page: cursors are each store's own."""
+    found, before = [], None
+    while True:
+        page = await store.run_page(None, (), 2, before)
+        found.append(page.runs)
+        if page.next is None:
+            return found
+        before = page.next
+
+
+async def history_of(store: Any, session_id: str) -> Any:
+    page = await store.history_page(session_id)
+    return None if page is None else (page.session, page.messages, page.next)
 
 
 async def refused(commits: list[Commit]) -> list[bool]:

@@ -25,7 +25,7 @@ from store.samples import (
 from wingman.api import Credential, RunFailure
 from wingman.conversation import ImageBlock, Message
 from wingman.errors import StoreError
-from wingman.events import Result
+from wingman.events import Result, ToolCallResult
 from wingman.store import (
     AgentDeleted,
     AgentSaved,
@@ -39,6 +39,7 @@ from wingman.store import (
     SessionDeleting,
     SessionErased,
     SessionSaved,
+    StepEnded,
     StepRecorded,
     Store,
 )
@@ -296,6 +297,102 @@ async def test_runs_are_listed_in_the_order_of_their_admission(store: Store) -> 
     assert await ids(statuses=("queued", "running")) == ["r3", "r1", "r2"]
     assert await ids("s1", ("completed", "queued")) == ["r2", "r4"]
     assert await ids("s9") == []
+
+
+async def test_runs_are_paged_from_the_newest_to_the_oldest(store: Store) -> None:
+    store.write(SessionSaved(session("s1")), SessionSaved(session("s2")))
+    for number in range(7):
+        store.write(RunQueued(run(f"r{number}", "s2" if number == 3 else "s1")))
+    await store.write(started("r0"), ended("r0")).wait()
+
+    async def pages(*args: object) -> list[list[str]]:
+        found, before = [], None
+        while True:
+            page = await store.run_page(*args, before)  # type: ignore[arg-type]
+            found.append([each.record.id for each in page.runs])
+            if page.next is None:
+                return found
+            before = page.next
+
+    assert await pages(None, (), 3) == [["r4", "r5", "r6"], ["r1", "r2", "r3"], ["r0"]]
+    assert await pages("s1", (), 6) == [["r0", "r1", "r2", "r4", "r5", "r6"]]
+    assert await pages("s1", ("queued",), 4) == [["r2", "r4", "r5", "r6"], ["r1"]]
+    assert await pages("s9", (), 4) == [[]]
+    # What is admitted meanwhile is newer, and shifts nothing.
+    first = await store.run_page(None, (), 2)
+    await store.write(RunQueued(run("r7")), SessionErased("s2")).wait()
+    second = await store.run_page(None, (), 2, first.next)
+    assert [each.record.id for each in second.runs] == ["r2", "r4"]
+
+
+@pytest.mark.parametrize("text", ["short", "é" * 1000, "x" * 1001, "🐍" * 5000, "a\0" * 3000])
+async def test_a_list_has_little_of_a_long_message_and_says_so(store: Store, text: str) -> None:
+    image = ImageBlock("image/png", "AAAA" * 1000)
+    whole = run(message=text, images=(image,), agent=agent())
+    await store.write(SessionSaved(session()), RunQueued(whole)).wait()
+    [found] = (await store.run_page("s1", (), 10)).runs
+    assert found.record.message == text[:1000]
+    assert found.cut is (len(text) > 1000)
+    assert (found.record.images, found.record.agent) == (None, None)
+    assert await store.run("s1", "r1") == whole
+
+
+async def test_a_list_has_little_of_a_long_result_and_of_a_long_error(store: Store) -> None:
+    calls = tuple(
+        ToolCallResult(f"t{number}", "bash", {"command": "x" * 1000}, "y" * 30_000, is_error=False)
+        for number in range(50)
+    )
+    result = Result("r1", "z" * 9000, "end_turn", 51, calls, USAGE, "A limit.", {"a": 1}, 0.5)
+    store.write(SessionSaved(session()), RunQueued(run()), started(), ended(result=result))
+    store.write(RunQueued(run("r2")), started("r2"))
+    error = RunFailure("provider_error", "e" * 5000)
+    await store.write(ended("r2", status="failed", result=None, error=error)).wait()
+    first, second = (await store.run_page("s1", (), 10)).runs
+    outline = Result("r1", "z" * 1000, "end_turn", 51, (), USAGE, "A limit.", None, 0.5)
+    assert (first.record.result, first.cut) == (outline, True)
+    assert second.record.error == RunFailure("provider_error", "e" * 1000)
+    assert (second.record.result, second.cut) == (None, True)
+
+
+async def test_a_short_result_is_whole_in_a_list(store: Store) -> None:
+    await store.write(SessionSaved(session()), *turn("r1", "s1")).wait()
+    [found] = (await store.run_page("s1", (), 10)).runs
+    assert (found.record, found.cut) == ((await store.runs())[0], False)
+
+
+async def test_a_long_history_is_read_in_pages_as_of_one_moment(store: Store) -> None:
+    store.write(SessionSaved(session()), RunQueued(run()))
+    store.write(started(text="m" * 700_000))
+    for number in range(5):
+        message = Message.user(f"{number}" * 700_000)
+        store.write(StepEnded("s1", "r1", (message,), number, USAGE, 9))
+    await store.write(ended()).wait()
+    found = await store.session_with_history("s1")
+    assert found is not None
+    page = await store.history_page("s1")
+    assert page is not None
+    assert page.session == found[0]
+    messages, pages, last = [*page.messages], 1, page.last
+    late = Message.user("too late")
+    await store.write(StepEnded("s1", "r1", (late,), 9, USAGE, 9)).wait()
+    while page.next is not None:
+        page = await store.history_page("s1", page.next, last)
+        assert page is not None
+        messages += page.messages
+        pages += 1
+    assert tuple(messages) == found[1]
+    assert pages == 4
+    await store.write(SessionDeleting("s1")).wait()
+    assert await store.history_page("s1") is None
+    assert await store.history_page("s1", 1, last) is None
+    assert (await store.run_page("s1", (), 10)).runs == ()
+
+
+async def test_an_empty_history_is_one_page(store: Store) -> None:
+    await store.write(SessionSaved(session())).wait()
+    page = await store.history_page("s1")
+    assert page is not None
+    assert (page.session, page.messages, page.next) == (session(), (), None)
 
 
 async def test_a_session_being_deleted_is_shown_by_no_read(store: Store) -> None:

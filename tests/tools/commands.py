@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 import trio
 
-from wingman.processes import kept
+from wingman.processes import Output, kept
 from wingman.tools import ToolContext
 from wingman.tools.process import run_process
 
@@ -17,7 +17,7 @@ from wingman.tools.process import run_process
 async def sh(context: ToolContext, command: str, seconds: float = 20, room: int = 30_000) -> Any:
     argv = [shutil.which("bash") or "sh", "-c", command]
     return await run_process(
-        argv, context, seconds=seconds, max_output=room, progress=context.progress
+        argv, context, seconds=seconds, output=Output(room), progress=context.progress
     )
 
 

@@ -1,13 +1,16 @@
 """What the tests of the tools share: a working directory, and a way to see what still runs."""
 
+import contextlib
 import shutil
 import sys
+import time
 import uuid
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import attrs
 import pytest
+import trio
 
 from wingman.processes import command, groups, kept
 from wingman.tools import ToolContext
@@ -78,3 +81,38 @@ def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
     elif shutil.which("rg") is None:
         pytest.skip("there is no ripgrep here")
     return str(request.param)
+
+
+@attrs.define
+class LoopWatch:
+    """The longest time, in seconds, that the loop did nothing but one thing.
+
+    A stop in which this process had no processor is not the loop's: of each stop, no more is
+    counted than the processor time that the process took meanwhile.
+    """
+
+    longest: float = 0.0
+
+    async def look(self) -> None:
+        before = time.perf_counter(), time.process_time()
+        while True:
+            await trio.sleep(0.001)
+            now = time.perf_counter(), time.process_time()
+            held = min(later - earlier for earlier, later in zip(before, now, strict=True))
+            self.longest = max(self.longest, held)
+            before = now
+
+
+@pytest.fixture
+def loop_watch() -> Callable[[], contextlib.AbstractAsyncContextManager[LoopWatch]]:
+    """Watches the loop while a block runs: `async with loop_watch() as watch`."""
+
+    @contextlib.asynccontextmanager
+    async def watching() -> AsyncIterator[LoopWatch]:
+        watch = LoopWatch()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(watch.look)
+            yield watch
+            nursery.cancel_scope.cancel()
+
+    return watching

@@ -37,6 +37,7 @@ def test_the_built_in_tools_by_name() -> None:
 
 
 def test_the_door_does_not_load_what_only_webfetch_needs() -> None:
-    program = "import sys, wingman.tools; print(sorted({'bs4', 'markdownify'} & set(sys.modules)))"
+    needed = {"html_to_markdown", "webencodings", "wingman.tools.pages"}
+    program = f"import sys, wingman.tools; print(sorted({needed} & set(sys.modules)))"
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
     assert loaded.stdout == b"[]\n"

@@ -121,6 +121,11 @@ class Strict(TypedDict):
     days: NotRequired[int]
 
 
+class Journey(TypedDict):
+    first: "Stop"
+    more: "NotRequired[list[Stop]]"
+
+
 class Point(NamedTuple):
     x: int
     y: int = 0
@@ -268,6 +273,12 @@ READ = [
     (Node, {"name": "a", "children": [{"name": "b"}]}, Node("A", [Node("B")])),
     (Trip, {"to": "Bern"}, {"to": "Bern"}),
     (Strict, {"to": "Bern", "days": 2}, {"to": "Bern", "days": 2}),
+    (Journey, {"first": {"city": "B"}}, {"first": Stop(city="B")}),
+    (
+        Journey,
+        {"first": {"city": "B"}, "more": [{"city": "C"}]},
+        {"first": Stop(city="B"), "more": [Stop(city="C")]},
+    ),
     (Point, [1], Point(1)),
     (Box[int], {"value": 1}, Box(1)),
     (Cat | Dog, {"type": "Dog", "age": 3}, Dog(3)),
@@ -721,6 +732,10 @@ class WithLock(msgspec.Struct):
     lock: threading.Thread
 
 
+class Conditioned(msgspec.Struct):
+    n: Annotated[int, pydantic.Field(ge=1)]
+
+
 class HasOpaque(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(arbitrary_types_allowed=True)
     it: Opaque
@@ -751,6 +766,7 @@ class HasOpaque(pydantic.BaseModel):
         (dict[Path, int], "Path", "Write str"),
         (dict[str, HasOpaque], "HasOpaque", "pydantic cannot"),
         (Stop | Cat, "Cat", "pydantic cannot"),
+        (list[Conditioned], "Conditioned", "msgspec.Meta"),
         (typing.Never, "Never", "JSON"),
         ("int or or", "'x'", "no type"),
         ("Nowhere", "Nowhere", "run time"),

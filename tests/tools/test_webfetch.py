@@ -2,68 +2,16 @@
 
 import ssl
 import subprocess
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
-import attrs
 import pytest
 import trio
 
+from tools.sites import Answer, answer, redirect, site
 from wingman.errors import ToolError
-from wingman.tools import ToolContext, addresses, web, webfetch
-
-Answer = bytes | Callable[[trio.abc.Stream], Awaitable[None]]
-
-
-def answer(body: bytes, kind: str = "text/plain", status: int = 200, **headers: str) -> bytes:
-    lines = [f"HTTP/1.1 {status} X", f"Content-Type: {kind}", f"Content-Length: {len(body)}"]
-    lines += [f"{name}: {value}" for name, value in headers.items()]
-    return "\r\n".join([*lines, "Connection: close", "", ""]).encode() + body
-
-
-def redirect(location: str) -> bytes:
-    return answer(b"", status=302, Location=location)
-
-
-@attrs.frozen
-class Site:
-    """A server on this machine, and the requests that it was asked."""
-
-    port: int
-    asked: list[str]
-
-    def url(self, path: str, host: str = "127.0.0.1") -> str:
-        return f"http://{host}:{self.port}{path}"
-
-
-@asynccontextmanager
-async def site(pages: dict[str, Answer], tls: ssl.SSLContext | None = None) -> AsyncIterator[Site]:
-    asked: list[str] = []
-
-    async def serve(stream: trio.abc.Stream) -> None:
-        if tls is not None:
-            stream = trio.SSLStream(stream, tls, server_side=True, https_compatible=True)
-        try:
-            request = b""
-            while b"\r\n\r\n" not in request:
-                piece = await stream.receive_some()
-                if not piece:
-                    return
-                request += piece
-            asked.append(request.decode())
-            page = pages[request.split()[1].decode()]
-            await (stream.send_all(page) if isinstance(page, bytes) else page(stream))
-        except trio.BrokenResourceError:
-            pass
-
-    async with trio.open_nursery() as nursery:
-        (listener,) = await nursery.start(partial(trio.serve_tcp, serve, 0, host="127.0.0.1"))
-        yield Site(listener.socket.getsockname()[1], asked)
-        nursery.cancel_scope.cancel()
+from wingman.tools import ToolContext, addresses, fetching, web, webfetch
 
 
 @pytest.fixture
@@ -73,7 +21,7 @@ def private_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def only_loopback_is_public(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(addresses, "_is_public", lambda address: str(address) == "127.0.0.1")
+    monkeypatch.setattr(addresses, "is_public", lambda address: str(address) == "127.0.0.1")
 
 
 async def fetch(context: ToolContext, url: str, **more: Any) -> str:
@@ -185,12 +133,12 @@ NOT_PUBLIC = """
 
 @pytest.mark.parametrize("address", NOT_PUBLIC.split())
 def test_an_address_that_is_not_public_is_known(address: str) -> None:
-    assert not addresses._is_public(ip_address(address))
+    assert not addresses.is_public(ip_address(address))
 
 
 @pytest.mark.parametrize("address", ["1.1.1.1", "2606:4700::1111", "64:ff9b::101:101"])
 def test_an_address_that_is_public_is_known(address: str) -> None:
-    assert addresses._is_public(ip_address(address))
+    assert addresses.is_public(ip_address(address))
 
 
 class Resolver(trio.abc.HostnameResolver):
@@ -236,7 +184,7 @@ async def test_the_certificate_is_checked_against_the_name_and_not_the_number(
 ) -> None:
     cert, key = certificate
     trusting = ssl.create_default_context(cafile=str(cert))
-    monkeypatch.setattr(web, "_tls", lambda: trusting)
+    monkeypatch.setattr(fetching, "_tls", lambda: trusting)
     serving = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     serving.load_cert_chain(cert, key)
     trio.socket.set_custom_hostname_resolver(Resolver("127.0.0.1", "127.0.0.1"))

@@ -11,6 +11,7 @@ from wingman.api.route import DELETED, LOCATION, WRITE, Answer, Body, Route
 __all__ = ["ROUTES", "AgentFields", "AgentRecord", "NewAgent", "ProviderConfig"]
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
+Steps = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
 Name = Annotated[str, msgspec.Meta(min_length=1)]
 
 
@@ -48,7 +49,7 @@ class AgentFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tools: tuple[str, ...] | UnsetType = UNSET
     provider: ProviderConfig | UnsetType = UNSET
     output_schema: dict[str, Any] | UnsetType | None = UNSET
-    max_steps: Positive | UnsetType | None = UNSET
+    max_steps: Steps | UnsetType | None = UNSET
 
 
 class NewAgent(AgentFields, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -77,7 +78,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         section="agents",
         summary="List all agents",
         description="First those that the program defines in code, then those of the store.",
-        answers=(Answer(200, "All ", tuple[AgentRecord, ...]),),
+        answers=(Answer(200, "All agents.", tuple[AgentRecord, ...]),),
     ),
     Route(
         name="read_agent",

@@ -89,7 +89,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         path="/provider",
         section="providers",
         summary="List the providers",
-        answers=(Answer(200, "All ", tuple[ProviderView, ...]),),
+        answers=(Answer(200, "All providers.", tuple[ProviderView, ...]),),
     ),
     Route(
         name="read_credentials",

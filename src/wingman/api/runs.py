@@ -5,7 +5,7 @@ from typing import Annotated, Final, Literal, TypeAlias, get_args
 
 import msgspec
 
-from wingman.api.route import STORE, Answer, Body, Cursor, Limit, Route
+from wingman.api.route import LINK, STORE, Answer, Body, Cursor, Limit, Route
 from wingman.conversation import Usage
 from wingman.events import Result
 
@@ -131,7 +131,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         section="runs",
         summary="List runs of all sessions",
         query=RunsQuery,
-        answers=(Answer(200, "The newest ", tuple[RunView, ...]),),
+        answers=(Answer(200, "Some runs.", tuple[RunView, ...], headers=(LINK,)),),
         errors=STORE,
     ),
     Route(
@@ -141,7 +141,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         section="runs",
         summary="List a session's runs",
         query=RunsQuery,
-        answers=(Answer(200, "Its newest ", tuple[RunView, ...]),),
+        answers=(Answer(200, "Some of its runs.", tuple[RunView, ...], headers=(LINK,)),),
         errors=("session_not_found", *STORE),
     ),
     Route(

@@ -17,6 +17,7 @@ from wingman.cli.remote import run_on_server, talk
 from wingman.cli.stdin import piped_text
 from wingman.errors import (
     ContextTooLong,
+    InvalidRequest,
     ProviderAuthError,
     ProviderNotConfigured,
     WingmanError,
@@ -144,6 +145,8 @@ def _told(error: WingmanError) -> str:
         case ContextTooLong():
             facts, _, _ = error.message.partition(": ")
             return f"{facts}: choose a model with a larger one (--model), or send less."
+        case InvalidRequest():
+            return error.message.partition(" - at `")[0]  # the place is one in a request's body
         case _ if error.code == "internal_error":
             return f"{error.message} The log is what stands above."
         case _:

@@ -1,5 +1,6 @@
 """Standard input: what is piped into `wingman run`, or given in a file."""
 
+import signal
 import sys
 import threading
 from typing import Final
@@ -28,6 +29,8 @@ def piped_text() -> str | None:
     timer.start()
     try:
         data = sys.stdin.buffer.read(_MOST + 1)
+    except KeyboardInterrupt:
+        raise click.exceptions.Exit(128 + signal.SIGINT) from None
     except OSError as error:
         text = f"Cannot read standard input: {error.strerror or error}."
         raise click.ClickException(text) from error

@@ -2,7 +2,9 @@
 
     command.py   one command, from   kept.py (under a keeper, which `keeping` is the program of)
                                      groups.py (in a process group, where there are no keepers)
+                                     environment.py (what it finds: no keys, no terminal)
                                      output.py (its head and tail, in bounded memory)
+                                     screen.py (what a terminal would show of it)
     worker.py    foreign data, worked on within limits in a process of its own
     callers.py   which sessions wait for a command
     keeping/     the program that starts the commands and holds on to their descendants
@@ -13,7 +15,8 @@ may do, who hears its output, and what its failure means.
 """
 
 from wingman.processes.callers import Address, commands, environment_of
-from wingman.processes.command import CannotStart, Completed, child_environment, run_command
+from wingman.processes.command import CannotStart, Completed, run_command
+from wingman.processes.environment import child_environment
 from wingman.processes.output import Output, clip
 from wingman.processes.worker import WorkerError, WorkerFailed, WorkerRefused, run_worker
 

@@ -11,7 +11,6 @@ It starts no shell unless `argv` is one.
 
 import errno
 import logging
-import os
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -24,16 +23,17 @@ import trio
 from wingman.foreign import log_failure
 from wingman.processes import groups, kept
 from wingman.processes.callers import commands
+from wingman.processes.environment import child_environment
 from wingman.processes.output import Output
 
-__all__ = ["CannotStart", "Completed", "child_environment", "run_command"]
+__all__ = ["CannotStart", "Completed", "run_command"]
 
 logger = logging.getLogger("wingman.processes")
 
+_PIECE = 8_192  # bytes of output that are worked on before others have their turn
 _EOF_GRACE = 0.2  # seconds that a background child may hold the output open after the leader's exit
 _LONGEST_END = 4.5  # seconds; no child takes longer to end, and a cancel answers after 5
 _EXHAUSTED = (errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
-_SECRETS = ("_API_KEY", "_AUTH_TOKEN")
 
 
 _start = kept.start if sys.platform == "linux" else groups.start
@@ -76,19 +76,6 @@ class Completed:
     exit_code: int | None
 
 
-def child_environment() -> dict[str, str]:
-    """This process's environment without Wingman's own settings and the providers' keys.
-
-    Left out: `WINGMAN_*`, `*_API_KEY`, `*_AUTH_TOKEN`. It keeps keys out of `env` and out of logs,
-    no more: a process of the same user can find them in other ways.
-    """
-    return {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith("WINGMAN_") and not name.endswith(_SECRETS)
-    }
-
-
 class CannotStart(Exception):
     """A command did not run, or was lost: why, and what to do where it is for want of resources."""
 
@@ -98,7 +85,7 @@ async def run_command(
     work_dir: Path,
     *,
     seconds: float,
-    max_output: int,
+    output: Output,
     environment: Mapping[str, str],
     report_still_running: Callable[[str], None],
     progress: Callable[[str], None] | None = None,
@@ -106,15 +93,15 @@ async def run_command(
     """Run `argv` in `work_dir`, for so many `seconds` at most, and end what it started.
 
     It has `child_environment` and, on top of it, `environment`. stdin is empty; stdout and stderr
-    share one pipe. `output` is at most `max_output` characters, head and tail, however much is
-    written; `progress` gets all of it in pieces. `report_still_running` is called, before the
+    share one pipe. What is written goes into `output`, however the call ends; `progress` gets all
+    of it in pieces, as it is written. `report_still_running` is called, before the
     return, with what could not be ended. Raises `CannotStart`, and RuntimeError where no thread can
     be had to start it.
     """
     with commands.running():
         environment = {**child_environment(), **environment}
         child = await start_child(argv, work_dir, environment, piped=False)
-        return await _attended(child, seconds, Output(max_output), progress, report_still_running)
+        return await _attended(child, seconds, output, progress, report_still_running)
 
 
 async def _attended(
@@ -187,9 +174,12 @@ async def _pump(
     """Drain the pipe to its end, also past the cap: a full pipe would block the command."""
     async with pipe:
         async for data in pipe:
-            text = output.add(data)
-            if progress is not None and text and not _told(progress, text):
-                progress = None
+            for start in range(0, len(data), _PIECE):
+                text = output.add(data[start : start + _PIECE])
+                if progress is not None and text and not _told(progress, text):
+                    progress = None
+                if start + _PIECE < len(data):
+                    await trio.lowlevel.checkpoint()
     output.add(b"", final=True)
     eof.set()
 

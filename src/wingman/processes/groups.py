@@ -47,7 +47,7 @@ class GroupChild:
 
 
 async def start(
-    argv: Sequence[str], cwd: Path, environment: Mapping[str, str], *, piped: bool
+    argv: Sequence[str], cwd: Path, environment: Mapping[str, str], *, piped: bool = False
 ) -> GroupChild:
     """Start a command, leader of a new session and so of a new group.
 

@@ -181,7 +181,7 @@ class KeptChild:
 
 
 async def start(
-    argv: Sequence[str], cwd: Path, environment: Mapping[str, str], *, piped: bool
+    argv: Sequence[str], cwd: Path, environment: Mapping[str, str], *, piped: bool = False
 ) -> KeptChild:
     """Have a keeper for a command: `wait` has it started, and `end` must follow in any case.
 

@@ -25,6 +25,7 @@ from wingman.foreign import contained
 from wingman.providers.base import Answering, Part, Provider, Request, UsageUpdate, WindowOf
 from wingman.providers.calling import close, context_window, require_provider
 from wingman.providers.transport import Transport
+from wingman.telemetry import log_event
 
 __all__ = ["Fallback"]
 
@@ -99,7 +100,7 @@ class Fallback:
                     raise
                 # Its traceback would hold this frame, which holds the error.
                 errors.append(error.with_traceback(None))
-                _log.warning("%s did not answer: %s", provider.id, error.message)
+                _log_failure(provider, error)
             finally:
                 if parts is not None:
                     await close(parts)  # noqa: ASYNC102 it waits for the provider
@@ -175,3 +176,18 @@ def _most_telling(errors: Sequence[_Failure]) -> _Failure:
     """The last failure; that a provider is not configured says less than that one is down."""
     failures = [error for error in errors if isinstance(error, ProviderError)]
     return (failures or errors)[-1]
+
+
+def _log_failure(provider: Provider, error: ProviderError | ProviderNotConfigured) -> None:
+    """Say who did not answer, and why by its code: the error's text may repeat the request."""
+    told = error if isinstance(error, ProviderError) else None
+    log_event(
+        _log,
+        logging.WARNING,
+        f"{provider.id} did not answer",
+        provider=provider.id,
+        model=provider.model,
+        error=error.code,
+        provider_status=None if told is None else told.status,
+        provider_request_id=None if told is None else told.request_id,
+    )

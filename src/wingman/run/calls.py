@@ -19,6 +19,7 @@ from wingman.errors import ToolError
 from wingman.foreign import contained
 from wingman.images import ImageRefused, fit_images
 from wingman.processes import environment_of
+from wingman.run.history import with_left_behind
 from wingman.run.limits import Limits
 from wingman.run.progress import CallProgress
 from wingman.run.told import told
@@ -72,7 +73,7 @@ class ToolCalls:
     each call's end, also of one that is cancelled.
 
     `progress` is given pieces of output with the id of their call. `callers` are the sessions that
-    wait for these calls.
+    wait for these calls. What calls leave behind that are cut short goes into `left_behind`.
     """
 
     tools: Mapping[str, Tool]
@@ -82,6 +83,7 @@ class ToolCalls:
     progress: Callable[[str, str], None]
     on_result: Callable[[ToolResultBlock], None]
     on_end: Callable[[ToolCall], None]
+    left_behind: dict[str, str] = attrs.field(factory=dict)
     calls: dict[str, ToolCall] = attrs.field(factory=dict)
 
     async def run(self, blocks: Sequence[ToolUseBlock]) -> None:
@@ -107,7 +109,7 @@ class ToolCalls:
         if call.result is None:
             # It was cancelled alone: else it had a result, or the Cancelled had gone on.
             call.stopped = True
-            call.result = _error(call.block, CANCELLED_BY_USER)
+            call.result = _error(call.block, self._with_left_behind(call.block, CANCELLED_BY_USER))
         self.on_result(call.result)
 
     async def _result(self, call: ToolCall) -> ToolResultBlock:
@@ -119,6 +121,7 @@ class ToolCalls:
             max_output=self.limits.tool_output,
             report_still_running=call.report,
             environment=environment_of(self.callers),
+            leave_behind=partial(self._leave_behind, block.id),
         )
         seconds = self.limits.tool_seconds
         try:
@@ -126,9 +129,8 @@ class ToolCalls:
             with trio.move_on_after(seconds) as timeout:
                 output = await tool.call(block.input, context)
             if timeout.cancelled_caught:
-                raise ToolError(
-                    f"The tool was stopped: its time limit ({seconds:g} s) was reached."
-                )
+                why = f"The tool was stopped: its time limit ({seconds:g} s) was reached."
+                raise ToolError(self._with_left_behind(block, why))
             if isinstance(output, ToolOutput):
                 return await self._with_images(block, output)
             return ToolResultBlock(block.id, self._shown(_text(output)), is_error=False)
@@ -152,6 +154,12 @@ class ToolCalls:
         text = "\n".join([given, *refused] if given else refused)
         failed = bool(refused) and not images
         return ToolResultBlock(block.id, self._shown(text), is_error=failed, images=images)
+
+    def _leave_behind(self, tool_use_id: str, text: str) -> None:
+        self.left_behind[tool_use_id] = self._shown(text)
+
+    def _with_left_behind(self, block: ToolUseBlock, reason: str) -> str:
+        return with_left_behind(reason, self.left_behind.get(block.id, ""))
 
     def _find(self, block: ToolUseBlock) -> Tool:
         if block.malformed is not None:

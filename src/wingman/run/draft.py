@@ -39,12 +39,14 @@ class StepDraft:
 
     `taken` are the ids of the session's earlier tool calls: a provider that repeats one (some
     count from zero in every response) has its call renamed, since results are matched by id.
+    `left_behind` is what calls without a result had to show when they were cut short, by id.
     `withheld` is what the model was not sent.
     """
 
     taken: set[str]
     withheld: Withheld | None = None
     results: dict[str, ToolResultBlock] = attrs.field(factory=dict)
+    left_behind: dict[str, str] = attrs.field(factory=dict)
     usage: Usage = NO_USAGE
     finish: FinishReason | None = None
     _blocks: list[Block] = attrs.field(factory=list)
@@ -100,7 +102,9 @@ class StepDraft:
     ) -> tuple[Message, ...]:
         """The step's messages; what is missing of it is marked with `cut_short`."""
         unfinished = cut_short if self.finish is None else None
-        return complete_step(self.message(unfinished), self.results, unanswered, cut_short)
+        return complete_step(
+            self.message(unfinished), self.results, unanswered, cut_short, self.left_behind
+        )
 
     def _with_own_id(self, block: ToolUseBlock) -> ToolUseBlock:
         if not block.id or block.id in self.taken:

@@ -7,6 +7,7 @@ writes is valid by construction; `repair` is for what comes from elsewhere.
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -21,7 +22,9 @@ from wingman.conversation import (
 )
 from wingman.events import Result, StopReason, ToolCallResult
 
-__all__ = ["alternate", "complete_step", "repair", "summarize"]
+__all__ = ["alternate", "complete_step", "repair", "summarize", "with_left_behind"]
+
+_NOTHING_LEFT: Mapping[str, str] = MappingProxyType({})
 
 _NO_RESULT = "No result: this call was never answered, and may or may not have run."
 
@@ -31,10 +34,12 @@ def complete_step(
     results: Mapping[str, ToolResultBlock],
     unanswered: str,
     cut_short: CutShort | None = None,
+    left_behind: Mapping[str, str] = _NOTHING_LEFT,
 ) -> tuple[Message, ...]:
     """The messages of one step: the assistant's, and the results of all its calls in call order.
 
-    A call without a result gets the text `unanswered` as an error, marked with `cut_short`.
+    A call without a result gets the text `unanswered` as an error, marked with `cut_short`, and
+    what it has left behind.
     An assistant's message without content makes no message at all.
     """
     if not message.content:
@@ -44,10 +49,20 @@ def complete_step(
         return (message,)
     blocks: tuple[Block, ...] = tuple(
         results.get(call.id)
-        or ToolResultBlock(call.id, unanswered, is_error=True, cut_short=cut_short)
+        or ToolResultBlock(
+            call.id,
+            with_left_behind(unanswered, left_behind.get(call.id, "")),
+            is_error=True,
+            cut_short=cut_short,
+        )
         for call in calls
     )
     return message, Message("user", blocks)
+
+
+def with_left_behind(reason: str, text: str) -> str:
+    """Why a call was cut short, and below it what it had to show by then."""
+    return f"{reason}\nIts output until then:\n{text}" if text else reason
 
 
 def repair(messages: Iterable[Message]) -> list[Message]:

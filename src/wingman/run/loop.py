@@ -163,6 +163,7 @@ class RunLoop:
             progress=ProgressMeter(progress),
             on_result=on_result,
             on_end=partial(call_ended, journal.record, self.steps),
+            left_behind=draft.left_behind,
         )
         await calls.run(message.tool_uses)
         self.state.calls = None

@@ -30,14 +30,14 @@ def told(block: ToolUseBlock, failure: Exception) -> str:
     """
     members = list(_members(failure))
     if all(issubclass(type(member), ToolError) for member in members):
-        return _listed("Several things went wrong:", [_message(member) for member in members])
+        return _listed([_message(member) for member in members])
     # The names alone: what goes into a tool, or comes out of it, is not the log's.
     log_failure(logger, logging.WARNING, failure, "tool %s failed in call %s", block.name, block.id)
     reasons = [
         _message(member) if issubclass(type(member), ToolError) else _with_causes(member)
         for member in members
     ]
-    return f"The tool failed: {_listed('several things went wrong:', reasons)}"
+    return f"The tool failed: {_listed(reasons)}"
 
 
 def _members(failure: Exception) -> list[BaseException]:
@@ -79,15 +79,15 @@ def _with_causes(error: BaseException) -> str:
     return words
 
 
-def _listed(heading: str, reasons: list[str]) -> str:
-    """One reason as it is; several, each shortened, on a line of its own."""
+def _listed(reasons: list[str]) -> str:
+    """One reason as it is; several side by side, each shortened, and each once."""
     reasons = list(dict.fromkeys(reasons))
     if len(reasons) == 1:
         return reasons[0]
-    lines = [f"- {words[:_LONGEST]}" for words in reasons[:_MOST_REASONS]]
+    shown = [words[:_LONGEST] for words in reasons[:_MOST_REASONS]]
     if (left := len(reasons) - _MOST_REASONS) > 0:
-        lines.append(f"- and {left} more")
-    return "\n".join([heading, *lines])
+        shown.append(f"and {left} more")
+    return "; ".join(shown)
 
 
 def _without_traceback(text: str) -> str:

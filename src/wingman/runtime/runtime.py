@@ -3,7 +3,7 @@
 A program asks it, and so does the HTTP server, which is one face of it.
 """
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -25,7 +25,15 @@ from wingman.runtime.agents import Agents
 from wingman.runtime.credentials import Credentials
 from wingman.runtime.root import Root
 from wingman.runtime.session import Session
-from wingman.session import Run, RunList, RunRequest, SessionHost, SessionList, check_work_dir
+from wingman.session import (
+    Run,
+    RunList,
+    RunRequest,
+    SessionHost,
+    SessionList,
+    SessionPages,
+    check_work_dir,
+)
 from wingman.store import Store
 from wingman.tools import Tool
 from wingman.under_trio import require_trio
@@ -181,17 +189,9 @@ class Runtime:
         """A session with its history and its status. Raises `NotFound`."""
         return await self._host.reader.session(session_id)
 
-    async def read_session(
-        self, session_id: str
-    ) -> tuple[SessionView, Sequence[Message], AsyncIterator[Sequence[Message]]]:
-        """A session without its history, the beginning of that, and the rest of it in pieces.
-
-        A long history need not be in memory as a whole then. Raises `NotFound`; so does the rest,
-        where the session is deleted meanwhile.
-        """
-        reader = self._host.reader
-        view, page = await reader.beginning(session_id)
-        return view, page.messages, reader.rest(page)
+    async def read_session(self, session_id: str) -> SessionPages:
+        """A session, to be read with its history in pieces. Raises `NotFound`."""
+        return await self._host.reader.open(session_id)
 
     async def update_session(
         self,
@@ -258,7 +258,7 @@ class Runtime:
 
     async def run(self, session_id: str, run_id: str) -> Run:
         """The handle on a run, live or ended. Raises `NotFound`."""
-        return await self._host.run(session_id, run_id)
+        return await self._host.runs.find(session_id, run_id)
 
     async def describe_run(self, session_id: str, run_id: str, wait: float = 0) -> RunView:
         """A run as it is stored, after its end or after `wait` seconds. Raises `NotFound`."""
@@ -277,18 +277,18 @@ class Runtime:
         stands, and nothing is cancelled. Raises `NotFound`, or `StoreUnavailable` where the cancel
         could not be recorded.
         """
-        return await self._host.cancel(session_id, queued=queued, run_id=run_id)
+        return await self._host.runs.cancel(session_id, queued=queued, run_id=run_id)
 
     async def cancel_run(self, session_id: str, run_id: str) -> Receipt:
         """Cancel one run, queued or in flight, and never another. Errors as for `cancel`."""
-        return await self._host.cancel_run(session_id, run_id)
+        return await self._host.runs.cancel_run(session_id, run_id)
 
     async def cancel_tool(self, session_id: str, run_id: str, tool_use_id: str) -> Receipt:
         """Cancel one tool call of a run: the model is told, its siblings and the run go on.
 
         Raises `NotFound`, also where the run has no such call.
         """
-        return await self._host.cancel_tool(session_id, run_id, tool_use_id)
+        return await self._host.runs.cancel_tool(session_id, run_id, tool_use_id)
 
     # --- the whole -----------------------------------------------------------------------------
 

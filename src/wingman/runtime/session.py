@@ -146,7 +146,7 @@ class Session:
         `NotInFlight` says where it stands. `run.cancel()` cancels it also where it waits.
         """
         run_id = run.id if isinstance(run, Run) else run
-        return await self._opened().cancel(self._id, queued=queued, run_id=run_id)
+        return await self._opened().runs.cancel(self._id, queued=queued, run_id=run_id)
 
     async def history(self) -> Sequence[Message]:
         """The history as it is stored: whole steps only."""

@@ -13,6 +13,7 @@ from wingman.schemas.advice import NoJson, shown_type
 __all__ = [
     "PydanticField",
     "PydanticReader",
+    "has_conditions",
     "has_pydantic",
     "is_pydantic",
     "pydantic_field",
@@ -39,22 +40,32 @@ def has_pydantic(hint: Any) -> bool:
     """Whether pydantic has a part in a type: a class of its, or a condition."""
     if "pydantic" not in sys.modules:
         return False
-    if typing.get_origin(hint) is typing.Annotated:
-        base, *conditions = typing.get_args(hint)
-        return has_pydantic(base) or any(is_pydantic(condition) for condition in conditions)
-    if typing.get_origin(hint) is typing.Literal:
+    origin, parts = typing.get_origin(hint), typing.get_args(hint)
+    if origin is typing.Literal:
         return False
-    for kind in (hint, typing.get_origin(hint)):
-        if isinstance(kind, type) and is_pydantic(kind):
-            return True
-    return any(has_pydantic(part) for part in (*typing.get_args(hint), *_fields(hint)))
+    if any(isinstance(kind, type) and is_pydantic(kind) for kind in (hint, origin)):
+        return True
+    if typing.is_typeddict(hint) or hasattr(hint, "_field_defaults"):  # a NamedTuple
+        return has_conditions(hint)
+    return _is_conditioned(hint) or any(map(has_pydantic, parts))
 
 
-def _fields(hint: Any) -> list[Any]:
-    """The types of the fields of a TypedDict or NamedTuple, which have no rules of their own."""
-    if not (typing.is_typeddict(hint) or hasattr(hint, "_field_defaults")):
-        return []
-    return list(typing.get_type_hints(hint, include_extras=True).values())
+def has_conditions(kind: Any) -> bool:
+    """Whether a field of a class has a condition of pydantic's, which msgspec would pass over."""
+    if "pydantic" not in sys.modules:
+        return False
+    fields = typing.get_type_hints(kind, include_extras=True).values()
+    return any(_within(field, _is_conditioned) for field in fields)
+
+
+def _is_conditioned(hint: Any) -> bool:
+    return typing.get_origin(hint) is typing.Annotated and any(
+        is_pydantic(condition) for condition in hint.__metadata__
+    )
+
+
+def _within(hint: Any, test: Callable[[Any], bool]) -> bool:
+    return test(hint) or any(_within(part, test) for part in typing.get_args(hint))
 
 
 class PydanticReader:

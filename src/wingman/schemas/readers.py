@@ -16,7 +16,7 @@ import msgspec
 
 from wingman.schemas.advice import NoJson, no_json, shown_type
 from wingman.schemas.constructors import constructor_of
-from wingman.schemas.pydantics import PydanticReader, has_pydantic
+from wingman.schemas.pydantics import PydanticReader, has_conditions, has_pydantic
 
 __all__ = ["Construction", "Mismatch", "OfEnum", "OfPydantic", "StandIn", "with_stand_ins"]
 
@@ -146,6 +146,11 @@ class _Standing:
             values = {type(member.value) for member in kind}
             plain = len(values) == 1 and values <= {str, int}
             return kind if plain else _stand_in(kind.__name__, OfEnum(kind))
+        if issubclass(kind, msgspec.Struct) and has_conditions(kind):
+            raise NoJson(
+                f"{shown_type(kind)} has conditions of pydantic's, which a msgspec.Struct does not "
+                "obey. Write msgspec.Meta in it, or make it a pydantic model"
+            )
         if not attrs.has(kind) and not dataclasses.is_dataclass(kind):
             return kind
         construction = Construction(kind)

@@ -9,11 +9,11 @@ import msgspec
 from quart import Response, request
 from quart.wrappers.response import ResponseBody
 
-from wingman.api import SessionView
 from wingman.conversation import Message
 from wingman.errors import WingmanError
 from wingman.server.errors import AnswerCut
 from wingman.server.exchange import json_response
+from wingman.session import SessionPages
 
 __all__ = ["history_response"]
 
@@ -23,32 +23,26 @@ _encode = msgspec.json.Encoder().encode
 _END: Final = b"]}"
 
 
-async def history_response(
-    view: SessionView, beginning: Sequence[Message], rest: AsyncIterator[Sequence[Message]]
-) -> Response:
-    """A session, of whose history the beginning is there, and the rest is read as it is sent."""
-    following = await anext(rest, None)
+async def history_response(session: SessionPages) -> Response:
+    """A session with its history; of a long one, the rest is read as it is sent."""
+    following = await session.more()
     if following is None:
-        return json_response(msgspec.structs.replace(view, history=tuple(beginning)))
+        view = msgspec.structs.replace(session.view, history=tuple(session.beginning))
+        return json_response(view)
     response = json_response(None)
     del response.headers["Content-Length"]
     if request.method != "HEAD":
-        response.response = _Pieces(view, (beginning, following), rest)
+        response.response = _Pieces(session, following)
     return response
 
 
 class _Pieces(ResponseBody):
     """The JSON of a session, some messages at a time."""
 
-    def __init__(
-        self,
-        view: SessionView,
-        there: Sequence[Sequence[Message]],
-        rest: AsyncIterator[Sequence[Message]],
-    ) -> None:
-        self._head = _encode(view).removesuffix(b"}") + b',"history":['
-        self._there = list(there)
-        self._rest = rest
+    def __init__(self, session: SessionPages, following: Sequence[Message]) -> None:
+        self._session = session
+        self._head = _encode(session.view).removesuffix(b"}") + b',"history":['
+        self._there = [session.beginning, following]
         self._over = False
 
     async def __aenter__(self) -> Self:
@@ -80,7 +74,8 @@ class _Pieces(ResponseBody):
         if self._there:
             return self._there.pop(0)
         try:
-            return await anext(self._rest, None)
+            return await self._session.more()
         except WingmanError as error:
-            logger.warning("the answer to %s was cut off: %s", request.path, error.message)
+            id = self._session.view.id
+            logger.warning("the answer with session %s was cut off: %s", id, error.message)
             raise AnswerCut from error

@@ -16,6 +16,7 @@ where agents come from, nor HTTP; how one run goes is the matter of `run/`.
 #   cancelling.py  ask for the end of runs or calls, wait for it, give a receipt
 #   handed_over.py what a cancel does not reach: work that a service does for a command
 #   run.py         the handle on a run
+#   runs.py        runs by their ids: found, and cancelled
 #   reading.py     sessions and runs, for those who look at them
 #   views.py       what is told of a session and of a run
 #   services.py    what the sessions of one process share
@@ -25,6 +26,7 @@ from wingman.session.admission import RunRequest
 from wingman.session.host import SessionHost
 from wingman.session.live import LiveSession
 from wingman.session.live_run import LiveRun
+from wingman.session.reading import SessionPages
 from wingman.session.run import Run, check_not_itself
 from wingman.session.services import AgentSource, Room, Services
 from wingman.session.views import RunList, SessionList
@@ -41,6 +43,7 @@ __all__ = [
     "Services",
     "SessionHost",
     "SessionList",
+    "SessionPages",
     "check_not_itself",
     "check_work_dir",
 ]

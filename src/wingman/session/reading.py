@@ -1,7 +1,8 @@
 """SessionReader: sessions and runs for those who look at them."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 
+import attrs
 import trio
 
 from wingman.api import RunView, SessionView, Status
@@ -9,9 +10,36 @@ from wingman.conversation import Message
 from wingman.errors import NotFound, WingmanError
 from wingman.session.active import ActiveSessions
 from wingman.session.views import RunList, SessionList, listed_view, run_view, session_view
-from wingman.store import HistoryPage, RunStatus, Store
+from wingman.store import RunStatus, Store
 
-__all__ = ["SessionReader"]
+__all__ = ["SessionPages", "SessionReader"]
+
+
+@attrs.define
+class SessionPages:
+    """A session without its history (`view`), the `beginning` of that, and what comes after it.
+
+    A long history need not be in memory as a whole then. It is the history as of one moment.
+    """
+
+    view: SessionView
+    beginning: Sequence[Message]
+    _store: Store
+    _next: int | None
+    _last: int
+
+    async def more(self) -> Sequence[Message] | None:
+        """The next messages; None after the last.
+
+        Raises `NotFound` where the session was deleted meanwhile.
+        """
+        if self._next is None:
+            return None
+        page = await self._store.history_page(self.view.id, self._next, self._last)
+        if page is None:
+            raise NotFound("session", self.view.id)
+        self._next = page.next
+        return page.messages
 
 
 class SessionReader:
@@ -37,23 +65,14 @@ class SessionReader:
         record, history = found
         return session_view(record, before or self._active.find(session_id), history)
 
-    async def beginning(self, session_id: str) -> tuple[SessionView, HistoryPage]:
-        """A session without its history, and the first page of it. Raises `NotFound`."""
+    async def open(self, session_id: str) -> "SessionPages":
+        """A session, to be read with its history in pieces. Raises `NotFound`."""
         before = self._active.find(session_id)
         page = await self._store.history_page(session_id)
         if page is None:
             raise NotFound("session", session_id)
-        return session_view(page.session, before or self._active.find(session_id)), page
-
-    async def rest(self, page: HistoryPage) -> AsyncIterator[Sequence[Message]]:
-        """The history after its first page, in pieces. Raises `NotFound` if it is gone."""
-        after, until = page.next, page.last
-        while after is not None:
-            found = await self._store.history_page(page.session.id, after, until)
-            if found is None:
-                raise NotFound("session", page.session.id)
-            yield found.messages
-            after = found.next
+        view = session_view(page.session, before or self._active.find(session_id))
+        return SessionPages(view, page.messages, self._store, page.next, page.last)
 
     async def history(self, session_id: str) -> Sequence[Message]:
         """A session's history as it is stored: whole steps only. Raises `NotFound`."""

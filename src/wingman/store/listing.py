@@ -12,10 +12,13 @@ from wingman.conversation import NO_USAGE, Usage
 from wingman.events import Result, StopReason
 from wingman.store.records import ListedRun, RunRecord
 
-__all__ = ["MOST_CHARS", "PAGE_CHARS", "WHOLE_RESULT", "listed"]
+__all__ = ["MESSAGE_BYTES", "MOST_CHARS", "PAGE_CHARS", "WHOLE_RESULT", "listed"]
 
 MOST_CHARS: Final = 1000
 """Characters of a text that a list shows."""
+
+MESSAGE_BYTES: Final = 4 * MOST_CHARS + 4
+"""Bytes of UTF-8 that have one character more, whatever they are."""
 
 WHOLE_RESULT: Final = 4000
 """Characters of JSON that a result may have to be shown whole in a list."""
@@ -39,20 +42,25 @@ class _Outline(msgspec.Struct):
 _decode_outline: Final = msgspec.json.Decoder(_Outline).decode
 
 
-def listed(record: RunRecord, long_result: str | bytes | None = None) -> ListedRun:
+def listed(
+    record: RunRecord, beginning: bytes | None = None, long_result: str | bytes | None = None
+) -> ListedRun:
     """A run as a list has it.
 
-    `long_result` is the JSON of a result that is too long to be shown whole: what is left of it is
-    the beginning of its response, and what is small.
+    `beginning` has the first `MESSAGE_BYTES` of a message that is not in the record. `long_result`
+    is the JSON of a result that is too long to be shown whole: what is left of it is the beginning
+    of its response, and what is small.
     """
-    message, error, result = record.message[:MOST_CHARS], record.error, record.result
-    cut = len(record.message) > MOST_CHARS
+    message, error, result = record.message, record.error, record.result
+    if beginning is not None:
+        message = beginning.decode(errors="ignore")
+    cut = len(message) > MOST_CHARS
     if error is not None and len(error.message) > MOST_CHARS:
         error, cut = RunFailure(error.code, error.message[:MOST_CHARS]), True
     if long_result is not None:
         result, cut = _shortened(_decode_outline(long_result)), True
     shown = msgspec.structs.replace(
-        record, message=message, error=error, result=result, agent=None, images=None
+        record, message=message[:MOST_CHARS], error=error, result=result, agent=None, images=None
     )
     return ListedRun(shown, cut)
 

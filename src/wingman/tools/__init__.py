@@ -12,7 +12,9 @@
     writing.py     write, edit           } on paths.py: the one door to the file system
                                          writing.py also on   editing.py (a text in a text)
                                                               replacing.py (a file's content)
-    web.py         webfetch              on addresses.py (what may be fetched), markdown.py
+    web.py         webfetch              on fetching.py (the exchange with a server), which is on
+                                         addresses.py (what may be fetched)
+    pages/         the program that makes text of what webfetch was sent, in a worker's process
 
 A tool is given an input and a `ToolContext`, and returns text or raises `ToolError`. This package
 knows nothing of sessions, actors, stores or servers: whoever calls a tool decides what is recorded,

@@ -56,6 +56,9 @@ class ToolContext:
     `report_still_running` is called, before the call ends, with a few words on what of it could not
     be stopped and goes on: a thread that did not return, a process that outlived SIGKILL. Any
     thread may call it, it never blocks, and nothing but the truth depends on it.
+
+    `leave_behind` is called by a call that is being cancelled, with the text that it has to show so
+    far: the model reads it below the reason. The last text counts.
     """
 
     work_dir: Path
@@ -63,6 +66,7 @@ class ToolContext:
     max_output: int = 30_000
     report_still_running: Callable[[str], None] = _discard
     environment: Mapping[str, str] = attrs.field(factory=dict)
+    leave_behind: Callable[[str], None] = _discard
 
 
 @attrs.frozen

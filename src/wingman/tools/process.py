@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from wingman.errors import ToolError
-from wingman.processes import CannotStart, Completed, run_command
+from wingman.processes import CannotStart, Completed, Output, run_command
 from wingman.tools.base import ToolContext
 from wingman.tools.threads import no_thread
 from wingman.under_trio import require_trio
@@ -16,7 +16,7 @@ async def run_process(
     context: ToolContext,
     *,
     seconds: float,
-    max_output: int,
+    output: Output,
     progress: Callable[[str], None] | None = None,
 ) -> Completed:
     """Run `argv` in the context's directory, as `run_command` does; `ToolError` if it cannot."""
@@ -26,7 +26,7 @@ async def run_process(
             argv,
             context.work_dir,
             seconds=seconds,
-            max_output=max_output,
+            output=output,
             environment=context.environment,
             report_still_running=context.report_still_running,
             progress=progress,

@@ -13,6 +13,7 @@ from typing import Annotated
 import msgspec
 
 from wingman.errors import ToolError
+from wingman.processes import Output
 from wingman.tools.base import ToolContext
 from wingman.tools.decorator import tool
 from wingman.tools.paths import resolve
@@ -91,7 +92,9 @@ async def _search(context: ToolContext, path: str, **request: object) -> str:
     # -I -S: nothing of the environment or of site-packages; the worker starts in 15 ms.
     argv = [sys.executable, "-I", "-S", "-X", "utf8", str(_WORKER)]
     argv.append(json.dumps(request))  # a name that is no UTF-8 comes through as it is
-    completed = await run_process(argv, context, seconds=_TIMEOUT, max_output=context.max_output)
+    completed = await run_process(
+        argv, context, seconds=_TIMEOUT, output=Output(context.max_output)
+    )
     match completed.exit_code:
         case 0:
             return completed.output or "Nothing found."

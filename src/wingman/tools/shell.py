@@ -6,7 +6,7 @@ from typing import Annotated
 import msgspec
 
 from wingman.errors import ToolError
-from wingman.processes import Completed
+from wingman.processes import Completed, Output
 from wingman.tools.base import ToolContext
 from wingman.tools.decorator import tool
 from wingman.tools.process import run_process
@@ -24,23 +24,31 @@ async def bash(command: Command, context: ToolContext, timeout: Seconds = 120) -
     """Run a shell command in the working directory and return its output (stdout and stderr).
 
     Each call is a new shell: `cd` and variables do not carry over. There is no input to read and no
-    terminal. All processes that the command starts are ended with the call, background ones too, so
-    a server must be started, used and left within one command. What is handed to a service that
-    runs already (tmux, docker, systemd, at, cron, ssh) goes on: end it by its own means. API keys
-    are not in its environment. A failing command (exit code other than 0) is an error that carries
-    its output. Very long output is cut in the middle: redirect it to a file to read it in parts.
+    terminal: what would ask or open an editor fails. All processes that the command starts are
+    ended with the call, background ones too, so a server must be started, used and left within one
+    command. What is handed to a service that runs already (tmux, docker, systemd, at, cron, ssh)
+    goes on: end it by its own means. API keys are not in its environment. A failing command (exit
+    code other than 0) is an error that carries its output. Of a line that is written over, such as
+    a progress bar, the last state is shown. Very long output is cut in the middle: redirect it to a
+    file to read it in parts.
 
     Args:
         command: What bash runs, as with `bash -c`.
         timeout: Seconds after which the command is ended, 600 at most.
     """
-    completed = await run_process(
-        _shell_argv(command),
-        context,
-        seconds=timeout,
-        max_output=max(context.max_output - _NOTE_ROOM, 0),
-        progress=context.progress,
-    )
+    output = Output(max(context.max_output - _NOTE_ROOM, 0), on_screen=True)
+    completed = None
+    try:
+        completed = await run_process(
+            _shell_argv(command),
+            context,
+            seconds=timeout,
+            output=output,
+            progress=context.progress,
+        )
+    finally:
+        if completed is None:  # it is cancelled
+            context.leave_behind(output.text)
     if completed.exit_code == 0:
         return completed.output
     raise ToolError(_with_ending(completed, timeout))

@@ -1,203 +1,102 @@
 """The tool `webfetch`: a page of the public web, as text."""
 
-import errno
-import functools
-import ssl
-from typing import Annotated
+import json
+import re
+from pathlib import Path
+from typing import Annotated, Any
 
-import attrs
-import httpx
 import msgspec
 import trio
 
 from wingman.errors import ToolError
-from wingman.processes import clip
-from wingman.tools.addresses import addresses_of
+from wingman.processes import WorkerFailed, WorkerRefused, clip, run_worker
 from wingman.tools.base import ToolContext
 from wingman.tools.decorator import tool
-from wingman.tools.threads import run_in_thread
+from wingman.tools.fetching import Answer, fetch, shown
 
 __all__ = ["webfetch"]
 
-_LARGEST_BODY = 5_000_000  # bytes, decompressed
-_LARGEST_HTML = 1_000_000  # bytes; its conversion takes seconds
-_MOST_REDIRECTS = 5
-_CONNECT_TIMEOUT = 10.0  # seconds, for each address
-_LONGEST_CHAIN = 10  # exceptions behind one another
+_PROGRAM = Path(__file__).with_name("pages") / "program.py"
+_LARGEST_BODY = 5_000_000  # bytes, compressed and decompressed
+_LARGEST_HTML = 1_000_000  # bytes; the worst takes seconds to convert
+_LONGEST_WORK = 20.0  # seconds to make text of a body
+_MOST_MEMORY = 400_000_000  # bytes, for that
+_ANSWER_ROOM = 100_000  # bytes of the worker's answer beside the text
+_WIDEST = 6  # bytes of a character in JSON
 _ERROR_SHOWN = 2_000  # characters of an error's page
-_HEADERS = {
-    "User-Agent": "wingman-webfetch",
-    "Accept": "text/markdown, text/html, text/*;q=0.9, */*;q=0.1",
-}
-_HTML = {"text/html", "application/xhtml+xml"}
-_TEXT = {"application/json", "application/xml", "application/javascript", "application/yaml"}
+_LONGEST_NAME = 100  # characters of a header's value
+_CHARSET = re.compile(r";\s*charset\s*=\s*\"?\s*([^\s\";,]+)", re.IGNORECASE)
 
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=120)]
-
-
-@attrs.frozen
-class _Page:
-    """What a server answered. `charset` is what its header says; `cut_at`: the body was longer."""
-
-    status: int
-    media_type: str
-    charset: str | None
-    body: bytes
-    cut_at: int | None
-
-    @property
-    def text(self) -> str:
-        try:
-            text = self.body.decode(self.charset or "utf-8", "replace")
-        except LookupError:
-            text = self.body.decode("utf-8", "replace")
-        return text.replace("\0", "\ufffd")
 
 
 @tool
 async def webfetch(url: str, context: ToolContext, timeout: Seconds = 30) -> str:
     """Fetch a page of the public web and return it as text: HTML as Markdown, JSON and text as is.
 
-    Redirects are followed. Other kinds of content (images, PDF, archives) and addresses that are
-    not public are refused.
+    Redirects are followed. Scripts are not run, and no log-in is given. Other kinds of content
+    (images, PDF, archives) and addresses that are not public are refused.
 
     Args:
         url: The address, http:// or https://.
         timeout: Seconds for all of it, 120 at most.
     """
+    name = shown(url)
     with trio.move_on_after(timeout):
-        page = await _fetch(url, context)
-        text = await _readable(page, url, context)
-        note = f"\n[Only the first {page.cut_at:,} bytes were read.]" if page.cut_at else ""
-        return clip(text, context.max_output - len(note)) + note
-    raise ToolError(f"{url} took longer than {timeout:g} s: try again later, or another source.")
-
-
-async def _fetch(url: str, context: ToolContext) -> _Page:
-    """Get the page, following redirects, each as suspect as the first address.
-
-    The environment's proxies are not used: one would resolve the name again, and connect to an
-    address at which nobody has looked.
-    """
-    try:
-        target = httpx.URL(url)
-        async with httpx.AsyncClient(
-            verify=await run_in_thread(_tls, context, "the loading of certificates"),
-            trust_env=False,
-            headers=_HEADERS,
-            timeout=httpx.Timeout(None, connect=_CONNECT_TIMEOUT),
-        ) as client:
-            for _ in range(1 + _MOST_REDIRECTS):
-                response = await _ask(client, target)
-                try:
-                    if not response.has_redirect_location:
-                        return await _read(response)
-                    target = target.join(response.headers["location"])
-                finally:
-                    await response.aclose()
-    except OSError as error:  # no descriptor is left for the certificates, or there are none
-        raise ToolError(f"{url} could not be fetched: {error}. Try again later.") from error
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise ToolError(f"{url} could not be fetched: {_reason(error)}. Check the URL.") from error
-    raise ToolError(f"{url} redirects more than {_MOST_REDIRECTS} times.")
-
-
-def _reason(error: BaseException) -> str:
-    """What it says, or what was behind it: httpx wraps a refused certificate without a word, and a
-    want of descriptors as an address that does not answer."""
-    behind: BaseException | None = error
-    said = ""
-    for _ in range(_LONGEST_CHAIN):
-        if behind is None:
-            break
-        if isinstance(behind, OSError) and behind.errno in (errno.EMFILE, errno.ENFILE):
-            return f"{behind.strerror} on Wingman's side, try again later"
-        said = said or str(behind).rstrip(".")
-        if isinstance(behind, BaseExceptionGroup):  # Trio's: an attempt for each address
-            behind = behind.exceptions[0]
-        else:
-            behind = behind.__cause__ or behind.__context__
-    return said or type(error).__name__
-
-
-@functools.cache
-def _tls() -> ssl.SSLContext:
-    """One for all calls: to load the certificates takes tens of milliseconds."""
-    return httpx.create_ssl_context()
-
-
-async def _ask(client: httpx.AsyncClient, url: httpx.URL) -> httpx.Response:
-    """Ask the host's first address that can be connected to, by number, under the host's name."""
-    if url.scheme not in {"http", "https"} or not url.host:
-        raise ToolError(f"{url} cannot be fetched: only http:// and https:// addresses can.")
-    host = url.raw_host.decode()
-    failure: httpx.TransportError = httpx.ConnectError("no address")
-    for address in await addresses_of(host, url.port or (443 if url.scheme == "https" else 80)):
-        request = client.build_request(
-            "GET",
-            url.copy_with(host=address),
-            headers={"Host": url.netloc.decode()},
-            extensions={"sni_hostname": host},  # the certificate is checked against it as well
-        )
+        answer = await fetch(url, context, _LARGEST_BODY)
+        if answer.status >= 400:
+            said = await _error_text(answer)
+            raise ToolError(f"{name} answered with HTTP {answer.status}. {said}".strip())
+        if answer.status >= 300:
+            raise ToolError(
+                f"{name} answered with HTTP {answer.status}, and neither with a page nor with "
+                "another address."
+            )
         try:
-            return await client.send(request, stream=True)
-        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-            failure = error
-    raise failure
+            return await _text(answer, context.max_output)
+        except WorkerRefused as error:
+            raise ToolError(f"{name} {error}") from error
+        except WorkerFailed as error:
+            raise ToolError(
+                f"{name} could not be made into text: {error} Fetch it to a file with `curl` in "
+                "bash, or look for another source."
+            ) from error
+    raise ToolError(f"{name} took longer than {timeout:g} s: try again later, or another source.")
 
 
-async def _read(response: httpx.Response) -> _Page:
-    """The body, as far as it is taken."""
-    media_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-    most = _LARGEST_HTML if media_type in _HTML else _LARGEST_BODY
-    body = bytearray()
-    # To break out of the iteration would leave its generators to the garbage collector.
-    with trio.CancelScope() as enough:
-        async for piece in response.aiter_bytes():
-            body += piece
-            if len(body) > most:
-                enough.cancel()
-    return _Page(
-        status=response.status_code,
-        media_type=media_type,
-        charset=response.charset_encoding,
-        body=bytes(body[:most]),
-        cut_at=most if len(body) > most else None,
-    )
-
-
-async def _readable(page: _Page, url: str, context: ToolContext) -> str:
-    """The page as text for a model; `ToolError` where it is an error's page, or no text."""
-    if page.status >= 400:
-        said = clip(page.text, _ERROR_SHOWN) if _is_text(page) else ""
-        raise ToolError(f"{url} answered with HTTP {page.status}. {said}".strip())
-    if page.media_type in _HTML:
-        return await run_in_thread(
-            lambda: _markdown(page, url), context, "the conversion of a page to Markdown"
-        )
-    if not _is_text(page):
-        raise ToolError(
-            f"{url} is {page.media_type or 'binary'}, not text: "
-            "where it is needed, fetch it to a file with `curl` in bash."
-        )
-    return page.text
-
-
-def _markdown(page: _Page, url: str) -> str:
-    from wingman.tools.markdown import to_markdown  # noqa: PLC0415 - 0.1 s, for who fetches HTML
-
+async def _error_text(answer: Answer) -> str:
+    """What the page of an error says, as far as it is text."""
     try:
-        return to_markdown(page.body, page.charset).replace("\0", "\ufffd")
-    except RecursionError as error:
-        raise ToolError(f"{url} is nested too deep to convert: use `curl` in bash.") from error
+        return await _text(answer, _ERROR_SHOWN, noted=False)
+    except (WorkerRefused, WorkerFailed):
+        return ""
 
 
-def _is_text(page: _Page) -> bool:
-    kind = page.media_type
-    if not kind:
-        return b"\0" not in page.body
-    return (
-        kind.startswith("text/")
-        or kind in _HTML | _TEXT
-        or kind.endswith(("+json", "+xml", "+yaml"))
+async def _text(answer: Answer, room: int, *, noted: bool = True) -> str:
+    """The body as text of at most `room` characters, with the notes on it."""
+    content_type = answer.header("content-type").rpartition(",")[2].strip()
+    charset = _CHARSET.search(content_type)
+    options = {
+        "media_type": content_type.partition(";")[0].strip().lower()[:_LONGEST_NAME],
+        "charset": charset[1][:_LONGEST_NAME] if charset else "",
+        "codings": [
+            coding.strip().lower() for coding in answer.header("content-encoding").split(",")
+        ],
+        "cut": answer.is_cut,
+        "most": _LARGEST_BODY,
+        "most_html": _LARGEST_HTML,
+        "show": room,
+    }
+    result: dict[str, Any] = json.loads(
+        await run_worker(
+            _PROGRAM,
+            options,
+            answer.body,
+            seconds=_LONGEST_WORK,
+            memory=_MOST_MEMORY,
+            max_answer=_WIDEST * room + _ANSWER_ROOM,
+        )
     )
+    text = result["text"].replace("\0", "\ufffd")
+    notes = "".join(f"\n[{note}]" for note in result["notes"]) if noted else ""
+    return (clip(text, max(room - len(notes), 0), result["length"]) + notes).lstrip("\n")

@@ -20,15 +20,15 @@ from wingman.tools.threads import stop_if_cancelled
 __all__ = ["edit", "write"]
 
 _PIECE = 1_000_000  # bytes
-_LARGE = 1_000_000  # bytes; larger files are worked on a few at a time
+_LARGE = 1_000_000  # bytes; larger files are worked on one at a time
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 # Sibling calls run at once, and two edits of one file must not lose the one or the other. Files
 # share a fixed number of locks, each held for a read and a write.
 _LOCKS = tuple(threading.Lock() for _ in range(64))
 
-# An edit holds a few times the file's size in memory: all at once hold no more than so many do.
-_LARGE_AT_ONCE = threading.Semaphore(3)
+# An edit holds a few times the file's size in memory, and much of the interpreter's time.
+_ONE_LARGE = threading.Lock()
 _PATIENCE = 0.1  # seconds between two looks whether the call was cancelled
 
 NonEmpty = Annotated[str, msgspec.Meta(min_length=1)]
@@ -86,12 +86,12 @@ def _share_of_memory(size: int) -> Iterator[None]:
     if size < _LARGE:
         yield
         return
-    while not _LARGE_AT_ONCE.acquire(timeout=_PATIENCE):
+    while not _ONE_LARGE.acquire(timeout=_PATIENCE):
         stop_if_cancelled()
     try:
         yield
     finally:
-        _LARGE_AT_ONCE.release()
+        _ONE_LARGE.release()
 
 
 def _lock(path: Path) -> threading.Lock:

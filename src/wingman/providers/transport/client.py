@@ -30,7 +30,7 @@ from wingman.providers.transport.failures import (
     told,
 )
 from wingman.providers.transport.retry import Retry, asked_delay, passes
-from wingman.providers.transport.scrubbing import scrub
+from wingman.providers.transport.scrubbing import without
 from wingman.under_trio import require_trio
 
 __all__ = ["Transport"]
@@ -107,7 +107,7 @@ class Transport:
             await stream.aclose()
         try:
             # Whatever it says may be shown to who asked.
-            return msgspec.json.decode(scrub(body.decode(), call.secrets))
+            return without(msgspec.json.decode(body), call.secrets)
         except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
             raise stream.broken(f"answered with what is not JSON: {error}") from error
 

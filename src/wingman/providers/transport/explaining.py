@@ -47,7 +47,7 @@ _MESSAGES: Final = (
     "title",
     "text",
 )
-_SIGNS: Final = frozenset({"error", "errors", "base_resp"})
+_SIGNS: Final = frozenset({"error", "errors", "fault", "base_resp"})
 _TELLING: Final = ("message", "msg", "detail", "error_message", "errormessage", "error_msg")
 _NESTED: Final = ("error", "errors", "fault", "base_resp")
 _KINDS: Final = ("type", "code", "error_code", "errorcode", "__type", "err_code", "status_code")
@@ -91,6 +91,8 @@ def explained(value: Any) -> Explanation:
     # `{"error": "Bad Request", "message": "name is too long"}`: the first is but its kind.
     title = _said(top["error"]) if isinstance(top.get("error"), str | list) else ""
     message = _message(inner) or _message(top) or title
+    if behind := _said(_lower(inner.get("metadata")).get("raw")):  # as OpenRouter quotes others
+        message = f"{message}: {behind}"
     kinds = [word for each in named for word in _names(each)]
     if title and title != message:
         kinds.append(title)
@@ -114,7 +116,8 @@ def is_error(value: dict[str, Any], payload: tuple[str, ...] = ()) -> bool:
     kind = value.get("type")
     if kind == "error" or value.get("object") == "error":
         return True
-    if kind is not None or any(name in value for name in payload):
+    is_event = kind is not None and ":" not in str(kind)  # RFC 9457 has a URL in its place
+    if is_event or any(name in value for name in payload):
         return False
     lower = _lower(value)
     return any(isinstance(lower.get(n), str | list) and lower[n] for n in _TELLING) or bool(
@@ -124,7 +127,7 @@ def is_error(value: dict[str, Any], payload: tuple[str, ...] = ()) -> bool:
 
 def _says_so(value: dict[str, Any]) -> bool:
     error, base = value.get("error"), value.get("base_resp")
-    if error or error == {} or value.get("errors"):
+    if error or error == {} or value.get("errors") or isinstance(value.get("fault"), dict):
         return True
     return isinstance(base, dict) and bool(base.get("status_code"))
 
@@ -234,7 +237,9 @@ def _object(value: Any) -> dict[str, Any] | None:
     return _lower(value) if isinstance(value, dict) else None
 
 
-def _lower(value: dict[str, Any]) -> dict[str, Any]:
+def _lower(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        return {}
     return {str(name).lower(): inner for name, inner in value.items()}
 
 

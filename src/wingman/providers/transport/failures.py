@@ -58,14 +58,18 @@ SENDING_ERRORS = (*HTTPX_ERRORS, *_LET_THROUGH, RuntimeError)
 
 _LONGEST_MESSAGE: Final = 1000
 _LONGEST_WORD: Final = 200
-_LONGEST_READ: Final = 64 * 1024
+_LONGEST_READ: Final = 4 * _LONGEST_MESSAGE
 
 _FOR_ITS_CONTENT: Final = frozenset({400, 413, 422})
 _FRAMED: Final = ("data:", "event:", ":")
 
 # What the names of errors say that come with a good status. The first that fits counts.
-_QUOTA: Final = re.compile(r"quota|billing|credit|balance|payment")
+_QUOTA: Final = re.compile(r"quota|billing|credit|insufficient_?balance|payment")
 _ABSENT: Final = re.compile(r"not_?found|no_such|decommission|deprecated|disabled")
+_PASSING: Final = re.compile(
+    r"overloaded|rate.?limit|too many requests|try again|temporarily", re.IGNORECASE
+)
+"""What a message says of an error that may pass, where that has no name."""
 _KINDS: Final[tuple[tuple[re.Pattern[str], type[ProviderError]], ...]] = (
     (_QUOTA, ProviderRateLimited),
     (
@@ -313,6 +317,7 @@ def _reported_class(said: Explanation, may_pass: bool) -> tuple[type[ProviderErr
     for names, kind in _KINDS:
         if names.search(said.words):
             return kind, kind is ProviderRejected and names is not _ABSENT
+    may_pass = may_pass or (not said.words and _PASSING.search(said.message) is not None)
     return (ProviderStreamError if may_pass else ProviderError), False
 
 

@@ -1,7 +1,7 @@
 """Secrets kept out of texts: a provider may echo a key anywhere, and in any encoding.
 
-A secret is looked for in the text as it stands, and as it reads after its escapes are undone once,
-twice and three times: those of JSON, of URLs, of HTML and of Python's `repr`, in any mixture. It is
+A secret is looked for in the text as it stands, and as it reads after escapes are undone once,
+twice and three times, in any order: those of URLs, of HTML, of JSON and Python's `repr`. It is
 also looked for in base64, wherever it stands within what was encoded, as in the header of a basic
 authentication, and in hexadecimal. Of a secret of 16 characters or more, a beginning of 8 is found
 as well: providers cut what they quote.
@@ -16,9 +16,11 @@ import re
 from base64 import b64encode
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
-__all__ = ["is_clean", "scrub"]
+import msgspec
+
+__all__ = ["is_clean", "scrub", "without"]
 
 _INSTEAD: Final = "…"
 _LEVELS: Final = 3
@@ -26,11 +28,10 @@ _SHORTEST: Final = 4
 _PART: Final = 8
 """Of how many characters a part is that is not to be seen either."""
 
-_ESCAPE: Final = re.compile(
-    r"%[0-9A-Fa-f]{2}"
-    r"|&(?:\#\d{1,7}|\#[xX][0-9A-Fa-f]{1,6}|[A-Za-z]{2,8});"
-    r"|\\u[0-9A-Fa-f]{4}|\\x[0-9A-Fa-f]{2}|\\.",
-    re.DOTALL,
+_ESCAPES: Final = (
+    re.compile(r"%[0-9A-Fa-f]{2}"),
+    re.compile(r"&(?:\#\d{1,7}|\#[xX][0-9A-Fa-f]{1,6}|[A-Za-z]{2,8});"),
+    re.compile(r"\\u[0-9A-Fa-f]{4}|\\x[0-9A-Fa-f]{2}|\\.", re.DOTALL),
 )
 
 
@@ -46,6 +47,15 @@ def scrub(text: str, secrets: Iterable[str]) -> str:
             pieces += [text[end:begin], _INSTEAD]
         end = max(end, stop)
     return "".join([*pieces, text[end:]])
+
+
+def without(value: Any, secrets: Iterable[str]) -> Any:
+    """A JSON value without the secrets in its texts, such as a list of models. It may be large."""
+    needles = _needles(tuple(secrets))
+    text = msgspec.json.encode(value).decode()
+    for needle in needles:
+        text = text.replace(msgspec.json.encode(needle).decode()[1:-1], _INSTEAD)
+    return msgspec.json.decode(text) if needles else value
 
 
 def is_clean(error: BaseException, secrets: Iterable[str]) -> bool:
@@ -67,13 +77,18 @@ def is_clean(error: BaseException, secrets: Iterable[str]) -> bool:
 
 def _spans(text: str, needles: tuple[str, ...]) -> Iterator[tuple[int, int]]:
     """Where secrets stand in the text: their beginnings and ends."""
-    chars, places = text, list(range(len(text) + 1))
-    for _ in range(_LEVELS):
-        yield from ((places[a], places[b]) for a, b in _found(chars, needles))
-        if _ESCAPE.search(chars) is None:
-            return
-        chars, places = _undone(chars, places)
-    yield from ((places[a], places[b]) for a, b in _found(chars, needles))
+    seen = {text}
+    level = [(text, list(range(len(text) + 1)))]
+    for _ in range(_LEVELS + 1):
+        following = []
+        for chars, places in level:
+            yield from ((places[a], places[b]) for a, b in _found(chars, needles))
+            for escapes in _ESCAPES:
+                undone = _undone(chars, places, escapes)
+                if undone is not None and undone[0] not in seen:
+                    seen.add(undone[0])
+                    following.append(undone)
+        level = following
 
 
 def _found(chars: str, needles: tuple[str, ...]) -> Iterator[tuple[int, int]]:
@@ -90,20 +105,25 @@ def _found(chars: str, needles: tuple[str, ...]) -> Iterator[tuple[int, int]]:
             begin = chars.find(head, end)
 
 
-def _undone(chars: str, places: list[int]) -> tuple[str, list[int]]:
-    """The text with its escapes undone, and where each of its characters, and its end, came from.
+def _undone(
+    chars: str, places: list[int], escapes: re.Pattern[str]
+) -> tuple[str, list[int]] | None:
+    """The text with its escapes of one kind undone; None if it has none.
 
-    `places` says the same of the characters that are given.
+    `places` says where each of the characters, and their end, stands in the first text; the same is
+    returned of those that are.
     """
     undone: list[str] = []
     origins: list[int] = []
     end = 0
-    for escape in _ESCAPE.finditer(chars):
+    for escape in escapes.finditer(chars):
         undone.append(chars[end : escape.start()])
         origins += places[end : escape.start()]
         undone.append(_meant(escape[0]))
         origins += [places[escape.start()]] * len(undone[-1])
         end = escape.end()
+    if not end:
+        return None
     undone.append(chars[end:])
     origins += places[end:]
     return "".join(undone), origins

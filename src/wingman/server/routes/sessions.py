@@ -21,10 +21,6 @@ def session_handlers(runtime: Runtime) -> Handlers:
     """Everything of a session but its messages."""
     handlers = Handlers()
 
-    async def whole(session_id: str) -> Response:
-        view, history, rest = await runtime.read_session(session_id)
-        return await history_response(view, history, rest)
-
     @handlers.add
     async def create_session(body: NewSession) -> Response:
         session = await runtime.create_session(
@@ -39,13 +35,13 @@ def session_handlers(runtime: Runtime) -> Handlers:
 
     @handlers.add
     async def read_session(session_id: str) -> Response:
-        return await whole(session_id)
+        return await history_response(await runtime.read_session(session_id))
 
     @handlers.add
     async def update_session(session_id: str, body: SessionFields) -> Response:
         given = {k: v for k, v in msgspec.structs.asdict(body).items() if v is not UNSET}
         await runtime.update_session(session_id, **given)
-        return await whole(session_id)
+        return await history_response(await runtime.read_session(session_id))
 
     @handlers.add
     async def delete_session(session_id: str) -> Deleted:

@@ -221,4 +221,4 @@ class MemoryStore:
 
 def _listed(record: RunRecord) -> ListedRun:
     result = msgspec.json.encode(record.result)
-    return listed(record, result if len(result) > WHOLE_RESULT else None)
+    return listed(record, None, result if len(result) > WHOLE_RESULT else None)

@@ -11,7 +11,7 @@ from typing import Any
 
 from wingman.api import AgentRecord, Credential
 from wingman.conversation import Message
-from wingman.store.listing import MOST_CHARS, PAGE_CHARS, WHOLE_RESULT, listed
+from wingman.store.listing import MESSAGE_BYTES, PAGE_CHARS, WHOLE_RESULT, listed
 from wingman.store.records import (
     HistoryPage,
     ListedRun,
@@ -52,13 +52,15 @@ __all__ = [
     "sessions_with_queue",
 ]
 
-# What a list reads of a run: no image, no agent, and of long texts the beginning.
+# What a list reads of a run: no image, no agent, and of long texts the beginning. That of its
+# message is read as bytes: SQLite takes a NUL for the end of a text.
 _LISTED = RUN.select(
-    message=f"substr(runs.message, 1, {MOST_CHARS + 1})",
+    message="''",
     result=f"CASE WHEN length(runs.result) <= {WHOLE_RESULT} THEN runs.result END",
     agent="NULL",
     images="NULL",
 )
+_MESSAGE = f"substr(CAST(runs.message AS BLOB), 1, {MESSAGE_BYTES})"
 _LONG_RESULT = f"CASE WHEN length(runs.result) > {WHOLE_RESULT} THEN runs.result END"
 
 _SHOWN_RUNS = "runs JOIN sessions ON sessions.id = runs.session_id AND sessions.deleting = 0"
@@ -209,16 +211,16 @@ def run_page(
         where += " AND runs.seq < ?"
         values.append(before)
     query = (
-        f"SELECT runs.seq, {_LONG_RESULT}, {_LISTED} FROM {_SHOWN_RUNS} WHERE {where}"
-        " ORDER BY runs.seq DESC LIMIT ?"
+        f"SELECT runs.seq, {_MESSAGE}, {_LONG_RESULT}, {_LISTED} FROM {_SHOWN_RUNS}"
+        f" WHERE {where} ORDER BY runs.seq DESC LIMIT ?"
     )
     page: list[ListedRun] = []
     oldest = None
     # One by one: a row may have a result of many megabytes, of which little is kept.
-    for seq, long_result, *row in connection.execute(query, (*values, limit + 1)):
+    for seq, message, result, *row in connection.execute(query, (*values, limit + 1)):
         if len(page) == limit:
             return RunPage(tuple(reversed(page)), oldest)
-        page.append(listed(RUN.read(row), long_result))
+        page.append(listed(RUN.read(row), message, result))
         oldest = seq
     return RunPage(tuple(reversed(page)), None)
 
