@@ -9,7 +9,16 @@ import trio.testing
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from client.stand_in_server import RUN, SESSION, StandIn, Told, exchange, frame, stream
+from client.stand_in_server import (
+    RUN,
+    SESSION,
+    StandIn,
+    Told,
+    exchange,
+    frame,
+    json_reply,
+    stream,
+)
 from wingman.api import MessageBody
 from wingman.client import Patience, RunStream
 from wingman.client.following import Following
@@ -356,5 +365,32 @@ def test_a_followed_session_whose_events_are_gone_is_read() -> None:
         assert isinstance(first, Resynced)
         assert first.session.last_event_id == 22
         assert [news.id for news in rest if isinstance(news, Followed)] == list(range(23, 30))
+
+    run(main)
+
+
+def test_a_message_that_is_cancelled_before_its_answer_is_taken_back() -> None:
+    accepted = json_reply({"run_id": RUN, "status": "running"}, 202)
+    server = told()
+
+    class Slow(StandIn):
+        async def open(self, request: Any) -> Any:
+            if "message/stream" in request.target:
+                self.requests.append(str(request))
+                await trio.sleep_forever()
+            return await super().open(request)
+
+    def answer(request: Any) -> Any:
+        return accepted if request.target.endswith("/message") else server(request)
+
+    async def main() -> None:
+        stand_in = Slow(answer)
+        with trio.move_on_after(1):
+            async with RunStream(exchange(stand_in), SESSION, BODY):
+                raise AssertionError
+        assert stand_in.requests[1:3] == [
+            f"POST /sessions/{SESSION}/message",
+            f"POST /sessions/{SESSION}/runs/{RUN}/cancel",
+        ]
 
     run(main)

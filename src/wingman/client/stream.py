@@ -116,10 +116,11 @@ class RunStream:
         if self._following:
             self._frames = Frames(await self._exchange.open(self._events()))
             return
+        before, self._taken = self._taken, True  # also where this is cancelled before an answer
         try:
             self._frames = frames = Frames(await self._exchange.open(self._message()))
         except Broken as broken:
-            self._taken = self._taken or broken.sent
+            self._taken = before or broken.sent
             raise
         except WingmanError as error:
             self._taken = isinstance(error, BadAnswer)  # a proxy does not know
