@@ -6,7 +6,7 @@ from importlib.util import find_spec
 
 from bench._report import print_rows
 
-BENCHMARKS = ("actors", "store", "turns", "http")
+BENCHMARKS = ("actors", "store", "turns", "http", "client")
 
 
 def main() -> None:

@@ -3,6 +3,7 @@
 # The map; imports run from the bottom up, and a test holds them to it:
 #
 #   cli/             the command line: serve, run, demo
+#   client/          a session of a server, with the SDK's own face: Trio, asyncio, or blocking
 #   server/          the HTTP face: Quart-Trio routes, SSE, Hypercorn
 #   testing/         what a provider owes the run loop, checked; for tests of one's own
 #   runtime/         the door: many sessions, agents, credentials, over one store
@@ -18,37 +19,44 @@
 #   actor/           the generic actor runtime: knows nothing of language models
 #   telemetry/       logs, to stderr
 #   metrics.py       what the process counts
+#   face.py          what a session is to a program, wherever it runs
 #   agent.py         Agent: a template for runs
 #   events.py        what a run tells the world
+#   sse.py           Server-Sent Events and lines out of bytes
 #   output.py        a schema that a final response must fit
 #   conversation.py  messages, their blocks, usage
 #   given.py         what a program gives, looked at where it does
 #   foreign.py       what foreign code may raise, and how it is held
 #   under_trio.py    who is called elsewhere than under Trio says what to do
 #   errors.py        one tree of errors
+#
+# A name is imported when it is first asked for: who only talks to a server starts no runtime.
 
+import importlib
 import logging
+from typing import TYPE_CHECKING, Any, Final
 
-from wingman.agent import Agent
-from wingman.api import Receipt
-from wingman.conversation import ImageBlock, Message, Usage
-from wingman.errors import ToolError, WingmanError
-from wingman.events import (
-    Done,
-    Event,
-    Result,
-    Step,
-    Text,
-    Thinking,
-    ToolCallResult,
-    ToolProgress,
-    ToolResult,
-    ToolUse,
-)
-from wingman.run import Limits, Price
-from wingman.runtime import RunStream, Runtime, Session
-from wingman.session import Run
-from wingman.tools import Tool, ToolContext, ToolOutput, tool
+if TYPE_CHECKING:
+    from wingman.agent import Agent
+    from wingman.api import Receipt
+    from wingman.conversation import ImageBlock, Message, Usage
+    from wingman.errors import ToolError, WingmanError
+    from wingman.events import (
+        Done,
+        Event,
+        Result,
+        Step,
+        Text,
+        Thinking,
+        ToolCallResult,
+        ToolProgress,
+        ToolResult,
+        ToolUse,
+    )
+    from wingman.run import Limits, Price
+    from wingman.runtime import RunStream, Runtime, Session
+    from wingman.session import Run
+    from wingman.tools import Tool, ToolContext, ToolOutput, tool
 
 __all__ = [
     "Agent",
@@ -79,6 +87,50 @@ __all__ = [
     "WingmanError",
     "tool",
 ]
+
+_HOMES: Final = {
+    "Agent": "wingman.agent",
+    "Done": "wingman.events",
+    "Event": "wingman.events",
+    "ImageBlock": "wingman.conversation",
+    "Limits": "wingman.run",
+    "Message": "wingman.conversation",
+    "Price": "wingman.run",
+    "Receipt": "wingman.api",
+    "Result": "wingman.events",
+    "Run": "wingman.session",
+    "RunStream": "wingman.runtime",
+    "Runtime": "wingman.runtime",
+    "Session": "wingman.runtime",
+    "Step": "wingman.events",
+    "Text": "wingman.events",
+    "Thinking": "wingman.events",
+    "Tool": "wingman.tools",
+    "ToolCallResult": "wingman.events",
+    "ToolContext": "wingman.tools",
+    "ToolError": "wingman.errors",
+    "ToolOutput": "wingman.tools",
+    "ToolProgress": "wingman.events",
+    "ToolResult": "wingman.events",
+    "ToolUse": "wingman.events",
+    "Usage": "wingman.conversation",
+    "WingmanError": "wingman.errors",
+    "tool": "wingman.tools",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a name of the SDK from where it lives."""
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(importlib.import_module(home), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
 
 # Silent where nobody has set up `logging`: then Python would show warnings on standard error.
 logging.getLogger("wingman").addHandler(logging.NullHandler())

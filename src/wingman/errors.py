@@ -9,6 +9,8 @@
     │   ├── RequestIdConflict       the same request id came with a different body
     │   ├── NotInFlight             the run that was to be cancelled is queued, or has ended
     │   ├── WaitsForItself          a tool would wait for the run that waits for it
+    │   ├── Unauthorized            the server's token is missing or wrong
+    │   ├── Forbidden               the server does not go by this name, or not for this page
     │   ├── ProviderNotConfigured   the provider has no key, or no model is named
     │   └── ContextTooLong          the history does not fit into the model's context window
     ├── Unavailable             not now; `retry_after` says when to ask again
@@ -16,6 +18,7 @@
     │   ├── SessionQuarantined      the session's actor keeps crashing; the text says how
     │   ├── Overloaded              the process runs as many runs as it may
     │   ├── ShuttingDown            the runtime is draining
+    │   ├── Unreachable             the server does not answer, or connections to it break
     │   └── StoreUnavailable        the store cannot be written or read just now; a StoreError, too
     ├── ProviderError           the model's API failed, after the retries
     │   ├── ProviderAuthError       it refused the key
@@ -27,16 +30,20 @@
     ├── ToolError               a tool could not do what the model asked; the model is told
     ├── RunFailed               the run ended in an error that is no other of these: a bug
     ├── StreamLagged            a reader fell behind what its channel holds
+    ├── BadAnswer               what answers at the server's address does not answer as Wingman does
     └── StoreError              the store refused or failed; what was not acknowledged is not there
         ├── StoreLocked             another process has it open
         └── StoreTooNew             a later Wingman wrote it
 
 The actor runtime has a tree of its own, `wingman.actor.ActorError`: it knows nothing of sessions.
-`code` is the stable name that programs go by, the same in Python and over HTTP.
+`code` is the stable name that programs go by, the same in Python and over HTTP. An error that came
+over HTTP has the `request_id` under which the server's log knows it.
 """
 
 __all__ = [
+    "BadAnswer",
     "ContextTooLong",
+    "Forbidden",
     "InvalidRequest",
     "MailboxFull",
     "NotFound",
@@ -63,16 +70,23 @@ __all__ = [
     "StoreUnavailable",
     "StreamLagged",
     "ToolError",
+    "Unauthorized",
     "Unavailable",
+    "Unreachable",
     "WaitsForItself",
     "WingmanError",
 ]
 
 
 class WingmanError(Exception):
-    """The root of the tree. Its text says what to do about it."""
+    """The root of the tree. Its text says what to do about it.
+
+    `run_id` is the run that it is about, and `request_id` the request that it answers, where known.
+    """
 
     code: str = "internal_error"
+    run_id: str | None = None
+    request_id: str | None = None
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
@@ -140,6 +154,18 @@ class WaitsForItself(RequestError):
     code = "waits_for_itself"
 
 
+class Unauthorized(RequestError):
+    """The server's token is missing or wrong."""
+
+    code = "unauthorized"
+
+
+class Forbidden(RequestError):
+    """The server does not go by this name, or does not answer pages of this origin."""
+
+    code = "forbidden_host"
+
+
 class ProviderNotConfigured(RequestError):
     """The agent's provider has no key (or no model): the message says how to give it one.
 
@@ -196,6 +222,15 @@ class ShuttingDown(Unavailable):
     def __init__(self, message: str, retry_after: float = 5.0, run_id: str | None = None) -> None:
         super().__init__(message, retry_after)
         self.run_id = run_id
+
+
+class Unreachable(Unavailable):
+    """The server does not answer, or the connections to it break, also when tried again.
+
+    Whether the last request was obeyed is not known.
+    """
+
+    code = "unreachable"
 
 
 class ProviderError(WingmanError):
@@ -305,6 +340,17 @@ class StreamLagged(WingmanError):
             f"{resume_at}."
         )
         self.resume_at = resume_at
+
+
+class BadAnswer(WingmanError):
+    """What answers at the server's address does not answer as Wingman does: another service is
+    there, or a proxy stands between. `status` is that of the answer."""
+
+    code = "bad_answer"
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class StoreError(WingmanError):

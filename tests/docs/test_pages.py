@@ -68,7 +68,13 @@ def test_the_python_blocks_are_strictly_typed(tmp_path: Path) -> None:
 def test_the_blocks_are_of_kinds_that_are_looked_at() -> None:
     kinds = {block.language for block in BLOCKS}
     assert kinds == {"python", "console", "json", "toml", "ini", "text"}
-    assert {block.mark for block in BLOCKS} <= {"", "needs-a-key", "by-hand", *NEEDS}
+    assert {block.mark for block in BLOCKS} <= {
+        "",
+        "needs-a-key",
+        "needs-a-server",
+        "by-hand",
+        *NEEDS,
+    }
     assert len(RUN) >= 5
     assert len(commands()) >= 8
 

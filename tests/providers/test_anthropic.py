@@ -16,7 +16,8 @@ from wingman.conversation import (
 )
 from wingman.providers import Finished, TextDelta, ThinkingDelta, UsageUpdate
 from wingman.providers.anthropic import AnthropicTranslator, anthropic_body
-from wingman.providers.wire import CallIds, Fault, SSEDecoder
+from wingman.providers.wire import CallIds
+from wingman.sse import Fault, SSEDecoder
 
 CACHED = {"cache_control": {"type": "ephemeral"}}
 

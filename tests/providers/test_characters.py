@@ -15,7 +15,8 @@ from wingman.providers.anthropic import AnthropicTranslator
 from wingman.providers.gemini import GeminiTranslator
 from wingman.providers.ollama import OllamaTranslator
 from wingman.providers.openai import ChatTranslator, ResponsesTranslator
-from wingman.providers.wire import CallIds, Characters, Fault, LineDecoder, SSEDecoder, whole
+from wingman.providers.wire import CallIds, Characters, whole
+from wingman.sse import Fault, LineDecoder, SSEDecoder
 
 HALVES = ["\ud83d", "\ude00"]
 

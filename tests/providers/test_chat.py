@@ -14,7 +14,8 @@ from wingman.conversation import (
 )
 from wingman.providers import Finished, TextDelta, ThinkingDelta, UsageUpdate
 from wingman.providers.openai import ChatTranslator, chat_body
-from wingman.providers.wire import CallIds, Fault, SSEDecoder
+from wingman.providers.wire import CallIds
+from wingman.sse import Fault, SSEDecoder
 
 
 def parts_of(*events: object) -> list:

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from provider_wires import openai_delta, sse
 from wingman.conversation import ToolUseBlock
 from wingman.providers.openai import ChatTranslator
-from wingman.providers.wire import CallIds, SSEDecoder
+from wingman.providers.wire import CallIds
+from wingman.sse import SSEDecoder
 
 _ = None
 ONE, TWO = ("x", {"n": 1}), ("x", {"n": 2})

@@ -31,14 +31,8 @@ from wingman.providers.anthropic import AnthropicTranslator
 from wingman.providers.gemini import GeminiTranslator
 from wingman.providers.ollama import OllamaTranslator
 from wingman.providers.openai import ChatTranslator, ResponsesTranslator
-from wingman.providers.wire import (
-    CallIds,
-    Decoder,
-    Fault,
-    LineDecoder,
-    SSEDecoder,
-    Translator,
-)
+from wingman.providers.wire import CallIds, Decoder, Translator
+from wingman.sse import Fault, LineDecoder, SSEDecoder
 
 SAID = ("Regen, ☔ und ", "Wind: 🌬.")
 ARGUMENTS = '{"city": "Zürich"}'

@@ -30,7 +30,8 @@ from wingman.providers.anthropic import AnthropicTranslator
 from wingman.providers.gemini import GeminiTranslator
 from wingman.providers.ollama import OllamaTranslator
 from wingman.providers.openai import ChatTranslator, ResponsesTranslator
-from wingman.providers.wire import CallIds, LineDecoder, SSEDecoder
+from wingman.providers.wire import CallIds
+from wingman.sse import LineDecoder, SSEDecoder
 from wingman.tools import tool
 
 

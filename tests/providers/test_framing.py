@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wingman.providers.wire import Fault, LineDecoder, ServerSentEvent, SSEDecoder, decode
+from wingman.providers.wire import decode
+from wingman.sse import Fault, LineDecoder, ServerSentEvent, SSEDecoder
 
 STREAM = (
     b"\xef\xbb\xbf: a comment\r\n"

@@ -27,7 +27,8 @@ from wingman.providers import (
     UsageUpdate,
 )
 from wingman.providers.gemini import NO_SIGNATURE, GeminiTranslator, gemini_body
-from wingman.providers.wire import CallIds, Fault, SSEDecoder
+from wingman.providers.wire import CallIds
+from wingman.sse import Fault, SSEDecoder
 
 
 def parts_of(*events: object, tools: tuple[str, ...] = ("forecast",)) -> list:

@@ -27,7 +27,8 @@ from wingman.providers.anthropic import AnthropicTranslator
 from wingman.providers.gemini import GeminiTranslator
 from wingman.providers.ollama import OllamaTranslator
 from wingman.providers.openai import ChatTranslator, ResponsesTranslator
-from wingman.providers.wire import CallIds, Fault, LineDecoder, SSEDecoder
+from wingman.providers.wire import CallIds
+from wingman.sse import Fault, LineDecoder, SSEDecoder
 
 ODD: list[Any] = [None, "many", "", -1, 1e300, float("nan"), True, [], {}, [1], {"a": 1}, "9" * 400]
 """What makes no sense as a count, nor as an object of counts."""

@@ -13,7 +13,8 @@ from wingman.conversation import (
 )
 from wingman.providers import Finished, TextDelta, ThinkingDelta, UsageUpdate
 from wingman.providers.ollama import OllamaTranslator, ollama_body
-from wingman.providers.wire import CallIds, Fault, LineDecoder
+from wingman.providers.wire import CallIds
+from wingman.sse import Fault, LineDecoder
 
 
 def parts_of(*lines: object) -> list:

@@ -25,7 +25,7 @@ from wingman.providers import (
     TextDelta,
     Transport,
 )
-from wingman.providers.wire import LIMIT
+from wingman.sse import LIMIT
 
 MILLION: Final = 1_000_000
 HERE: Final = "http://127.0.0.1:1"

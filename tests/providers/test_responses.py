@@ -34,7 +34,8 @@ from wingman.providers import (
     UsageUpdate,
 )
 from wingman.providers.openai import ResponsesTranslator, responses_body
-from wingman.providers.wire import CallIds, Fault, SSEDecoder
+from wingman.providers.wire import CallIds
+from wingman.sse import Fault, SSEDecoder
 
 REASONING = {
     "id": "rs_1",

@@ -19,7 +19,7 @@ knows nothing of servers, sessions or stores: a client may import it alone.
 
 from wingman.api.agents import AgentFields, AgentRecord, NewAgent, ProviderConfig
 from wingman.api.errors import CODES, ErrorAnswer, ErrorDetail
-from wingman.api.frames import EXTRA, RUN_STREAM, SESSION_STREAM, USUAL, Frames
+from wingman.api.frames import EXTRA, RUN_STREAM, SESSION_STREAM, USUAL, Frames, Notice
 from wingman.api.messages import Accepted, MessageBody, OnBusy, OnDisconnect, StreamQuery
 from wingman.api.openapi import document
 from wingman.api.providers import (
@@ -91,6 +91,7 @@ __all__ = [
     "ModelInfo",
     "NewAgent",
     "NewSession",
+    "Notice",
     "OnBusy",
     "OnDisconnect",
     "PageQuery",

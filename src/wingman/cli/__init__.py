@@ -1,4 +1,4 @@
-"""The command line: `wingman serve`, `wingman run`, `wingman demo`.
+"""The command line: `wingman serve`, `wingman run`, `wingman demo`, and a server's sessions.
 
 It knows how to print, how to be interrupted, and how to tell an error in one line; what the
 commands do is done by the packages below. Exit codes: 0, 1 for what failed, 2 for wrong usage, and
@@ -10,7 +10,9 @@ commands do is done by the packages below. Exit codes: 0, 1 for what failed, 2 f
 #   serve.py       the server, until a signal
 #   run.py         one message in the terminal
 #   demo.py        a server and its client, checked step by step
-#   wire.py        the demo's client, which shows what goes over the wire
+#   transcript.py  what a client asks and what comes back, shown by the demo
+#   remote/        what a server runs and keeps: ps, show, logs, send, cancel, wait, agents, …
+#   interrupt.py   a run in the terminal, and the signals that end it
 #   limits.py      the runtime's limits as options
 #   prices.py      a file of models' prices as an option
 #   environment.py options that are environment variables as well
@@ -31,6 +33,16 @@ import click
 from wingman.cli.demo import demo_command
 from wingman.cli.output import Group, occupy_closed_streams
 from wingman.cli.program import program
+from wingman.cli.remote import (
+    agents_command,
+    cancel_command,
+    logs_command,
+    ps_command,
+    send_command,
+    sessions_command,
+    show_command,
+    wait_command,
+)
 from wingman.cli.run import run_command
 from wingman.cli.serve import serve_command
 
@@ -64,3 +76,14 @@ def main(context: click.Context) -> None:
 main.add_command(serve_command)
 main.add_command(run_command)
 main.add_command(demo_command)
+for command in (
+    ps_command,
+    sessions_command,
+    show_command,
+    logs_command,
+    send_command,
+    cancel_command,
+    wait_command,
+    agents_command,
+):
+    main.add_command(command)

@@ -6,14 +6,17 @@ from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import click
-import httpx
 import trio
 
+from wingman.api import NewAgent, ProviderConfig
 from wingman.cli.launch import launch
 from wingman.cli.output import Command, echo
 from wingman.cli.processes import VISIBLE, working_in
 from wingman.cli.program import program
-from wingman.cli.wire import Wire
+from wingman.cli.transcript import Transcript
+from wingman.client import Client, Session
+from wingman.errors import WingmanError
+from wingman.events import ToolProgress
 from wingman.runtime import Runtime
 from wingman.telemetry import configure_logging
 
@@ -23,7 +26,7 @@ _LONGEST: Final = 30.0  # seconds for the whole demo; it takes one or two
 
 _FILE: Final = "README.md"
 _CONTENT: Final = "A project to work on."
-_TOOLS: Final = ["bash", "read"]
+_TOOLS: Final = ("bash", "read")
 
 # A process in the background and one in front: both belong to the call, and end with it.
 _SLEEP: Final = "!bash sleep 60 & echo It runs.; sleep 60"
@@ -75,66 +78,88 @@ async def _tell(url: str, directory: Path) -> None:
     work_dir = directory / "project"
     await trio.Path(work_dir).mkdir()
     await trio.Path(work_dir / _FILE).write_text(f"{_CONTENT}\n")
+    transcript = Transcript()
     try:
-        async with Wire.to(url) as wire:
-            session = await _create(wire, work_dir)
-            await _stream(wire, session)
-            await _cancel(wire, session, work_dir)
-            await _go_on(wire, session)
-    except httpx.HTTPError as error:
+        async with Client(url) as client:
+            session = await _create(client, transcript, work_dir)
+            await _stream(session, transcript)
+            await _cancel(session, transcript, work_dir)
+            await _go_on(session, transcript)
+    except WingmanError as error:
         raise click.ClickException(f"The server: expected an answer, found {error!r}.") from error
 
 
-async def _create(wire: Wire, work_dir: Path) -> str:
-    """Make an agent and a session; return the session's path."""
+async def _create(client: Client, transcript: Transcript, work_dir: Path) -> Session:
+    """Make an agent and a session."""
     _heading("An agent, and a session for it")
-    about = {"name": "Demo", "tools": _TOOLS, "provider": {"id": "scripted"}}
-    agent = await wire.post("/agents", about)
-    session = await wire.post("/sessions", {"work_dir": str(work_dir), "agent_id": agent["id"]})
-    _check("the session is idle", session["status"] == "idle", session)
-    return f"/sessions/{session['id']}"
+    fields = NewAgent(name="Demo", tools=_TOOLS, provider=ProviderConfig("scripted"))
+    transcript.asks("create an agent", fields)
+    agent = await client.agents.create(fields)
+    transcript.answers(agent)
+    transcript.asks("create a session", {"work_dir": str(work_dir), "agent_id": agent.id})
+    session = await client.create_session(agent.id, work_dir=work_dir)
+    view = await session.describe()
+    transcript.answers(view)
+    _check("the session is idle", view.status == "idle", view)
+    return session
 
 
-async def _stream(wire: Wire, session: str) -> None:
+async def _stream(session: Session, transcript: Transcript) -> None:
     _heading("A message, streamed: two steps with a tool call each, then text")
     message = f"!bash ls\n---\n!read {_FILE}"
-    async with wire.stream(f"{session}/message/stream", {"message": message}) as events:
-        done = await events.until("done")
-    calls, response = done["tool_calls"], done["response"]
-    outputs = [call["output"].strip() for call in calls]
-    _check("bash and read were called", [call["tool_name"] for call in calls] == _TOOLS, calls)
-    _check("they have found the file", _FILE in outputs[0] and _CONTENT in outputs[1], calls)
-    _check("the response quotes them", all(output in response for output in outputs), response)
-    _check("the turn came to its end", done["stop_reason"] == "end_turn", done["stop_reason"])
+    transcript.asks("send a message", {"message": message})
+    async with session.run_stream(message) as stream:
+        async for event in stream:
+            transcript.event(event)
+    result = stream.result
+    outputs = [call.output.strip() for call in result.tool_calls]
+    names = tuple(call.tool_name for call in result.tool_calls)
+    _check("bash and read were called", names == _TOOLS, result.tool_calls)
+    found = _FILE in outputs[0] and _CONTENT in outputs[1]
+    _check("they have found the file", found, result.tool_calls)
+    quoted = all(output in result.response for output in outputs)
+    _check("the response quotes them", quoted, result.response)
+    _check("the turn came to its end", result.stop_reason == "end_turn", result.stop_reason)
 
 
-async def _cancel(wire: Wire, session: str, work_dir: Path) -> None:
+async def _cancel(session: Session, transcript: Transcript, work_dir: Path) -> None:
     _heading("Another one, cancelled in the middle of `sleep 60`")
-    path = f"{session}/message/stream?include=progress"
-    async with wire.stream(path, {"message": _SLEEP}) as events:
-        await events.until("tool_progress")  # the command speaks: it runs
-        running = _processes(wire, work_dir)
-        receipt = await wire.post(f"{session}/cancel")
-        left = _processes(wire, work_dir)
-        done = await events.until("done")
+    transcript.asks("send a message", {"message": _SLEEP})
+    async with session.run_stream(_SLEEP) as stream:
+        async for event in stream:
+            transcript.event(event)
+            if isinstance(event, ToolProgress):
+                break  # the command speaks: it runs
+        running = _processes(transcript, work_dir)
+        transcript.asks("cancel what the session runs")
+        receipt = await session.cancel()
+        transcript.answers(receipt)
+        left = _processes(transcript, work_dir)
+        async for event in stream:
+            transcript.event(event)
     if VISIBLE:
         _check("its processes were running", bool(running), running)
         _check("none of them was left when the cancel had answered", not left, left)
-    stopped = [tool["outcome"] for run in receipt["cancelled"] for tool in run["tools"]]
+    stopped = [tool.outcome for run in receipt.cancelled for tool in run.tools]
     _check("the receipt says that the tool was stopped", stopped == ["stopped"], receipt)
-    _check("the stream says that the run was cancelled", done["stop_reason"] == "cancelled", done)
+    reason = stream.result.stop_reason
+    _check("the stream says that the run was cancelled", reason == "cancelled", reason)
 
 
-async def _go_on(wire: Wire, session: str) -> None:
+async def _go_on(session: Session, transcript: Transcript) -> None:
     _heading("The same session, ready at once for its next message")
-    result = await wire.post(f"{session}/message", {"message": "!bash echo still here"})
-    _check("it answers", "still here" in result["response"], result)
-    _check("and ends its turn", result["stop_reason"] == "end_turn", result["stop_reason"])
+    message = "!bash echo still here"
+    transcript.asks("send a message", {"message": message})
+    result = await session.run(message)
+    transcript.answers(result)
+    _check("it answers", "still here" in result.response, result)
+    _check("and ends its turn", result.stop_reason == "end_turn", result.stop_reason)
 
 
-def _processes(wire: Wire, work_dir: Path) -> list[str]:
+def _processes(transcript: Transcript, work_dir: Path) -> list[str]:
     found = working_in(work_dir)
-    wire.note("processes", ", ".join(found) or ("none" if VISIBLE else "not shown by this system"))
+    said = ", ".join(found) or ("none" if VISIBLE else "not shown by this system")
+    transcript.note("processes", said)
     return found
 
 

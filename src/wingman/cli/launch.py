@@ -9,7 +9,7 @@ import trio
 from wingman.cli.output import OutputFailed
 from wingman.errors import WingmanError
 
-__all__ = ["launch"]
+__all__ = ["launch", "leaves_of"]
 
 _EXPECTED: Final = (WingmanError, click.ClickException, KeyboardInterrupt)
 
@@ -32,7 +32,7 @@ def launch(
     try:
         code = trio.run(main)
     except (WingmanError, BaseExceptionGroup) as error:
-        leaves = list(_leaves(error))
+        leaves = list(leaves_of(error))
         if not all(isinstance(leaf, _EXPECTED) for leaf in leaves):
             raise
         # Ctrl-C comes first, then what could not be written: what else broke, broke because of it.
@@ -44,9 +44,10 @@ def launch(
     click.get_current_context().exit(code)
 
 
-def _leaves(error: BaseException) -> Iterator[BaseException]:
+def leaves_of(error: BaseException) -> Iterator[BaseException]:
+    """The errors in a group, and in the groups in it; or the error itself."""
     if isinstance(error, BaseExceptionGroup):
         for part in error.exceptions:
-            yield from _leaves(part)
+            yield from leaves_of(part)
     else:
         yield error

@@ -1,21 +1,19 @@
 """`wingman run`: one message, one session in memory, in the terminal."""
 
-import os
-import signal
-from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Final
 
-import attrs
 import click
-import trio
+from msgspec import UNSET
 
 from wingman.agent import Agent
+from wingman.api import NewAgent, ProviderConfig
 from wingman.cli.console import Console
 from wingman.cli.environment import FromEnvironment
+from wingman.cli.interrupt import follow_run
 from wingman.cli.launch import launch
-from wingman.cli.output import flush
+from wingman.cli.remote import run_on_server, talk
 from wingman.cli.stdin import piped_text
 from wingman.errors import (
     ContextTooLong,
@@ -25,9 +23,8 @@ from wingman.errors import (
     WingmanError,
 )
 from wingman.providers import Provider, ProviderRegistry
-from wingman.runtime import KEYLESS, PREFERRED, RunStream, Session, default_provider
-from wingman.session import Run
-from wingman.telemetry import configure_logging, flush_logs
+from wingman.runtime import KEYLESS, PREFERRED, Session, default_provider
+from wingman.telemetry import configure_logging
 from wingman.tools import BUILTIN, Tool
 
 __all__ = ["run_command"]
@@ -35,11 +32,6 @@ __all__ = ["run_command"]
 _INSTRUCTIONS: Final = (
     "You answer in the user's terminal and work in the current directory. Be brief."
 )
-
-# How long the second signal waits for what the first has asked for: a process that ignores
-# SIGTERM is killed in less, and nothing of the run shall outlive it.
-_LAST_SECONDS: Final = 1.0
-_LAST_WORDS_SECONDS: Final = 0.05
 
 
 def _tools(_context: click.Context, _option: click.Parameter, names: str) -> tuple[Tool, ...]:
@@ -79,6 +71,8 @@ def _tools(_context: click.Context, _option: click.Parameter, names: str) -> tup
 @click.option("--max-steps", type=click.IntRange(min=1), help="How many inferences at most.")
 @click.option("--instructions", default=_INSTRUCTIONS, help="What the model is told beforehand.")
 @click.option("-v", "--verbose", is_flag=True, help="Show thinking, progress and whole results.")
+@click.option("--server", metavar="URL", help="Run it on this server, in its directories.")
+@click.option("--token", envvar="WINGMAN_TOKEN", show_envvar=True, help="The server's token.")
 def run_command(
     message: str | None,
     provider: str | None,
@@ -88,6 +82,8 @@ def run_command(
     max_steps: int | None,
     instructions: str,
     verbose: bool,
+    server: str | None,
+    token: str | None,
 ) -> None:
     """Send one MESSAGE to a model and show what it does.
 
@@ -99,6 +95,18 @@ def run_command(
     configure_logging("warning")
     console = Console(verbose)
     text = _message(message)
+    if server is not None:
+        if model and not provider:
+            raise click.UsageError("--model needs --provider: say whose model it is.")
+        fields = NewAgent(
+            name="wingman run",
+            instructions=instructions,
+            tools=tuple(tool.name for tool in tools),
+            provider=UNSET if provider is None else ProviderConfig(provider, model),
+            max_steps=UNSET if max_steps is None else max_steps,
+        )
+        talk(server, token, run_on_server, fields, work_dir.absolute(), text, console)
+        return
     agent = Agent(
         "wingman run",
         instructions=instructions,
@@ -175,61 +183,8 @@ async def _run(agent: Agent, work_dir: Path, message: str, console: Console) -> 
         session.run_stream(message) as stream,
     ):
         try:
-            code = await _follow(stream, console)
+            code = await follow_run(stream, console, console.show)
         finally:
             console.end_line()
         console.summary(stream.result)
         return code
-
-
-async def _follow(stream: RunStream, console: Console) -> int:
-    """Show the run to its end, which a signal may bring about; return the exit code."""
-    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        interrupt = _Interrupt(signals, stream.run, console)
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(interrupt.listen)
-            async for event in stream:
-                console.show(event)
-            if interrupt.number is None:
-                nursery.cancel_scope.cancel()
-    return interrupt.exit_code
-
-
-@attrs.define
-class _Interrupt:
-    """The first signal cancels the run and says what has stopped; the next leaves at once."""
-
-    _signals: AsyncIterator[int]
-    _run: Run
-    _console: Console
-    number: int | None = attrs.field(default=None, init=False)
-
-    @property
-    def exit_code(self) -> int:
-        """0, or what a shell makes of the signal."""
-        return 0 if self.number is None else 128 + self.number
-
-    async def listen(self) -> None:
-        """Wait for the first signal; return when the run has stopped."""
-        self.number = await anext(self._signals)
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._leave_at_the_next)
-            receipt = await self._run.cancel()
-            nursery.cancel_scope.cancel()
-        self._console.cancelled(receipt)
-        if not self._run.ended:
-            self._leave()
-
-    async def _leave_at_the_next(self) -> None:
-        await anext(self._signals)
-        with trio.move_on_after(_LAST_SECONDS):
-            await self._run.wait()
-        if not self._run.ended:
-            self._console.note("Left before all had stopped.", "red")
-            self._leave()
-
-    def _leave(self) -> NoReturn:
-        """End the process: what has not stopped would hold an orderly end for as long again."""
-        flush_logs(_LAST_WORDS_SECONDS)
-        flush()
-        os._exit(self.exit_code)

@@ -2,6 +2,7 @@
 
     runtime.py      the door: what a program, or the server, asks of the runtime
     session.py      the handle of a session: run, run_stream, submit, cancel, history
+    following.py    a session's events, from run to run
     root.py         the composition root: the parts, put together once, opened and closed
     agents.py       agents by id: records in the store, templates in code
     credentials.py  how each provider is reached
@@ -13,6 +14,7 @@ It does not know HTTP: the server is one face of it, a program another.
 
 from wingman.runtime.agents import KEYLESS, PREFERRED, Agents, default_provider
 from wingman.runtime.credentials import Credentials
+from wingman.runtime.following import Following
 from wingman.runtime.runtime import Runtime, RuntimeStatus
 from wingman.runtime.session import RunStream, Session
 
@@ -21,6 +23,7 @@ __all__ = [
     "PREFERRED",
     "Agents",
     "Credentials",
+    "Following",
     "RunStream",
     "Runtime",
     "RuntimeStatus",

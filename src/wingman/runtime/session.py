@@ -4,16 +4,18 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import trio
 
 from wingman.agent import Agent
-from wingman.api import OnBusy, Receipt
+from wingman.api import OnBusy, Receipt, SessionView
 from wingman.conversation import ImageBlock, Message
 from wingman.events import Done, Error, Event, Result
+from wingman.face import AnyRun, AnyRunStream, AnySession
 from wingman.given import listed, one
 from wingman.run import CALLERS, Limits, Published, Reader
+from wingman.runtime.following import Following
 from wingman.runtime.root import Root
 from wingman.session import Run, RunRequest, SessionHost
 from wingman.under_trio import require_trio
@@ -150,6 +152,19 @@ class Session:
         """The history as it is stored: whole steps only."""
         return await self._opened().reader.history(self._id)
 
+    async def describe(self) -> SessionView:
+        """The session as it stands, with its history and its status."""
+        return await self._opened().reader.session(self._id)
+
+    def follow(self, after: int | None = None) -> Following:
+        """Its events, from now on or after the event `after`: `async with` it, and iterate."""
+        host = self._opened()
+        return Following(
+            self._id,
+            partial(host.follow, self._id, after),
+            partial(host.reader.session, self._id),
+        )
+
     async def _admit(
         self,
         message: str,
@@ -257,3 +272,7 @@ async def _stop(run: Run) -> None:
     with trio.move_on_after(_STOP_SECONDS, shield=True):
         run.request_cancel()
         await run.wait()
+
+
+if TYPE_CHECKING:  # the types prove that the SDK has the face
+    _FACES: tuple[type[AnySession], type[AnyRun], type[AnyRunStream]] = (Session, Run, RunStream)

@@ -14,7 +14,8 @@ from wingman.providers.anthropic.request import ID, anthropic_body
 from wingman.providers.anthropic.stream import AnthropicTranslator
 from wingman.providers.base import Part, Request
 from wingman.providers.transport import Access, Call, Transport
-from wingman.providers.wire import CallIds, SSEDecoder, ToolNames, ask_for_models, converse
+from wingman.providers.wire import CallIds, ToolNames, ask_for_models, converse
+from wingman.sse import SSEDecoder
 
 __all__ = ["ACCESS", "Anthropic"]
 

@@ -24,10 +24,8 @@ from wingman.providers.base import (
 from wingman.providers.wire import (
     CallIds,
     Characters,
-    Fault,
     HeldCalls,
     Json,
-    ServerSentEvent,
     ToolNames,
     arguments_text,
     count,
@@ -42,6 +40,7 @@ from wingman.providers.wire import (
     tool_use,
     word,
 )
+from wingman.sse import Fault, ServerSentEvent
 
 __all__ = ["AnthropicTranslator"]
 

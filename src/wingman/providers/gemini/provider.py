@@ -15,7 +15,8 @@ from wingman.providers.base import Part, Request
 from wingman.providers.gemini.request import gemini_body
 from wingman.providers.gemini.stream import ID, GeminiTranslator
 from wingman.providers.transport import Access, Call, Transport
-from wingman.providers.wire import CallIds, SSEDecoder, ask_for_models, converse
+from wingman.providers.wire import CallIds, ask_for_models, converse
+from wingman.sse import SSEDecoder
 
 __all__ = ["ACCESS", "Gemini"]
 

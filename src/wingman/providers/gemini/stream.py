@@ -24,10 +24,8 @@ from wingman.providers.base import (
 from wingman.providers.wire import (
     CallIds,
     Characters,
-    Fault,
     HeldCalls,
     Json,
-    ServerSentEvent,
     ToolNames,
     arguments_text,
     count,
@@ -43,6 +41,7 @@ from wingman.providers.wire import (
     whole,
     word,
 )
+from wingman.sse import Fault, ServerSentEvent
 
 __all__ = ["ID", "MORE", "GeminiTranslator"]
 

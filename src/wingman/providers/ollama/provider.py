@@ -16,14 +16,8 @@ from wingman.providers.base import Part, Request
 from wingman.providers.ollama.request import ollama_body
 from wingman.providers.ollama.stream import ID, OllamaTranslator
 from wingman.providers.transport import Access, Call, Transport
-from wingman.providers.wire import (
-    CallIds,
-    LineDecoder,
-    ToolNames,
-    ask_for_models,
-    bearer_call,
-    converse,
-)
+from wingman.providers.wire import CallIds, ToolNames, ask_for_models, bearer_call, converse
+from wingman.sse import LineDecoder
 
 __all__ = ["ACCESS", "Ollama"]
 

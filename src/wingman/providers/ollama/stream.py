@@ -20,7 +20,6 @@ from wingman.providers.base import (
 from wingman.providers.wire import (
     CallIds,
     Characters,
-    Fault,
     HeldCalls,
     Json,
     ToolNames,
@@ -36,6 +35,7 @@ from wingman.providers.wire import (
     tool_use,
     word,
 )
+from wingman.sse import Fault
 
 __all__ = ["ID", "OllamaTranslator"]
 

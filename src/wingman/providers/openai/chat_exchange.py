@@ -10,14 +10,8 @@ from wingman.providers.base import Part, Request
 from wingman.providers.openai.chat_request import chat_body
 from wingman.providers.openai.chat_stream import ChatTranslator
 from wingman.providers.transport import Endpoint, Transport
-from wingman.providers.wire import (
-    CallIds,
-    SSEDecoder,
-    ToolNames,
-    ask_for_models,
-    bearer_call,
-    converse,
-)
+from wingman.providers.wire import CallIds, ToolNames, ask_for_models, bearer_call, converse
+from wingman.sse import SSEDecoder
 
 __all__ = ["chat", "served_models"]
 

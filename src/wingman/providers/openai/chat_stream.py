@@ -24,9 +24,7 @@ from wingman.providers.openai.chat_calls import ChatCall, ChatCalls
 from wingman.providers.wire import (
     CallIds,
     Characters,
-    Fault,
     Json,
-    ServerSentEvent,
     ToolNames,
     count,
     fields,
@@ -40,6 +38,7 @@ from wingman.providers.wire import (
     text,
     tool_use,
 )
+from wingman.sse import Fault, ServerSentEvent
 
 __all__ = ["ChatTranslator"]
 

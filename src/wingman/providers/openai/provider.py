@@ -15,7 +15,8 @@ from wingman.providers.openai.chat_exchange import chat, served_models
 from wingman.providers.openai.responses_request import responses_body
 from wingman.providers.openai.responses_stream import ID, ResponsesTranslator
 from wingman.providers.transport import Access, Endpoint, Transport
-from wingman.providers.wire import CallIds, SSEDecoder, ToolNames, bearer_call, converse
+from wingman.providers.wire import CallIds, ToolNames, bearer_call, converse
+from wingman.sse import SSEDecoder
 
 __all__ = ["ACCESS", "OpenAI"]
 

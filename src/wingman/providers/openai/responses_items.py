@@ -10,7 +10,6 @@ from wingman.conversation import ToolUseBlock, Usage
 from wingman.providers.base import FinishReason, UsageUpdate
 from wingman.providers.wire import (
     Characters,
-    Fault,
     Json,
     arguments_text,
     count,
@@ -23,6 +22,7 @@ from wingman.providers.wire import (
     tool_use,
     word,
 )
+from wingman.sse import Fault
 
 __all__ = ["SaidOnce", "ended", "function_call", "used"]
 

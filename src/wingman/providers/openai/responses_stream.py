@@ -19,10 +19,8 @@ from wingman.providers.openai.responses_items import SaidOnce, ended, function_c
 from wingman.providers.wire import (
     CallIds,
     Characters,
-    Fault,
     HeldCalls,
     Json,
-    ServerSentEvent,
     ToolNames,
     fields,
     index,
@@ -34,6 +32,7 @@ from wingman.providers.wire import (
     whole,
     word,
 )
+from wingman.sse import Fault, ServerSentEvent
 
 __all__ = ["ID", "ResponsesTranslator"]
 

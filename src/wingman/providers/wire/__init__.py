@@ -1,7 +1,7 @@
 """What all wire formats share: where events end, how tool calls and histories are made to fit.
 
     exchange.py   one inference: call → bytes → events → parts, the loop that joins the rest
-    framing.py    Server-Sent Events and lines out of bytes
+    decoding.py   an event's JSON into a value
     reading.py    the JSON of events, read as leniently as it may be
     characters.py characters that come in halves, made whole
     reasons.py    why an answer ended, by the word that a server gives
@@ -15,6 +15,7 @@ API by name, and does not know how bytes come and go: that is `transport/`.
 """
 
 from wingman.providers.wire.characters import Characters, whole
+from wingman.providers.wire.decoding import decode
 from wingman.providers.wire.exchange import (
     Decoder,
     Translator,
@@ -29,14 +30,6 @@ from wingman.providers.wire.fitting import (
     data_url,
     in_one,
     with_images,
-)
-from wingman.providers.wire.framing import (
-    LIMIT,
-    Fault,
-    LineDecoder,
-    ServerSentEvent,
-    SSEDecoder,
-    decode,
 )
 from wingman.providers.wire.naming import (
     CallNumbers,
@@ -73,18 +66,13 @@ from wingman.providers.wire.toolcalls import (
 __all__ = [
     "COMMON_IMAGES",
     "EMPTY_MESSAGE",
-    "LIMIT",
     "NOT_ANSWERED",
     "CallIds",
     "CallNumbers",
     "Characters",
     "Decoder",
-    "Fault",
     "HeldCalls",
     "Json",
-    "LineDecoder",
-    "SSEDecoder",
-    "ServerSentEvent",
     "ToolNames",
     "Translator",
     "arguments_text",

@@ -22,7 +22,7 @@ from wingman.providers.transport import (
     stray,
     told,
 )
-from wingman.providers.wire.framing import Fault
+from wingman.sse import Fault
 
 __all__ = ["Decoder", "Translator", "ask_for_models", "bearer_call", "converse"]
 

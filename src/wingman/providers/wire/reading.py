@@ -13,7 +13,7 @@ import msgspec
 
 from wingman.providers.transport import NOTHING_SAID, Explanation, explained, is_error
 from wingman.providers.wire.characters import whole
-from wingman.providers.wire.framing import Fault
+from wingman.sse import Fault
 
 __all__ = [
     "Json",

@@ -8,7 +8,7 @@ import re
 from typing import Any, Final
 
 from wingman.providers.base import FinishReason
-from wingman.providers.wire.framing import Fault
+from wingman.sse import Fault
 
 __all__ = ["finish_reason", "reason_word"]
 

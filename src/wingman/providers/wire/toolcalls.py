@@ -13,8 +13,9 @@ import msgspec
 from wingman.conversation import Message, ToolUseBlock
 from wingman.providers.base import ToolSpec
 from wingman.providers.wire.characters import whole
-from wingman.providers.wire.framing import Fault, decode
+from wingman.providers.wire.decoding import decode
 from wingman.providers.wire.naming import ToolNames
+from wingman.sse import Fault
 
 __all__ = ["CallIds", "HeldCalls", "arguments_text", "function_spec", "tool_use"]
 

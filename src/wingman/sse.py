@@ -1,20 +1,14 @@
 """Where one event ends and the next begins: incremental decoders, bytes in, events out.
 
 Sans-I/O: they are fed what the network gives, cut anywhere, and return what is complete. What a
-decoder holds back is bounded by `limit` bytes (16 MiB), since a provider's word on where its lines
-end is not to be trusted with this process's memory; beyond it they raise `Fault`.
+decoder holds back is bounded by `limit` bytes (16 MiB), since a server's word on where its lines
+end is not to be trusted with this process's memory; beyond it they raise `Fault`. Providers and the
+client of Wingman's own server read their streams with them.
 """
 
-import re
-from typing import Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple
 
-import msgspec
-
-from wingman.providers.transport import Explanation
-
-__all__ = ["LIMIT", "Fault", "LineDecoder", "SSEDecoder", "ServerSentEvent", "decode"]
-
-T = TypeVar("T")
+__all__ = ["LIMIT", "Fault", "LineDecoder", "SSEDecoder", "ServerSentEvent"]
 
 LIMIT: Final = 16 * 1024 * 1024
 """How many bytes one line, or the data of one event, may have."""
@@ -23,15 +17,14 @@ _BOM: Final = b"\xef\xbb\xbf"
 
 
 class Fault(Exception):
-    """What a provider sent is not what its protocol says, or is an error that it reports.
+    """What a server sent is not what its protocol says, or is an error that it reports.
 
     Pure decoders and translators raise it; they do not know whose stream they read. Who does
-    turns it into a `ProviderError`. `said` is what the provider says, where it reports an error.
+    turns it into an error that names it. `said` is what the server says, where it reports an
+    error, in the form of who reads it.
     """
 
-    def __init__(
-        self, message: str, error_type: str | None = None, said: Explanation | None = None
-    ) -> None:
+    def __init__(self, message: str, error_type: str | None = None, said: Any = None) -> None:
         super().__init__(message)
         self.message = message
         self.error_type = error_type
@@ -39,10 +32,12 @@ class Fault(Exception):
 
 
 class ServerSentEvent(NamedTuple):
-    """One event of a `text/event-stream`: its name (`message` by default) and its data."""
+    """One event of a `text/event-stream`: its name (`message` by default), its data, and its own
+    `id`, where it has one."""
 
     name: str
     data: bytes
+    id: str | None = None
 
 
 class LineDecoder:
@@ -99,7 +94,7 @@ class LineDecoder:
 class SSEDecoder:
     """Bytes in, Server-Sent Events out.
 
-    Comments, `id` and `retry` are passed over, and an event without data is none. What comes after
+    Comments and `retry` are passed over, and an event without data is none. What comes after
     the last blank line is no event. Source: https://html.spec.whatwg.org/multipage/server-sent-events.html
     """
 
@@ -107,6 +102,7 @@ class SSEDecoder:
         self._limit = limit
         self._lines = LineDecoder(limit)
         self._name = ""
+        self._id: str | None = None
         self._data: list[bytes] = []
         self._size = 0
 
@@ -136,37 +132,10 @@ class SSEDecoder:
                 self._name = "error"
         elif field == b"event":
             self._name = value.decode(errors="replace")
+        elif field == b"id":
+            self._id = value.decode(errors="replace")
 
     def _dispatch(self) -> ServerSentEvent | None:
-        name, data = self._name or "message", self._data
-        self._name, self._data, self._size = "", [], 0
-        return ServerSentEvent(name, b"\n".join(data)) if data else None
-
-
-# An escape of a JSON text: a pair of surrogates, one of them alone, or any other.
-_ESCAPE: Final = re.compile(
-    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
-    rb"|(?P<half>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
-    re.DOTALL,
-)
-
-
-def _without_half(escape: re.Match[bytes]) -> bytes:
-    return escape[0] if escape["half"] is None else rb"\ufffd"
-
-
-def decode(data: bytes, type: type[T]) -> T:
-    """Decode one event's JSON; unknown fields are passed over.
-
-    Servers that cut text by UTF-16 units send halves of a character: each becomes U+FFFD.
-    """
-    try:
-        try:
-            return msgspec.json.decode(data, type=type)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
-            whole = _ESCAPE.sub(_without_half, data)
-            if whole == data:
-                raise
-            return msgspec.json.decode(whole, type=type)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise Fault(f"its stream has an event that its protocol does not know: {error}") from error
+        name, data, id = self._name or "message", self._data, self._id
+        self._name, self._id, self._data, self._size = "", None, [], 0
+        return ServerSentEvent(name, b"\n".join(data), id) if data else None

@@ -1,0 +1,113 @@
+"""`wingman send`: a message to a session."""
+
+import sys
+from pathlib import Path
+from typing import Final
+
+import click
+import trio
+
+from wingman.api import NewAgent, OnBusy
+from wingman.cli.console import Console
+from wingman.cli.interrupt import follow_run
+from wingman.cli.remote.output import as_json, json_option
+from wingman.cli.remote.server import EXIT, FAILED, server_options, talk
+from wingman.client import Client, Session
+from wingman.errors import WingmanError
+from wingman.events import Done, Event
+
+__all__ = ["run_on_server", "send_command"]
+
+_LAST_SECONDS: Final = 5.0
+
+
+@click.command("send")
+@click.argument("session")
+@click.argument("message")
+@click.option("--detach", is_flag=True, help="Do not wait: print the run, which goes on.")
+@click.option(
+    "--on-busy",
+    type=click.Choice(["queue", "reject", "interrupt"]),
+    default="queue",
+    show_default=True,
+    help="What to do where a run is in flight; with --detach.",
+)
+@click.option("-v", "--verbose", is_flag=True, help="Show thinking, progress and whole results.")
+@json_option
+@server_options
+def send_command(
+    server: str,
+    token: str | None,
+    json: bool,
+    session: str,
+    message: str,
+    detach: bool,
+    on_busy: OnBusy,
+    verbose: bool,
+) -> None:
+    """Send a MESSAGE to a SESSION, and show what it does.
+
+    MESSAGE - reads it from standard input. The model's text goes to standard output, all else to
+    standard error; with --json the events do, one a line. Ctrl-C cancels the run.
+    """
+    text = sys.stdin.read() if message == "-" else message
+    if not text.strip():
+        raise click.UsageError("The message is empty.")
+    if on_busy != "queue" and not detach:
+        raise click.UsageError("--on-busy goes with --detach.")
+    if detach:
+        talk(server, token, _detach, session, text, on_busy)
+    else:
+        talk(server, token, _send, session, text, Console(verbose), json)
+
+
+async def _detach(client: Client, session_id: str, text: str, on_busy: OnBusy) -> int:
+    session = await client.session(session_id)
+    run = await session.submit(text, on_busy=on_busy)
+    as_json({"run_id": run.id, "session_id": session_id, "status": run.status})
+    return 0
+
+
+async def _send(client: Client, session_id: str, text: str, console: Console, json: bool) -> int:
+    return await send_to(await client.session(session_id), text, console, json)
+
+
+async def run_on_server(
+    client: Client, fields: NewAgent, work_dir: Path, text: str, console: Console
+) -> int:
+    """Run one message in a session of its own, of which nothing stays; return the exit code."""
+    agent = await client.agents.create(fields)
+    try:
+        session = await client.create_session(agent.id, work_dir=work_dir, title=fields.name)
+        try:
+            return await send_to(session, text, console)
+        finally:
+            with trio.move_on_after(_LAST_SECONDS, shield=True):
+                await client.delete(session.id)
+    finally:
+        with trio.move_on_after(_LAST_SECONDS, shield=True):
+            await client.agents.delete(agent.id)
+
+
+async def send_to(session: Session, text: str, console: Console, json: bool = False) -> int:
+    """Send a message, show its run, and return the exit code."""
+    async with session.run_stream(text) as stream:
+        try:
+            code = await follow_run(stream, console, _as_json if json else console.show)
+        except* WingmanError as errors:
+            if not stream.run.ended:
+                raise
+            failure = errors.exceptions[0]
+            console.end_line()
+            click.echo(f"Error: {failure}", err=True)
+            code = FAILED
+        finally:
+            console.end_line()
+        if code != FAILED and not json:
+            console.summary(stream.result)
+    return code or EXIT.get(stream.run.status, 1)
+
+
+def _as_json(event: Event) -> None:
+    data = event.result if isinstance(event, Done) else event
+    as_json({"event": event.kind, "data": data})

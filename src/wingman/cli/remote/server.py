@@ -1,0 +1,86 @@
+"""Which server a command talks to, and how its errors end the command."""
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any, Final, TypeVar
+
+import click
+
+from wingman.api import Status
+from wingman.cli.launch import launch, leaves_of
+from wingman.client import Client, Patience
+from wingman.errors import NotFound, Unavailable, WingmanError
+
+__all__ = ["EXIT", "FAILED", "NOT_FOUND", "UNREACHABLE", "open_client", "server_options", "talk"]
+
+C = TypeVar("C", bound=Callable[..., Any])
+
+FAILED: Final = 3
+NOT_FOUND: Final = 6
+UNREACHABLE: Final = 7
+
+EXIT: Final[dict[Status, int]] = {
+    "completed": 0,
+    "failed": FAILED,
+    "cancelled": 4,
+    "interrupted": 5,
+}
+"""What a run that has ended is to a script."""
+
+# A person waits. A server that is just restarting has this long.
+_PATIENCE: Final = Patience(seconds=20, first_seconds=1)
+
+
+def server_options(command: C) -> C:
+    """Give a command `--server` and `--token`."""
+    command = click.option(
+        "--token",
+        envvar="WINGMAN_TOKEN",
+        show_envvar=True,
+        help="The server's token. The environment hides it from other users, an option does not.",
+    )(command)
+    return click.option(
+        "--server",
+        envvar="WINGMAN_SERVER",
+        show_envvar=True,
+        metavar="URL",
+        default="http://127.0.0.1:2323",
+        show_default=True,
+        help="Where the server is.",
+    )(command)
+
+
+def open_client(server: str, token: str | None) -> Client:
+    """The client of a command; `async with` it."""
+    return Client(server, token or None, patience=_PATIENCE)
+
+
+def talk(
+    server: str, token: str | None, work: Callable[..., Awaitable[int]], *arguments: Any
+) -> None:
+    """Do a command's work, `work(client, …)`, and end the command with its exit code."""
+    launch(partial(_talk, server, token, work, arguments))
+
+
+async def _talk(
+    server: str, token: str | None, work: Callable[..., Awaitable[int]], arguments: tuple[Any, ...]
+) -> int:
+    try:
+        async with open_client(server, token) as client:
+            return await work(client, *arguments)
+    except (WingmanError, BaseExceptionGroup) as error:
+        leaves = list(leaves_of(error))
+        if not isinstance(leaves[0], WingmanError) or len(leaves) > 1:
+            raise
+        click.echo(f"Error: {leaves[0].message}", err=True)
+        return _code_of(leaves[0])
+
+
+def _code_of(error: WingmanError) -> int:
+    match error:
+        case NotFound():
+            return NOT_FOUND
+        case Unavailable():
+            return UNREACHABLE
+        case _:
+            return 1

@@ -1,0 +1,136 @@
+"""What a server answers, as values and errors of Wingman.
+
+A later server may say more than this client knows: fields are passed over, and a word that it does
+not know, such as a new status, is given as it stands.
+"""
+
+from collections.abc import Mapping
+from typing import Final, TypeVar
+
+import msgspec
+
+from wingman import errors
+from wingman.api import ErrorAnswer
+from wingman.client.lenient import convert
+from wingman.errors import BadAnswer, NotFound, ProviderError, RunFailed, Unavailable, WingmanError
+
+__all__ = ["decode", "error_named", "error_of", "failure_of", "not_wingman"]
+
+T = TypeVar("T")
+
+_CLASSES: Final[Mapping[str, type[WingmanError]]] = {
+    "unauthorized": errors.Unauthorized,
+    "forbidden_host": errors.Forbidden,
+    "forbidden_origin": errors.Forbidden,
+    "session_deleted": errors.SessionDeleted,
+    "session_busy": errors.SessionBusy,
+    "request_id_conflict": errors.RequestIdConflict,
+    "waits_for_itself": errors.WaitsForItself,
+    "run_ended": errors.NotInFlight,
+    "run_queued": errors.NotInFlight,
+    "provider_not_configured": errors.ProviderNotConfigured,
+    "context_too_long": errors.ContextTooLong,
+    "invalid_request": errors.InvalidRequest,
+    "not_found": errors.RequestError,
+    "method_not_allowed": errors.RequestError,
+    "request_timeout": errors.RequestError,
+    "body_too_large": errors.RequestError,
+    "unsupported_media_type": errors.RequestError,
+    "mailbox_full": errors.MailboxFull,
+    "session_quarantined": errors.SessionQuarantined,
+    "overloaded": errors.Overloaded,
+    "shutting_down": errors.ShuttingDown,
+    "store_unavailable": errors.StoreUnavailable,
+    "store_error": errors.StoreError,
+    "provider_error": errors.ProviderError,
+    "provider_auth": errors.ProviderAuthError,
+    "provider_timeout": errors.ProviderTimeout,
+    "output_invalid": errors.OutputInvalid,
+    "run_failed": errors.RunFailed,
+}
+
+
+def decode(data: bytes, type: type[T], request: str) -> T:
+    """The JSON of a good answer as a value. Raises `BadAnswer` where it is none."""
+    try:
+        return msgspec.json.decode(data, type=type)
+    except msgspec.ValidationError:
+        pass  # something that this client does not know: looked at more closely
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BadAnswer(f"The answer is not JSON: another service? - at {request}") from error
+    try:
+        return convert(msgspec.json.decode(data), type)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise BadAnswer(f"The answer is not Wingman's: {error} - at {request}") from error
+
+
+def error_of(
+    status: int, headers: Mapping[str, str], body: bytes, request: str, about: Mapping[str, str]
+) -> WingmanError:
+    """The error that an answer is: of the class that its code has."""
+    try:
+        detail = msgspec.json.decode(body, type=ErrorAnswer).error
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return not_wingman(request, status, headers.get("content-type", ""))
+    error = error_named(detail.code, detail.message, detail.run_id, about, status=status)
+    error.request_id = detail.request_id
+    if isinstance(error, Unavailable):
+        error.retry_after = _seconds(headers.get("retry-after"))
+    return error
+
+
+def error_named(
+    code: str,
+    message: str,
+    run_id: str | None = None,
+    about: Mapping[str, str] | None = None,
+    *,
+    status: int = 500,
+) -> WingmanError:
+    """An error of the class that its code has, with the server's own text."""
+    kind = _CLASSES.get(code)
+    if kind is None and code.endswith("_not_found"):
+        kind = NotFound
+    if kind is None:
+        kind = errors.RequestError if 400 <= status < 500 else WingmanError
+    # The classes make their texts of parts; here the text is there, and has the parts in it.
+    error = kind.__new__(kind, message)
+    WingmanError.__init__(error, message)
+    error.code, error.run_id = code, run_id
+    match error:
+        case NotFound():
+            error.kind = code.removesuffix("_not_found")
+            error.id = (about or {}).get(error.kind, "")
+        case ProviderError():
+            error.provider = message.partition(":")[0]
+            error.status = error.error_type = None
+        case Unavailable():
+            error.retry_after = 0.0
+        case _:
+            pass
+    return error
+
+
+def failure_of(code: str, message: str, run_id: str) -> WingmanError:
+    """What a run failed with, as it is recorded."""
+    error = error_named(code, message, run_id)
+    return RunFailed(message, code, run_id) if type(error) is WingmanError else error
+
+
+def not_wingman(request: str, status: int, content_type: str) -> BadAnswer:
+    """What is no answer of Wingman's."""
+    what = content_type.partition(";")[0].strip()[:100] or "no content type"
+    if 300 <= status < 400:
+        what = "a redirect, which is not followed"
+    return BadAnswer(
+        f"The answer is not Wingman's ({status}, {what}): is another service at this address, "
+        f"or does a proxy stand between? - at {request}",
+        status,
+    )
+
+
+def _seconds(text: str | None) -> float:
+    """`Retry-After` in seconds; 0 where it is not there, or is a date."""
+    if text is None or not (text.isascii() and text.isdigit() and len(text) <= 9):
+        return 0.0
+    return float(text)

@@ -1,0 +1,107 @@
+"""Frames: a stream of Server-Sent Events as Wingman's events, and the stored messages of a run."""
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+import attrs
+import msgspec
+
+from wingman.api import EXTRA, SESSION_STREAM, Notice
+from wingman.client.exchange import Broken
+from wingman.client.lenient import convert
+from wingman.conversation import Message, TextBlock, ToolResultBlock, ToolUseBlock
+from wingman.events import Done, Error, Event, Result, Text, ToolResult, ToolUse
+from wingman.sse import Fault, ServerSentEvent, SSEDecoder
+
+if TYPE_CHECKING:
+    from wingman.client.connection import Stream
+
+__all__ = ["INCLUDE", "Frame", "Frames", "events_of"]
+
+INCLUDE: Final = ",".join(EXTRA)
+"""All that a stream can have: the events of the SDK."""
+
+_TYPES: Final[Mapping[str, Any]] = SESSION_STREAM.data
+
+
+class _OfRun(msgspec.Struct, frozen=True):
+    run_id: str = ""
+
+
+@attrs.frozen
+class Frame:
+    """One frame: its id, if it has one, its name, its event, and its run, where it says which.
+
+    `resync` is a name of its own; its event is an `Error`.
+    """
+
+    id: int | None
+    name: str
+    event: Event
+    run_id: str
+
+
+class Frames:
+    """The frames of one stream, as they come. Whoever opened the stream closes this."""
+
+    def __init__(self, stream: "Stream") -> None:
+        self._stream = stream
+        self._decoder = SSEDecoder()
+
+    @property
+    def location(self) -> str:
+        """The path of the run that the stream is of; empty where it is a session's."""
+        return str(self._stream.headers.get("location", ""))
+
+    async def receive(self) -> "list[Frame] | None":
+        """What has come; nothing where that was a sign of life alone, None at the end.
+
+        Kinds of events that this client does not know are passed over. Raises `Broken`.
+        """
+        chunk = await self._stream.receive()
+        if not chunk:
+            return None
+        try:
+            frames = [_frame(event) for event in self._decoder.feed(chunk)]
+        except (Fault, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            reason = error.message if isinstance(error, Fault) else str(error)
+            raise Broken(f"a frame is not Wingman's: {reason}", sent=True) from error
+        return [frame for frame in frames if frame is not None]
+
+    async def aclose(self, *, drain: bool = False) -> None:
+        """Close the stream; `drain`: its end has come, or is just coming."""
+        await self._stream.aclose(drain=drain)
+
+
+def _frame(sent: ServerSentEvent) -> Frame | None:
+    type_ = _TYPES.get(sent.name)
+    if type_ is None:
+        return None
+    id = int(sent.id) if sent.id and sent.id.isascii() and sent.id.isdigit() else None
+    try:
+        data = msgspec.json.decode(sent.data, type=type_)
+    except msgspec.ValidationError:
+        data = convert(msgspec.json.decode(sent.data), type_)
+    if isinstance(data, Result):
+        return Frame(id, sent.name, Done(data), data.run_id)
+    if isinstance(data, Notice):
+        run_id = data.run_id or ""
+        return Frame(id, sent.name, Error(data.code, data.message, run_id), run_id)
+    return Frame(id, sent.name, data, msgspec.json.decode(sent.data, type=_OfRun).run_id)
+
+
+def events_of(messages: Iterable[Message]) -> list[Event]:
+    """The events that made these messages of a run, as far as a history has them."""
+    events: list[Event] = []
+    for message in messages:
+        for block in message.content:
+            match block:
+                case TextBlock(text=text) if message.role == "assistant":
+                    events.append(Text(text))
+                case ToolUseBlock(id=id, name=name, input=input):
+                    events.append(ToolUse(id, name, input))
+                case ToolResultBlock(tool_use_id=id, content=content, is_error=is_error):
+                    events.append(ToolResult(id, content, is_error))
+                case _:
+                    pass
+    return events

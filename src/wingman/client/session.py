@@ -1,0 +1,118 @@
+"""Session: the handle on one session of a server, with the face of the SDK's own."""
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from ulid import ULID
+
+from wingman.api import Accepted, CancelBody, MessageBody, OnBusy, Receipt, SessionView
+from wingman.client.exchange import Exchange, Request
+from wingman.client.following import Following
+from wingman.client.run import Run
+from wingman.client.stream import RunStream
+from wingman.conversation import ImageBlock, Message
+from wingman.events import Result
+
+if TYPE_CHECKING:
+    from wingman.face import AnySession
+
+__all__ = ["Session"]
+
+
+class Session:
+    """A conversation with an agent, on a server. It comes from a `Client`, and goes on without its
+    handle."""
+
+    def __init__(self, exchange: Exchange, session_id: str) -> None:
+        self._exchange = exchange
+        self._id = session_id
+
+    def __repr__(self) -> str:
+        return f"<Session {self._id}>"
+
+    @property
+    def id(self) -> str:
+        """The session's ULID."""
+        return self._id
+
+    async def run(
+        self, message: str, *, images: Iterable[ImageBlock] = (), max_steps: int | None = None
+    ) -> Result:
+        """Send a message, run the agent loop to its end, and return what it came to.
+
+        When this call is cancelled, so is its run. Connections that break are made again, and the
+        message is run once. Raises what the run failed with, or `Unreachable`.
+        """
+        async with self.run_stream(message, images=images, max_steps=max_steps) as stream:
+            async for _ in stream:
+                pass
+        return stream.result
+
+    def run_stream(
+        self, message: str, *, images: Iterable[ImageBlock] = (), max_steps: int | None = None
+    ) -> RunStream:
+        """Send a message and follow its run: `async with` it, iterate its events, see its result.
+
+        Leaving the block early cancels the run.
+        """
+        body = MessageBody(message, None, tuple(images), str(ULID()), max_steps)
+        return RunStream(self._exchange, self._id, body)
+
+    async def submit(
+        self,
+        message: str,
+        *,
+        images: Iterable[ImageBlock] = (),
+        max_steps: int | None = None,
+        request_id: str | None = None,
+        on_busy: OnBusy = "queue",
+    ) -> Run:
+        """Send a message and return at once: as soon as it is durable, if the store is.
+
+        The run goes on without its caller. The same `request_id` gives the same run again; without
+        one the message has one of its own, so that it may be sent again and is run once.
+        """
+        body = MessageBody(
+            message, None, tuple(images), request_id or str(ULID()), max_steps, on_busy
+        )
+        request = self._request("POST", "/message", body, {"prefer": "respond-async"})
+        accepted = await self._exchange.ask(request, Accepted)
+        run = Run(self._exchange, self._id, accepted.run_id, accepted.status)
+        if run.ended:
+            await run.describe()
+        return run
+
+    async def cancel(self, *, queued: bool = False) -> Receipt:
+        """Cancel the run in flight (and, with `queued`, those waiting); say what has stopped.
+
+        Returns when everything has, or after 5 s with what has not. It is not sent again after a
+        broken connection: by then another run may be in flight.
+        """
+        request = self._request("POST", "/cancel", CancelBody(queued))
+        return await self._exchange.ask(request, Receipt, "if unseen")
+
+    async def history(self) -> Sequence[Message]:
+        """The history as it is stored: whole steps only."""
+        return (await self.describe()).history or ()
+
+    async def describe(self) -> SessionView:
+        """The session as it stands, with its history and its status."""
+        return await self._exchange.ask(self._request("GET"), SessionView)
+
+    def follow(self, after: int | None = None) -> Following:
+        """Its events, from now on or after the event `after`: `async with` it, and iterate."""
+        return Following(self._exchange, self._id, after)
+
+    def _request(
+        self,
+        method: str,
+        rest: str = "",
+        body: MessageBody | CancelBody | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> Request:
+        path = "/sessions/{session_id}" + rest
+        return Request.to(method, path, body=body, headers=headers, session_id=self._id)
+
+
+if TYPE_CHECKING:  # the types prove that it has the face
+    _FACE: type[AnySession] = Session

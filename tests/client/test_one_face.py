@@ -1,0 +1,251 @@
+"""One face: what is asked of a session is answered alike, wherever the session lives."""
+
+from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
+from typing import TypeAlias
+
+import anyio
+import pytest
+
+from client.worlds import WORLDS, served, session_in
+from wingman.errors import (
+    InvalidRequest,
+    ProviderError,
+    RequestIdConflict,
+    RunFailed,
+    SessionBusy,
+    WingmanError,
+)
+from wingman.events import Done, Step, Text, ToolProgress, ToolResult, ToolUse
+from wingman.face import AnySession, Followed
+
+Play: TypeAlias = Callable[[Callable[[AnySession], Awaitable[None]]], None]
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    with served() as url:
+        yield url
+
+
+@pytest.fixture(params=WORLDS)
+def play(request: pytest.FixtureRequest, url: str) -> Play:
+    """Runs a scene with a session of this world."""
+
+    async def on_stage(scene: Callable[[AnySession], Awaitable[None]]) -> None:
+        with anyio.fail_after(20):
+            async with session_in(request.param, url) as session:
+                await scene(session)
+
+    return lambda scene: anyio.run(partial(on_stage, scene), backend=WORLDS[request.param])
+
+
+def test_a_run_comes_to_a_result(play: Play) -> None:
+    async def scene(session: AnySession) -> None:
+        result = await session.run("!say one\n---\n!say two")
+        assert result.stop_reason == "end_turn"
+        assert result.steps == 3
+        assert [(call.tool_name, call.output) for call in result.tool_calls] == [
+            ("say", "one"),
+            ("say", "two"),
+        ]
+        assert "two" in result.response
+
+    play(scene)
+
+
+def test_a_stream_has_every_event_in_order_and_done_is_the_last(play: Play) -> None:
+    async def scene(session: AnySession) -> None:
+        async with session.run_stream("!say one") as stream:
+            events = [event async for event in stream]
+        assert [type(event) for event in events if not isinstance(event, Text)] == [
+            Step,
+            ToolUse,
+            ToolResult,
+            Step,
+            Done,
+        ]
+        assert "".join(event.text for event in events if isinstance(event, Text)) == (
+            stream.result.response
+        )
+        assert events[-1] == Done(stream.result)
+        assert stream.run.ended
+        assert stream.run.status == "completed"
+        assert stream.run.session_id == session.id
+
+    play(scene)
+
+
+def test_a_run_that_fails_raises_its_error_with_its_code(play: Play) -> None:
+    async def scene(session: AnySession) -> None:
+        with pytest.raises(ProviderError, match="it was told to") as failure:
+            await session.run("fail")
+        assert failure.value.code == "provider_error"
+        assert failure.value.provider == "obedient"
+        async with session.run_stream("fail") as stream:
+            with pytest.raises(ProviderError, match="it was told to"):
+                async for _ in stream:
+                    pass
+        assert stream.run.status == "failed"
+        with pytest.raises(ProviderError):
+            stream.result
+        run = await session.submit("fail")
+        with pytest.raises(WingmanError, match="it was told to") as failure_:
+            await run.result()
+        assert failure_.value.code == "provider_error"
+
+    play(scene)
+
+
+def test_leaving_a_stream_early_cancels_its_run(play: Play) -> None:
+    async def scene(session: AnySession) -> None:
+        async with session.run_stream("!hang on") as stream:
+            async for event in stream:
+                if isinstance(event, ToolProgress):
+                    break
+        assert stream.run.status == "cancelled"
+        assert stream.result.stop_reason == "cancelled"
+        assert (await session.describe()).status == "idle"
+
+    play(scene)
+
+
+def test_an_error_in_the_block_cancels_the_run_and_goes_on(play: Play) -> None:
+    async def scene(session: AnySession) -> None:
+        with pytest.raises(ZeroDivisionError):
+            async with session.run_stream("!hang on"):
+                raise ZeroDivisionError
+        assert (await session.describe()).status == "idle"
+
+    play(scene)
+
+
+def test_cancelling_what_waits_for_a_run_cancels_the_run(
+    play: Play, request: pytest.FixtureRequest
+) -> None:
+    if "blocking" in request.node.name:
+        pytest.skip("a call that blocks is interrupted by Ctrl-C, which has a test of its own")
+
+    async def scene(session: AnySession) -> None:
+        async with session.follow() as events:
+            async with anyio.create_task_group() as group:
+                group.start_soon(session.run, "!hang on")
+                async for news in events:
+                    if isinstance(news, Followed) and isinstance(news.event, ToolProgress):
+                        break
+                group.cancel_scope.cancel()
+            assert (await session.describe()).status == "idle"
+            async for news in events:
+                if isinstance(news, Followed) and isinstance(news.event, Done):
+                    assert news.event.result.stop_reason == "cancelled"
+                    break
+
+    play(scene)
+
+
+def test_a_submitted_run_goes_on_without_its_caller(play: Play) -> None:
+    async def scene(session: AnySession) -> None:
+        run = await session.submit("!say one")
+        assert (await run.result()).stop_reason == "end_turn"
+        await run.wait()
+        assert run.ended
+        assert run.outcome().tool_calls[0].output == "one"
+
+    play(scene)
+
+
+def test_a_request_id_gives_the_same_run_again(play: Play) -> None:
+    async def scene(session: AnySession) -> None:
+        first = await session.submit("!say one", request_id="r-1")
+        await first.wait()
+        again = await session.submit("!say one", request_id="r-1")
+        assert again == first
+        assert again.outcome() == first.outcome()
+        with pytest.raises(RequestIdConflict) as conflict:
+            await session.submit("!say two", request_id="r-1")
+        assert conflict.value.code == "request_id_conflict"
+
+    play(scene)
+
+
+def test_a_busy_session_says_so_and_a_cancel_gives_a_receipt(play: Play) -> None:
+    async def scene(session: AnySession) -> None:
+        running = await session.submit("!hang on")
+        with pytest.raises(SessionBusy) as busy:
+            await session.submit("!say one", on_busy="reject")
+        assert busy.value.code == "session_busy"
+        with pytest.raises(RunFailed) as early:
+            running.outcome()
+        assert early.value.code == "run_pending"
+        waiting = await session.submit("!say two")
+        third = await session.submit("!say three")
+        receipt = await third.cancel()
+        assert [(one.run_id, one.was) for one in receipt.cancelled] == [(third.id, "queued")]
+        receipt = await session.cancel(queued=True)
+        assert {one.run_id for one in receipt.cancelled} == {running.id, waiting.id}
+        await waiting.wait()
+        assert waiting.status == "cancelled"
+        assert (await running.result()).stop_reason == "cancelled"
+        assert await session.cancel() == type(receipt)(())
+
+    play(scene)
+
+
+def test_a_tool_call_is_cancelled_alone(play: Play) -> None:
+    async def scene(session: AnySession) -> None:
+        async with session.run_stream("!hang on\n!say one") as stream:
+            async for event in stream:
+                if isinstance(event, ToolProgress):
+                    receipt = await stream.run.cancel_tool(event.tool_use_id)
+                    assert [tool.outcome for tool in receipt.cancelled[0].tools] == ["stopped"]
+        assert stream.result.stop_reason == "end_turn"
+        assert [call.is_error for call in stream.result.tool_calls] == [True, False]
+
+    play(scene)
+
+
+def test_the_history_has_whole_steps(play: Play) -> None:
+    async def scene(session: AnySession) -> None:
+        await session.run("!say one")
+        history = await session.history()
+        assert [message.role for message in history] == ["user", "assistant", "user", "assistant"]
+        view = await session.describe()
+        assert view.id == session.id
+        assert tuple(view.history or ()) == tuple(history)
+
+    play(scene)
+
+
+def test_a_session_is_followed_from_run_to_run(play: Play) -> None:
+    async def scene(session: AnySession) -> None:
+        ended: list[str] = []
+        ids: list[int] = []
+        async with session.follow() as events:
+            runs = [await session.submit(f"!say {number}") for number in range(2)]
+            async for news in events:
+                assert isinstance(news, Followed)
+                ids.append(news.id)
+                if isinstance(news.event, Done):
+                    ended.append(news.run_id)
+                    assert news.event.result.run_id == news.run_id
+                if len(ended) == len(runs):
+                    break
+        assert ended == [run.id for run in runs]
+        assert ids == sorted(set(ids))
+        async with session.follow(ids[2]) as events:
+            async for news in events:
+                assert isinstance(news, Followed)
+                assert news.id == ids[3]
+                break
+
+    play(scene)
+
+
+def test_a_message_that_cannot_be_is_refused(play: Play) -> None:
+    async def scene(session: AnySession) -> None:
+        with pytest.raises(InvalidRequest):
+            await session.run("")
+        with pytest.raises(InvalidRequest):
+            await session.submit("x", max_steps=0)
+
+    play(scene)
