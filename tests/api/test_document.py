@@ -117,7 +117,7 @@ async def test_no_other_file_is_given(server: Server, asset: str) -> None:
         ("/sessions?limit=0", "`?limit`"),
         ("/sessions?limit=x", "`?limit`"),
         ("/sessions?limit=2&limit=3", "`?limit`"),
-        ("/sessions?cusror=3", "cusror"),
+        ("/sessions?cusror=3", "no parameter `cusror` here; there are: limit, cursor"),
         ("/runs?state=running", "state"),
         ("/openapi.json?x", "`?x`"),
     ],

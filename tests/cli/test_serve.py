@@ -58,6 +58,7 @@ async def test_it_says_where_it_listens_and_ends_at_sigterm(tmp_path: Path) -> N
     data = tmp_path / "data"
     async with wingman("serve", "--port", "0", home=tmp_path, XDG_DATA_HOME=str(data)) as command:
         url = await url_of(command)
+        assert f"; its contract: {url}/docs\n" in command.err
         assert f"(database {data}/wingman/wingman.db)" in command.err
         async with httpx.AsyncClient(trust_env=False) as http:
             assert (await http.get(f"{url}/health")).json()["status"] == "ok"

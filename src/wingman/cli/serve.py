@@ -182,7 +182,7 @@ async def _serve(config: "ServerConfig", db: str, open_runtime: Callable[[str], 
         nursery.start_soon(shutdown.obey_signals, nursery.cancel_scope)
         async with open_runtime(db) as runtime, trio.open_nursery() as serving:
             url = await _listen(serving, runtime, config, shutdown.requested)
-            notice(f"Wingman listens on {url} (database {db})")
+            notice(f"Wingman listens on {url} (database {db}); its contract: {url}/docs")
             gc.freeze()  # what start-up has made stays: no collection need look at it again
         nursery.cancel_scope.cancel()
     return shutdown.exit_code

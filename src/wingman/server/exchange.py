@@ -63,7 +63,16 @@ def decode_query(kind: type[T]) -> T:
     try:
         return msgspec.convert(given, kind, strict=False)
     except msgspec.ValidationError as error:
-        raise InvalidRequest(str(error).replace("`$.", "`?")) from error
+        raise InvalidRequest(_about_the_query(str(error), kind)) from error
+
+
+def _about_the_query(error: str, kind: type[Any]) -> str:
+    """An error of msgspec's about an object, in the words of a query."""
+    unknown = error.removeprefix("Object contains unknown field ")
+    if unknown != error:
+        known = ", ".join(kind.__struct_fields__)
+        return f"There is no parameter {unknown} here; there are: {known}"
+    return error.replace("`$.", "`?")
 
 
 def refuse_query() -> None:
