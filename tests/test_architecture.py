@@ -55,7 +55,7 @@ ALLOWED: dict[str, set[str]] = {
     "runtime": VALUES
     | {"actor", "providers", "processes", "tools", "store", "metrics", "run", "session"},
     "server": VALUES | {"actor", "store", "run", "schemas", "session", "runtime"},
-    "cli": VALUES | {"providers", "tools", "run", "session", "runtime", "server"},
+    "cli": VALUES | {"providers", "processes", "tools", "run", "session", "runtime", "server"},
     "__main__": {"cli"},
     "__init__": VALUES | {"tools", "run", "session", "runtime"},
 }
