@@ -10,6 +10,7 @@ import attrs
 import httpx
 import trio
 
+from contract import check_answer, check_frame
 from wingman import Runtime, Usage
 from wingman.conversation import ToolUseBlock
 from wingman.providers import (
@@ -172,7 +173,8 @@ async def serving(
             stopped.set()
 
         url = await nursery.start(until_shutdown)
-        async with httpx.AsyncClient(base_url=url, timeout=20) as client:
+        hooks = {"response": [check_answer]}
+        async with httpx.AsyncClient(base_url=url, timeout=20, event_hooks=hooks) as client:
             yield Server(runtime, stage, url, client, shutdown, stopped)
         shutdown.set()
 
@@ -198,7 +200,9 @@ def _parse_frame(block: str) -> Frame | None:
     fields = dict(line.split(": ", 1) for line in block.split("\n"))
     assert set(fields) <= {"id", "event", "data"}
     id = int(fields["id"]) if "id" in fields else None
-    return Frame(id, fields["event"], json.loads(fields["data"]))
+    data = json.loads(fields["data"])
+    check_frame(fields["event"], data)
+    return Frame(id, fields["event"], data)
 
 
 class Head(NamedTuple):

@@ -8,13 +8,14 @@ import trio
 
 from wingman import Agent, Message, Runtime, Tool, tool
 from wingman.agent import ChosenAgent
+from wingman.api import OnBusy
 from wingman.conversation import TextBlock, ToolResultBlock
 from wingman.errors import StoreUnavailable
 from wingman.events import Done, Error
 from wingman.providers import Scripted
 from wingman.providers.scripted import Script
 from wingman.run import Published
-from wingman.session import LiveSession, OnBusy, Run, RunRequest
+from wingman.session import LiveSession, Run, RunRequest
 from wingman.store import Chain, Change, Commit, MemoryStore, RunEnded
 from wingman.store.call import Call
 

@@ -14,6 +14,7 @@
 #   tools/           @tool, and the built-in ones
 #   processes/       a command, and the end of all that descends from it
 #   schemas/         Python types as JSON: their schemas, reading, writing
+#   api/             the HTTP contract as data: routes, bodies, answers, errors, events
 #   actor/           the generic actor runtime: knows nothing of language models
 #   telemetry/       logs, to stderr
 #   metrics.py       what the process counts
@@ -29,6 +30,7 @@
 import logging
 
 from wingman.agent import Agent
+from wingman.api import Receipt
 from wingman.conversation import ImageBlock, Message, Usage
 from wingman.errors import ToolError, WingmanError
 from wingman.events import (
@@ -45,7 +47,7 @@ from wingman.events import (
 )
 from wingman.run import Limits, Price
 from wingman.runtime import RunStream, Runtime, Session
-from wingman.session import Receipt, Run
+from wingman.session import Run
 from wingman.tools import Tool, ToolContext, ToolOutput, tool
 
 __all__ = [

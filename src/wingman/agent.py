@@ -5,19 +5,18 @@ store, where provider and tools are names. The runtime turns the one into the ot
 """
 
 from collections.abc import Iterable
-from datetime import datetime
-from typing import Annotated, Any
+from typing import Any
 
 import attrs
-import msgspec
 
+from wingman.api import AgentRecord
 from wingman.foreign import shown
 from wingman.given import of_kind
 from wingman.output import OutputCheck
 from wingman.providers import Provider, require_provider
 from wingman.tools import Tool
 
-__all__ = ["Agent", "AgentRecord", "ChosenAgent", "ProviderConfig"]
+__all__ = ["Agent", "ChosenAgent"]
 
 
 def _tools(tools: Iterable[Tool]) -> tuple[Tool, ...]:
@@ -69,32 +68,6 @@ class Agent:
     @output_check.default
     def _compile(self) -> OutputCheck | None:
         return None if self.output_schema is None else OutputCheck(self.output_schema)
-
-
-class ProviderConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Which provider and model an agent uses. Where the provider lives is its credential's matter.
-
-    `model` may be left out where the provider has a default.
-    """
-
-    id: Annotated[str, msgspec.Meta(min_length=1)]
-    model: str | None = None
-    max_tokens: Annotated[int, msgspec.Meta(ge=1)] | None = None
-    temperature: Annotated[float, msgspec.Meta(ge=0, le=2)] | None = None
-
-
-class AgentRecord(msgspec.Struct, frozen=True):
-    """An agent on the wire and in the store: provider and tools by name."""
-
-    id: str
-    name: str
-    instructions: str
-    tools: tuple[str, ...]
-    provider: ProviderConfig
-    output_schema: dict[str, Any] | None
-    max_steps: int | None
-    created_at: datetime
-    updated_at: datetime
 
 
 @attrs.frozen

@@ -15,6 +15,7 @@ from trio.testing import MockClock
 
 from crash.told import Told
 from wingman import Agent, Runtime, tool
+from wingman.api import OnBusy, Receipt
 from wingman.conversation import TextBlock
 from wingman.errors import (
     MailboxFull,
@@ -29,7 +30,7 @@ from wingman.errors import (
 from wingman.providers import Delay, Request, Scripted, ToolCalls
 from wingman.providers.scripted import Item
 from wingman.run import Reader
-from wingman.session import OnBusy, Receipt, Run, RunRequest
+from wingman.session import Run, RunRequest
 
 __all__ = ["Hands", "NoAnswer", "make_agent"]
 

@@ -28,6 +28,7 @@ from crash.faults import (
 from crash.hands import Hands, NoAnswer, make_agent
 from crash.told import Told
 from wingman import Limits, Runtime
+from wingman.api import OnBusy
 from wingman.errors import (
     MailboxFull,
     NotFound,
@@ -38,7 +39,7 @@ from wingman.errors import (
     StoreError,
     StoreUnavailable,
 )
-from wingman.session import OnBusy, Run
+from wingman.session import Run
 from wingman.store import Change, Store
 
 __all__ = ["Fuzz", "seed_scheduler"]

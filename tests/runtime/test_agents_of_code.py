@@ -3,9 +3,9 @@
 import pytest
 
 from wingman import Agent, Runtime, Session
+from wingman.api import AgentFields
 from wingman.errors import InvalidRequest
 from wingman.providers import Keyless
-from wingman.runtime import AgentFields
 from wingman.tools import bash
 
 AGENT = Agent("Assistant", instructions="Be brief.", provider=Keyless(), tools=[bash])

@@ -3,7 +3,7 @@
 import pytest
 
 from wingman import Runtime
-from wingman.runtime import AgentFields
+from wingman.api import AgentFields
 
 
 @pytest.mark.parametrize(

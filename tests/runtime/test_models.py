@@ -9,9 +9,9 @@ import trio
 from trio.testing import MockClock
 
 from wingman import Runtime
+from wingman.api import Credential
 from wingman.errors import NotFound, ProviderAuthError, ProviderError
 from wingman.providers import ModelInfo, ProviderRegistry, Transport
-from wingman.store import Credential
 
 KNOWN = [ModelInfo("known", "Known", 1000)]
 

@@ -8,11 +8,10 @@ from trio.testing import MockClock
 
 from session_kit import agent, echo, opened, say
 from wingman import Agent, Limits, Runtime, tool
-from wingman.agent import ProviderConfig
+from wingman.api import AgentFields, Credential, ProviderConfig
 from wingman.errors import InvalidRequest, NotFound, ProviderNotConfigured, StoreLocked
 from wingman.providers import ProviderRegistry, Scripted, ToolCalls
-from wingman.runtime import AgentFields
-from wingman.store import Credential, MemoryStore
+from wingman.store import MemoryStore
 
 
 async def test_a_runtime_works_as_it_is_shown(tmp_path: Path) -> None:

@@ -1,11 +1,13 @@
 """What requests send, all of them together: bounded, told, and given back."""
 
+import base64
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 
 import pytest
 import trio
 
+from pictures import noise
 from server_kit import Gate, Server, error_of, serving, until
 from wingman import Limits
 from wingman.server import app as app_module
@@ -154,7 +156,9 @@ async def test_images_count_and_a_refused_message_leaves_nothing() -> None:
     async with serving(limits=Limits(message_bytes=3 * MIB)) as server:
         session_id = await server.session()
         server.stage.play(gate)
-        image = {"media_type": "image/png", "data": "AAAA" * (MIB // 4)}
+        data = base64.b64encode(noise((512, 512))).decode()
+        assert len(data) > MIB
+        image = {"media_type": "image/png", "data": data}
         await server.start(session_id, "look", images=[image, image])
         await gate.reached.wait()
         held = server.runtime._root.services.room.held

@@ -10,9 +10,9 @@ import trio
 
 from server_kit import Server, error_of, serving
 from wingman import Runtime
+from wingman.api import Credential, CredentialFields
 from wingman.errors import InvalidRequest
-from wingman.runtime import CredentialFields
-from wingman.store import Credential, CredentialSaved, MemoryStore
+from wingman.store import CredentialSaved, MemoryStore
 
 HOME = "https://api.anthropic.com"
 PROXY = "http://127.0.0.1:9/proxy"
@@ -168,12 +168,24 @@ async def test_a_provider_without_a_place_shows_none(server: Server) -> None:
     }
 
 
-async def test_a_password_in_a_base_url_is_not_shown(server: Server) -> None:
-    secret = "http://user:hunter2@127.0.0.1:9/v1?key=hunter3"
-    assert await put(server, key="k1", base_url=secret) == shown("http://127.0.0.1:9/v1")
-    status, _, message = await put(server, base_url=OTHER)
+@pytest.mark.parametrize("secret", ["user:hunter2@127.0.0.1:9/v1", "127.0.0.1:9/v1?key=hunter3"])
+async def test_a_base_url_with_a_secret_in_it_is_refused_and_not_repeated(
+    server: Server, secret: str
+) -> None:
+    status, _, message = await put(server, key="k1", base_url=f"http://{secret}")
     assert status == 400
     assert "hunter" not in message
+
+
+async def test_a_password_in_a_base_url_of_the_environment_is_not_shown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("ANTHROPIC_BASE_URL", "http://user:hunter2@127.0.0.1:9/v1")
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "k1")
+    async with serving() as server:
+        answer = await server.client.get("/provider/auth")
+    assert "hunter" not in answer.text
+    assert answer.json()["providers"]["anthropic"]["base_url"] == "http://127.0.0.1:9/v1"
 
 
 async def test_a_place_that_was_stored_and_is_none_is_shown_as_none(tmp_path: Path) -> None:

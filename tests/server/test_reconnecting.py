@@ -12,9 +12,9 @@ import pytest
 import trio
 
 from server_kit import Frame, Server, Wire, serving, until
+from wingman.api import USUAL
 from wingman.events import Event
 from wingman.run import EventChannel
-from wingman.server.sse import SEED_KINDS
 
 READERS = 4
 LIVES = 3
@@ -40,7 +40,7 @@ class Truth:
     def between(self, after: int, last: int) -> list[int]:
         """The ids that a client is sent, from one to another."""
         found = [id for id in self.events if after < id <= last]
-        return [id for id in sorted(found) if self.events[id][0] in SEED_KINDS]
+        return [id for id in sorted(found) if self.events[id][0] in USUAL]
 
 
 @attrs.define(eq=False)

@@ -6,9 +6,10 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from session_kit import LateStore, agent, assert_valid, echo, idle, live_of, opened, requests_of
 from wingman import Limits, Session, tool
+from wingman.api import CancelledTool, Receipt
 from wingman.conversation import ToolResultBlock
 from wingman.providers import Delay, ToolCalls
-from wingman.session import CancelledTool, Receipt, Run
+from wingman.session import Run
 from wingman.store import MemoryStore, RunEnded
 
 

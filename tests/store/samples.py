@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from wingman.agent import AgentRecord, ProviderConfig
+from wingman.api import AgentRecord, ProviderConfig
 from wingman.conversation import Message, TextBlock, ToolResultBlock, ToolUseBlock, Usage
 from wingman.events import Result, ToolCallResult
 from wingman.store import (

@@ -19,6 +19,7 @@ from store.samples import (
     started,
     step_ended,
 )
+from wingman.api import Credential
 from wingman.errors import StoreError
 from wingman.store import (
     AgentDeleted,
@@ -26,7 +27,6 @@ from wingman.store import (
     CeilingRaised,
     Change,
     Commit,
-    Credential,
     CredentialDeleted,
     CredentialSaved,
     MemoryStore,

@@ -22,6 +22,7 @@ from store.samples import (
     step_ended,
     turn,
 )
+from wingman.api import Credential, RunFailure
 from wingman.conversation import ImageBlock, Message
 from wingman.errors import StoreError
 from wingman.events import Result, ToolCallResult
@@ -31,11 +32,9 @@ from wingman.store import (
     CeilingRaised,
     Chain,
     Commit,
-    Credential,
     CredentialDeleted,
     CredentialSaved,
     PendingStep,
-    RunFailure,
     RunQueued,
     SessionDeleting,
     SessionErased,

@@ -13,12 +13,12 @@ import pytest
 import trio
 
 from store.samples import admit, agent, run, session, started, turn
+from wingman.api import Credential
 from wingman.errors import StoreError, StoreLocked, StoreTooNew
 from wingman.store import (
     AgentSaved,
     CeilingRaised,
     Change,
-    Credential,
     CredentialSaved,
     RunQueued,
     SessionErased,

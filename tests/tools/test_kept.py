@@ -16,7 +16,7 @@ import trio
 
 from tools.commands import cancel_at_first_output, new_spawner, sh
 from wingman.errors import ToolError
-from wingman.processes import kept
+from wingman.processes import Output, kept
 from wingman.processes.keeping import descent
 from wingman.tools import ToolContext, bash, glob
 from wingman.tools.process import run_process
@@ -383,7 +383,7 @@ async def test_neither_are_the_spawners_and_the_keepers_any_of_wingmans(
 
 async def test_no_signal_is_ignored_or_blocked(context: ToolContext) -> None:
     completed = await run_process(
-        ["cat", "/proc/self/status"], context, seconds=5, max_output=10_000
+        ["cat", "/proc/self/status"], context, seconds=5, output=Output(10_000)
     )
     masks = dict(line.split(":\t") for line in completed.output.splitlines() if "Sig" in line)
     for mask in (int(masks["SigIgn"], 16), int(masks["SigBlk"], 16)):
@@ -421,12 +421,12 @@ async def test_a_program_is_looked_for_on_the_path(
     own.write_text("#!/bin/sh\necho $0 $1\n")
     own.chmod(0o700)
     monkeypatch.setenv("PATH", f"/nowhere:{context.work_dir}:{os.environ['PATH']}")
-    completed = await run_process(["own", "thing"], context, seconds=5, max_output=1_000)
+    completed = await run_process(["own", "thing"], context, seconds=5, output=Output(1_000))
     assert completed.output == f"{own} thing\n"
     monkeypatch.setenv("PATH", "/nowhere")
     for name in ("own", "./nothing", "/nowhere/at/all"):
         with pytest.raises(ToolError, match=r"could not be started: .*No such file"):
-            await run_process([name], context, seconds=5, max_output=1_000)
+            await run_process([name], context, seconds=5, output=Output(1_000))
 
 
 @pytest.mark.parametrize(("ending", "code"), [("exit 3", 3), ("kill -TERM $$", -15)])

@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wingman.processes import Output
@@ -75,11 +75,13 @@ def test_head_and_tail_are_those_of_what_is_shown() -> None:
     assert len(text) <= 1_000
 
 
+@settings(deadline=None)
 @given(st.lists(st.text("ab\n", max_size=200), max_size=30))
 def test_text_without_such_characters_is_shown_as_it_is(pieces: list[str]) -> None:
     assert shown(*pieces) == "".join(pieces)
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="a\n\r\b\x1b[]MAKJ21;\x07", max_size=200), st.data())
 def test_how_it_is_cut_into_pieces_makes_no_difference(written: str, data: st.DataObject) -> None:
     cuts = sorted(data.draw(st.lists(st.integers(0, len(written)), max_size=6)))

@@ -14,6 +14,7 @@ import attrs
 import click
 import msgspec
 
+from wingman.api import Receipt
 from wingman.cli.output import echo
 from wingman.events import (
     Done,
@@ -27,7 +28,6 @@ from wingman.events import (
     ToolResult,
     ToolUse,
 )
-from wingman.session import Receipt
 
 __all__ = ["Console", "clean", "compact", "count"]
 

@@ -24,13 +24,13 @@ The package knows the wire formats of models' APIs and how to reach them. It doe
 sessions, runs, steps, actors or the store; it executes no tool and keeps no history.
 """
 
+from wingman.api import ModelInfo
 from wingman.providers.anthropic import Anthropic
 from wingman.providers.base import (
     Answering,
     Finished,
     FinishReason,
     ListsModels,
-    ModelInfo,
     Part,
     Provider,
     Request,

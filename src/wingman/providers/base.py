@@ -28,6 +28,7 @@ from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 import attrs
 import msgspec
 
+from wingman.api import ModelInfo
 from wingman.conversation import (
     Message,
     RedactedThinkingBlock,
@@ -43,7 +44,6 @@ __all__ = [
     "FinishReason",
     "Finished",
     "ListsModels",
-    "ModelInfo",
     "Part",
     "Provider",
     "Request",
@@ -107,15 +107,6 @@ class ToolSpec(msgspec.Struct, frozen=True):
     name: str
     description: str
     input_schema: dict[str, Any]
-
-
-class ModelInfo(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A model as a provider offers it; windows in tokens, where known."""
-
-    id: str
-    name: str
-    context_window: int | None = None
-    max_output_tokens: int | None = None
 
 
 @attrs.frozen

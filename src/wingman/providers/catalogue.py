@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from wingman.providers.base import ModelInfo
+from wingman.api import ModelInfo
 
 __all__ = ["CATALOGUE", "catalogued_window", "complete", "known_window"]
 

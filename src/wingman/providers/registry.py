@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import attrs
 
+from wingman.api import ModelInfo
 from wingman.errors import (
     InvalidRequest,
     NotFound,
@@ -20,7 +21,7 @@ from wingman.errors import (
     ProviderNotConfigured,
 )
 from wingman.providers import anthropic, gemini, local, ollama, openai
-from wingman.providers.base import ListsModels, ModelInfo, Provider
+from wingman.providers.base import ListsModels, Provider
 from wingman.providers.catalogue import CATALOGUE, complete
 from wingman.providers.scripted import Keyless
 from wingman.providers.transport import Access, Transport

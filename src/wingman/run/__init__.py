@@ -25,7 +25,7 @@ session: who takes runs in which order, and who waits for them, is decided in `s
 #   history.py    the rules of a history, as pure functions
 #   limits.py     every bound, with its default
 
-from wingman.run.calls import CALLERS, CallOutcome, ToolCall
+from wingman.run.calls import CALLERS, ToolCall
 from wingman.run.channel import EventChannel, Published, Reader, encode_event
 from wingman.run.cost import NOTHING_SPENT, Meter, Price, Prices, Spent
 from wingman.run.ending import Ending, cut
@@ -34,13 +34,11 @@ from wingman.run.inference import Model
 from wingman.run.journal import Journal, Outcome, RunJournal, now, recorded_error
 from wingman.run.limits import Limits
 from wingman.run.loop import RunLoop
-from wingman.run.state import STATUSES, CutBy, Phase, RunState, Status
+from wingman.run.state import CutBy, Phase, RunState
 
 __all__ = [
     "CALLERS",
     "NOTHING_SPENT",
-    "STATUSES",
-    "CallOutcome",
     "CutBy",
     "Ending",
     "EventChannel",
@@ -58,7 +56,6 @@ __all__ = [
     "RunLoop",
     "RunState",
     "Spent",
-    "Status",
     "ToolCall",
     "complete_step",
     "cut",

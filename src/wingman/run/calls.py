@@ -9,11 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from functools import partial
 from pathlib import Path
-from typing import Literal, TypeAlias
 
 import attrs
 import trio
 
+from wingman.api import CallOutcome
 from wingman.conversation import ToolResultBlock, ToolUseBlock
 from wingman.errors import ToolError
 from wingman.foreign import contained
@@ -25,13 +25,12 @@ from wingman.run.progress import CallProgress
 from wingman.run.told import told
 from wingman.tools import Tool, ToolContext, ToolOutput
 
-__all__ = ["CALLERS", "CallOutcome", "ToolCall", "ToolCalls"]
+__all__ = ["CALLERS", "ToolCall", "ToolCalls"]
 
 CALLERS: ContextVar[frozenset[str]] = ContextVar("wingman_callers", default=frozenset())
 """The sessions whose runs wait for the code that runs in this context: a tool, or what it started.
 To wait for a run of one of them would be to wait for itself."""
 
-CallOutcome: TypeAlias = Literal["completed", "stopped", "still_running"]
 
 CANCELLED_BY_USER = "Cancelled: the user cancelled this tool call."
 

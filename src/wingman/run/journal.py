@@ -19,6 +19,7 @@ from typing import Any, Final, TypeAlias
 import attrs
 import msgspec
 
+from wingman.api import RunFailure
 from wingman.conversation import Message, ToolResultBlock, Usage
 from wingman.errors import RunFailed, StoreError, WingmanError
 from wingman.events import Done, Error, Event, Result, ToolProgress, ToolResult
@@ -33,7 +34,6 @@ from wingman.store import (
     Chain,
     Commit,
     RunEnded,
-    RunFailure,
     RunQueued,
     RunRecord,
     RunStarted,

@@ -1,27 +1,20 @@
 """RunState: where one run stands. Every view of a run derives from this."""
 
-from typing import Literal, TypeAlias, get_args
+from typing import Literal, TypeAlias
 
 import attrs
 
+from wingman.api import RunFailure, Status
 from wingman.output import Output
 from wingman.run.calls import ToolCalls
-from wingman.store import RunFailure
 
-__all__ = ["STATUSES", "CutBy", "Phase", "RunState", "Status"]
+__all__ = ["CutBy", "Phase", "RunState"]
 
 Phase: TypeAlias = Literal["admitting", "queued", "running", "unrecorded", "ended"]
 """`admitting`: its row is being written, and nobody was told of it. `unrecorded`: its work has
 stopped, and its end is not in the store yet."""
 
 CutBy: TypeAlias = Literal["cancelled", "interrupted"]
-
-Status: TypeAlias = Literal[
-    "queued", "running", "cancelling", "completed", "failed", "cancelled", "interrupted"
-]
-"""What is shown of a run. The store knows all of these but `cancelling`."""
-
-STATUSES: tuple[Status, ...] = get_args(Status)
 
 
 @attrs.define(eq=False)

@@ -11,17 +11,15 @@
 It does not know HTTP: the server is one face of it, a program another.
 """
 
-from wingman.runtime.agents import KEYLESS, PREFERRED, AgentFields, Agents, default_provider
-from wingman.runtime.credentials import CredentialFields, Credentials
+from wingman.runtime.agents import KEYLESS, PREFERRED, Agents, default_provider
+from wingman.runtime.credentials import Credentials
 from wingman.runtime.runtime import Runtime, RuntimeStatus
 from wingman.runtime.session import RunStream, Session
 
 __all__ = [
     "KEYLESS",
     "PREFERRED",
-    "AgentFields",
     "Agents",
-    "CredentialFields",
     "Credentials",
     "RunStream",
     "Runtime",

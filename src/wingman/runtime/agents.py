@@ -2,14 +2,15 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import Final
 
 import msgspec
 import trio
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET
 from ulid import ULID
 
-from wingman.agent import Agent, AgentRecord, ChosenAgent, ProviderConfig
+from wingman.agent import Agent, ChosenAgent
+from wingman.api import AgentFields, AgentRecord, ProviderConfig
 from wingman.errors import InvalidRequest, NotFound
 from wingman.output import OutputCheck
 from wingman.providers import ProviderRegistry
@@ -19,7 +20,7 @@ from wingman.store import AgentDeleted, AgentSaved, RunRecord, Store
 from wingman.tools import Tool
 from wingman.under_trio import require_trio
 
-__all__ = ["KEYLESS", "PREFERRED", "AgentFields", "Agents", "default_provider"]
+__all__ = ["KEYLESS", "PREFERRED", "Agents", "default_provider"]
 
 
 # The providers of which an agent gets the first that is configured, if it names none.
@@ -30,17 +31,6 @@ KEYLESS: Final = "scripted"
 def default_provider(configured: Callable[[str], bool]) -> str:
     """The first real model's API that is configured, else the model that needs no key."""
     return next(filter(configured, PREFERRED), KEYLESS)
-
-
-class AgentFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What may be said of an agent; what is not said keeps its value, or its default."""
-
-    name: str | UnsetType = UNSET
-    instructions: str | UnsetType = UNSET
-    tools: tuple[str, ...] | UnsetType = UNSET
-    provider: ProviderConfig | UnsetType = UNSET
-    output_schema: dict[str, Any] | UnsetType | None = UNSET
-    max_steps: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] | UnsetType | None = UNSET
 
 
 class Agents:

@@ -3,12 +3,12 @@
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-from typing import Final, Literal
+from typing import Final
 
-import msgspec
 import trio
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET
 
+from wingman.api import Credential, CredentialFields
 from wingman.errors import (
     InvalidRequest,
     NotFound,
@@ -18,11 +18,11 @@ from wingman.errors import (
 )
 from wingman.providers import ProviderEntry, ProviderRegistry
 from wingman.runtime.base_url import check_base_url
-from wingman.store import Credential, CredentialDeleted, CredentialSaved, Store
+from wingman.store import CredentialDeleted, CredentialSaved, Store
 from wingman.telemetry import log_event
 from wingman.under_trio import require_trio
 
-__all__ = ["CredentialFields", "Credentials"]
+__all__ = ["Credentials"]
 
 logger: Final = logging.getLogger("wingman.runtime")
 
@@ -30,18 +30,6 @@ _NONE = Credential()
 
 # How long the store may take to record a change.
 _SAVE_SECONDS: Final = 30.0
-
-
-class CredentialFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is to change of a credential: what is not given stays, None removes it."""
-
-    type: Literal["api_key"] = "api_key"
-    key: str | UnsetType | None = UNSET
-    base_url: str | UnsetType | None = UNSET
-
-    def __repr__(self) -> str:
-        key = "'…'" if self.key else repr(self.key)
-        return f"CredentialFields(key={key}, base_url={self.base_url!r})"
 
 
 class Credentials:

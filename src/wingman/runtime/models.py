@@ -6,8 +6,9 @@ from typing import Final
 import attrs
 import trio
 
+from wingman.api import ModelInfo
 from wingman.errors import WingmanError
-from wingman.providers import ModelInfo, ProviderRegistry, Transport, known_window
+from wingman.providers import ProviderRegistry, Transport, known_window
 from wingman.runtime.credentials import Credentials
 
 __all__ = ["Models"]

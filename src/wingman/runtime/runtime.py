@@ -13,27 +13,25 @@ from msgspec import UNSET, UnsetType
 
 from wingman.actor import ActorInfo, Instrument
 from wingman.agent import Agent
+from wingman.api import ModelInfo, Receipt, RunView, SessionView, Status
 from wingman.conversation import Message
 from wingman.errors import ShuttingDown, Unavailable
 from wingman.given import one
 from wingman.metrics import Metrics
 from wingman.processes import Address, commands
-from wingman.providers import ModelInfo, ProviderRegistry
-from wingman.run import Limits, Prices, Reader, Status
+from wingman.providers import ProviderRegistry
+from wingman.run import Limits, Prices, Reader
 from wingman.runtime.agents import Agents
 from wingman.runtime.credentials import Credentials
 from wingman.runtime.root import Root
 from wingman.runtime.session import Session
 from wingman.session import (
-    Receipt,
     Run,
     RunList,
     RunRequest,
-    RunView,
     SessionHost,
     SessionList,
     SessionPages,
-    SessionView,
     check_work_dir,
 )
 from wingman.store import Store
@@ -260,7 +258,7 @@ class Runtime:
 
     async def run(self, session_id: str, run_id: str) -> Run:
         """The handle on a run, live or ended. Raises `NotFound`."""
-        return await self._host.run(session_id, run_id)
+        return await self._host.runs.find(session_id, run_id)
 
     async def describe_run(self, session_id: str, run_id: str, wait: float = 0) -> RunView:
         """A run as it is stored, after its end or after `wait` seconds. Raises `NotFound`."""
@@ -279,18 +277,18 @@ class Runtime:
         stands, and nothing is cancelled. Raises `NotFound`, or `StoreUnavailable` where the cancel
         could not be recorded.
         """
-        return await self._host.cancel(session_id, queued=queued, run_id=run_id)
+        return await self._host.runs.cancel(session_id, queued=queued, run_id=run_id)
 
     async def cancel_run(self, session_id: str, run_id: str) -> Receipt:
         """Cancel one run, queued or in flight, and never another. Errors as for `cancel`."""
-        return await self._host.cancel_run(session_id, run_id)
+        return await self._host.runs.cancel_run(session_id, run_id)
 
     async def cancel_tool(self, session_id: str, run_id: str, tool_use_id: str) -> Receipt:
         """Cancel one tool call of a run: the model is told, its siblings and the run go on.
 
         Raises `NotFound`, also where the run has no such call.
         """
-        return await self._host.cancel_tool(session_id, run_id, tool_use_id)
+        return await self._host.runs.cancel_tool(session_id, run_id, tool_use_id)
 
     # --- the whole -----------------------------------------------------------------------------
 

@@ -9,12 +9,13 @@ from typing import Self
 import trio
 
 from wingman.agent import Agent
+from wingman.api import OnBusy, Receipt
 from wingman.conversation import ImageBlock, Message
 from wingman.events import Done, Error, Event, Result
 from wingman.given import listed, one
 from wingman.run import CALLERS, Limits, Published, Reader
 from wingman.runtime.root import Root
-from wingman.session import OnBusy, Receipt, Run, RunRequest, SessionHost
+from wingman.session import Run, RunRequest, SessionHost
 from wingman.under_trio import require_trio
 
 __all__ = ["RunStream", "Session"]
@@ -143,7 +144,7 @@ class Session:
         `NotInFlight` says where it stands. `run.cancel()` cancels it also where it waits.
         """
         run_id = run.id if isinstance(run, Run) else run
-        return await self._opened().cancel(self._id, queued=queued, run_id=run_id)
+        return await self._opened().runs.cancel(self._id, queued=queued, run_id=run_id)
 
     async def history(self) -> Sequence[Message]:
         """The history as it is stored: whole steps only."""

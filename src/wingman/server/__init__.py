@@ -8,6 +8,7 @@
     guard.py        who may talk to us: Host, Origin, token
     app.py          the Quart-Trio app
     bodies.py       what requests send, bounded in total
+    handlers.py     the functions behind the contract's routes
     routes/         one module a section of the HTTP contract; /metrics too
     exchange.py     requests into values, values into responses
     decoding.py     JSON into typed values, and errors with a path

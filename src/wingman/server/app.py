@@ -16,15 +16,8 @@ from wingman.errors import WingmanError
 from wingman.runtime import Runtime
 from wingman.server.bodies import DEFAULT_BODY_MEMORY, BodyRoom, CountedRequest
 from wingman.server.errors import AnswerCut, http_error_response, internal_error, wingman_error
-from wingman.server.routes import (
-    agent_routes,
-    message_routes,
-    metrics_routes,
-    provider_routes,
-    run_routes,
-    session_routes,
-    system_routes,
-)
+from wingman.server.handlers import serve_contract
+from wingman.server.routes import handlers_of
 from wingman.under_trio import require_trio
 
 __all__ = ["create_app"]
@@ -95,16 +88,7 @@ def create_app(runtime: Runtime, body_memory: int = DEFAULT_BODY_MEMORY) -> Quar
     app.config["RESPONSE_TIMEOUT"] = None
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
-    for routes in (
-        agent_routes,
-        session_routes,
-        message_routes,
-        run_routes,
-        provider_routes,
-        system_routes,
-        metrics_routes,
-    ):
-        app.register_blueprint(routes(runtime))
+    serve_contract(app, handlers_of(runtime))
     app.register_error_handler(WingmanError, wingman_error)
     app.register_error_handler(HTTPException, http_error_response)
     app.register_error_handler(Exception, _bug)

@@ -65,7 +65,7 @@ def _told(error: str, kind: Any) -> str:
     """What is told of an error: not all of a long value, and what there was to choose from."""
     what, at, path = error.rpartition(" - at `$")
     if not at:
-        return error
+        return f"{error} - at `$`"  # msgspec names every place but the outermost
     allowed = {repr(choice) for choice in _allowed(inspect.type_info(kind), path.removesuffix("`"))}
     choices = f" (there are: {', '.join(sorted(allowed))})" if allowed else ""
     shown = what if len(what) <= _MOST_CHARS else f"{what[:_MOST_CHARS]}…"

@@ -3,17 +3,17 @@
 import logging
 import math
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from quart import Response, current_app, request
 from werkzeug.exceptions import HTTPException
 
+from wingman.api import CODES, ErrorAnswer, ErrorDetail
 from wingman.errors import Unavailable, WingmanError
 from wingman.telemetry import log_event
 
 __all__ = [
-    "STATUSES",
     "AnswerCut",
     "error_body",
     "http_error_response",
@@ -24,30 +24,6 @@ __all__ = [
 logger = logging.getLogger("wingman.server")
 
 REQUEST_ID: Final = "wingman.request_id"
-
-STATUSES: Final[Mapping[str, int]] = {
-    "invalid_request": 400,
-    "provider_not_configured": 400,
-    "context_too_long": 400,
-    "session_busy": 409,
-    "request_id_conflict": 409,
-    "run_ended": 409,
-    "run_queued": 409,
-    "waits_for_itself": 409,
-    "session_deleted": 404,
-    "body_too_large": 413,
-    "head_too_large": 431,
-    "unsupported_media_type": 415,
-    "mailbox_full": 429,
-    "provider_error": 502,
-    "provider_auth": 502,
-    "output_invalid": 502,
-    "provider_timeout": 504,
-    "overloaded": 503,
-    "shutting_down": 503,
-    "session_quarantined": 503,
-    "store_unavailable": 503,
-}
 
 _HTTP_CODES: Final[Mapping[int, str]] = {
     400: "invalid_request",
@@ -65,15 +41,14 @@ class AnswerCut(Exception):
 
 def status_of(code: str) -> int:
     """The HTTP status of an error's code; 500 for what is no fault of the caller or the model."""
-    if code.endswith("_not_found"):
-        return 404
-    return STATUSES.get(code, 500)
+    if code in CODES:
+        return CODES[code].status
+    return 404 if code.endswith("_not_found") else 500
 
 
-def error_body(code: str, message: str, request_id: str, **more: Any) -> bytes:
+def error_body(code: str, message: str, request_id: str, run_id: str | None = None) -> bytes:
     """The JSON of an error."""
-    error = {"code": code, "message": message, "request_id": request_id, **more}
-    return msgspec.json.encode({"error": error})
+    return msgspec.json.encode(ErrorAnswer(ErrorDetail(code, message, request_id, run_id)))
 
 
 async def wingman_error(error: WingmanError) -> Response:
@@ -82,9 +57,7 @@ async def wingman_error(error: WingmanError) -> Response:
     if status >= 500 and not isinstance(error, Unavailable):
         ids = {"request_id": _request_id(), "error": error.code}
         log_event(logger, logging.ERROR, "the request failed", **ids, status=status)
-    run_id = getattr(error, "run_id", None)
-    more = {} if run_id is None else {"run_id": run_id}
-    response = _response(status, error.code, error.message, more)
+    response = _response(status, error.code, error.message, getattr(error, "run_id", None))
     if isinstance(error, Unavailable) and error.retry_after > 0:
         response.headers["Retry-After"] = str(max(1, math.ceil(error.retry_after)))
     return response
@@ -102,7 +75,7 @@ async def http_error_response(error: HTTPException) -> Response:
     if status == 413:
         most = current_app.config["MAX_CONTENT_LENGTH"]
         message = f"The body is too large: {most:,} bytes at most."
-    response = _response(status, code, message, {})
+    response = _response(status, code, message)
     allow = dict(error.get_headers()).get("Allow")
     if allow is not None:
         response.headers["Allow"] = allow
@@ -115,13 +88,13 @@ async def internal_error(error: BaseException) -> Response:
     text = "the request failed by an error inside the server"
     log_event(logger, logging.ERROR, text, error, request_id=request_id, status=500)
     message = "An error inside the server; its log has the details under this request_id."
-    return _response(500, "internal_error", message, {})
+    return _response(500, "internal_error", message)
 
 
 def _request_id() -> str:
     return str(request.scope.get(REQUEST_ID, ""))
 
 
-def _response(status: int, code: str, message: str, more: Mapping[str, Any]) -> Response:
-    body = error_body(code, message, _request_id(), **more)
+def _response(status: int, code: str, message: str, run_id: str | None = None) -> Response:
+    body = error_body(code, message, _request_id(), run_id)
     return Response(body, status=status, content_type="application/json")

@@ -1,6 +1,6 @@
 """Requests into values and values into responses."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, TypeVar, cast
 from urllib.parse import urlencode
@@ -9,18 +9,20 @@ from urllib.request import parse_http_list
 import msgspec
 from quart import Response, request
 
+from wingman.api import Body
 from wingman.errors import InvalidRequest, WingmanError
 from wingman.server.bodies import CountedRequest
 from wingman.server.decoding import decode
 
 __all__ = [
     "UnsupportedMediaType",
-    "body",
+    "created",
+    "decode_body",
+    "decode_query",
     "json_response",
     "next_page",
-    "page_query",
     "preferences",
-    "query_int",
+    "refuse_query",
     "release_body",
 ]
 
@@ -35,18 +37,39 @@ class UnsupportedMediaType(WingmanError):
     code = "unsupported_media_type"
 
 
-async def body(kind: type[T], *, ignore: Collection[str] = (), may_be_empty: bool = False) -> T:
-    """The request's body as a value of this type.
+async def decode_body(body: Body) -> Any:
+    """The request's body as a value of its type.
 
-    `ignore` names fields that a client may send back to us and cannot change. Raises
-    `InvalidRequest`, with the path of what does not fit.
+    Raises `InvalidRequest`, with the path of what does not fit.
     """
     data = cast("bytes", await request.get_data(cache=False))
-    if not data and may_be_empty:
+    if not data and body.optional:
         data = b"{}"
     elif request.mimetype != "application/json":
         raise UnsupportedMediaType("Send the body as JSON, with `Content-Type: application/json`.")
-    return decode(data, kind, ignore)
+    return decode(data, body.type, body.ignored)
+
+
+def decode_query(kind: type[T]) -> T:
+    """The parameters of the query as a value of this Struct.
+
+    Raises `InvalidRequest` for a parameter that is unknown, given twice, or does not fit.
+    """
+    given: dict[str, str] = {}
+    for name, value in request.args.items(multi=True):
+        if name in given:
+            raise InvalidRequest(f"The parameter is given twice - at `?{name}`")
+        given[name] = value
+    try:
+        return msgspec.convert(given, kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise InvalidRequest(str(error).replace("`$.", "`?")) from error
+
+
+def refuse_query() -> None:
+    """Raise `InvalidRequest` if there is any parameter in the query."""
+    for name in request.args:
+        raise InvalidRequest(f"There are no parameters here - at `?{name}`")
 
 
 def release_body() -> None:
@@ -57,6 +80,11 @@ def release_body() -> None:
 def json_response(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     """A value as a JSON response."""
     return Response(_encode(value), status=status, headers=headers, content_type="application/json")
+
+
+def created(value: Any, location: str) -> Response:
+    """What a request has made, and where it is read."""
+    return json_response(value, 201, {"Location": location})
 
 
 def preferences(fields: Iterable[str]) -> Mapping[str, str]:
@@ -70,30 +98,6 @@ def preferences(fields: Iterable[str]) -> Mapping[str, str]:
             name, _, value = preference.partition(";")[0].partition("=")
             found.setdefault(name.strip().lower(), value.strip().strip('"'))
     return {name: value for name, value in found.items() if name}
-
-
-def query_int(name: str, default: int, *, least: int, most: int) -> int:
-    """A number of the query string, within bounds."""
-    text = request.args.get(name)
-    if text is None:
-        return default
-    try:
-        number = int(text)
-    except ValueError:
-        number = least - 1
-    if not least <= number <= most:
-        raise InvalidRequest(
-            f"{name} is a number from {least} to {most}, not {text!r} - at `?{name}`"
-        )
-    return number
-
-
-def page_query(default: int) -> tuple[int, int | None]:
-    """Which page of a list is asked for: how many entries, and after which cursor."""
-    limit = query_int("limit", default, least=1, most=1000)
-    if "cursor" not in request.args:
-        return limit, None
-    return limit, query_int("cursor", 0, least=1, most=2**63 - 1)
 
 
 def next_page(

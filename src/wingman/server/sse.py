@@ -13,14 +13,12 @@ import trio
 from quart import Response, request
 from quart.wrappers.response import ResponseBody
 
+from wingman.api import EXTRA, USUAL
 from wingman.errors import InvalidRequest, StreamLagged
 from wingman.events import Done, Error, Event
 from wingman.run import Published, Reader, encode_event
 
-__all__ = ["SEED_KINDS", "RunFrames", "SessionFrames", "included", "replay", "stream_response"]
-
-SEED_KINDS: Final = frozenset({"text", "tool_use", "tool_result", "done", "error"})
-_EXTRA_KINDS: Final = {"thinking": "thinking", "step": "step", "progress": "tool_progress"}
+__all__ = ["RunFrames", "SessionFrames", "included", "replay", "stream_response"]
 
 KEEP_ALIVE_SECONDS: Final = 15.0
 _KEEP_ALIVE: Final = b": keep-alive\n\n"
@@ -33,14 +31,14 @@ _CLOSED: Final = {
 
 def included(include: str | None) -> Collection[str]:
     """The kinds of events that a client gets: five, and those it asks for by `?include=`."""
-    kinds = set(SEED_KINDS)
+    kinds = set(USUAL)
     for name in (include or "").split(","):
         if not name.strip():
             continue
-        if name.strip() not in _EXTRA_KINDS:
-            known = ", ".join(_EXTRA_KINDS)
+        if name.strip() not in EXTRA:
+            known = ", ".join(EXTRA)
             raise InvalidRequest(f"There is nothing called {name!r} to include; there are: {known}")
-        kinds.add(_EXTRA_KINDS[name.strip()])
+        kinds.add(EXTRA[name.strip()])
     return kinds
 
 

@@ -14,43 +14,36 @@ where agents come from, nor HTTP; how one run goes is the matter of `run/`.
 #   actor.py       takes the runs one at a time
 #   recovery.py    the end of a run that was cut off, from what is stored
 #   cancelling.py  ask for the end of runs or calls, wait for it, give a receipt
-#   receipt.py     what a cancel did
 #   handed_over.py what a cancel does not reach: work that a service does for a command
 #   run.py         the handle on a run
+#   runs.py        runs by their ids: found, and cancelled
 #   reading.py     sessions and runs, for those who look at them
 #   views.py       what is told of a session and of a run
 #   services.py    what the sessions of one process share
 #   work_dir.py    the directory that a session's tools work in
 
-from wingman.session.admission import OnBusy, RunRequest
+from wingman.session.admission import RunRequest
 from wingman.session.host import SessionHost
 from wingman.session.live import LiveSession
 from wingman.session.live_run import LiveRun
 from wingman.session.reading import SessionPages
-from wingman.session.receipt import CancelledRun, CancelledTool, Receipt
 from wingman.session.run import Run, check_not_itself
 from wingman.session.services import AgentSource, Room, Services
-from wingman.session.views import RunList, RunView, SessionList, SessionView
+from wingman.session.views import RunList, SessionList
 from wingman.session.work_dir import check_work_dir
 
 __all__ = [
     "AgentSource",
-    "CancelledRun",
-    "CancelledTool",
     "LiveRun",
     "LiveSession",
-    "OnBusy",
-    "Receipt",
     "Room",
     "Run",
     "RunList",
     "RunRequest",
-    "RunView",
     "Services",
     "SessionHost",
     "SessionList",
     "SessionPages",
-    "SessionView",
     "check_not_itself",
     "check_work_dir",
 ]

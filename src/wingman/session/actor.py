@@ -9,6 +9,7 @@ import attrs
 import trio
 
 from wingman.agent import Agent
+from wingman.api import RunFailure
 from wingman.errors import NotFound, StoreError, StoreUnavailable, WingmanError
 from wingman.foreign import contained, reason
 from wingman.run import Meter, RunJournal, RunLoop, RunState, repair
@@ -16,7 +17,6 @@ from wingman.session.admission import queued_error, unrecorded_error
 from wingman.session.live import LiveSession
 from wingman.session.live_run import LiveRun
 from wingman.session.recovery import end_from_store, ending_after
-from wingman.store import RunFailure
 from wingman.telemetry import log_event
 
 __all__ = ["BeginAgain", "SessionActor"]

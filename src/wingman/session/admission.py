@@ -3,12 +3,12 @@
 import hashlib
 import sys
 from collections.abc import Sequence
-from typing import Final, Literal, TypeAlias, get_args
+from typing import Final, get_args
 
 import attrs
 import msgspec
 
-from wingman.agent import AgentRecord
+from wingman.api import AgentRecord, OnBusy
 from wingman.conversation import ImageBlock
 from wingman.errors import (
     InvalidRequest,
@@ -22,7 +22,6 @@ from wingman.images import MOST_IMAGES, ImageRefused, fit_images
 from wingman.store import RunRecord
 
 __all__ = [
-    "OnBusy",
     "RunRequest",
     "check_same_body",
     "check_text",
@@ -33,9 +32,6 @@ __all__ = [
     "unrecorded_error",
     "weight_of",
 ]
-
-OnBusy: TypeAlias = Literal["queue", "reject", "interrupt"]
-"""What a message does that finds a run in flight: wait, be refused, or cancel that run."""
 
 # Characters: a list shows a thousand of them.
 _LONGEST_TITLE: Final = 4096

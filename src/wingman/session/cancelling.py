@@ -11,11 +11,11 @@ from typing import Literal
 import attrs
 import trio
 
+from wingman.api import CancelledRun, CancelledTool, Receipt, Status
 from wingman.errors import ShuttingDown, StoreUnavailable
-from wingman.run import Status, ToolCall
+from wingman.run import ToolCall
 from wingman.session.handed_over import note_of
 from wingman.session.live_run import LiveRun
-from wingman.session.receipt import CancelledRun, CancelledTool, Receipt
 from wingman.telemetry import log_event
 
 __all__ = ["cancel_runs", "cancel_tool", "log_receipt", "milliseconds", "not_recorded"]

@@ -9,17 +9,9 @@ from trio.lowlevel import ParkingLot, checkpoint
 
 from wingman.actor import Delivery
 from wingman.agent import Agent
+from wingman.api import Status
 from wingman.errors import StoreError, StoreUnavailable
-from wingman.run import (
-    NOTHING_SPENT,
-    CutBy,
-    Outcome,
-    Reader,
-    RunJournal,
-    RunState,
-    Status,
-    cut,
-)
+from wingman.run import NOTHING_SPENT, CutBy, Outcome, Reader, RunJournal, RunState, cut
 from wingman.session.admission import refused_error
 from wingman.store import Commit, RunRecord
 

@@ -5,19 +5,11 @@ from collections.abc import Sequence
 import attrs
 import trio
 
+from wingman.api import RunView, SessionView, Status
 from wingman.conversation import Message
 from wingman.errors import NotFound, WingmanError
-from wingman.run import Status
 from wingman.session.active import ActiveSessions
-from wingman.session.views import (
-    RunList,
-    RunView,
-    SessionList,
-    SessionView,
-    listed_view,
-    run_view,
-    session_view,
-)
+from wingman.session.views import RunList, SessionList, listed_view, run_view, session_view
 from wingman.store import RunStatus, Store
 
 __all__ = ["SessionPages", "SessionReader"]

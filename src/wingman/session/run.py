@@ -4,12 +4,12 @@ from collections.abc import Collection
 
 from msgspec import structs
 
+from wingman.api import Receipt, Status
 from wingman.errors import RunFailed, WaitsForItself
 from wingman.events import Result
-from wingman.run import CALLERS, CutBy, EventChannel, Outcome, Reader, Status, recorded_error
+from wingman.run import CALLERS, CutBy, EventChannel, Outcome, Reader, recorded_error
 from wingman.session.cancelling import cancel_runs, cancel_tool
 from wingman.session.live_run import LiveRun
-from wingman.session.receipt import Receipt
 from wingman.store import RunRecord
 from wingman.under_trio import require_trio
 

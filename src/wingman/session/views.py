@@ -4,46 +4,23 @@ These are the shapes of the HTTP contract, and what the runtime gives to program
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 from typing import Self
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET
 
-from wingman.conversation import Message, Usage
-from wingman.events import Result
-from wingman.run import Status
+from wingman.api import RunView, SessionStatus, SessionView
+from wingman.conversation import Message
 from wingman.session.live import LiveSession
-from wingman.store import ListedRun, RunFailure, RunRecord, SessionRecord
+from wingman.store import ListedRun, RunRecord, SessionRecord
 
 __all__ = [
     "RunList",
-    "RunView",
     "SessionList",
-    "SessionView",
     "listed_view",
     "run_view",
     "session_view",
 ]
-
-
-class SessionView(msgspec.Struct, frozen=True):
-    """A session; in lists without its history.
-
-    `status` is `idle`, or that of the run in flight. `last_event_id`: where a reader of the history
-    goes on with the events.
-    """
-
-    id: str
-    work_dir: str
-    title: str | None
-    agent_id: str | None
-    status: str
-    last_event_id: int
-    created_at: datetime
-    updated_at: datetime
-    usage: Usage
-    history: tuple[Message, ...] | UnsetType = UNSET
 
 
 class SessionList(msgspec.Struct, frozen=True):
@@ -51,30 +28,6 @@ class SessionList(msgspec.Struct, frozen=True):
 
     sessions: tuple[SessionView, ...]
     next: int | None
-
-
-class RunView(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A run. `cost` is what it has cost, where the prices are known.
-
-    `waiting_for` says why one that is queued does not start although its turn has come. `cut` says
-    that its message, its result or its error is not whole, as it may be in a list.
-    """
-
-    id: str
-    session_id: str
-    message: str
-    agent_id: str
-    status: Status
-    result: Result | None
-    error: RunFailure | None
-    steps: int
-    usage: Usage
-    created_at: datetime
-    started_at: datetime | None
-    ended_at: datetime | None
-    cost: float | None = None
-    waiting_for: RunFailure | None = None
-    cut: bool = False
 
 
 class RunList(tuple[RunView, ...]):
@@ -98,7 +51,8 @@ def session_view(
     A live one's channel holds what came after its activation; of one that is not live every event
     that ever was is in the history.
     """
-    after, status = record.event_ceiling, "idle"
+    after = record.event_ceiling
+    status: SessionStatus = "idle"
     if live is not None:
         after = max(record.last_event_id, live.channel.start)
         if live.in_flight is not None:

@@ -38,11 +38,9 @@ from wingman.store.changes import (
 from wingman.store.memory import MemoryStore
 from wingman.store.protocol import Chain, Commit, Store
 from wingman.store.records import (
-    Credential,
     HistoryPage,
     ListedRun,
     PendingStep,
-    RunFailure,
     RunPage,
     RunRecord,
     RunStatus,
@@ -58,7 +56,6 @@ __all__ = [
     "Chain",
     "Change",
     "Commit",
-    "Credential",
     "CredentialDeleted",
     "CredentialSaved",
     "HistoryPage",
@@ -66,7 +63,6 @@ __all__ = [
     "MemoryStore",
     "PendingStep",
     "RunEnded",
-    "RunFailure",
     "RunPage",
     "RunQueued",
     "RunRecord",

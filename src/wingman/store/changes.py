@@ -8,10 +8,10 @@ from typing import TypeAlias
 
 import msgspec
 
-from wingman.agent import AgentRecord
+from wingman.api import AgentRecord, Credential, RunFailure
 from wingman.conversation import Message, ToolResultBlock, Usage
 from wingman.events import Result
-from wingman.store.records import Credential, RunFailure, RunRecord, RunStatus, SessionRecord
+from wingman.store.records import RunRecord, RunStatus, SessionRecord
 
 __all__ = [
     "AgentDeleted",

@@ -7,9 +7,10 @@ from typing import Final
 
 import msgspec
 
+from wingman.api import RunFailure
 from wingman.conversation import NO_USAGE, Usage
 from wingman.events import Result, StopReason
-from wingman.store.records import ListedRun, RunFailure, RunRecord
+from wingman.store.records import ListedRun, RunRecord
 
 __all__ = ["MESSAGE_BYTES", "MOST_CHARS", "PAGE_CHARS", "WHOLE_RESULT", "listed"]
 

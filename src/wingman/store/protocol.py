@@ -17,12 +17,11 @@ from typing import Protocol, Self
 
 import trio
 
-from wingman.agent import AgentRecord
+from wingman.api import AgentRecord, Credential
 from wingman.conversation import Message
 from wingman.errors import StoreError, StoreUnavailable
 from wingman.store.changes import Change
 from wingman.store.records import (
-    Credential,
     HistoryPage,
     PendingStep,
     RunPage,

@@ -5,16 +5,14 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from wingman.agent import AgentRecord
+from wingman.api import AgentRecord, RunFailure
 from wingman.conversation import NO_USAGE, ImageBlock, Message, ToolResultBlock, Usage
 from wingman.events import Result
 
 __all__ = [
-    "Credential",
     "HistoryPage",
     "ListedRun",
     "PendingStep",
-    "RunFailure",
     "RunPage",
     "RunRecord",
     "RunStatus",
@@ -26,13 +24,6 @@ RunStatus: TypeAlias = Literal[
     "queued", "running", "completed", "failed", "cancelled", "interrupted"
 ]
 """What the store knows of a run's status; `cancelling` is only ever seen in the live runtime."""
-
-
-class RunFailure(msgspec.Struct, frozen=True):
-    """Why a run failed: the error's stable code, and its text."""
-
-    code: str
-    message: str
 
 
 class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -132,15 +123,3 @@ class HistoryPage(msgspec.Struct, frozen=True):
     messages: tuple[Message, ...]
     next: int | None
     last: int
-
-
-class Credential(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """How to reach a provider. Its `repr` shows no key."""
-
-    type: Literal["api_key"] = "api_key"
-    key: str | None = None
-    base_url: str | None = None
-
-    def __repr__(self) -> str:
-        key = "None" if self.key is None else "'…'"
-        return f"Credential(type={self.type!r}, key={key}, base_url={self.base_url!r})"

@@ -9,9 +9,10 @@ from typing import Final
 import attrs
 import msgspec
 
+from wingman.api import ModelInfo
 from wingman.providers.anthropic.request import ID, anthropic_body
 from wingman.providers.anthropic.stream import AnthropicTranslator
-from wingman.providers.base import ModelInfo, Part, Request
+from wingman.providers.base import Part, Request
 from wingman.providers.transport import Access, Call, Transport
 from wingman.providers.wire import CallIds, SSEDecoder, ToolNames, ask_for_models, converse
 

@@ -10,7 +10,8 @@ from urllib.parse import quote
 import attrs
 import msgspec
 
-from wingman.providers.base import ModelInfo, Part, Request
+from wingman.api import ModelInfo
+from wingman.providers.base import Part, Request
 from wingman.providers.gemini.request import gemini_body
 from wingman.providers.gemini.stream import ID, GeminiTranslator
 from wingman.providers.transport import Access, Call, Transport

@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 import attrs
 import msgspec
 
-from wingman.providers.base import ModelInfo, Part, Request
+from wingman.api import ModelInfo
+from wingman.providers.base import Part, Request
 from wingman.providers.ollama.request import ollama_body
 from wingman.providers.ollama.stream import ID, OllamaTranslator
 from wingman.providers.transport import Access, Call, Transport

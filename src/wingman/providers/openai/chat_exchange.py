@@ -5,7 +5,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from wingman.providers.base import ModelInfo, Part, Request
+from wingman.api import ModelInfo
+from wingman.providers.base import Part, Request
 from wingman.providers.openai.chat_request import chat_body
 from wingman.providers.openai.chat_stream import ChatTranslator
 from wingman.providers.transport import Endpoint, Transport

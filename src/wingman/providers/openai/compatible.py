@@ -8,7 +8,8 @@ from typing import Final
 
 import attrs
 
-from wingman.providers.base import ModelInfo, Part, Request
+from wingman.api import ModelInfo
+from wingman.providers.base import Part, Request
 from wingman.providers.openai.chat_exchange import chat, served_models
 from wingman.providers.transport import Access, Endpoint, Transport
 

@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from wingman.providers.base import ModelInfo, Part, Request
+from wingman.api import ModelInfo
+from wingman.providers.base import Part, Request
 from wingman.providers.openai.chat_exchange import chat, served_models
 from wingman.providers.openai.responses_request import responses_body
 from wingman.providers.openai.responses_stream import ID, ResponsesTranslator

@@ -1,4 +1,4 @@
-"""The routes, thin: decode a typed request, ask the runtime, encode what it says.
+"""The handlers of the contract's routes, thin: ask the runtime, and give what it says.
 
     agents.py     /agents
     sessions.py   /sessions, and a session's events
@@ -7,24 +7,34 @@
     providers.py  /provider: models and credentials
     system.py     /health, /ready, /tools, /actors
     metrics.py    /metrics
+    contract.py   /openapi.json, /docs
 
-One module a section of the HTTP contract; each makes a blueprint for one runtime.
+One module a section of the HTTP contract. What a route takes and answers stands in `wingman.api`.
 """
 
-from wingman.server.routes.agents import agent_routes
-from wingman.server.routes.messages import message_routes
-from wingman.server.routes.metrics import metrics_routes
-from wingman.server.routes.providers import provider_routes
-from wingman.server.routes.runs import run_routes
-from wingman.server.routes.sessions import session_routes
-from wingman.server.routes.system import system_routes
+from wingman.runtime import Runtime
+from wingman.server.handlers import Handlers
+from wingman.server.routes.agents import agent_handlers
+from wingman.server.routes.contract import contract_handlers
+from wingman.server.routes.messages import message_handlers
+from wingman.server.routes.metrics import metrics_handlers
+from wingman.server.routes.providers import provider_handlers
+from wingman.server.routes.runs import run_handlers
+from wingman.server.routes.sessions import session_handlers
+from wingman.server.routes.system import system_handlers
 
-__all__ = [
-    "agent_routes",
-    "message_routes",
-    "metrics_routes",
-    "provider_routes",
-    "run_routes",
-    "session_routes",
-    "system_routes",
-]
+__all__ = ["handlers_of"]
+
+
+def handlers_of(runtime: Runtime) -> tuple[Handlers, ...]:
+    """The handlers of every route, over one runtime."""
+    return (
+        agent_handlers(runtime),
+        session_handlers(runtime),
+        message_handlers(runtime),
+        run_handlers(runtime),
+        provider_handlers(runtime),
+        system_handlers(runtime),
+        metrics_handlers(runtime),
+        contract_handlers(),
+    )

@@ -1,45 +1,42 @@
-"""/agents: the agents in the store."""
+"""/agents: the agents in the store, and those of the program."""
 
-from quart import Blueprint, Response
+from collections.abc import Sequence
 
-from wingman.errors import InvalidRequest
-from wingman.runtime import AgentFields, Runtime
-from wingman.server.exchange import body, json_response
+from quart import Response
 
-__all__ = ["agent_routes"]
+from wingman.api import AgentFields, AgentRecord, Deleted, NewAgent
+from wingman.runtime import Runtime
+from wingman.server.exchange import created
+from wingman.server.handlers import Handlers
 
-_READ_ONLY = ("id", "created_at", "updated_at")
+__all__ = ["agent_handlers"]
 
 
-def agent_routes(runtime: Runtime) -> Blueprint:
+def agent_handlers(runtime: Runtime) -> Handlers:
     """Create, list, read, change and delete agents."""
-    routes = Blueprint("agents", __name__)
+    handlers = Handlers()
     agents = runtime.agents
 
-    @routes.post("/agents")
-    async def create() -> Response:
-        fields = await body(AgentFields)
-        if not isinstance(fields.name, str):
-            raise InvalidRequest("Object missing required field `name` - at `$`")
-        record = await agents.create(fields)
-        return json_response(record, 201, {"Location": f"/agents/{record.id}"})
+    @handlers.add
+    async def create_agent(body: NewAgent) -> Response:
+        record = await agents.create(body)
+        return created(record, f"/agents/{record.id}")
 
-    @routes.get("/agents")
-    async def list_all() -> Response:
-        return json_response(agents.list())
+    @handlers.add
+    async def list_agents() -> Sequence[AgentRecord]:
+        return agents.list()
 
-    @routes.get("/agents/<agent_id>")
-    async def read(agent_id: str) -> Response:
-        return json_response(agents.get(agent_id))
+    @handlers.add
+    async def read_agent(agent_id: str) -> AgentRecord:
+        return agents.get(agent_id)
 
-    @routes.put("/agents/<agent_id>")
-    async def update(agent_id: str) -> Response:
-        fields = await body(AgentFields, ignore=_READ_ONLY)
-        return json_response(await agents.update(agent_id, fields))
+    @handlers.add
+    async def update_agent(agent_id: str, body: AgentFields) -> AgentRecord:
+        return await agents.update(agent_id, body)
 
-    @routes.delete("/agents/<agent_id>")
-    async def delete(agent_id: str) -> Response:
+    @handlers.add
+    async def delete_agent(agent_id: str) -> Deleted:
         await agents.delete(agent_id)
-        return json_response({"status": "deleted"})
+        return Deleted()
 
-    return routes
+    return handlers

@@ -1,48 +1,36 @@
 """/sessions/{id}/message: send a message; blocking, streamed, or answered at once."""
 
 from collections.abc import MutableMapping
-from typing import Annotated, Any, Literal
+from typing import Any
 
-import msgspec
-from quart import Blueprint, Response, request
+from quart import Response, request
 
-from wingman.conversation import ImageBlock, Message, TextBlock, ToolResultBlock, ToolUseBlock
+from wingman.api import Accepted, MessageBody, StreamQuery
+from wingman.conversation import Message, TextBlock, ToolResultBlock, ToolUseBlock
 from wingman.errors import InvalidRequest, WingmanError
 from wingman.events import Done, Error, Event, Text, ToolResult, ToolUse
 from wingman.runtime import Runtime
 from wingman.server.errors import wingman_error
-from wingman.server.exchange import body, json_response, preferences, release_body
+from wingman.server.exchange import json_response, preferences, release_body
 from wingman.server.guard import ON_DISCONNECT
+from wingman.server.handlers import Handlers
 from wingman.server.sse import RunFrames, included, replay, stream_response
-from wingman.session import OnBusy, Run, RunRequest
+from wingman.session import Run, RunRequest
 
-__all__ = ["message_routes"]
-
-
-class MessageBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A message, and how it is to be run."""
-
-    message: Annotated[str, msgspec.Meta(min_length=1)]
-    agent_id: str | None = None
-    images: tuple[ImageBlock, ...] = ()
-    request_id: Annotated[str, msgspec.Meta(min_length=1, max_length=255)] | None = None
-    max_steps: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] | None = None
-    on_busy: OnBusy = "queue"
-    on_disconnect: Literal["continue", "cancel"] = "continue"
+__all__ = ["message_handlers"]
 
 
-def message_routes(runtime: Runtime) -> Blueprint:
+def message_handlers(runtime: Runtime) -> Handlers:
     """The three forms of one thing: admit a run, then wait for it, follow it, or leave it."""
-    routes = Blueprint("messages", __name__)
+    handlers = Handlers()
 
-    @routes.post("/sessions/<session_id>/message")
-    async def send(session_id: str) -> Response:
-        fields = await body(MessageBody)
+    @handlers.add
+    async def send_message(session_id: str, body: MessageBody) -> Response:
         if "respond-async" in preferences(request.headers.getlist("Prefer")):
-            run = await _submit(runtime, session_id, fields, stays=False)
+            run = await _submit(runtime, session_id, body, stays=False)
             headers = {**_location(run), "Preference-Applied": "respond-async"}
-            return json_response({"run_id": run.id, "status": run.status}, 202, headers)
-        run = await _submit(runtime, session_id, fields, stays=True)
+            return json_response(Accepted(run.id, run.status), 202, headers)
+        run = await _submit(runtime, session_id, body, stays=True)
         try:
             await run.result()
             response = json_response(run.recorded_outcome())
@@ -51,15 +39,15 @@ def message_routes(runtime: Runtime) -> Blueprint:
         response.headers.update(_location(run))
         return response
 
-    @routes.post("/sessions/<session_id>/message/stream")
-    async def stream(session_id: str) -> Response:
-        kinds = included(request.args.get("include"))
-        run = await _submit(runtime, session_id, await body(MessageBody), stays=True)
+    @handlers.add
+    async def stream_message(session_id: str, query: StreamQuery, body: MessageBody) -> Response:
+        kinds = included(query.include)
+        run = await _submit(runtime, session_id, body, stays=True)
         if run.ended:
             return stream_response(replay(await _events(runtime, run)), _location(run))
         return stream_response(RunFrames(run.reader(), kinds, run.id), _location(run))
 
-    return routes
+    return handlers
 
 
 async def _submit(runtime: Runtime, session_id: str, fields: MessageBody, stays: bool) -> Run:

@@ -10,11 +10,12 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
-from quart import Blueprint, Response
+from quart import Response
 
 from wingman.runtime import Runtime
+from wingman.server.handlers import Handlers
 
-__all__ = ["metrics_routes"]
+__all__ = ["metrics_handlers"]
 
 _CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -69,14 +70,14 @@ class _RuntimeCollector(Collector):
         )
 
 
-def metrics_routes(runtime: Runtime) -> Blueprint:
+def metrics_handlers(runtime: Runtime) -> Handlers:
     """The metrics of one runtime, in a registry of their own."""
-    routes = Blueprint("metrics", __name__)
+    handlers = Handlers()
     registry = CollectorRegistry()
     registry.register(_RuntimeCollector(runtime))
 
-    @routes.get("/metrics")
+    @handlers.add
     async def metrics() -> Response:
         return Response(generate_latest(registry), content_type=_CONTENT_TYPE)
 
-    return routes
+    return handlers

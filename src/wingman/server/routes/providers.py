@@ -1,84 +1,72 @@
 """/provider: the providers, their models, and how they are reached. Never a key."""
 
-from typing import Any
+from collections.abc import Sequence
 
-import msgspec
-from quart import Blueprint, Response
-
+from wingman.api import AuthBody, AuthView, CredentialView, Deleted, ModelInfo, ProviderView
 from wingman.errors import NotFound
-from wingman.runtime import CredentialFields, Runtime
-from wingman.server.exchange import body, json_response
+from wingman.runtime import Runtime
+from wingman.server.handlers import Handlers
 
-__all__ = ["provider_routes"]
-
-
-class AuthBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Credentials by provider."""
-
-    providers: dict[str, CredentialFields]
+__all__ = ["provider_handlers"]
 
 
-def provider_routes(runtime: Runtime) -> Blueprint:
+def provider_handlers(runtime: Runtime) -> Handlers:
     """List providers and models; configure them."""
-    routes = Blueprint("providers", __name__)
+    handlers = Handlers()
     providers, credentials = runtime.providers, runtime.credentials
 
-    def describe(name: str) -> dict[str, Any]:
+    def describe(name: str) -> ProviderView:
         entry = providers.entry(name)
-        return {
-            "id": name,
-            "configured": credentials.configured(name),
-            "default_model": entry.default_model,
-            "key_variable": entry.key_variable,
-            "base_url_variable": entry.url_variable,
-        }
+        return ProviderView(
+            id=name,
+            configured=credentials.configured(name),
+            default_model=entry.default_model,
+            key_variable=entry.key_variable,
+            base_url_variable=entry.url_variable,
+        )
 
-    def auth() -> dict[str, Any]:
-        return {
-            "providers": {
-                name: {
-                    "type": "api_key",
-                    "configured": credentials.configured(name),
-                    "base_url": credentials.place(name),
-                }
+    def auth() -> AuthView:
+        return AuthView(
+            {
+                name: CredentialView(
+                    "api_key", credentials.configured(name), credentials.place(name)
+                )
                 for name in providers.names()
                 if providers.entry(name).access is not None
             }
-        }
+        )
 
-    @routes.get("/provider")
-    async def list_all() -> Response:
-        return json_response([describe(name) for name in providers.names()])
+    @handlers.add
+    async def list_providers() -> Sequence[ProviderView]:
+        return [describe(name) for name in providers.names()]
 
-    @routes.get("/provider/auth")
-    async def read_auth() -> Response:
-        return json_response(auth())
+    @handlers.add
+    async def read_credentials() -> AuthView:
+        return auth()
 
-    @routes.put("/provider/auth")
-    async def put_auth() -> Response:
-        fields = await body(AuthBody)
-        await credentials.put(fields.providers)
-        return json_response(auth())
+    @handlers.add
+    async def store_credentials(body: AuthBody) -> AuthView:
+        await credentials.put(body.providers)
+        return auth()
 
-    @routes.delete("/provider/auth/<name>")
-    async def delete_auth(name: str) -> Response:
+    @handlers.add
+    async def delete_credential(name: str) -> Deleted:
         await credentials.delete(name)
-        return json_response({"status": "deleted"})
+        return Deleted()
 
-    @routes.get("/provider/<name>")
-    async def read(name: str) -> Response:
-        return json_response(describe(name))
+    @handlers.add
+    async def read_provider(name: str) -> ProviderView:
+        return describe(name)
 
-    @routes.get("/provider/<name>/models")
-    async def models(name: str) -> Response:
-        return json_response(await runtime.models(name))
+    @handlers.add
+    async def list_models(name: str) -> Sequence[ModelInfo]:
+        return await runtime.models(name)
 
-    # A model's name may have slashes in it.
-    @routes.get("/provider/<name>/models/<path:model>")
-    async def model(name: str, model: str) -> Response:
+    @handlers.add
+    async def read_model(name: str, model: str) -> ModelInfo:
         for info in await runtime.models(name):
             if info.id == model:
-                return json_response(info)
+                return info
         raise NotFound("model", model)
 
-    return routes
+    return handlers

@@ -1,80 +1,57 @@
 """Runs and cancelling: what runs, what ran, and how to stop it."""
 
-from typing import Annotated
 from urllib.parse import quote
 
-import msgspec
-from quart import Blueprint, Response, request
+from quart import Response
 
+from wingman.api import STATUSES, CancelBody, Empty, Receipt, RunQuery, RunsQuery, RunView, Status
 from wingman.errors import InvalidRequest
-from wingman.run import STATUSES, Status
 from wingman.runtime import Runtime
-from wingman.server.exchange import body, json_response, next_page, page_query, query_int
+from wingman.server.exchange import json_response, next_page
+from wingman.server.handlers import Handlers
 
-__all__ = ["run_routes"]
-
-_LONGEST_WAIT = 300
-_PAGE = 100
+__all__ = ["run_handlers"]
 
 
-class CancelBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What to cancel beside the run in flight, and which run that is."""
-
-    queued: bool = False
-    run_id: Annotated[str, msgspec.Meta(min_length=1)] | None = None
-
-
-class Empty(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A body that has nothing to say."""
-
-
-def run_routes(runtime: Runtime) -> Blueprint:
+def run_handlers(runtime: Runtime) -> Handlers:
     """Read runs; cancel a session's run, one run, or one tool call."""
-    routes = Blueprint("runs", __name__)
+    handlers = Handlers()
 
-    async def some(session_id: str | None, path: str) -> Response:
-        limit, cursor = page_query(_PAGE)
-        statuses = _statuses()
-        page = await runtime.runs(session_id, statuses, limit, cursor)
-        query = {"status": ",".join(statuses)} if statuses else {}
-        return json_response(page, headers=next_page(path, limit, page.next, query))
+    async def some(session_id: str | None, path: str, query: RunsQuery) -> Response:
+        statuses = _statuses(query.status)
+        page = await runtime.runs(session_id, statuses, query.limit, query.cursor)
+        asked = {"status": ",".join(statuses)} if statuses else {}
+        return json_response(page, headers=next_page(path, query.limit, page.next, asked))
 
-    @routes.get("/runs")
-    async def list_all() -> Response:
-        return await some(None, "/runs")
+    @handlers.add
+    async def list_runs(query: RunsQuery) -> Response:
+        return await some(None, "/runs", query)
 
-    @routes.get("/sessions/<session_id>/runs")
-    async def list_of_session(session_id: str) -> Response:
-        return await some(session_id, f"/sessions/{quote(session_id, safe='')}/runs")
+    @handlers.add
+    async def list_session_runs(session_id: str, query: RunsQuery) -> Response:
+        return await some(session_id, f"/sessions/{quote(session_id, safe='')}/runs", query)
 
-    @routes.get("/sessions/<session_id>/runs/<run_id>")
-    async def read(session_id: str, run_id: str) -> Response:
-        wait = query_int("wait", 0, least=0, most=_LONGEST_WAIT)
-        return json_response(await runtime.describe_run(session_id, run_id, wait))
+    @handlers.add
+    async def read_run(session_id: str, run_id: str, query: RunQuery) -> RunView:
+        return await runtime.describe_run(session_id, run_id, query.wait)
 
-    @routes.post("/sessions/<session_id>/cancel")
-    async def cancel_session(session_id: str) -> Response:
-        fields = await body(CancelBody, may_be_empty=True)
-        return json_response(
-            await runtime.cancel(session_id, queued=fields.queued, run_id=fields.run_id)
-        )
+    @handlers.add
+    async def cancel_session(session_id: str, body: CancelBody) -> Receipt:
+        return await runtime.cancel(session_id, queued=body.queued, run_id=body.run_id)
 
-    @routes.post("/sessions/<session_id>/runs/<run_id>/cancel")
-    async def cancel_run(session_id: str, run_id: str) -> Response:
-        await body(Empty, may_be_empty=True)
-        return json_response(await runtime.cancel_run(session_id, run_id))
+    @handlers.add
+    async def cancel_run(session_id: str, run_id: str, body: Empty) -> Receipt:
+        return await runtime.cancel_run(session_id, run_id)
 
-    @routes.post("/sessions/<session_id>/runs/<run_id>/tools/<tool_use_id>/cancel")
-    async def cancel_tool(session_id: str, run_id: str, tool_use_id: str) -> Response:
-        await body(Empty, may_be_empty=True)
-        return json_response(await runtime.cancel_tool(session_id, run_id, tool_use_id))
+    @handlers.add
+    async def cancel_tool(session_id: str, run_id: str, tool_use_id: str, body: Empty) -> Receipt:
+        return await runtime.cancel_tool(session_id, run_id, tool_use_id)
 
-    return routes
+    return handlers
 
 
-def _statuses() -> tuple[Status, ...]:
+def _statuses(text: str | None) -> tuple[Status, ...]:
     """The statuses asked for, by `?status=running` or `?status=queued,running`."""
-    text = request.args.get("status")
     if not text:
         return ()
     statuses = tuple(name.strip() for name in text.split(","))

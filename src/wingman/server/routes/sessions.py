@@ -1,85 +1,65 @@
 """/sessions: create, list, read, change and delete sessions; follow their events."""
 
 import msgspec
-from msgspec import UNSET, UnsetType
-from quart import Blueprint, Response, request
+from msgspec import UNSET
+from quart import Response, request
 
+from wingman.api import Deleted, EventsQuery, NewSession, PageQuery, SessionFields
 from wingman.errors import InvalidRequest
 from wingman.runtime import Runtime
-from wingman.server.exchange import body, json_response, next_page, page_query
+from wingman.server.exchange import created, json_response, next_page
+from wingman.server.handlers import Handlers
 from wingman.server.history import history_response
 from wingman.server.sse import SessionFrames, included, stream_response
 
-__all__ = ["session_routes"]
+__all__ = ["session_handlers"]
 
-_READ_ONLY = ("id", "status", "last_event_id", "created_at", "updated_at", "usage", "history")
-_PAGE = 100
 _LONGEST_ID = 18
 
 
-class NewSession(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What may be said of a session at its creation."""
-
-    work_dir: str = "."
-    title: str | None = None
-    agent_id: str | None = None
-
-
-class SessionFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What may be changed of a session; what is not given stays."""
-
-    work_dir: str | UnsetType = UNSET
-    title: str | UnsetType | None = UNSET
-    agent_id: str | UnsetType | None = UNSET
-
-
-def session_routes(runtime: Runtime) -> Blueprint:
+def session_handlers(runtime: Runtime) -> Handlers:
     """Everything of a session but its messages."""
-    routes = Blueprint("sessions", __name__)
+    handlers = Handlers()
 
-    @routes.post("/sessions")
-    async def create() -> Response:
-        fields = await body(NewSession, may_be_empty=True)
+    @handlers.add
+    async def create_session(body: NewSession) -> Response:
         session = await runtime.create_session(
-            fields.agent_id, work_dir=fields.work_dir, title=fields.title
+            body.agent_id, work_dir=body.work_dir, title=body.title
         )
-        view = await runtime.describe(session.id)
-        return json_response(view, 201, {"Location": f"/sessions/{session.id}"})
+        return created(await runtime.describe(session.id), f"/sessions/{session.id}")
 
-    @routes.get("/sessions")
-    async def list_some() -> Response:
-        limit, cursor = page_query(_PAGE)
-        page = await runtime.sessions(limit, cursor)
-        return json_response(page.sessions, headers=next_page("/sessions", limit, page.next))
+    @handlers.add
+    async def list_sessions(query: PageQuery) -> Response:
+        page = await runtime.sessions(query.limit, query.cursor)
+        return json_response(page.sessions, headers=next_page("/sessions", query.limit, page.next))
 
-    @routes.get("/sessions/<session_id>")
-    async def read(session_id: str) -> Response:
+    @handlers.add
+    async def read_session(session_id: str) -> Response:
         return await history_response(await runtime.read_session(session_id))
 
-    @routes.put("/sessions/<session_id>")
-    async def update(session_id: str) -> Response:
-        fields = await body(SessionFields, ignore=_READ_ONLY)
-        given = {k: v for k, v in msgspec.structs.asdict(fields).items() if v is not UNSET}
+    @handlers.add
+    async def update_session(session_id: str, body: SessionFields) -> Response:
+        given = {k: v for k, v in msgspec.structs.asdict(body).items() if v is not UNSET}
         await runtime.update_session(session_id, **given)
         return await history_response(await runtime.read_session(session_id))
 
-    @routes.delete("/sessions/<session_id>")
-    async def delete(session_id: str) -> Response:
+    @handlers.add
+    async def delete_session(session_id: str) -> Deleted:
         await runtime.delete(session_id)
-        return json_response({"status": "deleted"})
+        return Deleted()
 
-    @routes.get("/sessions/<session_id>/events")
-    async def events(session_id: str) -> Response:
-        reader = await runtime.follow(session_id, _cursor())
-        kinds = included(request.args.get("include"))
+    @handlers.add
+    async def follow_session(session_id: str, query: EventsQuery) -> Response:
+        kinds = included(query.include)
+        reader = await runtime.follow(session_id, _cursor(query))
         return stream_response(SessionFrames(reader, kinds))
 
-    return routes
+    return handlers
 
 
-def _cursor() -> int | None:
+def _cursor(query: EventsQuery) -> int | None:
     """Where a reader goes on: after `Last-Event-ID`, or `?after=`, or from now."""
-    text = request.headers.get("Last-Event-ID") or request.args.get("after")
+    text = request.headers.get("Last-Event-ID") or query.after
     if not text:
         return None
     if not (text.isascii() and text.isdigit() and len(text) <= _LONGEST_ID):

@@ -1,68 +1,56 @@
 """Health, readiness, tools, and the live actors."""
 
-from typing import Any
-
-from quart import Blueprint, Response
-
 from wingman.actor import ActorInfo
+from wingman.api import ActorsView, ActorView, Health, Readiness, ToolView
 from wingman.runtime import Runtime
-from wingman.server.exchange import json_response
+from wingman.server.handlers import Handlers
 from wingman.session import LiveRun
 
-__all__ = ["system_routes"]
+__all__ = ["system_handlers"]
 
 
-def system_routes(runtime: Runtime) -> Blueprint:
+def system_handlers(runtime: Runtime) -> Handlers:
     """What an operator asks for."""
-    routes = Blueprint("system", __name__)
+    handlers = Handlers()
 
-    @routes.get("/health")
-    async def health() -> Response:
-        return json_response({"status": "ok"})
+    @handlers.add
+    async def health() -> Health:
+        return Health()
 
-    @routes.get("/ready")
-    async def ready() -> Response:
+    @handlers.add
+    async def ready() -> Readiness:
         unready = runtime.status().unready
         if unready is not None:
             raise unready
-        return json_response({"status": "ready"})
+        return Readiness()
 
-    @routes.get("/tools")
-    async def tools() -> Response:
-        return json_response(
-            [
-                {
-                    "name": tool.name,
-                    "description": tool.description,
-                    "input_schema": tool.input_schema,
-                }
-                for tool in runtime.agents.tools.values()
-            ]
-        )
+    @handlers.add
+    async def list_tools() -> list[ToolView]:
+        return [
+            ToolView(tool.name, tool.description, dict(tool.input_schema))
+            for tool in runtime.agents.tools.values()
+        ]
 
-    @routes.get("/actors")
-    async def actors() -> Response:
+    @handlers.add
+    async def list_actors() -> ActorsView:
         status = runtime.status()
-        return json_response(
-            {
-                "actors": [_actor(info) for info in status.actors],
-                "dead_letters": status.dead_letters,
-                "quarantined": status.quarantined,
-            }
+        return ActorsView(
+            tuple(_actor(info) for info in status.actors),
+            status.dead_letters,
+            dict(status.quarantined),
         )
 
-    return routes
+    return handlers
 
 
-def _actor(info: ActorInfo) -> dict[str, Any]:
+def _actor(info: ActorInfo) -> ActorView:
     """An actor as the live runtime sees it; of its message only which run it is."""
-    doing = f"run {info.processing.id}" if isinstance(info.processing, LiveRun) else None
-    return {
-        "name": info.name,
-        "state": info.state,
-        "mailbox": info.mailbox,
-        "doing": doing,
-        "for_seconds": None if info.processing_for is None else round(info.processing_for, 3),
-        "handled": info.handled,
-        "restarts": info.restarts,
-    }
+    return ActorView(
+        name=info.name,
+        state=info.state,
+        mailbox=info.mailbox,
+        doing=f"run {info.processing.id}" if isinstance(info.processing, LiveRun) else None,
+        for_seconds=None if info.processing_for is None else round(info.processing_for, 3),
+        handled=info.handled,
+        restarts=info.restarts,
+    )

@@ -10,7 +10,7 @@ from typing import Any
 import attrs
 import msgspec
 
-from wingman.agent import AgentRecord
+from wingman.api import AgentRecord, Credential, RunFailure
 from wingman.conversation import Message, ToolResultBlock, Usage
 from wingman.events import Result
 from wingman.store.changes import (
@@ -30,7 +30,7 @@ from wingman.store.changes import (
     StepEnded,
     StepRecorded,
 )
-from wingman.store.records import Credential, RunFailure, RunRecord, RunStatus, SessionRecord
+from wingman.store.records import RunRecord, RunStatus, SessionRecord
 
 __all__ = ["Ledger", "Run", "Session"]
 

@@ -11,7 +11,7 @@ from typing import Self
 import msgspec
 import trio
 
-from wingman.agent import AgentRecord
+from wingman.api import AgentRecord, Credential
 from wingman.conversation import Message
 from wingman.errors import StoreError, StoreUnavailable
 from wingman.store.call import Call
@@ -20,7 +20,6 @@ from wingman.store.listing import PAGE_CHARS, WHOLE_RESULT, listed
 from wingman.store.memory.ledger import Ledger, Run, Session
 from wingman.store.protocol import Chain, Commit
 from wingman.store.records import (
-    Credential,
     HistoryPage,
     ListedRun,
     PendingStep,

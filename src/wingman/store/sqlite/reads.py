@@ -9,11 +9,10 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from wingman.agent import AgentRecord
+from wingman.api import AgentRecord, Credential
 from wingman.conversation import Message
 from wingman.store.listing import MESSAGE_BYTES, PAGE_CHARS, WHOLE_RESULT, listed
 from wingman.store.records import (
-    Credential,
     HistoryPage,
     ListedRun,
     PendingStep,

@@ -12,10 +12,10 @@ from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 import msgspec
 
-from wingman.agent import AgentRecord, ProviderConfig
+from wingman.api import AgentRecord, Credential, ProviderConfig, RunFailure
 from wingman.conversation import ImageBlock, Message, ToolResultBlock, Usage
 from wingman.events import Result
-from wingman.store.records import Credential, RunFailure, RunRecord, SessionRecord
+from wingman.store.records import RunRecord, SessionRecord
 from wingman.store.sqlite.run_statements import RecordedStep
 
 __all__ = [

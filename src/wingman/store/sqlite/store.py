@@ -10,14 +10,13 @@ from typing import Final, Self, TypeVar
 import attrs
 import trio
 
-from wingman.agent import AgentRecord
+from wingman.api import AgentRecord, Credential
 from wingman.conversation import Message
 from wingman.errors import StoreError, StoreUnavailable
 from wingman.store.changes import Change
 from wingman.store.protocol import Chain, Commit
 from wingman.store.readers import Readers
 from wingman.store.records import (
-    Credential,
     HistoryPage,
     PendingStep,
     RunPage,

@@ -1,0 +1,114 @@
+"""The HTTP contract as data: every route, body, answer, error and event.
+
+    route.py       Route: one line of the table
+    agents.py      } by section: its bodies and answers, and its routes
+    sessions.py    }
+    messages.py    }
+    runs.py        }
+    providers.py   }
+    system.py      }
+    routes.py      ROUTES: the table
+    errors.py      the errors' body, and the table from code to status
+    frames.py      what streams have in them
+    openapi.py     the table as an OpenAPI document
+
+The server registers its handlers from the table, and serves nothing that is not in it. The values
+are also what the SDK gives: a session looks the same to a program that embeds it. This package
+knows nothing of servers, sessions or stores: a client may import it alone.
+"""
+
+from wingman.api.agents import AgentFields, AgentRecord, NewAgent, ProviderConfig
+from wingman.api.errors import CODES, ErrorAnswer, ErrorDetail
+from wingman.api.frames import EXTRA, RUN_STREAM, SESSION_STREAM, USUAL, Frames
+from wingman.api.messages import Accepted, MessageBody, OnBusy, OnDisconnect, StreamQuery
+from wingman.api.openapi import document
+from wingman.api.providers import (
+    AuthBody,
+    AuthView,
+    Credential,
+    CredentialFields,
+    CredentialView,
+    ModelInfo,
+    ProviderView,
+)
+from wingman.api.route import Body, Deleted, Route, parameters_of
+from wingman.api.routes import ROUTES
+from wingman.api.runs import (
+    STATUSES,
+    CallOutcome,
+    CancelBody,
+    CancelledRun,
+    CancelledTool,
+    Empty,
+    Receipt,
+    RunFailure,
+    RunQuery,
+    RunsQuery,
+    RunView,
+    Status,
+)
+from wingman.api.sessions import (
+    EventsQuery,
+    NewSession,
+    PageQuery,
+    SessionFields,
+    SessionStatus,
+    SessionView,
+)
+from wingman.api.system import ActorsView, ActorView, Health, Readiness, ToolView
+
+__all__ = [
+    "CODES",
+    "EXTRA",
+    "ROUTES",
+    "RUN_STREAM",
+    "SESSION_STREAM",
+    "STATUSES",
+    "USUAL",
+    "Accepted",
+    "ActorView",
+    "ActorsView",
+    "AgentFields",
+    "AgentRecord",
+    "AuthBody",
+    "AuthView",
+    "Body",
+    "CallOutcome",
+    "CancelBody",
+    "CancelledRun",
+    "CancelledTool",
+    "Credential",
+    "CredentialFields",
+    "CredentialView",
+    "Deleted",
+    "Empty",
+    "ErrorAnswer",
+    "ErrorDetail",
+    "EventsQuery",
+    "Frames",
+    "Health",
+    "MessageBody",
+    "ModelInfo",
+    "NewAgent",
+    "NewSession",
+    "OnBusy",
+    "OnDisconnect",
+    "PageQuery",
+    "ProviderConfig",
+    "ProviderView",
+    "Readiness",
+    "Receipt",
+    "Route",
+    "RunFailure",
+    "RunQuery",
+    "RunView",
+    "RunsQuery",
+    "SessionFields",
+    "SessionStatus",
+    "SessionView",
+    "Status",
+    "StreamQuery",
+    "ToolView",
+    "document",
+    "parameters_of",
+]

@@ -1,0 +1,117 @@
+"""Agents as the contract has them."""
+
+from datetime import datetime
+from typing import Annotated, Any, Final
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from wingman.api.route import DELETED, LOCATION, WRITE, Answer, Body, Route
+
+__all__ = ["ROUTES", "AgentFields", "AgentRecord", "NewAgent", "ProviderConfig"]
+
+Positive = Annotated[int, msgspec.Meta(ge=1)]
+Steps = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
+Name = Annotated[str, msgspec.Meta(min_length=1)]
+
+
+class ProviderConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Which provider and model an agent uses. Where the provider lives is its credential's matter.
+
+    `model` may be left out where the provider has a default.
+    """
+
+    id: Name
+    model: str | None = None
+    max_tokens: Positive | None = None
+    temperature: Annotated[float, msgspec.Meta(ge=0, le=2)] | None = None
+
+
+class AgentRecord(msgspec.Struct, frozen=True):
+    """An agent on the wire and in the store: provider and tools by name."""
+
+    id: str
+    name: str
+    instructions: str
+    tools: tuple[str, ...]
+    provider: ProviderConfig
+    output_schema: dict[str, Any] | None
+    max_steps: int | None
+    created_at: datetime
+    updated_at: datetime
+
+
+class AgentFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What may be changed of an agent; what is not said keeps its value."""
+
+    name: Name | UnsetType = UNSET
+    instructions: str | UnsetType = UNSET
+    tools: tuple[str, ...] | UnsetType = UNSET
+    provider: ProviderConfig | UnsetType = UNSET
+    output_schema: dict[str, Any] | UnsetType | None = UNSET
+    max_steps: Steps | UnsetType | None = UNSET
+
+
+class NewAgent(AgentFields, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What may be said of a new agent; `name` is needed, and the rest has defaults."""
+
+    name: Name
+
+
+_AGENT: Final = {"name": "Assistant", "tools": ["bash", "read"]}
+
+ROUTES: Final[tuple[Route, ...]] = (
+    Route(
+        name="create_agent",
+        method="POST",
+        path="/agents",
+        section="agents",
+        summary="Create an agent",
+        body=Body(NewAgent, _AGENT),
+        answers=(Answer(201, "The agent.", AgentRecord, headers=(LOCATION,)),),
+        errors=WRITE,
+    ),
+    Route(
+        name="list_agents",
+        method="GET",
+        path="/agents",
+        section="agents",
+        summary="List all agents",
+        description="First those that the program defines in code, then those of the store.",
+        answers=(Answer(200, "All agents.", tuple[AgentRecord, ...]),),
+    ),
+    Route(
+        name="read_agent",
+        method="GET",
+        path="/agents/{agent_id}",
+        section="agents",
+        summary="Read an agent",
+        answers=(Answer(200, "The agent.", AgentRecord),),
+        errors=("agent_not_found",),
+    ),
+    Route(
+        name="update_agent",
+        method="PUT",
+        path="/agents/{agent_id}",
+        section="agents",
+        summary="Change an agent",
+        description="Fields that are not given keep their values. Runs that are admitted already "
+        "keep the agent as it was.",
+        body=Body(
+            AgentFields,
+            {"instructions": "Answer in one sentence."},
+            ignored=frozenset({"id", "created_at", "updated_at"}),
+        ),
+        answers=(Answer(200, "The agent.", AgentRecord),),
+        errors=("agent_not_found", *WRITE),
+    ),
+    Route(
+        name="delete_agent",
+        method="DELETE",
+        path="/agents/{agent_id}",
+        section="agents",
+        summary="Delete an agent",
+        answers=(DELETED,),
+        errors=("invalid_request", "agent_not_found", *WRITE),
+    ),
+)

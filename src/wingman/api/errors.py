@@ -1,0 +1,152 @@
+"""Errors as the contract has them: one body, and a table from each code to its status."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+import attrs
+import msgspec
+
+__all__ = ["CODES", "EVERYWHERE", "WITH_A_BODY", "ErrorAnswer", "ErrorCode", "ErrorDetail"]
+
+
+class ErrorDetail(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What went wrong.
+
+    `code` is for programs, and does not change; `message` is for people, and says what to do.
+    `request_id` is that of the answer's `X-Request-ID`. `run_id` is the run that the error is
+    about, where there is one.
+    """
+
+    code: str
+    message: str
+    request_id: str
+    run_id: str | None = None
+
+
+class ErrorAnswer(msgspec.Struct, frozen=True):
+    """The body of every answer that is not 2xx."""
+
+    error: ErrorDetail
+
+
+@attrs.frozen
+class ErrorCode:
+    """A code, its status, and when it is answered."""
+
+    code: str
+    status: int
+    when: str
+
+
+_ALL: Final = (
+    ErrorCode(
+        "invalid_request",
+        400,
+        "the body is not JSON, a field is missing, unknown or of the wrong type, a tool or "
+        "provider does not exist, `work_dir` is no directory, a query parameter is unknown or out "
+        "of its bounds",
+    ),
+    ErrorCode(
+        "provider_not_configured",
+        400,
+        "the agent's provider has no key, no base URL, or no model is named; the message says how "
+        "to configure it",
+    ),
+    ErrorCode(
+        "context_too_long",
+        400,
+        "the history cannot fit into the model's context window; the provider was not asked",
+    ),
+    ErrorCode("unauthorized", 401, "the token is missing or wrong"),
+    ErrorCode("forbidden_host", 403, "the server does not go by this name"),
+    ErrorCode("forbidden_origin", 403, "the request comes from a page of another origin"),
+    ErrorCode("session_not_found", 404, "there is no such session"),
+    ErrorCode("agent_not_found", 404, "there is no such agent"),
+    ErrorCode("run_not_found", 404, "there is no such run in this session"),
+    ErrorCode("tool_call_not_found", 404, "the run has no such tool call"),
+    ErrorCode("provider_not_found", 404, "there is no such provider"),
+    ErrorCode("model_not_found", 404, "the provider has no such model"),
+    ErrorCode("asset_not_found", 404, "the page at `/docs` has no such file"),
+    ErrorCode("credential_not_found", 404, "no credential of this provider is stored"),
+    ErrorCode("session_deleted", 404, "the session was deleted while one waited for its run"),
+    ErrorCode("not_found", 404, "there is nothing at this path"),
+    ErrorCode(
+        "method_not_allowed",
+        405,
+        "the path does not take this method; `Allow` says which it takes",
+    ),
+    ErrorCode("request_timeout", 408, "the body did not arrive within 60 s"),
+    ErrorCode(
+        "session_busy", 409, 'a run is in flight, and the message said `"on_busy": "reject"`'
+    ),
+    ErrorCode("request_id_conflict", 409, "the `request_id` was used before, with another body"),
+    ErrorCode("run_ended", 409, "the run that a cancel names has ended"),
+    ErrorCode("run_queued", 409, "the run that a cancel names waits for its turn"),
+    ErrorCode(
+        "waits_for_itself",
+        409,
+        "a tool would wait for a run of the session that waits for that tool",
+    ),
+    ErrorCode("body_too_large", 413, "the body has more than 16 MiB"),
+    ErrorCode("unsupported_media_type", 415, "the body does not say that it is JSON"),
+    ErrorCode("head_too_large", 431, "the request's head has more than it may"),
+    ErrorCode("mailbox_full", 429, "as many messages wait in the session as may"),
+    ErrorCode(
+        "internal_error",
+        500,
+        "a fault of the server; its log has the details under the request's id",
+    ),
+    ErrorCode("store_error", 500, "the store refused something, or a row of it is damaged"),
+    ErrorCode(
+        "provider_error",
+        502,
+        "the model's API failed, after the retries; the message has the provider's own status, "
+        "error type and request id",
+    ),
+    ErrorCode("provider_auth", 502, "the model's API refused the key"),
+    ErrorCode(
+        "output_invalid",
+        502,
+        "the model's final response does not fit the agent's `output_schema`, also after it was "
+        "told what was wrong",
+    ),
+    ErrorCode(
+        "overloaded",
+        503,
+        "as many runs wait in the process, or bodies and messages hold as many bytes, as may",
+    ),
+    ErrorCode(
+        "shutting_down",
+        503,
+        "the server is shutting down; with `run_id`, that run is queued and starts when the server "
+        "is up again",
+    ),
+    ErrorCode(
+        "session_quarantined",
+        503,
+        "the session's actor crashed too often and is set aside for a minute",
+    ),
+    ErrorCode("store_unavailable", 503, "the store cannot be written or read just now"),
+    ErrorCode("provider_timeout", 504, "the model's API did not answer in time, or fell silent"),
+)
+
+CODES: Final[Mapping[str, ErrorCode]] = MappingProxyType({entry.code: entry for entry in _ALL})
+"""Every code that the server answers, by its name."""
+
+EVERYWHERE: Final = (
+    "forbidden_host",
+    "forbidden_origin",
+    "head_too_large",
+    "internal_error",
+)
+"""What every route may answer, besides `unauthorized` where it needs the token."""
+
+WITH_A_BODY: Final = (
+    "invalid_request",
+    "request_timeout",
+    "body_too_large",
+    "unsupported_media_type",
+    "overloaded",
+)
+"""What a route may answer that takes a body."""

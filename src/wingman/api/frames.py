@@ -1,0 +1,63 @@
+"""Frames: what a stream of Server-Sent Events has in it, by the name of the event."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+import attrs
+import msgspec
+
+from wingman.events import Error, Result, Step, Text, Thinking, ToolProgress, ToolResult, ToolUse
+
+__all__ = ["EXTRA", "RUN_STREAM", "SESSION_STREAM", "USUAL", "Frames", "Notice"]
+
+USUAL: Final = frozenset({"text", "tool_use", "tool_result", "done", "error"})
+"""The events that every stream has."""
+
+EXTRA: Final[Mapping[str, str]] = MappingProxyType(
+    {"thinking": "thinking", "step": "step", "progress": "tool_progress"}
+)
+"""The events that a stream has where `?include=` asks for them, by what is written there."""
+
+
+@attrs.frozen
+class Frames:
+    """The frames of a kind of stream.
+
+    `data` is the type of each event's JSON. The data of those in `with_run_id` has the id of its
+    run besides.
+    """
+
+    name: str
+    data: Mapping[str, Any]
+    with_run_id: frozenset[str] = frozenset()
+
+
+class Notice(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What went wrong: with a run, where `run_id` names it, or else with the stream."""
+
+    code: str
+    message: str
+    run_id: str | None = None
+
+
+_RUN: Final = {
+    "text": Text,
+    "tool_use": ToolUse,
+    "tool_result": ToolResult,
+    "done": Result,
+    "error": Error,
+    "thinking": Thinking,
+    "step": Step,
+    "tool_progress": ToolProgress,
+}
+
+RUN_STREAM: Final = Frames("RunFrame", _RUN)
+"""One run, from its admission to its end."""
+
+SESSION_STREAM: Final = Frames(
+    "SessionFrame",
+    {**_RUN, "error": Notice, "resync": Notice},
+    with_run_id=frozenset(_RUN) - {"done", "error"},
+)
+"""A session, from run to run."""

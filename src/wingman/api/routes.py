@@ -1,0 +1,28 @@
+"""The table of routes, and the sections that it has."""
+
+from typing import Final
+
+from wingman.api import agents, messages, providers, runs, sessions, system
+from wingman.api.route import Route
+
+__all__ = ["ROUTES", "SECTIONS"]
+
+SECTIONS: Final = {
+    "agents": "Templates for runs: what the model is told, which model it is, which tools it has.",
+    "sessions": "A session keeps a history, and takes its messages one at a time.",
+    "messages": "Send a message, and wait for its run, follow it, or leave it.",
+    "runs": "A run is one message, from its admission to its end.",
+    "providers": "The APIs of models, and how they are reached.",
+    "server": "The server itself.",
+}
+"""The parts of the contract, and what they are about."""
+
+ROUTES: Final[tuple[Route, ...]] = (
+    *agents.ROUTES,
+    *sessions.ROUTES,
+    *messages.ROUTES,
+    *runs.ROUTES,
+    *providers.ROUTES,
+    *system.ROUTES,
+)
+"""Every route that the server serves."""

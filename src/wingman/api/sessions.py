@@ -1,0 +1,188 @@
+"""Sessions as the contract has them."""
+
+from datetime import datetime
+from typing import Final, Literal, TypeAlias
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from wingman.api.frames import SESSION_STREAM
+from wingman.api.route import (
+    DELETED,
+    LINK,
+    LOCATION,
+    STORE,
+    WRITE,
+    Answer,
+    Body,
+    Cursor,
+    Header,
+    Limit,
+    Route,
+)
+from wingman.api.runs import Status
+from wingman.conversation import Message, Usage
+
+__all__ = [
+    "ROUTES",
+    "EventsQuery",
+    "NewSession",
+    "PageQuery",
+    "SessionFields",
+    "SessionStatus",
+    "SessionView",
+]
+
+SessionStatus: TypeAlias = Literal["idle"] | Status
+"""`idle`, or the status of the run in flight."""
+
+
+class NewSession(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What may be said of a session at its creation."""
+
+    work_dir: str = "."
+    title: str | None = None
+    agent_id: str | None = None
+
+
+class SessionFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What may be changed of a session; what is not given stays."""
+
+    work_dir: str | UnsetType = UNSET
+    title: str | UnsetType | None = UNSET
+    agent_id: str | UnsetType | None = UNSET
+
+
+class SessionView(msgspec.Struct, frozen=True):
+    """A session; in lists without its history.
+
+    `last_event_id`: where a reader of the history
+    goes on with the events.
+    """
+
+    id: str
+    work_dir: str
+    title: str | None
+    agent_id: str | None
+    status: SessionStatus
+    last_event_id: int
+    created_at: datetime
+    updated_at: datetime
+    usage: Usage
+    history: tuple[Message, ...] | UnsetType = UNSET
+
+
+class PageQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which part of a list: `cursor` is that of the page before, from its `Link` header."""
+
+    limit: Limit = 100
+    cursor: Cursor | None = None
+
+
+class EventsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where a reader begins, and which events it wants beside the usual ones.
+
+    `after` is an event's id, as `Last-Event-ID` is. `include` is any of `thinking`, `step` and
+    `progress`, with commas.
+    """
+
+    after: str | None = None
+    include: str | None = None
+
+
+_LAST_EVENT_ID: Final = Header(
+    "Last-Event-ID", "The id of the last frame that was seen: the stream goes on after it."
+)
+
+ROUTES: Final[tuple[Route, ...]] = (
+    Route(
+        name="create_session",
+        method="POST",
+        path="/sessions",
+        section="sessions",
+        summary="Create a session",
+        body=Body(NewSession, {"title": "A first look"}, optional=True),
+        answers=(Answer(201, "The session.", SessionView, headers=(LOCATION,)),),
+        errors=("agent_not_found", *WRITE),
+    ),
+    Route(
+        name="list_sessions",
+        method="GET",
+        path="/sessions",
+        section="sessions",
+        summary="List sessions, newest first",
+        query=PageQuery,
+        answers=(
+            Answer(
+                200,
+                "Sessions without their histories.",
+                tuple[SessionView, ...],
+                headers=(LINK,),
+            ),
+        ),
+        errors=STORE,
+    ),
+    Route(
+        name="read_session",
+        method="GET",
+        path="/sessions/{session_id}",
+        section="sessions",
+        summary="Read a session with its history",
+        answers=(Answer(200, "The session.", SessionView),),
+        errors=("session_not_found", *STORE),
+    ),
+    Route(
+        name="update_session",
+        method="PUT",
+        path="/sessions/{session_id}",
+        section="sessions",
+        summary="Change a session",
+        description="Fields that are not given keep their values. It holds from the next run on.",
+        body=Body(
+            SessionFields,
+            {"title": "A second look"},
+            ignored=frozenset(
+                {
+                    "id",
+                    "status",
+                    "last_event_id",
+                    "created_at",
+                    "updated_at",
+                    "usage",
+                    "history",
+                }
+            ),
+        ),
+        answers=(Answer(200, "The session.", SessionView),),
+        errors=("session_not_found", "agent_not_found", *WRITE),
+    ),
+    Route(
+        name="delete_session",
+        method="DELETE",
+        path="/sessions/{session_id}",
+        section="sessions",
+        summary="Delete a session and all of it",
+        description="What runs is cancelled first, and its end is waited for.",
+        answers=(DELETED,),
+        errors=("session_not_found", *WRITE),
+    ),
+    Route(
+        name="follow_session",
+        method="GET",
+        path="/sessions/{session_id}/events",
+        section="sessions",
+        summary="Follow a session",
+        description="It begins with what comes next, or after the event that is named.",
+        query=EventsQuery,
+        headers=(_LAST_EVENT_ID,),
+        answers=(
+            Answer(
+                200,
+                "The session's events, from run to run.",
+                media_type="text/event-stream",
+                frames=SESSION_STREAM,
+            ),
+        ),
+        errors=("session_not_found", "session_quarantined", *WRITE),
+    ),
+)

@@ -1,0 +1,124 @@
+"""What an operator asks for, as the contract has it."""
+
+from typing import Any, Final, Literal
+
+import msgspec
+
+from wingman.api.route import Answer, Route
+
+__all__ = ["ROUTES", "ActorView", "ActorsView", "Health", "Readiness", "ToolView"]
+
+
+class Health(msgspec.Struct, frozen=True):
+    """The process answers."""
+
+    status: Literal["ok"] = "ok"
+
+
+class Readiness(msgspec.Struct, frozen=True):
+    """The server takes messages."""
+
+    status: Literal["ready"] = "ready"
+
+
+class ToolView(msgspec.Struct, frozen=True):
+    """A tool that agents can have. `input_schema` is a JSON Schema."""
+
+    name: str
+    description: str
+    input_schema: dict[str, Any]
+
+
+class ActorView(msgspec.Struct, frozen=True):
+    """A live actor: `mailbox` messages wait; `doing` is the run in flight, for so many seconds."""
+
+    name: str
+    state: Literal["starting", "idle", "processing", "restarting", "stopping"]
+    mailbox: int
+    doing: str | None
+    for_seconds: float | None
+    handled: int
+    restarts: int
+
+
+class ActorsView(msgspec.Struct, frozen=True):
+    """The live actors; `quarantined` has the sessions that are set aside, each with the reason."""
+
+    actors: tuple[ActorView, ...]
+    dead_letters: int
+    quarantined: dict[str, str]
+
+
+ROUTES: Final[tuple[Route, ...]] = (
+    Route(
+        name="health",
+        method="GET",
+        path="/health",
+        section="server",
+        summary="Whether the process answers",
+        answers=(Answer(200, "It does.", Health),),
+        needs_token=False,
+        ignores_query=True,  # whoever watches a server adds what it likes
+    ),
+    Route(
+        name="ready",
+        method="GET",
+        path="/ready",
+        section="server",
+        summary="Whether it takes messages",
+        answers=(Answer(200, "It does.", Readiness),),
+        errors=("shutting_down", "store_unavailable"),
+    ),
+    Route(
+        name="list_tools",
+        method="GET",
+        path="/tools",
+        section="server",
+        summary="The tools that agents can have",
+        answers=(Answer(200, "All tools.", tuple[ToolView, ...]),),
+    ),
+    Route(
+        name="list_actors",
+        method="GET",
+        path="/actors",
+        section="server",
+        summary="The live sessions",
+        answers=(Answer(200, "Their actors.", ActorsView),),
+    ),
+    Route(
+        name="metrics",
+        method="GET",
+        path="/metrics",
+        section="server",
+        summary="Counts, for Prometheus",
+        answers=(Answer(200, "The text format.", media_type="text/plain"),),
+    ),
+    Route(
+        name="openapi",
+        method="GET",
+        path="/openapi.json",
+        section="server",
+        summary="This contract as an OpenAPI document",
+        answers=(Answer(200, "OpenAPI 3.1.", dict[str, Any]),),
+        needs_token=False,
+    ),
+    Route(
+        name="docs",
+        method="GET",
+        path="/docs",
+        section="server",
+        summary="This contract as a page",
+        answers=(Answer(200, "A page.", media_type="text/html"),),
+        needs_token=False,
+    ),
+    Route(
+        name="docs_asset",
+        method="GET",
+        path="/docs/{asset}",
+        section="server",
+        summary="A file of that page",
+        answers=(Answer(200, "The file.", media_type="*/*"),),
+        errors=("asset_not_found",),
+        needs_token=False,
+    ),
+)
