@@ -183,14 +183,12 @@ class ToolCalls:
 
     def _shown(self, content: str) -> str:
         """What the model is shown: valid Unicode, and not too much of it."""
-        content = content.encode(errors="replace").decode()
         limit = self.limits.tool_output
-        if len(content) <= limit:
-            return content
-        cut = len(content) - limit
-        note = f"\n[… {cut:,} characters cut: the limit is {limit:,} …]\n"
-        head = limit // 2
-        return content[:head] + note + content[len(content) - (limit - head) :]
+        if (cut := len(content) - limit) > 0:
+            note = f"\n[… {cut:,} characters cut: the limit is {limit:,} …]\n"
+            head = limit // 2
+            content = content[:head] + note + content[len(content) - (limit - head) :]
+        return content.encode(errors="replace").decode()  # once it is short: this holds the loop
 
 
 def _text(output: object) -> str:
