@@ -68,7 +68,8 @@ ALLOWED: dict[str, set[str]] = {
     "runtime": VALUES
     | {"actor", "face", "providers", "processes", "tools", "store", "metrics", "run", "session"},
     "server": VALUES | {"actor", "store", "run", "schemas", "session", "runtime"},
-    "cli": VALUES | {"client", "face", "providers", "tools", "run", "runtime", "server"},
+    "cli": VALUES
+    | {"client", "face", "processes", "providers", "tools", "run", "runtime", "server"},
     "__main__": {"cli"},
     "__init__": VALUES | {"tools", "run", "session", "runtime"},
 }

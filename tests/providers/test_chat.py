@@ -339,3 +339,19 @@ def test_images_are_shown_by_the_user_those_of_results_too(ask):
     assert between == {"role": "assistant", "content": "(no answer)"}
     assert shown["role"] == "user"
     assert shown["content"] == [{"type": "text", "text": "What the tool call c1 shows:"}, seen]
+
+
+def test_a_message_in_place_of_a_delta_is_read_once():
+    whole = {"choices": [{"message": {"content": "It rains."}, "finish_reason": "stop"}]}
+    for events in ([whole], [openai_delta(content="It rains."), whole]):
+        assert parts_of(*events, "[DONE]") == [TextDelta("It rains."), Finished("end_turn")]
+
+
+def test_what_cannot_be_read_behind_a_reason_costs_no_answer():
+    said = openai_delta(content="It rains.")
+    assert parts_of(said, openai_delta("stop"), "{broken") == [
+        TextDelta("It rains."),
+        Finished("end_turn"),
+    ]
+    with pytest.raises(Fault):
+        parts_of(said, "{broken", openai_delta("stop"))

@@ -50,6 +50,24 @@ HABITS = {
         [(_, _, "x", '{"n": 1}'), (_, _, "x", '{"n": 2}')],
         [ONE, TWO],
     ),
+    "no index and no id, the same tool twice, its name first": (
+        [
+            (_, _, "x", ""),
+            (_, _, _, '{"n": 1}'),
+            (_, _, "x", ""),
+            (_, _, _, '{"n"'),
+            (_, _, _, ": 2}"),
+        ],
+        [ONE, TWO],
+    ),
+    "one index for all and no id, the same tool twice, its name first": (
+        [(0, _, "x", ""), (0, _, "", '{"n": 1}'), (0, _, "x", ""), (0, _, "", '{"n": 2}')],
+        [ONE, TWO],
+    ),
+    "the name with each piece, the last one empty": (
+        [(0, _, "x", '{"n"'), (0, _, "x", ": 1}"), (0, _, "x", "")],
+        [ONE],
+    ),
     "no index and no id, objects": (
         [(_, _, "x", {"n": 1}), (_, _, "x", {"n": 2})],
         [ONE, TWO],
@@ -205,3 +223,9 @@ def test_whatever_the_calls_and_however_they_are_cut_they_come_out_as_they_were(
             named = name if first or habit == "name" else None
             pieces.append([delta(index, id, named, text[begin:end])])
     assert [(call.name, call.input) for call in read(*pieces)] == calls
+
+
+@pytest.mark.parametrize("arguments", [_, "", "{}"])
+def test_calls_of_one_list_are_as_many_as_it_has(arguments: str | None) -> None:
+    calls = read([delta(_, _, "x", arguments), delta(_, _, "x", arguments)])
+    assert [(call.name, call.input, call.malformed) for call in calls] == [("x", {}, None)] * 2

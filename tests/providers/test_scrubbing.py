@@ -56,6 +56,11 @@ ENCODINGS: dict[str, Callable[[str], str]] = {
     "form": quote_plus,
     "URL in URL": lambda key: quote(quote(key, safe=""), safe=""),
     "URL all escaped": lambda key: "".join(f"%{ord(c):02x}" for c in key),
+    "URL by code points": lambda key: "".join(f"%u{ord(c):04X}" for c in key),
+    "octal escapes": lambda key: "".join(f"\\{ord(c):03o}" for c in key),
+    "long escapes": lambda key: "".join(f"\\U{ord(c):08x}" for c in key),
+    "escapes in braces": lambda key: "".join(f"\\u{{{ord(c):x}}}" for c in key),
+    "HTML by numbers without their end": lambda key: "".join(f"&#x{ord(c):X}" for c in key),
     "HTML": html.escape,
     "HTML by numbers": lambda key: "".join(f"&#{ord(c)};" for c in key),
     "HTML by hexadecimal numbers": lambda key: "".join(f"&#x{ord(c):X};" for c in key),
@@ -117,6 +122,18 @@ def test_whatever_the_secret_it_is_found_and_all_else_stays(key, text):
         assert written not in scrub(f"{text} {written} {text}", [key]) or written in text
     if scrub(text, [key]) != text:
         assert key[:8] in text or len(text) > 8
+
+
+@pytest.mark.parametrize("encoding", ["raw", "JSON", "URL", "repr of bytes", "form"])
+def test_a_secret_that_is_not_ascii_is_found_too(encoding):
+    key = "clé-très-secrète-日本語"
+    written = ENCODINGS[encoding](key)
+    assert scrub(f"before {written} after", [key]) == "before … after"
+
+
+@pytest.mark.parametrize("escape", ["\\U99999999", "\\u{ffffff}", "&#x", "%u00", "\\400"])
+def test_an_escape_of_no_character_is_passed_over(escape):
+    assert scrub(f"{escape} {PLAIN} {escape}", [PLAIN]) == f"{escape} … {escape}"
 
 
 def test_what_is_no_secret_stays():

@@ -115,6 +115,36 @@ async def test_a_nameless_cancel_leaves_what_waits_unless_told(autojump_clock: M
         assert (await session.run("four")).response == "four"
 
 
+async def test_a_call_that_is_cancelled_while_the_model_still_speaks_never_runs(
+    autojump_clock: MockClock,
+) -> None:
+    ran = []
+
+    @tool
+    async def note(text: str) -> str:
+        """Take a note."""
+        ran.append(text)
+        return "noted"
+
+    calls = Delay(ToolCalls(("note", {"text": "one"}), ("note", {"text": "two"})), each=100)
+    async with Session(agent([calls, "ok"], tools=[note])) as session:
+        run = await session.submit("go")
+        await wait_all_tasks_blocked()
+        start = trio.current_time()
+        for _ in range(2):  # to ask again changes nothing
+            (cancelled,) = (await run.cancel_tool("toolu_1")).cancelled
+            assert cancelled.tools == (CancelledTool("toolu_1", "stopped"),)
+        assert trio.current_time() == start  # the model need not have ended
+        assert run.status == "running"
+        result = await run.result()
+        first, second = result.tool_calls
+        assert (first.is_error, second.output) == (True, "noted")
+        assert "the user cancelled this tool call" in first.output
+        assert ran == ["two"]
+        assert await run.cancel_tool("toolu_1") == Receipt(())
+        assert_valid(await session.history())
+
+
 async def test_one_tool_call_is_cancelled_alone(autojump_clock: MockClock) -> None:
     calls = ToolCalls(("wait", {"seconds": 1000}), ("wait", {"seconds": 7}))
     helper = agent([calls, "ok"])

@@ -1,5 +1,6 @@
 """Tool calls: side by side, in order, and whatever goes wrong is a result that the model reads."""
 
+import tracemalloc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -133,6 +134,27 @@ async def test_long_output_is_cut_in_the_middle_and_says_so() -> None:
     assert result.content.startswith("a" * 50 + "\n[…")
     assert result.content.endswith("…]\n" + "b" * 50)
     assert "900 characters cut: the limit is 100" in result.content
+
+
+@pytest.mark.parametrize("failing", [False, True])
+async def test_of_a_huge_output_no_copy_is_made(failing: bool) -> None:
+    huge = "é" * 20_000_000
+
+    @tool
+    async def say_all() -> str:
+        """Say it all."""
+        if failing:
+            raise ToolError(huge)
+        return huge
+
+    tracemalloc.start()
+    try:
+        (result,) = await results_of(ToolCalls(("say_all", {})), say_all)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(result.content) < 31_000
+    assert peak < 5_000_000
 
 
 async def test_a_tool_that_takes_too_long_is_stopped_and_the_model_is_told(

@@ -19,6 +19,7 @@ from wingman.cli.launch import launch
 from wingman.cli.limits import limit_options, limits_from
 from wingman.cli.prices import prices_from
 from wingman.errors import InvalidRequest
+from wingman.processes import raise_limit
 from wingman.run import Prices
 from wingman.runtime import Runtime
 from wingman.telemetry import (
@@ -153,7 +154,7 @@ def serve_command(
     command line goes before the environment.
     """
     # Quart and Hypercorn: heavy, and no other command's matter.
-    from wingman.server import ServerConfig, raise_limit  # noqa: PLC0415
+    from wingman.server import ServerConfig  # noqa: PLC0415
 
     configure_logging(log_level, log_format)
     gc.set_threshold(*_GC_THRESHOLDS)

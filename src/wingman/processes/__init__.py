@@ -5,6 +5,7 @@
                                      environment.py (what it finds: no keys, no terminal)
                                      output.py (its head and tail, in bounded memory)
                                      screen.py (what a terminal would show of it)
+    descriptors.py  how many of them this process may have, and a command
     worker.py    foreign data, worked on within limits in a process of its own
     callers.py   which sessions wait for a command
     keeping/     the program that starts the commands and holds on to their descendants
@@ -16,6 +17,7 @@ may do, who hears its output, and what its failure means.
 
 from wingman.processes.callers import Address, commands, environment_of
 from wingman.processes.command import CannotStart, Completed, run_command
+from wingman.processes.descriptors import raise_limit
 from wingman.processes.environment import child_environment
 from wingman.processes.output import Output, clip
 from wingman.processes.worker import WorkerError, WorkerFailed, WorkerRefused, run_worker
@@ -32,6 +34,7 @@ __all__ = [
     "clip",
     "commands",
     "environment_of",
+    "raise_limit",
     "run_command",
     "run_worker",
 ]

@@ -19,6 +19,8 @@ from pathlib import Path
 import attrs
 import trio
 
+from wingman.processes.descriptors import limit_of_commands
+
 __all__ = ["KeptChild", "start"]
 
 _PROGRAM = Path(__file__).with_name("keeping") / "__main__.py"
@@ -66,7 +68,7 @@ class _Spawner:
                 self._pid = os.posix_spawn(
                     sys.executable,
                     # -I -S: nothing of the environment or of site-packages; it starts in 30 ms.
-                    [sys.executable, "-I", "-S", "-X", "utf8", os.fspath(_PROGRAM)],
+                    [sys.executable, "-I", "-S", "-X", "utf8", os.fspath(_PROGRAM), *_files()],
                     # A command can read its ancestors' environments: no keys in there.
                     {n: v for n, v in os.environ.items() if n == "LD_LIBRARY_PATH"},
                     file_actions=[
@@ -96,6 +98,12 @@ class _Spawner:
         if self._control is not None:
             self._control.close()
             self._control = None
+
+
+def _files() -> list[str]:
+    """The limit of descriptors of its commands as an argument, where it is not its own."""
+    limit = limit_of_commands()
+    return [] if limit is None else [str(limit)]
 
 
 _spawner = _Spawner()

@@ -39,7 +39,9 @@ CANCELLED_BY_USER = "Cancelled: the user cancelled this tool call."
 class ToolCall:
     """One call. `stopped`: it was cancelled alone. `leftover`: what of it could not be stopped.
 
-    `began` is when it had its turn, on Trio's clock, once it had.
+    `due`: its step has been recorded, and the call has its task. Until then the model has announced
+    it, and may still be speaking; a call that is cancelled by then never runs. `began` is when it
+    had its turn, on Trio's clock, once it had.
     """
 
     block: ToolUseBlock
@@ -48,11 +50,14 @@ class ToolCall:
     result: ToolResultBlock | None = None
     stopped: bool = False
     leftover: str | None = None
+    due: bool = False
     began: float | None = None
 
     @property
     def outcome(self) -> CallOutcome:
         """How a cancel has left it."""
+        if not self.due and self.scope.cancel_called:
+            return "stopped"
         if self.leftover is not None or not self.ended.is_set():
             return "still_running"
         return "stopped" if self.result is None or self.stopped else "completed"
@@ -72,8 +77,9 @@ class ToolCalls:
     """The calls of one step under way. `on_result` is told of each result as it comes, `on_end` of
     each call's end, also of one that is cancelled.
 
-    `progress` is given pieces of output with the id of their call. `callers` are the sessions that
-    wait for these calls. What calls leave behind that are cut short goes into `left_behind`.
+    `calls` are those that were announced, by id. `progress` is given pieces of output with the id
+    of their call. `callers` are the sessions that wait for these calls. What calls leave behind
+    that are cut short goes into `left_behind`.
     """
 
     tools: Mapping[str, Tool]
@@ -88,7 +94,9 @@ class ToolCalls:
 
     async def run(self, blocks: Sequence[ToolUseBlock]) -> None:
         """Run these calls side by side, as many at once as the limit allows."""
-        self.calls = {block.id: ToolCall(block) for block in blocks}
+        self.calls = {block.id: self.calls.get(block.id, ToolCall(block)) for block in blocks}
+        for call in self.calls.values():
+            call.due = True
         slots = trio.Semaphore(self.limits.parallel_tools)
         async with trio.open_nursery() as nursery:
             for call in self.calls.values():
@@ -175,14 +183,12 @@ class ToolCalls:
 
     def _shown(self, content: str) -> str:
         """What the model is shown: valid Unicode, and not too much of it."""
-        content = content.encode(errors="replace").decode()
         limit = self.limits.tool_output
-        if len(content) <= limit:
-            return content
-        cut = len(content) - limit
-        note = f"\n[… {cut:,} characters cut: the limit is {limit:,} …]\n"
-        head = limit // 2
-        return content[:head] + note + content[len(content) - (limit - head) :]
+        if (cut := len(content) - limit) > 0:
+            note = f"\n[… {cut:,} characters cut: the limit is {limit:,} …]\n"
+            head = limit // 2
+            content = content[:head] + note + content[len(content) - (limit - head) :]
+        return content.encode(errors="replace").decode()  # once it is short: this holds the loop
 
 
 def _text(output: object) -> str:

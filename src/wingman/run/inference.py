@@ -32,6 +32,7 @@ from wingman.providers import (
     WindowOf,
     close,
 )
+from wingman.run.calls import ToolCall
 from wingman.run.context import check_window, request_of
 from wingman.run.cost import Meter
 from wingman.run.draft import StepDraft
@@ -61,6 +62,8 @@ class Model:
 class Inference:
     """One inference of a run. `draft` is what has come of it, a new one where it is asked again.
 
+    It puts each call into `announced` as the world learns of it: from then on it can be cancelled.
+
     `_heard`: a part of the stream has come. `_published`: the world has seen text or a call, which
     cannot be taken back. Reasoning can: only those see it who ask for it, and it is no result.
     """
@@ -70,6 +73,7 @@ class Inference:
     model: Model
     meter: Meter
     tool_ids: set[str]
+    announced: dict[str, ToolCall]
     draft: StepDraft = attrs.field(init=False)
     _heard: bool = False
     _published: bool = False
@@ -179,6 +183,8 @@ class Inference:
                 if event is None:
                     continue
                 self._published = self._published or isinstance(event, Text | ToolUse)
+                if isinstance(event, ToolUse):
+                    self.announced[event.id] = ToolCall(draft.message().tool_uses[-1])
                 if (reserved := self.journal.publish(event)) is not None:
                     await reserved.wait()
         except BaseException as error:

@@ -106,7 +106,10 @@ class RunLoop:
         self.journal.check()
         self.steps += 1
         self.journal.publish(Step(self.steps, self.meter.usage, self.meter.cost))
-        inference = Inference(self.agent, self.journal, self.model, self.meter, self.tool_ids)
+        announced = self.state.announced = {}
+        inference = Inference(
+            self.agent, self.journal, self.model, self.meter, self.tool_ids, announced
+        )
         self._inference, began, whole = inference, trio.current_time(), False
         try:
             ending = await self._perform(inference)
@@ -164,6 +167,7 @@ class RunLoop:
             on_result=on_result,
             on_end=partial(call_ended, journal.record, self.steps),
             left_behind=draft.left_behind,
+            calls=self.state.announced,
         )
         await calls.run(message.tool_uses)
         self.state.calls = None

@@ -6,7 +6,7 @@ import attrs
 
 from wingman.api import RunFailure, Status
 from wingman.output import Output
-from wingman.run.calls import ToolCalls
+from wingman.run.calls import ToolCall, ToolCalls
 
 __all__ = ["CutBy", "Phase", "RunState"]
 
@@ -21,14 +21,17 @@ CutBy: TypeAlias = Literal["cancelled", "interrupted"]
 class RunState:
     """Where a run stands, until its end. `cut_by` says who asked for its end, if somebody did.
 
-    `calls` are those of the step under way. `waiting_for` says why a queued run does not start
-    although its turn has come. `output` is the value that its final response is, where the agent
-    wants one.
+    `calls` are those of the step under way, `announced` those that the model has made in it, by id,
+    from the moment when the world learns of them.
+
+    `waiting_for` says why a queued run does not start although its turn has come. `output` is the
+    value that its final response is, where the agent wants one.
     """
 
     phase: Phase = "queued"
     cut_by: CutBy | None = None
     calls: ToolCalls | None = attrs.field(default=None, repr=False)
+    announced: dict[str, ToolCall] = attrs.field(factory=dict, repr=False)
     waiting_for: RunFailure | None = None
     output: Output | None = attrs.field(default=None, repr=False)
 

@@ -20,7 +20,6 @@ It knows the runtime, and nothing of providers' wires, of SQL, or of how a run g
 """
 
 from wingman.server.app import create_app
-from wingman.server.descriptors import raise_limit
 from wingman.server.serve import DEFAULT_PORT, ServerConfig, serve
 
-__all__ = ["DEFAULT_PORT", "ServerConfig", "create_app", "raise_limit", "serve"]
+__all__ = ["DEFAULT_PORT", "ServerConfig", "create_app", "serve"]

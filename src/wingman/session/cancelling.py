@@ -99,13 +99,14 @@ async def cancel_runs(runs: Iterable[LiveRun]) -> Receipt:
 
 async def cancel_tool(run: LiveRun, tool_use_id: str) -> Receipt:
     """Cancel one tool call of a run; its siblings and the run go on."""
-    call = next((call for call in _in_flight(run) if call.block.id == tool_use_id), None)
-    if call is None:
+    call = run.state.announced.get(tool_use_id)
+    if run.ended or call is None or call.ended.is_set():
         return Receipt(())
     start, was = trio.current_time(), run.status
     call.cancel()
-    with trio.move_on_after(_PATIENCE):
-        await call.ended.wait()
+    if call.due:  # else it never starts, and the model may go on speaking for long
+        with trio.move_on_after(_PATIENCE):
+            await call.ended.wait()
     tools = (_cancelled_tool(call),)
     receipt = CancelledRun(run.id, was, milliseconds(start), tools)
     log_receipt(run.record.session_id, receipt, tool_use_id)

@@ -122,6 +122,7 @@ class LiveRun:
         """Its work has stopped, and its end could not be recorded."""
         self.state.phase = "unrecorded"
         self.state.calls = None
+        self.state.announced = {}
         self._changed.unpark_all()
 
     def put_off(self, error: StoreUnavailable) -> None:
@@ -133,6 +134,7 @@ class LiveRun:
         """The run is over, for this process: tell whoever waits."""
         begun, self.state.phase = self.state.begun, "ended"
         self.state.calls = None
+        self.state.announced = {}
         self.state.waiting_for = None
         self.outcome = outcome
         delivery, self.delivery = self.delivery, None  # they would hold each other

@@ -1,4 +1,8 @@
-"""The program: the spawner, as it must be before it serves. Run by path, with no site-packages."""
+"""The program: the spawner, as it must be before it serves. Run by path, with no site-packages.
+
+Its argument, if it has one, is the soft limit of descriptors of the commands: its own may be a
+server's.
+"""
 
 # ruff: noqa: PTH100, PTH110, PTH120
 # (the imports stand below what they need; nothing else here needs pathlib)
@@ -36,7 +40,8 @@ def main() -> None:
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, lambda *_: None)  # it must be handled to wake anybody
     gc.disable()  # a collection would copy the pages that keepers share
-    Spawner(socket.socket(fileno=0), server_pidfd()).run()
+    files = int(sys.argv[1]) if len(sys.argv) > 1 else None
+    Spawner(socket.socket(fileno=0), server_pidfd(), files).run()
 
 
 def server_pidfd() -> int | None:

@@ -8,6 +8,7 @@ the seconds to wait after each of the two signals. From the keeper, one line eac
 import contextlib
 import errno
 import os
+import resource
 import select
 import signal
 import socket
@@ -24,8 +25,9 @@ LAST_EFFORT = 2.0  # seconds until what SIGKILL does not end is left to the spaw
 class Keeper:
     """One call's process: it starts the command, waits, and ends what the call leaves."""
 
-    def __init__(self, call: socket.socket, server: int | None) -> None:
+    def __init__(self, call: socket.socket, server: int | None, files: int | None = None) -> None:
         self.call = call
+        self.files = files
         self.inbox = b""
         self.outbox = b""
         self.abandoned = False  # nobody is there any more who could want anything
@@ -44,6 +46,8 @@ class Keeper:
             self.say("gone")  # it is to end before it has begun
             self.flush()
             return True
+        if self.files is not None:
+            limit_files(self.files)
         try:
             self.leader = spawn(*request, pipes)
         except (OSError, ValueError) as error:
@@ -139,6 +143,13 @@ class Keeper:
             with contextlib.suppress(OSError):
                 self.call.sendall(self.outbox)
             self.outbox = b""
+
+
+def limit_files(soft: int) -> None:
+    """Lower the soft limit of descriptors, which the command inherits: it may raise it again."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def spawn(

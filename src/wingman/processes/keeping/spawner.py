@@ -25,9 +25,12 @@ HANGUP_GRACE = 0.5  # seconds that a keeper which does not answer may outlive it
 class Spawner:
     """The process that forks the keepers. It ends when Wingman does, and everything with it."""
 
-    def __init__(self, control: socket.socket, server: int | None) -> None:
+    def __init__(
+        self, control: socket.socket, server: int | None, files: int | None = None
+    ) -> None:
         self.control = control
         self.server = server
+        self.files = files
         self.over = False
         self.calls: dict[int, socket.socket] = {}  # by their keepers' numbers
         self.hung_up: dict[int, float] = {}  # keepers whose call is over, and when they must be
@@ -104,7 +107,7 @@ class Spawner:
                 other.close()
             os.close(self.wakeup)
             os.close(signal.set_wakeup_fd(-1))
-            gone = Keeper(call, self.server).run(pipes)
+            gone = Keeper(call, self.server, self.files).run(pipes)
         except Exception:
             sys.excepthook(*sys.exc_info())
         finally:

@@ -3,9 +3,12 @@
 OpenAI gives each call an index, and an id and a name with its first piece. What other servers do is
 understood: no index, one index for all, no id, an id or a name with each piece, one id for all, a
 call that comes whole, arguments that are an object. The id tells first which call a piece belongs
-to, then the index, and a name that is new begins a call.
+to, then the index, and a name that is new begins a call. Where no id is given, and
+no index that tells, a name that comes again begins one if arguments follow it, or if
+it stands in the same list and neither has any.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 import attrs
@@ -60,11 +63,26 @@ class ChatCalls:
         self.all: list[ChatCall] = []
         self._by_id: dict[str, ChatCall] = {}
         self._by_index: dict[int, ChatCall] = {}
+        self._again: _Piece | None = None  # a name that came again, after a call that is whole
 
-    def feed(self, delta: Json) -> None:
-        """Take one element of a delta's `tool_calls`."""
-        piece = _Piece.of(delta)
-        call = self._known(piece)
+    def feed(self, deltas: Iterable[Json]) -> None:
+        """Take a delta's `tool_calls`."""
+        bare = False  # whether a call without id, index and arguments has begun in this list
+        for piece in map(_Piece.of, deltas):
+            is_bare = not piece.id and piece.index is None
+            if bare and is_bare and piece.name and not piece.arguments:
+                self._take(piece, None)
+            elif (call := self._known(piece)) is not None and _may_begin(call, piece):
+                self._again = piece
+            elif self._again is not None and _follows(self._again, piece):
+                self._take(self._again, None)
+                self._take(piece, self.all[-1])
+            else:
+                self._take(piece, call)
+            bare = is_bare and bool(piece.name) and not self.all[-1].arguments
+
+    def _take(self, piece: "_Piece", call: ChatCall | None) -> None:
+        self._again = None
         if call is None:
             call = ChatCall()
             self.all.append(call)
@@ -129,6 +147,18 @@ def _begins(call: ChatCall, piece: _Piece) -> bool:
         return False
     # The same name again comes with each piece of one call, or with the next call of the tool.
     return bool(piece.arguments) and call.is_whole
+
+
+def _may_begin(call: ChatCall, piece: _Piece) -> bool:
+    """Whether a name comes again, alone, after a call that is whole: what follows it will tell."""
+    alone = not piece.arguments and (not piece.id or piece.id != call.id)
+    return alone and bool(piece.name) and call.is_whole
+
+
+def _follows(again: _Piece, piece: _Piece) -> bool:
+    """Whether a piece has the first arguments for a name that came again."""
+    bare = not piece.id and not piece.name and piece.index == again.index
+    return bare and bool(piece.arguments)
 
 
 def _is_repeated(call: ChatCall, piece: _Piece) -> bool:

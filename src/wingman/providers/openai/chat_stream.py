@@ -2,9 +2,10 @@
 
 OpenAI's own stream is chunks with one choice, then one with no choice and the usage, then
 `[DONE]`. What compatible servers do otherwise, and is understood here: no usage; `choices` null;
-an error within the stream, in any shape; no `[DONE]` (the end of the stream will do once a finish
-reason has come); reasoning under one of two names, or as a part of the content; calls as
-`chat_calls.py` describes. A stream that has nothing but `[DONE]` is no answer.
+an error within the stream, in any shape; a whole `message` in place of a `delta`; no `[DONE]`, or
+what cannot be read in its place (the end of the stream will do once a finish reason has come);
+reasoning under one of two names, or as a part of the content; calls as `chat_calls.py` describes.
+A stream that has nothing but `[DONE]` is no answer.
 Source: https://platform.openai.com/docs/api-reference/chat-streaming
 """
 
@@ -73,7 +74,13 @@ class ChatTranslator:
             return
         if event.name == "error":
             raise named_error(event.data)
-        if (chunk := object_in(event.data)) is None:
+        try:
+            chunk = object_in(event.data)
+        except Fault:
+            if self._reason is None:
+                raise
+            return  # the answer is whole: what comes behind it costs no run
+        if chunk is None:
             return
         if (fault := reported(chunk, "choices", "usage")) is not None:
             raise fault
@@ -97,7 +104,10 @@ class ChatTranslator:
         yield Finished(self._why())
 
     def _choice(self, choice: Json) -> Iterator[Part]:
-        if delta := fields(choice.get("delta")):
+        delta = fields(choice.get("delta"))
+        if not delta and not self._said and not self._calls.all:
+            delta = fields(choice.get("message"))  # what is not sent in pieces
+        if delta:
             yield from self._delta(delta)
         if (fault := reported(choice, *choice)) is not None:
             raise fault  # as OpenRouter tells of what failed behind it
@@ -121,10 +131,9 @@ class ChatTranslator:
             self._said = True
             if said := self._text.feed(said + refusal):
                 yield TextDelta(said)
-        for call in items(delta.get("tool_calls"), "tool_calls"):
-            self._calls.feed(call)
+        self._calls.feed(items(delta.get("tool_calls"), "tool_calls"))
         if (older := delta.get("function_call")) is not None:  # before there were `tool_calls`
-            self._calls.feed({"index": 0, "function": older})
+            self._calls.feed([{"index": 0, "function": older}])
 
     def _close_thinking(self) -> Iterator[Part]:
         if rest := self._thought.end():

@@ -1,18 +1,20 @@
 """Secrets kept out of texts: a provider may echo a key anywhere, and in any encoding.
 
 A secret is looked for in the text as it stands, and as it reads after escapes are undone once,
-twice and three times, in any order: those of URLs, of HTML, of JSON and Python's `repr`. It is
-also looked for in base64, wherever it stands within what was encoded, as in the header of a basic
-authentication, and in hexadecimal. Of a secret of 16 characters or more, a beginning of 8 is found
-as well: providers cut what they quote.
+twice and three times, in any order: those of URLs, of HTML, of JSON, of Python's `repr` and of
+other languages' strings. It is also looked for in base64, wherever it stands within what was
+encoded, as in the header of a basic authentication, and in hexadecimal. Of a secret of 16
+characters or more, a beginning of 8 is found as well: providers cut what they quote.
 
-What is not found: a secret that is written in pieces, reversed, encrypted or compressed, and one of
-less than 4 characters, such as people give to a server that asks for any: it would blank out half
-of what an error says.
+What is not found: a secret without its beginning, one in other letters (capitals), one that is
+written in pieces, reversed, encrypted, compressed or encoded in another way, and one of less than 4
+characters, such as people give to a server that asks for any: it would blank out half of what an
+error says.
 """
 
 import html
 import re
+import sys
 from base64 import b64encode
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
@@ -29,9 +31,13 @@ _PART: Final = 8
 """Of how many characters a part is that is not to be seen either."""
 
 _ESCAPES: Final = (
-    re.compile(r"%[0-9A-Fa-f]{2}"),
-    re.compile(r"&(?:\#\d{1,7}|\#[xX][0-9A-Fa-f]{1,6}|[A-Za-z]{2,8});"),
-    re.compile(r"\\u[0-9A-Fa-f]{4}|\\x[0-9A-Fa-f]{2}|\\.", re.DOTALL),
+    re.compile(r"%[0-9A-Fa-f]{2}|%u[0-9A-Fa-f]{4}"),
+    re.compile(r"&(?:(?:\#\d{1,7}|\#[xX][0-9A-Fa-f]{1,6});?|[A-Za-z]{2,8};)"),
+    re.compile(
+        r"\\u[0-9A-Fa-f]{4}|\\u\{[0-9A-Fa-f]{1,6}\}|\\U[0-9A-Fa-f]{8}|\\x[0-9A-Fa-f]{2}"
+        r"|\\[0-3][0-7]{2}|\\.",
+        re.DOTALL,
+    ),
 )
 
 
@@ -132,8 +138,12 @@ def _undone(
 def _meant(escape: str) -> str:
     if escape[0] == "&":
         return html.unescape(escape)
-    digits = escape.lstrip("%\\").lstrip("ux") if escape[0] == "%" or len(escape) > 2 else ""
-    return chr(int(digits, base=16)) if digits else escape[1]
+    if escape[0] == "\\" and len(escape) == 2:
+        return escape[1]
+    if escape[0] == "\\" and escape[1].isdigit():
+        return chr(int(escape[1:], base=8))
+    number = int(escape[1:].strip("uUx{}"), base=16)
+    return chr(number) if number <= sys.maxunicode else "\ufffd"
 
 
 @lru_cache(maxsize=64)
@@ -142,6 +152,8 @@ def _needles(secrets: tuple[str, ...]) -> tuple[str, ...]:
     for secret in secrets:
         if len(secret) >= _SHORTEST:
             found[secret] = None
+            # Escapes of bytes that are not ASCII are undone one by one.
+            found[secret.encode(errors="replace").decode("latin-1")] = None
             found.update(dict.fromkeys(_encoded(secret.encode(errors="replace"))))
     return tuple(found)
 
