@@ -48,6 +48,15 @@ def test_a_route_names_errors_that_there_are(route: Route) -> None:
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.name)
+def test_a_route_says_what_any_request_may_be_answered_for_its_connections_sake(
+    route: Route,
+) -> None:
+    statuses = statuses_of(route)
+    assert "invalid_request" in statuses[400]  # it is no HTTP/1.1, or malformed
+    assert "overloaded" in statuses[503]  # there are too many connections
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.name)
 def test_a_route_says_what_it_takes_and_gives(route: Route) -> None:
     operation = OPERATIONS[route.name]
     assert operation["summary"]

@@ -87,12 +87,26 @@ def test_several_names_are_separated_by_commas_or_blanks(
 
 
 @pytest.mark.parametrize(
+    "name", ["a", "my_host.internal", "b\u00fccher.example", "10.0.0.7", "fd00::1"]
+)
+def test_a_host_is_allowed_by_its_name_or_address(name: str) -> None:
+    assert parsed(serve_command, "--allowed-host", name)["allowed_hosts"] == (name,)
+
+
+@pytest.mark.parametrize(
     ("name", "value"),
     [
         ("WINGMAN_PORT", "tcp://10.0.0.1:2323"),
         ("WINGMAN_PORT", "70000"),
         ("WINGMAN_GRACE", "-1"),
+        ("WINGMAN_GRACE", "nan"),
         ("WINGMAN_IDLE_AFTER", "0"),
+        ("WINGMAN_IDLE_AFTER", "nan"),
+        ("WINGMAN_ALLOWED_HOST", "http://wingman.example/"),
+        ("WINGMAN_ALLOWED_HOST", "a.example,wingman.example:443"),
+        ("WINGMAN_ALLOWED_HOST", "wingman.example/path"),
+        ("WINGMAN_ALLOWED_HOST", "*.example"),
+        ("WINGMAN_ALLOWED_HOST", "[::1]"),
         ("WINGMAN_LOG_LEVEL", "loud"),
         ("WINGMAN_LOG_FORMAT", "xml"),
         ("WINGMAN_PRICES", "/none.json"),

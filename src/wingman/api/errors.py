@@ -114,7 +114,8 @@ _ALL: Final = (
     ErrorCode(
         "overloaded",
         503,
-        "as many runs wait in the process, or bodies and messages hold as many bytes, as may",
+        "as many runs wait in the process, bodies and messages hold as many bytes, or connections "
+        "are open, as may",
     ),
     ErrorCode(
         "shutting_down",
@@ -135,18 +136,19 @@ CODES: Final[Mapping[str, ErrorCode]] = MappingProxyType({entry.code: entry for 
 """Every code that the server answers, by its name."""
 
 EVERYWHERE: Final = (
+    "invalid_request",
     "forbidden_host",
     "forbidden_origin",
     "head_too_large",
     "internal_error",
+    "overloaded",
 )
-"""What every route may answer, besides `unauthorized` where it needs the token."""
+"""What every route may answer, besides `unauthorized` where it needs the token. Some of it is
+answered before the request is looked at: it is malformed, or there are too many connections."""
 
 WITH_A_BODY: Final = (
-    "invalid_request",
     "request_timeout",
     "body_too_large",
     "unsupported_media_type",
-    "overloaded",
 )
 """What a route may answer that takes a body."""

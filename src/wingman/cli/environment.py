@@ -1,6 +1,8 @@
 """Options from the environment: `--max-steps` is `WINGMAN_MAX_STEPS`, too."""
 
+import math
 import re
+from ipaddress import ip_address
 from typing import Any, Final
 
 import click
@@ -8,9 +10,11 @@ from click.core import ParameterSource
 
 from wingman.cli.output import Command
 
-__all__ = ["FromEnvironment", "Names"]
+__all__ = ["FromEnvironment", "HostNames", "Seconds"]
 
 _PREFIX: Final = "WINGMAN_"
+
+_HOST: Final = re.compile(r"[\w-]+(\.[\w-]+)*")
 
 
 class FromEnvironment(Command):
@@ -37,14 +41,41 @@ class FromEnvironment(Command):
             raise
 
 
-class Names(click.ParamType):  # type: ignore[type-arg] # earlier versions of click take none
-    """Names; in the environment they are separated by commas or blanks."""
+class HostNames(click.ParamType):  # type: ignore[type-arg] # earlier versions of click take none
+    """Names of hosts; in the environment they are separated by commas or blanks."""
 
     name = "name"
 
     def split_envvar_value(self, rv: str) -> list[str]:
         """The names in a variable's value."""
         return [name for name in re.split(r"[\s,]+", rv) if name]
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, context: click.Context | None
+    ) -> str:
+        """A name or an address alone: no client would be known by anything else."""
+        text = str(value)
+        if not _HOST.fullmatch(text) and not _is_address(text):
+            self.fail(
+                f"{text!r} is no name of a host: give the name alone, such as wingman.example, "
+                "without a scheme, a port or a path.",
+                param,
+                context,
+            )
+        return text
+
+
+class Seconds(click.FloatRange):
+    """So many seconds, which "nan" is not, though it is in every range."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, context: click.Context | None
+    ) -> float:
+        """A number that is one, and within the range."""
+        seconds = float(super().convert(value, param, context))
+        if math.isnan(seconds):
+            self.fail(f"{value!r} is no number of seconds.", param, context)
+        return seconds
 
 
 def _variable(option: click.Option) -> str:
@@ -55,3 +86,11 @@ def _variable(option: click.Option) -> str:
 def _from_environment(context: click.Context, option: click.Parameter) -> bool:
     source = context.get_parameter_source(option.name or "")
     return source is ParameterSource.ENVIRONMENT
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True

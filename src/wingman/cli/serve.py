@@ -14,7 +14,7 @@ import attrs
 import click
 import trio
 
-from wingman.cli.environment import FromEnvironment, Names
+from wingman.cli.environment import FromEnvironment, HostNames, Seconds
 from wingman.cli.launch import launch
 from wingman.cli.limits import limit_options, limits_from
 from wingman.cli.prices import prices_from
@@ -86,13 +86,13 @@ _LAST_WORDS_SECONDS: Final = 0.02
 @click.option(
     "--allowed-host",
     "allowed_hosts",
-    type=Names(),
+    type=HostNames(),
     multiple=True,
     help="A name that clients may know this server by, beside localhost. May be repeated.",
 )
 @click.option(
     "--grace",
-    type=click.FloatRange(min=0),
+    type=Seconds(min=0),
     metavar="SECONDS",
     default=30.0,
     show_default=True,
@@ -100,7 +100,7 @@ _LAST_WORDS_SECONDS: Final = 0.02
 )
 @click.option(
     "--idle-after",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Seconds(min=0, min_open=True),
     metavar="SECONDS",
     default=300.0,
     show_default=True,

@@ -12,7 +12,12 @@ __all__ = ["check_base_url"]
 
 _LONGEST: Final = 2048
 
-_HOST: Final = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?")
+# RFC 1035, 2.3.4: so long are a name and each of its parts at most. Resolvers refuse longer ones.
+_LONGEST_NAME: Final = 253
+_HOST: Final = re.compile(r"[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*")
+
+# The client takes whatever Python's `int` takes, such as "+80".
+_PORT: Final = re.compile(r"[^/]*//[^/]*:(?![0-9]*(/|$))[^/:\]]*(/|$)")
 
 
 def check_base_url(text: str, path: str) -> None:
@@ -35,18 +40,18 @@ def _problem_of(text: str) -> str | None:
         return "it has a backslash in it"
     try:
         url = httpx.URL(text)
-        port = url.port
+        host, name, port = url.host, url.raw_host.decode("ascii").removesuffix("."), url.port
     except (httpx.InvalidURL, ValueError):
         return "it cannot be parsed; write it as https://host/path or http://[::1]:8080/v1"
     if url.scheme not in ("http", "https"):
         return "it begins with http:// or https://"
-    if not url.host:
+    if not host:
         return "it names no host"
-    if not _HOST.fullmatch(url.raw_host.decode("ascii")) and not _is_address(url.host):
+    if not (_HOST.fullmatch(name) and len(name) <= _LONGEST_NAME) and not _is_address(host):
         return "its host is neither a name nor an address"
     if url.userinfo:
         return "it has credentials in it: give the key as `key`"
-    if port is not None and not 1 <= port <= 65535:
+    if _PORT.match(text) or (port is not None and not 1 <= port <= 65535):
         return "its port is not from 1 to 65535"
     if url.query or url.fragment or "?" in text or "#" in text:
         return "it has a query or a fragment, and paths are put behind it"

@@ -9,6 +9,7 @@ from wingman.api import SessionView
 from wingman.errors import SessionDeleted, ShuttingDown, StreamLagged
 from wingman.face import Followed, News, Resynced
 from wingman.run import Reader
+from wingman.under_trio import require_trio
 
 __all__ = ["Following"]
 
@@ -33,6 +34,7 @@ class Following:
         self._batch: deque[Followed] = deque()
 
     async def __aenter__(self) -> Self:
+        require_trio()
         reader = await self._follow()
         self._reader = await reader.__aenter__()
         return self

@@ -171,6 +171,11 @@ class _Http1(H11Protocol):
         """Hypercorn would go over to HTTP/2 here."""
 
     async def _create_stream(self, request: h11.Request) -> None:
+        if _head_size(request) > self.config.h11_max_incomplete_size:
+            # h11 looks at this only while a head is not complete: what comes at once it lets pass.
+            await self._answer(431, *_UNREADABLE[431], request.method)
+            await self.send(Closed())
+            return
         problem = _problem_of(request)
         if problem is not None:
             await self._answer(400, "invalid_request", problem, request.method)
@@ -232,6 +237,12 @@ class _Http1(H11Protocol):
 
 def _has_length(response: h11.Response) -> bool:
     return any(name == b"content-length" for name, _ in response.headers)
+
+
+def _head_size(request: h11.Request) -> int:
+    """The bytes of a request's line and headers, give or take blanks and line ends."""
+    line = len(request.method) + len(request.target)
+    return line + sum(len(name) + len(value) + 4 for name, value in request.headers)
 
 
 def _problem_of(request: h11.Request) -> str | None:
