@@ -277,18 +277,21 @@ def test_a_method_is_refused_in_its_class_with_what_to_do() -> None:
 
 @pytest.mark.parametrize("description", [None, "", "  "])
 def test_a_tool_without_a_description_is_a_warning(description: str | None) -> None:
-    with pytest.warns(UserWarning, match="'nameless' has no description.*docstring"):
+    with pytest.warns(UserWarning, match="'nameless' has no description.*docstring") as seen:
 
         @tool(description=description)
         async def nameless() -> None: ...
+
+    assert seen[0].filename == __file__
 
 
 def test_so_is_one_that_is_made_by_hand_and_others_are_none() -> None:
     async def call(input: object, context: ToolContext) -> str:
         return ""
 
-    with pytest.warns(UserWarning, match="'made' has no description"):
+    with pytest.warns(UserWarning, match="'made' has no description") as seen:
         Tool("made", "", {"type": "object"}, call)
+    assert seen[0].filename == __file__
     Tool("made", "Make it.", {"type": "object"}, call)
 
     @tool(description="Do it.")

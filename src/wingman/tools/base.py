@@ -7,6 +7,7 @@ know nothing of sessions or actors.
 """
 
 import re
+import sys
 import warnings
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
@@ -68,6 +69,9 @@ class ToolContext:
     leave_behind: Callable[[str], None] = _discard
 
 
+_OURS: Final = str(Path(__file__).parents[1])
+
+
 @attrs.frozen
 class ToolOutput:
     """What a tool gives that has more to show than text. Models that take no images read the text
@@ -101,5 +105,13 @@ class Tool:
             warnings.warn(
                 f"the tool {self.name!r} has no description, and a model would not know what it is "
                 "for: write a docstring, or @tool(description=...)",
-                stacklevel=2,
+                stacklevel=_to_the_user(),
             )
+
+
+def _to_the_user() -> int:
+    """The level of the stack at which a tool is made by code that is not ours, for a warning."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(("<attrs", _OURS)):
+        level, frame = level + 1, frame.f_back
+    return level
