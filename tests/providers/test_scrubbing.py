@@ -6,6 +6,7 @@ import json
 import logging
 import time
 import traceback
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote, quote_plus
@@ -91,7 +92,9 @@ def shown(text: str, key: str) -> bool:
         if key.encode().hex()[:16] in text.lower():
             return True
         text = html.unescape(text)
-        text = text.encode("latin-1", "replace").decode("unicode_escape", "replace")
+        with warnings.catch_warnings():  # of backslashes that escape nothing
+            warnings.simplefilter("ignore", DeprecationWarning)
+            text = text.encode("latin-1", "replace").decode("unicode_escape", "replace")
     return False
 
 
