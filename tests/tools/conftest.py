@@ -1,6 +1,7 @@
 """What the tests of the tools share: a working directory, and a way to see what still runs."""
 
 import contextlib
+import gc
 import shutil
 import sys
 import time
@@ -110,9 +111,14 @@ def loop_watch() -> Callable[[], contextlib.AbstractAsyncContextManager[LoopWatc
     @contextlib.asynccontextmanager
     async def watching() -> AsyncIterator[LoopWatch]:
         watch = LoopWatch()
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(watch.look)
-            yield watch
-            nursery.cancel_scope.cancel()
+        gc.collect()
+        gc.freeze()  # else a full collection of all that the tests have made is counted
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(watch.look)
+                yield watch
+                nursery.cancel_scope.cancel()
+        finally:
+            gc.unfreeze()
 
     return watching

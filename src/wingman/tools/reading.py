@@ -1,7 +1,9 @@
 """The tool `read`: a file's lines, numbered, however large the file is."""
 
 import base64
+import itertools
 import os
+import time
 from collections.abc import Iterator
 from typing import Annotated, BinaryIO
 
@@ -20,6 +22,7 @@ __all__ = ["read"]
 
 _LINE_BYTES = 2_000  # of a longer line, only the beginning is shown
 _SNIFFED_BYTES = 8_192
+_TURN = 500  # lines, after which other threads have theirs
 _NOTE_ROOM = 200  # characters for where to go on
 
 _IMAGE_BYTES = 20_000_000  # of a larger one, nothing is read
@@ -128,7 +131,11 @@ def _numbered(file: BinaryIO, path: str, offset: int, limit: int, room: int) -> 
 
 def _lines(file: BinaryIO) -> Iterator[str]:
     """The lines without their ends, in bounded memory."""
-    while piece := file.readline(_LINE_BYTES):
+    for count in itertools.count():
+        if count % _TURN == 0:
+            time.sleep(0)  # without it, the loop's thread was seen to wait 0.1 s for its turn
+        if not (piece := file.readline(_LINE_BYTES)):
+            return
         missing, last = 0, piece
         while not last.endswith(b"\n") and (last := file.readline(_SNIFFED_BYTES)):
             missing += len(last.rstrip(b"\r\n"))
