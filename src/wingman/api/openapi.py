@@ -196,17 +196,30 @@ def _error(codes: list[str], schemas: Mapping[Any, Json]) -> Json:
 
 
 def _answer(answer: Answer, schemas: Mapping[Any, Json]) -> Json:
-    schema: Json = {"type": "string"}
-    content: Json = {"schema": schema}
+    content: Json = {"schema": {"type": "string"}}
     if answer.type is not None:
         content["schema"] = schemas[answer.type]
     if answer.frames is not None:
-        schema["description"] = "Server-Sent Events."
+        content["schema"] = _event(answer.frames)
         content["x-frames"] = {"$ref": _REF.format(name=answer.frames.name)}
     return {
         "description": answer.description,
         "headers": _headers((*_EVERY_ANSWER, *answer.headers)),
         "content": {answer.media_type: content},
+    }
+
+
+def _event(stream: Frames) -> Json:
+    """One event of a stream, as whoever parses Server-Sent Events has it; its data is JSON."""
+    return {
+        "type": "object",
+        "description": "One Server-Sent Event; `x-frames` has its data.",
+        "properties": {
+            "id": {"type": "string"},
+            "event": {"enum": list(stream.data)},
+            "data": {"type": "string", "contentMediaType": "application/json"},
+        },
+        "required": ["event", "data"],
     }
 
 
