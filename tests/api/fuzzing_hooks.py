@@ -27,9 +27,15 @@ def map_path_parameters(context, path_parameters):
 
 @schemathesis.hook
 def map_body(context, body):
-    if isinstance(body, dict) and "agent_id" in body and random.random() < 0.8:
+    # What does not fit the schema stays so: that it is refused is checked.
+    if isinstance(body, dict) and isinstance(body.get("agent_id"), str) and random.random() < 0.8:
         body["agent_id"] = "Fuzzed"
-    if isinstance(body, dict) and isinstance(body.get("provider"), dict) and random.random() < 0.8:
+    if (
+        isinstance(body, dict)
+        and isinstance(body.get("provider"), dict)
+        and isinstance(body["provider"].get("id"), str)
+        and random.random() < 0.8
+    ):
         body["provider"]["id"] = "scripted"
     if isinstance(body, dict) and isinstance(body.get("work_dir"), str) and random.random() < 0.8:
         body["work_dir"] = "."
