@@ -5,11 +5,12 @@ are the contract's; `Thinking`, `Step` and `ToolProgress` are sent to those who 
 `Done` or `Error` is the last event of every run.
 """
 
+from collections.abc import Iterable
 from typing import Any, ClassVar, Literal, TypeAlias
 
 import msgspec
 
-from wingman.conversation import Usage
+from wingman.conversation import Message, TextBlock, ToolResultBlock, ToolUseBlock, Usage
 
 __all__ = [
     "Done",
@@ -25,6 +26,7 @@ __all__ = [
     "ToolProgress",
     "ToolResult",
     "ToolUse",
+    "events_of",
 ]
 
 Kind: TypeAlias = Literal[
@@ -142,3 +144,20 @@ class ToolProgress(msgspec.Struct, frozen=True):
 
 
 Event: TypeAlias = Text | ToolUse | ToolResult | Done | Error | Thinking | Step | ToolProgress
+
+
+def events_of(messages: Iterable[Message]) -> list[Event]:
+    """The events that made these messages of a run, as far as a history has them."""
+    events: list[Event] = []
+    for message in messages:
+        for block in message.content:
+            match block:
+                case TextBlock(text=text) if message.role == "assistant":
+                    events.append(Text(text))
+                case ToolUseBlock(id=id, name=name, input=input):
+                    events.append(ToolUse(id, name, input))
+                case ToolResultBlock(tool_use_id=id, content=content, is_error=is_error):
+                    events.append(ToolResult(id, content, is_error))
+                case _:
+                    pass
+    return events

@@ -173,6 +173,14 @@ class Exchange:
         hint = "" if self._met else "; is it started (`wingman serve`), and is that its address?"
         return Unreachable(f"{why} at {self.url}: {broken.reason}{hint}", 0)
 
+    def passing(self, request: Request, error: Broken | WingmanError) -> WingmanError:
+        """What is in the way for now; raises an error that asking again does not change."""
+        if isinstance(error, Broken):
+            return self.unreachable(request, error)
+        if not self.may_pass(error):
+            raise error
+        return error
+
     @staticmethod
     def may_pass(error: WingmanError) -> bool:
         """Whether an error that was answered may be another one soon."""

@@ -103,12 +103,7 @@ class Following:
     async def _again(self, error: Broken | WingmanError) -> None:
         """Wait until it is time to connect again, or raise what is in the way."""
         await self._close()
-        if isinstance(error, Broken):
-            failure = self._exchange.unreachable(self._events(), error)
-        elif self._exchange.may_pass(error):
-            failure = error
-        else:
-            raise error
+        failure = self._exchange.passing(self._events(), error)
         await self._waiting.again(failure)
 
     async def _close(self) -> None:

@@ -1,6 +1,6 @@
-"""Frames: a stream of Server-Sent Events as Wingman's events, and the stored messages of a run."""
+"""Frames: a stream of Server-Sent Events as Wingman's events."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
@@ -9,14 +9,13 @@ import msgspec
 from wingman.api import EXTRA, SESSION_STREAM, Notice
 from wingman.client.exchange import Broken
 from wingman.client.lenient import convert
-from wingman.conversation import Message, TextBlock, ToolResultBlock, ToolUseBlock
-from wingman.events import Done, Error, Event, Result, Text, ToolResult, ToolUse
+from wingman.events import Done, Error, Event, Result
 from wingman.sse import Fault, ServerSentEvent, SSEDecoder
 
 if TYPE_CHECKING:
     from wingman.client.connection import Stream
 
-__all__ = ["INCLUDE", "Frame", "Frames", "events_of"]
+__all__ = ["INCLUDE", "Frame", "Frames"]
 
 INCLUDE: Final = ",".join(EXTRA)
 """All that a stream can have: the events of the SDK."""
@@ -88,20 +87,3 @@ def _frame(sent: ServerSentEvent) -> Frame | None:
         run_id = data.run_id or ""
         return Frame(id, sent.name, Error(data.code, data.message, run_id), run_id)
     return Frame(id, sent.name, data, msgspec.json.decode(sent.data, type=_OfRun).run_id)
-
-
-def events_of(messages: Iterable[Message]) -> list[Event]:
-    """The events that made these messages of a run, as far as a history has them."""
-    events: list[Event] = []
-    for message in messages:
-        for block in message.content:
-            match block:
-                case TextBlock(text=text) if message.role == "assistant":
-                    events.append(Text(text))
-                case ToolUseBlock(id=id, name=name, input=input):
-                    events.append(ToolUse(id, name, input))
-                case ToolResultBlock(tool_use_id=id, content=content, is_error=is_error):
-                    events.append(ToolResult(id, content, is_error))
-                case _:
-                    pass
-    return events

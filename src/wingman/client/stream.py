@@ -16,12 +16,12 @@ import anyio
 from wingman.api import Accepted, MessageBody, SessionView
 from wingman.client.answers import error_named
 from wingman.client.exchange import Broken, Exchange, Request
-from wingman.client.frames import INCLUDE, Frame, Frames, events_of
+from wingman.client.frames import INCLUDE, Frame, Frames
 from wingman.client.given import Given, Rest
 from wingman.client.run import Run
 from wingman.conversation import Message, ToolResultBlock
 from wingman.errors import BadAnswer, Unreachable, WingmanError
-from wingman.events import Done, Error, Event, Result
+from wingman.events import Done, Error, Event, Result, events_of
 
 if TYPE_CHECKING:
     from wingman.face import AnyRunStream
@@ -136,12 +136,7 @@ class RunStream:
     async def _again(self, error: Broken | WingmanError) -> None:
         """Wait until it is time to connect again, or raise what is in the way."""
         await self._close()
-        if isinstance(error, Broken):
-            failure = self._exchange.unreachable(self._message(), error)
-        elif self._exchange.may_pass(error):
-            failure = error
-        else:
-            raise error
+        failure = self._exchange.passing(self._message(), error)
         if self._run is not None:
             failure.run_id = self._run.id
         await self._waiting.again(failure)

@@ -37,9 +37,9 @@ from wingman.run.context import check_window, request_of
 from wingman.run.cost import Meter
 from wingman.run.draft import StepDraft
 from wingman.run.journal import RunJournal
+from wingman.run.logbook import asked_again
 from wingman.run.refusals import is_refusal, may_forget
 from wingman.run.sendable import lesser
-from wingman.telemetry import log_event
 
 __all__ = ["Inference", "Model"]
 
@@ -116,19 +116,8 @@ class Inference:
         for withheld in lesser(history, provider.id, provider.model, own):
             if withheld.kept is not None and not may_forget(refusal):
                 break
-            # The refusal's own text may repeat what was sent, and is not the log's.
-            log_event(
-                logger,
-                logging.WARNING,
-                "the API refused the history: it is asked again with less of it",
-                session_id=self.journal.record.session_id,
-                run_id=self.journal.record.id,
-                provider=refusal.provider,
-                error=refusal.code,
-                provider_status=refusal.status,
-                provider_request_id=refusal.request_id,
-                without=_in_words(withheld),
-            )
+            event = "the API refused the history: it is asked again with less of it"
+            asked_again(self.journal.record, event, refusal, without=_in_words(withheld))
             self._withheld = withheld
             self._begin_anew()
             request = request_of(self.agent, history, withheld)
@@ -151,17 +140,10 @@ class Inference:
         except (ProviderStreamError, ProviderTimeout) as error:
             if not self._may_ask_again(error):
                 raise
-            log_event(
-                logger,
-                logging.WARNING,
-                "the model's stream broke before anything of it was published: it is asked again",
-                session_id=self.journal.record.session_id,
-                run_id=self.journal.record.id,
-                provider=error.provider,
-                error=error.code,
-                provider_status=error.status,
-                provider_request_id=error.request_id,
+            event = (
+                "the model's stream broke before anything of it was published: it is asked again"
             )
+            asked_again(self.journal.record, event, error)
             await trio.sleep(_PAUSE_SECONDS)
             self._begin_anew()
             await self._attempt(request)

@@ -1,6 +1,7 @@
 """Logbook: what the log is told of a run: ids, times, outcomes, counts. Never what anybody said.
 
-A line at `info` for a run's start, each of its steps and tool calls, and its end.
+A line at `info` for a run's start, each of its steps and tool calls, and its end; one at `warning`
+where the model is asked once more.
 """
 
 import logging
@@ -17,7 +18,7 @@ from wingman.run.draft import StepDraft
 from wingman.store import RunRecord
 from wingman.telemetry import log_event
 
-__all__ = ["call_ended", "run_ended", "run_started", "step_ended"]
+__all__ = ["asked_again", "call_ended", "run_ended", "run_started", "step_ended"]
 
 logger: Final = logging.getLogger("wingman.run")
 
@@ -103,6 +104,25 @@ def run_ended(record: RunRecord, error: WingmanError | None) -> None:
         ms=None if began is None or ended is None else _ms((ended - began).total_seconds()),
         cost=record.cost,
         **_tokens(record.usage),
+    )
+
+
+def asked_again(
+    record: RunRecord, event: str, error: ProviderError, without: str | None = None
+) -> None:
+    """The model is asked once more, after this error, and `without` some of the history. The
+    error's text may repeat what was sent, and is not told."""
+    log_event(
+        logger,
+        logging.WARNING,
+        event,
+        session_id=record.session_id,
+        run_id=record.id,
+        provider=error.provider,
+        error=error.code,
+        provider_status=error.status,
+        provider_request_id=error.request_id,
+        without=without,
     )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from functools import partial
 from types import TracebackType
-from typing import Self
+from typing import Generic, Self, TypeVar
 
 from wingman.api import OnBusy, Receipt, RunView, SessionView, Status
 from wingman.client.blocking.loop import Loop
@@ -14,6 +14,8 @@ from wingman.client.stream import RunStream
 from wingman.conversation import ImageBlock, Message
 from wingman.events import Event, Result
 from wingman.face import News
+
+S = TypeVar("S", bound=RunStream | Following)
 
 __all__ = ["SyncFollowing", "SyncRun", "SyncRunStream", "SyncSession"]
 
@@ -73,10 +75,10 @@ class SyncRun:
         return self._loop.call(partial(self._run.cancel_tool, tool_use_id))
 
 
-class SyncRunStream:
-    """One run, as a stream of its events. See `wingman.client.RunStream`."""
+class _Stream(Generic[S]):
+    """The block of an asynchronous stream: `with` it, and iterate what it gives."""
 
-    def __init__(self, loop: Loop, stream: RunStream) -> None:
+    def __init__(self, loop: Loop, stream: S) -> None:
         self._loop = loop
         self._stream = stream
 
@@ -95,6 +97,10 @@ class SyncRunStream:
     def __iter__(self) -> Self:
         return self
 
+
+class SyncRunStream(_Stream[RunStream]):
+    """One run, as a stream of its events. See `wingman.client.RunStream`."""
+
     def __next__(self) -> Event:
         return next(self._loop.iterate(self._stream))
 
@@ -109,30 +115,11 @@ class SyncRunStream:
         return self._stream.result
 
 
-class SyncFollowing:
+class SyncFollowing(_Stream[Following]):
     """A session's events, from run to run. See `wingman.client.Following`."""
 
-    def __init__(self, loop: Loop, following: Following) -> None:
-        self._loop = loop
-        self._following = following
-
-    def __enter__(self) -> Self:
-        self._loop.call(self._following.__aenter__)
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._loop.call(partial(self._following.__aexit__, kind, value, traceback))
-
-    def __iter__(self) -> Self:
-        return self
-
     def __next__(self) -> News:
-        return next(self._loop.iterate(self._following))
+        return next(self._loop.iterate(self._stream))
 
 
 class SyncSession:

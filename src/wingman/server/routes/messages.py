@@ -6,9 +6,8 @@ from typing import Any
 from quart import Response, request
 
 from wingman.api import Accepted, MessageBody, StreamQuery
-from wingman.conversation import Message, TextBlock, ToolResultBlock, ToolUseBlock
 from wingman.errors import InvalidRequest, WingmanError
-from wingman.events import Done, Error, Event, Text, ToolResult, ToolUse
+from wingman.events import Done, Error, Event, events_of
 from wingman.runtime import Runtime
 from wingman.server.errors import wingman_error
 from wingman.server.exchange import json_response, preferences, release_body
@@ -111,22 +110,4 @@ async def _events(runtime: Runtime, run: Run) -> list[Event]:
         last = Done(run.recorded_outcome())
     else:
         last = Error(failure.code, failure.message, run.id)
-    events: list[Event] = []
-    for message in await runtime.run_messages(run.id):
-        events += _events_of(message)
-    return [*events, last]
-
-
-def _events_of(message: Message) -> list[Event]:
-    events: list[Event] = []
-    for block in message.content:
-        match block:
-            case TextBlock(text=text) if message.role == "assistant":
-                events.append(Text(text))
-            case ToolUseBlock(id=id, name=name, input=input):
-                events.append(ToolUse(id, name, input))
-            case ToolResultBlock(tool_use_id=id, content=content, is_error=is_error):
-                events.append(ToolResult(id, content, is_error))
-            case _:
-                pass
-    return events
+    return [*events_of(await runtime.run_messages(run.id)), last]
