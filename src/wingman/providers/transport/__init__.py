@@ -5,6 +5,8 @@
     inflating.py   a compressed body, in small pieces
     retry.py       whether to ask again, and when
     failures.py    what can go wrong, as Wingman's errors
+    kinds.py       which error it is, by its status and its names
+    strays.py      what comes in place of a stream, or stands in it and is of no protocol
     explaining.py  what a provider says of an error, in whatever shape
     scrubbing.py   secrets kept out of texts
     access.py      where a provider lives, and the key that may be sent there
@@ -17,9 +19,10 @@ from wingman.providers.transport.access import Access, Endpoint
 from wingman.providers.transport.bytestream import ByteStream, Call
 from wingman.providers.transport.client import Transport
 from wingman.providers.transport.explaining import NOTHING_SAID, Explanation, explained, is_error
-from wingman.providers.transport.failures import cause, stray, told
+from wingman.providers.transport.failures import cause, told
 from wingman.providers.transport.retry import Retry
 from wingman.providers.transport.scrubbing import scrub
+from wingman.providers.transport.strays import stray
 
 __all__ = [
     "NOTHING_SAID",

@@ -20,12 +20,12 @@ from wingman.providers.transport.failures import (
     HTTPX_ERRORS,
     cause,
     failure,
-    no_stream,
     reported,
     request_id,
     told,
 )
 from wingman.providers.transport.inflating import CodedTwice, Inflater
+from wingman.providers.transport.strays import no_stream
 
 __all__ = ["ByteStream", "Call", "read"]
 
