@@ -94,7 +94,7 @@ class ToolCalls:
 
     async def run(self, blocks: Sequence[ToolUseBlock]) -> None:
         """Run these calls side by side, as many at once as the limit allows."""
-        self.calls = {block.id: self.calls.get(block.id, ToolCall(block)) for block in blocks}
+        self.calls = {block.id: self.calls.get(block.id) or ToolCall(block) for block in blocks}
         for call in self.calls.values():
             call.due = True
         slots = trio.Semaphore(self.limits.parallel_tools)

@@ -25,6 +25,8 @@ logger: Final = logging.getLogger("wingman.run")
 
 def run_started(record: RunRecord, agent: Agent) -> None:
     """A run has left the queue, and its message is in the history."""
+    if not logger.isEnabledFor(logging.INFO):
+        return
     waited = None
     if record.started_at is not None:
         waited = _ms((record.started_at - record.created_at).total_seconds())
@@ -66,6 +68,8 @@ def step_ended(
 
 def call_ended(record: RunRecord, step: int, call: ToolCall) -> None:
     """A tool call is over: it gave a result, or it was stopped, alone or with its run."""
+    if not logger.isEnabledFor(logging.INFO):
+        return
     outcome = "still_running" if call.leftover is not None else "stopped"
     if outcome == "stopped" and call.result is not None:
         outcome = "error" if call.result.is_error else "ok"
@@ -86,6 +90,8 @@ def call_ended(record: RunRecord, step: int, call: ToolCall) -> None:
 def run_ended(record: RunRecord, error: WingmanError | None) -> None:
     """A run has its end, and that is recorded. An error is told by its code alone: its text may
     repeat what was sent. The run itself has the text."""
+    if not logger.isEnabledFor(logging.INFO):
+        return
     began, ended = record.started_at, record.ended_at
     failure = error if isinstance(error, ProviderError) else None
     log_event(
