@@ -3,7 +3,7 @@
     __main__.py   the process as it must be before it serves
     spawner.py    Spawner: one beside each Wingman process; it forks a keeper for each call
     keeper.py     Keeper: starts the call's command, reports its end, ends its descendants
-    descent.py    who descends from this process, and signals to all of them
+    descent.py    who descends from this process, signals to all of them, and their ends
 
 A keeper is a child subreaper: whatever loses its parent, a daemon that forked twice and called
 `setsid` too, becomes the keeper's child. So nothing leaves its tree, and to have no child is the

@@ -24,6 +24,21 @@ def adopt_orphans() -> None:
         raise OSError(ctypes.get_errno(), "This kernel knows no child subreapers")
 
 
+def reap(ended: Callable[[int, int], None]) -> bool:
+    """Take leave of the children that have ended; `ended` is told each one's pid and wait status.
+
+    Whether there are others.
+    """
+    while True:
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return False
+        if pid == 0:
+            return True
+        ended(pid, status)
+
+
 def listed_children(pid: int) -> list[int]:
     """The children of a process, of all its threads, as the kernel lists them."""
     found: list[int] = []

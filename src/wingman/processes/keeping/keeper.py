@@ -14,7 +14,7 @@ import signal
 import socket
 import time
 
-from wingman.processes.keeping.descent import descendants, drain, named, signal_all, wakeup
+from wingman.processes.keeping.descent import descendants, drain, named, reap, signal_all, wakeup
 
 DEFAULTED = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
 PAUSE_FIRST, PAUSE_LAST = 0.002, 0.05  # seconds between two looks for what is to be signalled
@@ -108,15 +108,12 @@ class Keeper:
 
     def reap(self) -> bool:
         """Take leave of the children that have ended; whether there are others."""
-        while True:
-            try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-            except ChildProcessError:
-                return False
-            if pid == 0:
-                return True
-            if pid == self.leader:
-                self.say(f"exit {os.waitstatus_to_exitcode(status)}")
+        return reap(self.ended)
+
+    def ended(self, pid: int, status: int) -> None:
+        """A child has ended; what is said is the end of the command."""
+        if pid == self.leader:
+            self.say(f"exit {os.waitstatus_to_exitcode(status)}")
 
     def listen(self, seconds: float | None = None) -> None:
         """Wait until something happens: a child ends, the caller speaks, or nobody is there."""

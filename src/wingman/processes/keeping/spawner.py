@@ -14,7 +14,14 @@ import sys
 import time
 from typing import NoReturn
 
-from wingman.processes.keeping.descent import adopt_orphans, descendants, drain, signal_all, wakeup
+from wingman.processes.keeping.descent import (
+    adopt_orphans,
+    descendants,
+    drain,
+    reap,
+    signal_all,
+    wakeup,
+)
 from wingman.processes.keeping.keeper import Keeper
 
 PAUSE_FIRST, PAUSE_LAST = 0.002, 0.05  # seconds between two looks at the orphans
@@ -115,22 +122,19 @@ class Spawner:
 
     def reap(self) -> bool:
         """Take leave of the children that have ended; whether there are others."""
-        while True:
-            try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-            except ChildProcessError:
-                return False
-            if pid == 0:
-                return True
-            self.hung_up.pop(pid, None)
-            if call := self.calls.pop(pid, None):
-                with contextlib.suppress(KeyError):
-                    self.poll.unregister(call)
-                if status == 0:
-                    call.close()
-                else:
-                    self.lost.append(call)
-                    self.pause = 0.0
+        return reap(self.ended)
+
+    def ended(self, pid: int, status: int) -> None:
+        """A keeper has ended, and its call with it, or it is lost."""
+        self.hung_up.pop(pid, None)
+        if call := self.calls.pop(pid, None):
+            with contextlib.suppress(KeyError):
+                self.poll.unregister(call)
+            if status == 0:
+                call.close()
+            else:
+                self.lost.append(call)
+                self.pause = 0.0
 
     def end_overdue(self) -> None:
         """End the keepers that outlive their calls: a command may have stopped its own."""
