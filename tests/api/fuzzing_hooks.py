@@ -34,6 +34,7 @@ def map_body(context, body):
         isinstance(body, dict)
         and isinstance(body.get("provider"), dict)
         and isinstance(body["provider"].get("id"), str)
+        and body["provider"]["id"]
         and random.random() < 0.8
     ):
         body["provider"]["id"] = "scripted"
