@@ -24,14 +24,16 @@ async def pages(server: Server, target: str) -> list[list[dict[str, Any]]]:
     return found
 
 
-async def test_runs_are_paged_by_cursor_each_page_in_the_order_of_admission(
-    server: Server,
-) -> None:
+async def test_runs_are_paged_by_cursor_newest_first(server: Server) -> None:
     session_id, other = await server.session(), await server.session()
     made = [(await server.send(session_id, f"{n}")).json()["run_id"] for n in range(5)]
     await server.send(other)
     found = await pages(server, f"/sessions/{session_id}/runs?limit=2")
-    assert [[run["id"] for run in page] for page in found] == [made[3:], made[1:3], made[:1]]
+    assert [[run["id"] for run in page] for page in found] == [
+        [made[4], made[3]],
+        [made[2], made[1]],
+        [made[0]],
+    ]
     found = await pages(server, "/runs?limit=4&status=completed,failed")
     assert [len(page) for page in found] == [4, 2]
     assert [len(page) for page in await pages(server, "/runs?limit=6")] == [6]
@@ -57,7 +59,7 @@ async def test_a_list_of_large_runs_is_small_and_each_run_is_whole(server: Serve
     await server.send(session_id, "small")
     answer = await server.client.get(f"/sessions/{session_id}/runs")
     assert len(answer.content) < 20_000
-    *large, small = answer.json()
+    small, *large = answer.json()
     for run in large:
         assert (run["message"], run["cut"]) == ("x" * 1000, True)
         assert run["result"]["response"] == "y" * 1000

@@ -17,7 +17,7 @@ are also what the SDK gives: a session looks the same to a program that embeds i
 knows nothing of servers, sessions or stores: a client may import it alone.
 """
 
-from wingman.api.agents import AgentFields, AgentRecord, NewAgent, ProviderConfig
+from wingman.api.agents import AgentFields, AgentRecord, AgentsQuery, NewAgent, ProviderConfig
 from wingman.api.errors import CODES, ErrorAnswer, ErrorDetail
 from wingman.api.frames import EXTRA, RUN_STREAM, SESSION_STREAM, USUAL, Frames, Notice
 from wingman.api.messages import Accepted, MessageBody, OnBusy, OnDisconnect, StreamQuery
@@ -70,6 +70,7 @@ __all__ = [
     "ActorsView",
     "AgentFields",
     "AgentRecord",
+    "AgentsQuery",
     "AuthBody",
     "AuthView",
     "Body",
