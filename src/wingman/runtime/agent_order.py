@@ -74,6 +74,10 @@ class AgentOrder:
         """Take a place that is not there yet."""
         insort(self._places, place)
 
+    def add_all(self, places: Iterable[Place]) -> None:
+        """Take many places that are not there yet."""
+        self._places = sorted([*self._places, *places])
+
     def remove(self, place: Place) -> None:
         """Give up a place that is there."""
         del self._places[bisect_left(self._places, place)]

@@ -67,8 +67,7 @@ class Agents:
         """Read the records; once, when the runtime opens."""
         require_trio()
         self._records = {record.id: record for record in await self._store.agents()}
-        for record in self._records.values():
-            self._order.add(place_of(record))
+        self._order.add_all(map(place_of, self._records.values()))
 
     def add_code(self, agent: Agent) -> ChosenAgent:
         """Make an agent known that a program defines in code. Raises `InvalidRequest` if another
