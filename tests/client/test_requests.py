@@ -245,6 +245,24 @@ def test_pages_are_taken_when_they_are_needed() -> None:
     assert stand_in.requests[1:] == ["GET /runs?limit=2&cursor=7", "GET /runs?cursor=8"]
 
 
+def test_a_run_is_found_with_one_request() -> None:
+    stand_in = StandIn(Script(refusal("run_not_found", 404)))
+    client = Client()
+    client._exchange.connect(stand_in)  # type: ignore[arg-type]
+
+    async def main() -> None:
+        with pytest.raises(NotFound) as unknown:
+            await client.find_run("r1")
+        assert (unknown.value.kind, unknown.value.id) == ("run", "r1")
+        with pytest.raises(NotFound):
+            await client.describe_run(None, "r1", 30)
+        with pytest.raises(NotFound):
+            await client.find_run("..")
+
+    run(main)
+    assert stand_in.requests == ["GET /runs/r1", "GET /runs/r1?wait=30"]
+
+
 def test_agents_are_listed_and_found_on_whichever_page_they_are() -> None:
     def agent(id: str, name: str) -> AgentRecord:
         moment = datetime(2025, 5, 17, tzinfo=UTC)
