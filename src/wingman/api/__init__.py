@@ -19,7 +19,7 @@ knows nothing of servers, sessions or stores: a client may import it alone.
 
 from typing import TYPE_CHECKING
 
-from wingman.api.agents import AgentFields, AgentRecord, NewAgent, ProviderConfig
+from wingman.api.agents import AgentFields, AgentRecord, AgentsQuery, NewAgent, ProviderConfig
 from wingman.api.errors import CODES, ErrorAnswer, ErrorDetail
 from wingman.api.frames import EXTRA, RUN_STREAM, SESSION_STREAM, USUAL, Frames, Notice
 from wingman.api.messages import Accepted, MessageBody, OnBusy, OnDisconnect, StreamQuery
@@ -75,6 +75,7 @@ __all__ = [
     "ActorsView",
     "AgentFields",
     "AgentRecord",
+    "AgentsQuery",
     "AuthBody",
     "AuthView",
     "Body",

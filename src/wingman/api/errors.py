@@ -61,7 +61,7 @@ _ALL: Final = (
     ErrorCode("forbidden_origin", 403, "the request comes from a page of another origin"),
     ErrorCode("session_not_found", 404, "there is no such session"),
     ErrorCode("agent_not_found", 404, "there is no such agent"),
-    ErrorCode("run_not_found", 404, "there is no such run in this session"),
+    ErrorCode("run_not_found", 404, "there is no such run, or not in this session"),
     ErrorCode("tool_call_not_found", 404, "the run has no such tool call"),
     ErrorCode("provider_not_found", 404, "there is no such provider"),
     ErrorCode("model_not_found", 404, "the provider has no such model"),

@@ -75,6 +75,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         path="/tools",
         section="server",
         summary="The tools that agents can have",
+        description="They are those that the program has: the list has no pages.",
         answers=(Answer(200, "All tools.", tuple[ToolView, ...]),),
     ),
     Route(
@@ -83,6 +84,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         path="/actors",
         section="server",
         summary="The live sessions",
+        description="They are those in memory, as of one moment: there are no pages.",
         answers=(Answer(200, "Their actors.", ActorsView),),
     ),
     Route(
