@@ -3,8 +3,8 @@
     server.py    which server, and with which token; errors as one line and an exit code
     output.py    tables for people, lines of JSON for programs
     ps.py        what runs, and what waits
-    sessions.py  the sessions
-    show.py      one of them, readable
+    sessions.py  the sessions; one of them, readable
+    history.py   how a history is shown
     logs.py      a session's events
     send.py      a message to a session, which may be there for it alone
     stopping.py  cancel, and wait for the end
@@ -18,8 +18,7 @@ from wingman.cli.remote.logs import logs_command
 from wingman.cli.remote.ps import ps_command
 from wingman.cli.remote.send import run_on_server, send_command
 from wingman.cli.remote.server import talk
-from wingman.cli.remote.sessions import sessions_command
-from wingman.cli.remote.show import show_command
+from wingman.cli.remote.sessions import sessions_command, show_command
 from wingman.cli.remote.stopping import cancel_command, wait_command
 
 __all__ = [

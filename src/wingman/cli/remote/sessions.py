@@ -1,21 +1,27 @@
-"""`wingman sessions`: the sessions of a server."""
+"""`wingman sessions` and `wingman show`: the sessions, and one of them, readable."""
 
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, TypeVar
 
 import click
 from msgspec import UNSET
 from msgspec.structs import asdict
 
-from wingman.api import SessionView
+from wingman.api import SessionView, Status
+from wingman.cli.console import clean
 from wingman.cli.output import echo
-from wingman.cli.remote.output import Listing, as_json, for_people, json_option, print_rows
+from wingman.cli.remote.history import print_history, print_runs
+from wingman.cli.remote.output import Listing, as_json, for_people, json_option, print_rows, when
 from wingman.cli.remote.server import server_options, talk
 from wingman.client import Client
 
-__all__ = ["sessions_command"]
+__all__ = ["sessions_command", "show_command"]
 
-_PAGE = 1000
+T = TypeVar("T")
+
+_PAGE: Final = 1000
+_LIVE: Final[tuple[Status, ...]] = ("running", "cancelling", "queued")
 
 
 @click.group("sessions", cls=Listing)
@@ -42,11 +48,7 @@ def list_command(server: str, token: str | None, json: bool, limit: int) -> None
 
 
 async def _list(client: Client, json: bool, limit: int) -> int:
-    found: list[SessionView] = []
-    async for session in client.sessions(min(limit, _PAGE)):
-        found.append(session)
-        if len(found) == limit:
-            break
+    found = await _some(client.sessions(min(limit, _PAGE)), limit)
     columns = ("session", "status", "title", "work_dir", "tokens", "updated_at")
     print_rows(columns, map(_row, found), json)
     return 0
@@ -133,3 +135,41 @@ def delete_command(server: str, token: str | None, session: str) -> None:
 async def _delete(client: Client, session: str) -> int:
     await client.delete(session)
     return 0
+
+
+@click.command("show")
+@click.argument("session")
+@click.option("--all", "whole", is_flag=True, help="Whole results, and the model's reasoning.")
+@json_option
+@server_options
+def show_command(server: str, token: str | None, json: bool, session: str, whole: bool) -> None:
+    """Show a SESSION with its history, and the runs that are in flight or wait."""
+    talk(server, token, _show, json, session, whole)
+
+
+async def _show(client: Client, json: bool, session_id: str, whole: bool) -> int:
+    session = await client.describe(session_id)
+    if not for_people(json):
+        as_json(session)
+        return 0
+    title = clean(session.title or "")
+    echo(click.style(f"{session.id}  {session.status}  {title}", bold=True))
+    about = (
+        f"{clean(session.work_dir)}, {when(session.created_at)}, "
+        f"{session.usage.input_tokens:,} tokens in, {session.usage.output_tokens:,} out"
+    )
+    echo(click.style(about, dim=True))
+    print_history(session.history or (), whole)
+    last = await anext(client.runs(session_id, page=1), None)
+    live = await _some(client.runs(session_id, _LIVE, page=_PAGE), _PAGE)
+    print_runs(last, sorted(live, key=lambda run: run.created_at))
+    return 0
+
+
+async def _some(pages: AsyncIterator[T], most: int) -> list[T]:
+    found: list[T] = []
+    async for one in pages:
+        found.append(one)
+        if len(found) == most:
+            break
+    return found
