@@ -1,5 +1,6 @@
 """Tables where a person looks, lines of JSON where a program reads."""
 
+import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -83,12 +84,13 @@ def print_rows(columns: Sequence[str], rows: Iterable[Mapping[str, Any]], json: 
             as_json(row)
         return
     plain = click.get_current_context().color is False
-    console = Console(color_system=None if plain else "auto", highlight=False)
+    width = shutil.get_terminal_size().columns
+    console = Console(color_system=None if plain else "auto", highlight=False, width=width)
     heads = [column.upper().replace("_", " ") for column in columns]
     cells = [[_shown(row.get(column)) for column in columns] for row in rows]
     widths = [max(map(cell_len, column)) for column in zip(heads, *cells, strict=True)]
-    if sum(widths) + _GAP * (len(widths) - 1) > console.width:
-        _print_pairs(heads, cells, console.width)
+    if sum(widths) + _GAP * (len(widths) - 1) > width:
+        _print_pairs(heads, cells, width)
         return
     table = Table(box=None, padding=(0, _GAP, 0, 0), pad_edge=False, header_style="bold")
     for head in heads:

@@ -10,7 +10,7 @@ from wingman.api import Status
 from wingman.cli.console import clean
 from wingman.cli.launch import launch, leaves_of
 from wingman.cli.output import echo
-from wingman.client import Client, Patience
+from wingman.client import Client, Patience, Retrying
 from wingman.errors import InvalidRequest, NotFound, Unavailable, WingmanError
 
 __all__ = ["EXIT", "FAILED", "NOT_FOUND", "UNREACHABLE", "open_client", "server_options", "talk"]
@@ -31,6 +31,7 @@ EXIT: Final[dict[Status, int]] = {
 
 # A person waits. A server that is just restarting has this long.
 _PATIENCE: Final = Patience(seconds=20, first_seconds=1)
+_TOLD_AT: Final = 4  # failures in a row: about a second
 
 
 def server_options(command: C) -> C:
@@ -54,7 +55,13 @@ def server_options(command: C) -> C:
 
 def open_client(server: str, token: str | None) -> Client:
     """The client of a command; `async with` it."""
-    return Client(server, token or None, patience=_PATIENCE)
+    return Client(server, token or None, patience=_PATIENCE, on_retry=_note)
+
+
+def _note(retrying: Retrying) -> None:
+    """Say once why nothing comes; what is over at once need not be told."""
+    if retrying.failures == _TOLD_AT:
+        echo(f"{clean(retrying.error.message)} It is tried again.", err=True)
 
 
 def talk(
