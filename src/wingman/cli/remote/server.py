@@ -61,7 +61,7 @@ def open_client(server: str, token: str | None) -> Client:
 def _note(retrying: Retrying) -> None:
     """Say once why nothing comes; what is over at once need not be told."""
     if retrying.failures == _TOLD_AT:
-        echo(f"{clean(retrying.error.message)} It is tried again.", err=True)
+        echo(f"{clean(retrying.error.message).rstrip('.')}; it is tried again.", err=True)
 
 
 def talk(
