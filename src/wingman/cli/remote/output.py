@@ -84,8 +84,10 @@ def print_rows(columns: Sequence[str], rows: Iterable[Mapping[str, Any]], json: 
             as_json(row)
         return
     plain = click.get_current_context().color is False
-    width = shutil.get_terminal_size().columns
-    console = Console(color_system=None if plain else "auto", highlight=False, width=width)
+    width, height = shutil.get_terminal_size()
+    colours: Any = None if plain else "auto"
+    # The size is given: of a dumb terminal rich believes that it has 80 columns.
+    console = Console(color_system=colours, highlight=False, width=width, height=height)
     heads = [column.upper().replace("_", " ") for column in columns]
     cells = [[_shown(row.get(column)) for column in columns] for row in rows]
     widths = [max(map(cell_len, column)) for column in zip(heads, *cells, strict=True)]
