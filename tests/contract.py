@@ -1,14 +1,13 @@
 """The contract as a check: what the server answers is what the OpenAPI document says."""
 
 import json
-import re
 from functools import cache
 from typing import Any
 
 import httpx
 import jsonschema_rs
 
-from wingman.api import ROUTES, document
+from wingman.api import ROUTES, document, pattern_of
 
 DOCUMENT = document("0")
 JSON = "application/json"
@@ -65,7 +64,7 @@ OPERATIONS: dict[str, dict[str, Any]] = {
 _PATHS = [
     (
         route.method,
-        re.compile(re.sub(r"{\w+}", "[^/]+", re.sub(r"{\w+\.\.\.}", ".+", route.path)) + "/?"),
+        pattern_of(route.path),
         route.name,
     )
     for route in sorted(ROUTES, key=lambda route: route.path.count("{"))

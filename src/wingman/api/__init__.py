@@ -31,7 +31,7 @@ from wingman.api.providers import (
     ModelInfo,
     ProviderView,
 )
-from wingman.api.route import Body, Deleted, Route, parameters_of
+from wingman.api.route import Body, Deleted, Route, parameters_of, pattern_of
 from wingman.api.routes import ROUTES
 from wingman.api.runs import (
     STATUSES,
@@ -112,4 +112,5 @@ __all__ = [
     "ToolView",
     "document",
     "parameters_of",
+    "pattern_of",
 ]

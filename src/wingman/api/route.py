@@ -1,5 +1,6 @@
 """Route: one line of the contract's table, and what is said with each of its parts."""
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
@@ -21,6 +22,7 @@ __all__ = [
     "Method",
     "Route",
     "parameters_of",
+    "pattern_of",
 ]
 
 Method: TypeAlias = Literal["GET", "POST", "PUT", "DELETE"]
@@ -53,14 +55,14 @@ class Header:
 class Answer:
     """What one status of a route is answered with.
 
-    `type` is the JSON's; None where it is not JSON. `media_type` is then another one, and
-    `frames` the type of what a stream of Server-Sent Events has in it.
+    `type` is the JSON's; None where it is not JSON. It has one of the `media_types` then, and
+    `frames` is what a stream of Server-Sent Events has in it.
     """
 
     status: int
     description: str
     type: Any = None
-    media_type: str = "application/json"
+    media_types: tuple[str, ...] = ("application/json",)
     frames: Any = None
     headers: tuple[Header, ...] = ()
 
@@ -99,6 +101,17 @@ def parameters_of(path: str) -> tuple[str, ...]:
         for part in path.split("/")
         if part.startswith("{") and part.endswith("}")
     )
+
+
+def pattern_of(path: str) -> re.Pattern[str]:
+    """What requests' paths look like that this path takes, with a slash at the end or without."""
+    parts = []
+    for part in path.split("/"):
+        if part.startswith("{"):
+            parts.append(".+" if part.endswith("...}") else "[^/]+")
+        else:
+            parts.append(re.escape(part))
+    return re.compile("/".join(parts) + "/?", re.DOTALL)
 
 
 LOCATION: Final = Header("Location", "The path of what was made, or of the message's run.")

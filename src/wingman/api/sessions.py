@@ -179,7 +179,7 @@ ROUTES: Final[tuple[Route, ...]] = (
             Answer(
                 200,
                 "The session's events, from run to run.",
-                media_type="text/event-stream",
+                media_types=("text/event-stream",),
                 frames=SESSION_STREAM,
             ),
         ),
