@@ -59,6 +59,8 @@ def _schema(
     for word in ("type", "const", "format", "default"):
         if word in schema:
             yield f"{at}: {word} {schema[word]!r}"
+    if schema.get("description", "").startswith("By default"):
+        yield f"{at}: {schema['description']}"
     for value in schema.get("enum", ()):
         yield f"{at}: may be {value!r}"
     for name, field in schema.get("properties", {}).items():

@@ -154,7 +154,7 @@ def change_a_default(new: Any) -> None:
 
 
 def change_a_fields_default(new: Any) -> None:
-    schema(new, "MessageBody")["properties"]["on_busy"]["default"] = "reject"
+    schema(new, "MessageBody")["properties"]["on_busy"]["description"] = 'By default `"reject"`.'
 
 
 def remove_a_header_of_answers(new: Any) -> None:

@@ -11,6 +11,7 @@
     errors.py      the errors' body, and the table from code to status
     frames.py      what streams have in them
     openapi.py     the table as an OpenAPI document
+    schemas.py     its schemas, as generators read them
 
 The server registers its handlers from the table, and serves nothing that is not in it. The values
 are also what the SDK gives: a session looks the same to a program that embeds it. This package

@@ -1,12 +1,11 @@
 """Agents as the contract has them."""
 
-from datetime import datetime
 from typing import Annotated, Any, Final
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from wingman.api.route import DELETED, LOCATION, WRITE, Answer, Body, Route
+from wingman.api.route import DELETED, LOCATION, WRITE, Answer, Body, Route, Time
 
 __all__ = ["ROUTES", "AgentFields", "AgentRecord", "NewAgent", "ProviderConfig"]
 
@@ -37,8 +36,8 @@ class AgentRecord(msgspec.Struct, frozen=True):
     provider: ProviderConfig
     output_schema: dict[str, Any] | None
     max_steps: int | None
-    created_at: datetime
-    updated_at: datetime
+    created_at: Time
+    updated_at: Time
 
 
 class AgentFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

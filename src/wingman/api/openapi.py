@@ -15,6 +15,7 @@ from wingman.api.errors import CODES, EVERYWHERE, WITH_A_BODY, ErrorAnswer
 from wingman.api.frames import RUN_STREAM, SESSION_STREAM, Frames
 from wingman.api.route import Answer, Header, Route, parameters_of
 from wingman.api.routes import ROUTES, SECTIONS
+from wingman.api.schemas import typed, without_defaults
 
 __all__ = ["document", "statuses_of"]
 
@@ -95,12 +96,15 @@ def _schemas() -> tuple[Mapping[Any, Json], Json]:
     """
     types = _types()
     found, components = msgspec.json.schema_components(types, ref_template=_REF)
+    found, components = typed(list(found)), typed(components)
     queries = {route.query.__name__ for route in ROUTES if route.query is not None}
     schemas = {
         type_: components[type_.__name__] if getattr(type_, "__name__", "") in queries else schema
         for type_, schema in zip(types, found, strict=True)
     }
-    return schemas, {name: one for name, one in components.items() if name not in queries}
+    return schemas, {
+        name: without_defaults(one) for name, one in components.items() if name not in queries
+    }
 
 
 def _frames(stream: Frames, schemas: Mapping[Any, Json]) -> Json:
@@ -196,7 +200,7 @@ def _error(codes: list[str], schemas: Mapping[Any, Json]) -> Json:
     The codes stand beside the reference: for a generator every error is then of one type, and its
     code a text, so that a client of today can read a code of tomorrow.
     """
-    code = {"type": "object", "properties": {"code": {"enum": codes}}}
+    code = {"type": "object", "properties": {"code": {"type": "string", "enum": codes}}}
     return {**schemas[ErrorAnswer], "properties": {"error": code}}
 
 
@@ -221,7 +225,7 @@ def _event(stream: Frames) -> Json:
         "description": "One Server-Sent Event; `x-frames` has its data.",
         "properties": {
             "id": {"type": "string"},
-            "event": {"enum": list(stream.data)},
+            "event": {"type": "string", "enum": list(stream.data)},
             "data": {"type": "string", "contentMediaType": "application/json"},
         },
         "required": ["event", "data"],

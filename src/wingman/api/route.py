@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import attrs
@@ -21,6 +22,7 @@ __all__ = [
     "Limit",
     "Method",
     "Route",
+    "Time",
     "parameters_of",
     "pattern_of",
 ]
@@ -127,6 +129,9 @@ Cursor: TypeAlias = Annotated[
     int, msgspec.Meta(ge=1, le=2**63 - 1, description="That of a `Link` header.")
 ]
 """After which entry a list goes on."""
+
+Time: TypeAlias = Annotated[datetime, msgspec.Meta(tz=True)]
+"""When something was: RFC 3339, in UTC."""
 
 STORE: Final = ("store_error", "store_unavailable")
 """The errors of what is read from the store."""
