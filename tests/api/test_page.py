@@ -23,13 +23,15 @@ MODULES: Final = FOLDER / "node_modules"
     or not (CHROMIUM or (MODULES / "@sparticuz" / "chromium").is_dir()),
     reason="needs node, and: npm install --prefix tests/api/typescript --no-package-lock",
 )
-async def test_the_page_tries_a_route_out_with_and_without_a_token(tmp_path: Path) -> None:
+async def test_the_page_tries_a_route_out_with_and_without_a_token() -> None:
+    unpacked = MODULES / ".chromium"  # by its package, once
+    unpacked.mkdir(exist_ok=True)
     async with serving(token="secret") as server:
         with trio.fail_after(60):
             done = await trio.run_process(
                 ["node", "browse.mjs", server.url, "secret"],
                 cwd=FOLDER,
-                env={**os.environ, "CHROMIUM": CHROMIUM, "TMPDIR": str(tmp_path)},
+                env={**os.environ, "CHROMIUM": CHROMIUM, "TMPDIR": str(unpacked)},
                 capture_stdout=True,
                 stderr=subprocess.STDOUT,
                 check=False,
