@@ -1,6 +1,7 @@
 """The contract as a check: what the server answers is what the OpenAPI document says."""
 
 import json
+import re
 from functools import cache
 from typing import Any
 
@@ -83,7 +84,7 @@ OPERATIONS: dict[str, dict[str, Any]] = {
 _PATHS = [
     (
         route.method,
-        pattern_of(route.path),
+        re.compile(pattern_of(route.path).pattern + "/?", re.DOTALL),
         route.name,
     )
     for route in sorted(ROUTES, key=lambda route: route.path.count("{"))

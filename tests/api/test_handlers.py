@@ -160,16 +160,14 @@ def test_a_handler_that_cannot_be_awaited_is_named() -> None:
 def test_a_pattern_takes_what_its_path_takes() -> None:
     pattern = pattern_of("/a.b/{x}/c/{y...}")
     assert parameters_of("/a.b/{x}/c/{y...}") == ("x", "y")
-    assert pattern.fullmatch("/a.b/1\n/c/2/3/")
+    assert pattern.fullmatch("/a.b/1\n/c/2/3")
     for path in ("/a.b/1/c", "/a.b//c/2", "/axb/1/c/2", "/a.b/1/2/c/3", "/x/a.b/1/c/2"):
         assert not pattern.fullmatch(path), path
 
 
-async def test_a_slash_at_the_end_changes_nothing_for_who_has_no_token() -> None:
-    async with serving(token="secret") as server:
-        bare = httpx.AsyncClient(base_url=server.url)
-        async with bare:
-            for path in ("/health/", "/docs/", "/openapi.json/", "/docs/start.js/"):
-                assert (await bare.get(path)).status_code == 200, path
-            for path in ("/openapi_json", "/openapi/json", "/healthy", "/docs/a/b", "/ready/"):
-                assert (await bare.get(path)).status_code == 401, path
+async def test_only_the_open_paths_themselves_need_no_token() -> None:
+    async with serving(token="secret") as server, httpx.AsyncClient(base_url=server.url) as bare:
+        for path in ("/health", "/docs", "/openapi.json", "/docs/start.js"):
+            assert (await bare.get(path)).status_code == 200, path
+        for path in ("/openapi_json", "/openapi/json", "/healthy", "/docs/a/b", "/ready"):
+            assert (await bare.get(path)).status_code == 401, path

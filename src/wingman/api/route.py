@@ -106,14 +106,14 @@ def parameters_of(path: str) -> tuple[str, ...]:
 
 
 def pattern_of(path: str) -> re.Pattern[str]:
-    """What requests' paths look like that this path takes, with a slash at the end or without."""
+    """What requests' paths look like that this path takes; more slashes at the end are not of it."""
     parts = []
     for part in path.split("/"):
         if part.startswith("{"):
             parts.append(".+" if part.endswith("...}") else "[^/]+")
         else:
             parts.append(re.escape(part))
-    return re.compile("/".join(parts) + "/?", re.DOTALL)
+    return re.compile("/".join(parts), re.DOTALL)
 
 
 LOCATION: Final = Header("Location", "The path of what was made, or of the message's run.")
