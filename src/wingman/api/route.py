@@ -106,7 +106,7 @@ def parameters_of(path: str) -> tuple[str, ...]:
 
 
 def pattern_of(path: str) -> re.Pattern[str]:
-    """What requests' paths look like that this path takes; more slashes at the end are not of it."""
+    """What requests' paths look like that this path takes, to the last slash."""
     parts = []
     for part in path.split("/"):
         if part.startswith("{"):
