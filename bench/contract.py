@@ -17,6 +17,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from api.fuzzing import Fuzzed, fuzz
 
+_WORKERS = 8
+
 
 @click.command()
 @click.option("--requests", default=100_000, show_default=True, help="How many at least.")
@@ -30,7 +32,7 @@ async def _main(requests: int, seconds: int) -> int:
     asked = 0
     phases = "examples,coverage,fuzzing,stateful"
     while asked < requests:
-        fuzzed: Fuzzed = await fuzz(phases, seconds)
+        fuzzed: Fuzzed = await fuzz(phases, seconds, workers=_WORKERS)
         asked += fuzzed.cases
         click.echo(f"{asked:,} requests; beside them {fuzzed.turns:,} turns of a session")
         if not fuzzed.passed:

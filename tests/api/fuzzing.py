@@ -14,7 +14,7 @@ from typing import Final
 import attrs
 import trio
 
-from wingman import Agent, Runtime
+from wingman import Agent, Runtime, WingmanError
 from wingman.providers import Keyless
 from wingman.server import serve
 
@@ -22,6 +22,9 @@ __all__ = ["Fuzzed", "fuzz"]
 
 _HOOKS: Final = Path(__file__).with_name("fuzzing_hooks.py")
 _SESSIONS: Final = 8
+
+_PATIENCE: Final = 20.0
+"""How long a turn of the session beside them may take, in seconds, whatever is asked."""
 
 # Not checked: that all that fits the schemas is accepted. No schema knows which agents there are.
 _ARGUMENTS: Final = (
@@ -44,8 +47,11 @@ class Fuzzed:
     text: str
 
 
-async def fuzz(phases: str, seconds: int, seed: int | None = None) -> Fuzzed:
-    """Run these phases of Schemathesis, those that go on for ever for so many seconds."""
+async def fuzz(phases: str, seconds: int, seed: int | None = None, workers: int = 1) -> Fuzzed:
+    """Run these phases of Schemathesis, those that go on for ever for so many seconds.
+
+    More `workers` ask at once: many an answer is waited for, as a stream's is.
+    """
     agent = Agent("Fuzzed", provider=Keyless())
     turns = 0
 
@@ -53,10 +59,15 @@ async def fuzz(phases: str, seconds: int, seed: int | None = None) -> Fuzzed:
         nonlocal turns
         session = await runtime.create_session(agent)
         while True:
-            result = await session.run("hello")
-            assert result.stop_reason == "end_turn"
-            turns += 1
-            await trio.sleep(0.05)
+            try:
+                with trio.fail_after(_PATIENCE):
+                    result = await session.run("hello")
+            except WingmanError:
+                # A request has found it in a list, and has deleted it or taken its agent away.
+                session = await runtime.create_session(agent)
+            else:
+                turns += result.stop_reason == "end_turn"
+            await trio.sleep(0.2)
 
     async with Runtime(agents=[agent]) as runtime, trio.open_nursery() as nursery:
         shutdown = trio.Event()
@@ -65,7 +76,9 @@ async def fuzz(phases: str, seconds: int, seed: int | None = None) -> Fuzzed:
         runs = [f"{session.id}/{(await session.submit('hello')).id}" for session in sessions]
         nursery.start_soon(take_turns)
         argv = ["schemathesis", "run", f"{url}/openapi.json", "--phases", phases, *_ARGUMENTS]
-        argv += [f"--max-time={seconds}"] + ([] if seed is None else [f"--seed={seed}"])
+        argv += [f"--max-time={seconds}", f"--workers={workers}"] + (
+            [] if seed is None else [f"--seed={seed}"]
+        )
         done = await trio.run_process(
             argv,
             check=False,

@@ -295,4 +295,4 @@ def test_importing_the_client_loads_no_runtime_and_no_server() -> None:
     heavy = {"trio", "asyncio", "httpx", "httpcore", "quart", "hypercorn", "sqlite3", "click"}
     assert not heavy & loaded
     ours = {name.split(".")[1] for name in loaded if name.startswith("wingman.")}
-    assert ours == {"api", "client", "conversation", "errors", "events", "face", "sse"}
+    assert ours == {"api", "client", "conversation", "errors", "events", "face", "lazy", "sse"}

@@ -18,11 +18,12 @@ are also what the SDK gives: a session looks the same to a program that embeds i
 knows nothing of servers, sessions or stores: a client may import it alone.
 """
 
+from typing import TYPE_CHECKING
+
 from wingman.api.agents import AgentFields, AgentRecord, NewAgent, ProviderConfig
 from wingman.api.errors import CODES, ErrorAnswer, ErrorDetail
 from wingman.api.frames import EXTRA, RUN_STREAM, SESSION_STREAM, USUAL, Frames, Notice
 from wingman.api.messages import Accepted, MessageBody, OnBusy, OnDisconnect, StreamQuery
-from wingman.api.openapi import document
 from wingman.api.providers import (
     AuthBody,
     AuthView,
@@ -57,6 +58,10 @@ from wingman.api.sessions import (
     SessionView,
 )
 from wingman.api.system import ActorsView, ActorView, Health, Readiness, ToolView
+from wingman.lazy import lazily
+
+if TYPE_CHECKING:
+    from wingman.api.openapi import document
 
 __all__ = [
     "CODES",
@@ -115,3 +120,5 @@ __all__ = [
     "parameters_of",
     "pattern_of",
 ]
+
+__getattr__, __dir__ = lazily(__name__, {"document": "wingman.api.openapi"})

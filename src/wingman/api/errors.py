@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-import attrs
 import msgspec
 
 __all__ = ["CODES", "EVERYWHERE", "WITH_A_BODY", "ErrorAnswer", "ErrorCode", "ErrorDetail"]
@@ -30,8 +29,7 @@ class ErrorAnswer(msgspec.Struct, frozen=True):
     error: ErrorDetail
 
 
-@attrs.frozen
-class ErrorCode:
+class ErrorCode(msgspec.Struct, frozen=True):
     """A code, its status, and when it is answered."""
 
     code: str

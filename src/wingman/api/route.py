@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
-import attrs
 import msgspec
 
 __all__ = [
@@ -30,8 +29,7 @@ __all__ = [
 Method: TypeAlias = Literal["GET", "POST", "PUT", "DELETE"]
 
 
-@attrs.frozen
-class Body:
+class Body(msgspec.Struct, frozen=True):
     """What a request carries: JSON of this type, `example` one that is taken.
 
     `optional`: no body at all is the same as `{}`. `ignored` are the fields that a client may send
@@ -44,17 +42,15 @@ class Body:
     ignored: frozenset[str] = frozenset()
 
 
-@attrs.frozen
-class Header:
+class Header(msgspec.Struct, frozen=True):
     """A header that a request may have, or that an answer has. `schema` is its JSON Schema."""
 
     name: str
     description: str
-    schema: Mapping[str, Any] = attrs.field(factory=lambda: {"type": "string"})
+    schema: Mapping[str, Any] = msgspec.field(default_factory=lambda: {"type": "string"})
 
 
-@attrs.frozen
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """What one status of a route is answered with.
 
     `type` is the JSON's; None where it is not JSON. It has one of the `media_types` then, and
@@ -69,8 +65,7 @@ class Answer:
     headers: tuple[Header, ...] = ()
 
 
-@attrs.frozen(kw_only=True)
-class Route:
+class Route(msgspec.Struct, frozen=True, kw_only=True):
     """One method of one path.
 
     `name` is its operation's id; the server has a handler of this name. `path` has its parameters
