@@ -11,6 +11,7 @@
     errors.py      the errors' body, and the table from code to status
     frames.py      what streams have in them
     openapi.py     the table as an OpenAPI document
+    schemas.py     its schemas, as generators read them
 
 The server registers its handlers from the table, and serves nothing that is not in it. The values
 are also what the SDK gives: a session looks the same to a program that embeds it. This package
@@ -32,7 +33,7 @@ from wingman.api.providers import (
     ModelInfo,
     ProviderView,
 )
-from wingman.api.route import Body, Deleted, Route, parameters_of
+from wingman.api.route import Body, Deleted, Route, parameters_of, pattern_of
 from wingman.api.routes import ROUTES
 from wingman.api.runs import (
     STATUSES,
@@ -118,6 +119,7 @@ __all__ = [
     "ToolView",
     "document",
     "parameters_of",
+    "pattern_of",
 ]
 
 __getattr__, __dir__ = lazily(__name__, {"document": "wingman.api.openapi"})

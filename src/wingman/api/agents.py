@@ -1,12 +1,11 @@
 """Agents as the contract has them."""
 
-from datetime import datetime
 from typing import Annotated, Any, Final
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from wingman.api.route import DELETED, LINK, LOCATION, WRITE, Answer, Body, Limit, Route
+from wingman.api.route import DELETED, LINK, LOCATION, WRITE, Answer, Body, Limit, Route, Time
 
 __all__ = ["ROUTES", "AgentFields", "AgentRecord", "AgentsQuery", "NewAgent", "ProviderConfig"]
 
@@ -41,8 +40,8 @@ class AgentRecord(msgspec.Struct, frozen=True):
     provider: ProviderConfig
     output_schema: dict[str, Any] | None
     max_steps: int | None
-    created_at: datetime
-    updated_at: datetime
+    created_at: Time
+    updated_at: Time
 
 
 class AgentFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

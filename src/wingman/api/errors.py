@@ -95,6 +95,11 @@ _ALL: Final = (
         500,
         "a fault of the server; its log has the details under the request's id",
     ),
+    ErrorCode(
+        "unknown_transfer_encoding",
+        501,
+        "the body has a `Transfer-Encoding` other than `chunked`",
+    ),
     ErrorCode("store_error", 500, "the store refused something, or a row of it is damaged"),
     ErrorCode(
         "provider_error",
@@ -139,6 +144,7 @@ EVERYWHERE: Final = (
     "forbidden_origin",
     "head_too_large",
     "internal_error",
+    "unknown_transfer_encoding",
     "overloaded",
 )
 """What every route may answer, besides `unauthorized` where it needs the token. Some of it is

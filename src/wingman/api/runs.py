@@ -1,11 +1,10 @@
 """Runs, and what a cancel did, as the contract has them."""
 
-from datetime import datetime
 from typing import Annotated, Final, Literal, TypeAlias, get_args
 
 import msgspec
 
-from wingman.api.route import LINK, STORE, Answer, Body, Cursor, Limit, Route
+from wingman.api.route import LINK, STORE, Answer, Body, Cursor, Limit, Route, Time
 from wingman.conversation import Usage
 from wingman.events import Result
 
@@ -59,9 +58,9 @@ class RunView(msgspec.Struct, frozen=True, omit_defaults=True):
     error: RunFailure | None
     steps: int
     usage: Usage
-    created_at: datetime
-    started_at: datetime | None
-    ended_at: datetime | None
+    created_at: Time
+    started_at: Time | None
+    ended_at: Time | None
     cost: float | None = None
     waiting_for: RunFailure | None = None
     cut: bool = False

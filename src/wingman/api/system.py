@@ -93,7 +93,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         path="/metrics",
         section="server",
         summary="Counts, for Prometheus",
-        answers=(Answer(200, "The text format.", media_type="text/plain"),),
+        answers=(Answer(200, "The text format.", media_types=("text/plain",)),),
     ),
     Route(
         name="openapi",
@@ -110,7 +110,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         path="/docs",
         section="server",
         summary="This contract as a page",
-        answers=(Answer(200, "A page.", media_type="text/html"),),
+        answers=(Answer(200, "A page.", media_types=("text/html",)),),
         needs_token=False,
     ),
     Route(
@@ -119,7 +119,9 @@ ROUTES: Final[tuple[Route, ...]] = (
         path="/docs/{asset}",
         section="server",
         summary="A file of that page",
-        answers=(Answer(200, "The file.", media_type="*/*"),),
+        answers=(
+            Answer(200, "The file.", media_types=("text/css", "text/javascript", "image/png")),
+        ),
         errors=("asset_not_found",),
         needs_token=False,
     ),
