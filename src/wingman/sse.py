@@ -124,7 +124,7 @@ class SSEDecoder:
         field, _, value = line.partition(b":")
         value = value.removeprefix(b" ")
         if field in (b"data", b"error"):
-            self._size += len(value)
+            self._size += len(value) + 1  # with its line's end: empty lines count, too
             if self._size > self._limit:
                 raise Fault(f"an event is larger than {self._limit} bytes")
             self._data.append(value)

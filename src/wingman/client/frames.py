@@ -1,5 +1,6 @@
 """Frames: a stream of Server-Sent Events as Wingman's events."""
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,6 +20,9 @@ __all__ = ["INCLUDE", "Frame", "Frames"]
 
 INCLUDE: Final = ",".join(EXTRA)
 """All that a stream can have: the events of the SDK."""
+
+_DIGITS: Final = 18
+_RUN: Final = re.compile(r"/runs/([0-9A-Za-z_-]{1,64})")
 
 _TYPES: Final[Mapping[str, Any]] = SESSION_STREAM.data
 
@@ -48,9 +52,10 @@ class Frames:
         self._decoder = SSEDecoder()
 
     @property
-    def location(self) -> str:
-        """The path of the run that the stream is of; empty where it is a session's."""
-        return str(self._stream.headers.get("location", ""))
+    def run_id(self) -> str | None:
+        """The run that the stream is of, as its `Location` says; None where it names none."""
+        found = _RUN.search(self._stream.headers.get("location", ""))
+        return found[1] if found else None
 
     async def receive(self) -> "list[Frame] | None":
         """What has come; nothing where that was a sign of life alone, None at the end.
@@ -72,11 +77,17 @@ class Frames:
         await self._stream.aclose(drain=drain)
 
 
+def _number(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= _DIGITS):
+        raise Fault("its id is no number")
+    return int(text)
+
+
 def _frame(sent: ServerSentEvent) -> Frame | None:
     type_ = _TYPES.get(sent.name)
     if type_ is None:
         return None
-    id = int(sent.id) if sent.id and sent.id.isascii() and sent.id.isdigit() else None
+    id = _number(sent.id) if sent.id else None
     try:
         data = msgspec.json.decode(sent.data, type=type_)
     except msgspec.ValidationError:
