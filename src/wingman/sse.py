@@ -13,6 +13,9 @@ __all__ = ["LIMIT", "Fault", "LineDecoder", "SSEDecoder", "ServerSentEvent"]
 LIMIT: Final = 16 * 1024 * 1024
 """How many bytes one line, or the data of one event, may have."""
 
+_MOST_LINES: Final = 100_000
+"""How many lines of data one event may have: empty ones take memory, too."""
+
 _BOM: Final = b"\xef\xbb\xbf"
 
 
@@ -124,7 +127,9 @@ class SSEDecoder:
         field, _, value = line.partition(b":")
         value = value.removeprefix(b" ")
         if field in (b"data", b"error"):
-            self._size += len(value) + 1  # with its line's end: empty lines count, too
+            self._size += len(value)
+            if len(self._data) >= _MOST_LINES:
+                raise Fault(f"an event has more than {_MOST_LINES} lines")
             if self._size > self._limit:
                 raise Fault(f"an event is larger than {self._limit} bytes")
             self._data.append(value)
