@@ -28,7 +28,7 @@ class Fault:
 
     `answer`: the proxy answers it, and the server never sees it. `unheard`: the server answers,
     and the proxy answers in its place. `sent`: so many bytes of the request go on to the server.
-    `cut`: so many bytes of the answer arrive. Both end as `end` says. `piece`: the answer arrives in
+    `cut`: so many bytes of the answer arrive. Both end as `end` says. `piece`: it arrives in
     pieces of so many bytes; `together`: what comes within so many seconds arrives at once.
     """
 

@@ -22,7 +22,7 @@ INCLUDE: Final = ",".join(EXTRA)
 """All that a stream can have: the events of the SDK."""
 
 _DIGITS: Final = 18
-_RUN: Final = re.compile(r"/runs/([0-9A-Za-z_-]{1,64})")
+_RUN: Final = re.compile(r"/runs/([0-9A-Za-z_-]{1,64})\Z")
 
 _TYPES: Final[Mapping[str, Any]] = SESSION_STREAM.data
 
@@ -50,6 +50,7 @@ class Frames:
     def __init__(self, stream: "Stream") -> None:
         self._stream = stream
         self._decoder = SSEDecoder()
+        self._fault: Broken | None = None
 
     @property
     def run_id(self) -> str | None:
@@ -62,15 +63,22 @@ class Frames:
 
         Kinds of events that this client does not know are passed over. Raises `Broken`.
         """
+        if self._fault is not None:
+            raise self._fault
         chunk = await self._stream.receive()
         if not chunk:
             return None
+        frames: list[Frame] = []
         try:
-            frames = [_frame(event) for event in self._decoder.feed(chunk)]
+            for event in self._decoder.feed(chunk):
+                if (frame := _frame(event)) is not None:
+                    frames.append(frame)  # noqa: PERF401 those before a bad one count
         except (Fault, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             reason = error.message if isinstance(error, Fault) else str(error)
-            raise Broken(f"a frame is not Wingman's: {reason}", sent=True) from error
-        return [frame for frame in frames if frame is not None]
+            self._fault = Broken(f"a frame is not Wingman's: {reason}", sent=True)
+            if not frames:  # first comes what has come before it
+                raise self._fault from error
+        return frames
 
     async def aclose(self, *, drain: bool = False) -> None:
         """Close the stream; `drain`: its end has come, or is just coming."""
