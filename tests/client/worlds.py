@@ -39,15 +39,15 @@ WORLDS = {"embedded": "trio", "on trio": "trio", "on asyncio": "asyncio", "block
 
 
 @contextmanager
-def served(**options: Any) -> Iterator[str]:
-    """A runtime that is served from a thread; its URL."""
+def served(book: Path | None = None, **options: Any) -> Iterator[str]:
+    """A runtime that is served from a thread; its URL. `book`: what the model is asked."""
     ready: list[str] = []
     started, tokens = threading.Event(), []
     shutdown = trio.Event()
 
     async def main() -> None:
         tokens.append(trio.lowlevel.current_trio_token())
-        async with Runtime(agents=[agent()]) as runtime, trio.open_nursery() as nursery:
+        async with Runtime(agents=[agent(book)]) as runtime, trio.open_nursery() as nursery:
             listen = partial(serve, runtime, port=0, grace=0, shutdown=shutdown, **options)
             ready.append(await nursery.start(listen))
             started.set()

@@ -31,7 +31,7 @@ from wingman.client.pages import Pages
 from wingman.client.patience import OnRetry, Patience
 from wingman.client.run import Run
 from wingman.client.session import Session
-from wingman.errors import NotFound
+from wingman.errors import InvalidRequest, NotFound
 
 if TYPE_CHECKING:
     from wingman.face import AnyRuns
@@ -67,10 +67,15 @@ class Client:
         silent_seconds: float = 45.0,
     ) -> None:
         check_token(token)
+        for name, seconds in (("connect", connect_seconds), ("silent", silent_seconds)):
+            if not seconds > 0:
+                raise InvalidRequest(f"{name}_seconds is more than 0, not {seconds!r}.")
         self._address = Address.of(url)
         self._token = token
         self._times = {"connect_seconds": connect_seconds, "silent_seconds": silent_seconds}
-        self._exchange = Exchange(self._address.url, patience or Patience(), on_retry)
+        self._exchange = Exchange(
+            self._address.url, patience or Patience(), on_retry, silent_seconds
+        )
         self.agents = Agents(self._exchange)
 
     async def __aenter__(self) -> Self:

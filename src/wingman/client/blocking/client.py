@@ -119,14 +119,15 @@ class SyncClient:
     def open(self) -> None:
         """Start the thread that does the work."""
         self._loop.open()
-        self._loop.call(self._client.__aenter__)
+        try:
+            self._loop.call(self._client.__aenter__)
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
-        """Close all connections, and end the thread."""
-        try:
-            self._loop.call(partial(self._client.__aexit__, None, None, None))
-        finally:
-            self._loop.close()
+        """Cancel what other threads wait for, close all connections, and end the thread."""
+        self._loop.close(partial(self._client.__aexit__, None, None, None))
 
     def create_session(
         self, agent: str | None = None, *, work_dir: str | Path = ".", title: str | None = None
