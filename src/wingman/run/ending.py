@@ -131,4 +131,5 @@ def failure(
             "internal_error",
             run_id,
         )
-    return Ending("failed", error=error, cut_short="failed")
+    # A copy: the traceback of what was raised holds the run, which is to hold its ending.
+    return Ending("failed", error=error.copy(), cut_short="failed")

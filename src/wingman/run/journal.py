@@ -183,7 +183,7 @@ class RunJournal:
         """Raise `StoreError` if a change of this run could not be written: it is of no use to go
         on then."""
         if self._chain.failure is not None:
-            raise self._chain.failure
+            raise self._chain.failure.copy()
 
     def publish(self, event: Event) -> Commit | None:
         """Publish an event of this run. Who may publish without end waits for what this returns."""

@@ -176,7 +176,7 @@ class SessionActor:
         while live.history is None or store.failure is not None:
             try:
                 if store.failure is not None:
-                    raise store.failure
+                    raise store.failure.copy()
                 await self._read()
             except StoreUnavailable as error:
                 if state is not None:

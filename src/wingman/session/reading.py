@@ -112,7 +112,7 @@ class SessionReader:
         record = await self._store.run(session_id, run_id)
         if record is None:
             if run is not None and isinstance(run.outcome, WingmanError):
-                raise run.outcome  # its session was deleted meanwhile
+                raise run.outcome.copy()  # its session was deleted meanwhile
             raise NotFound("run", run_id)
         return run_view(record, self._active.find(session_id))
 

@@ -105,7 +105,7 @@ class Run:
         else:
             raise RunFailed("the run has not ended", "run_pending", self.id)
         if not isinstance(outcome, Result):
-            raise outcome
+            raise outcome.copy()
         output = None if self._live is None else self._live.state.output
         if output is None or outcome.output is None:
             return outcome
