@@ -40,8 +40,6 @@ The actor runtime has a tree of its own, `wingman.actor.ActorError`: it knows no
 over HTTP has the `request_id` under which the server's log knows it.
 """
 
-from typing import Self
-
 __all__ = [
     "BadAnswer",
     "ContextTooLong",
@@ -93,22 +91,6 @@ class WingmanError(Exception):
     def __init__(self, message: str) -> None:
         super().__init__(message)
         self.message = message
-
-    def copy(self) -> Self:
-        """The same error, to be raised or kept apart from this one; it has no traceback.
-
-        An error that is kept and raised would hold its traceback, whose frames hold who keeps it:
-        such a cycle, and all that hangs on it, waits for the garbage collector.
-        """
-        kind = type(self)
-        try:
-            again = kind.__new__(kind, *self.args)  # `args` need not be what `__init__` takes
-            again.__dict__.update(self.__dict__)
-        except Exception:  # a class of the user's, made in a way of its own
-            return self.with_traceback(None)
-        again.__cause__, again.__context__ = self.__cause__, self.__context__
-        again.__suppress_context__ = self.__suppress_context__
-        return again
 
 
 class RequestError(WingmanError):
