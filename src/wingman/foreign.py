@@ -43,7 +43,7 @@ __all__ = [
 
 logger = logging.getLogger("wingman.foreign")
 
-E = TypeVar("E", bound=Exception)
+E = TypeVar("E", bound=BaseException)
 
 _MOST_MEMBERS: Final = 5
 _LONGEST: Final = 2_000  # characters of a text

@@ -285,7 +285,7 @@ class Cell:
     def _end(self, termination: Termination) -> None:
         """The last thing the task does; without a checkpoint."""
         self.task = None
-        self.termination = termination
+        self.termination = termination.copy()
         refusal = partial(ActorStopped, f"the actor {self.name!r} has ended ({termination})")
         dead_letters = self._worker.abandon(refusal)
         if self._stopped is not None:
