@@ -52,6 +52,7 @@ class EventChannel:
         self._events: list[Published] = []
         self._floor = start  # the events up to here are not held any more
         self._bytes = 0
+        self._listed = False  # with the memory, among those that can let go of something
         self._lot: ParkingLot | None = None
         # Also those that have not been entered: the body of a response may not have begun.
         self._cursors: WeakSet[Reader] = WeakSet()
@@ -72,7 +73,7 @@ class EventChannel:
             self._lot.unpark_all()
 
     def grow(self, size: int) -> None:
-        """Count bytes that this channel holds more: an event, or the frame of one."""
+        """Count bytes that this channel holds more."""
         self._bytes += size
         self.memory.take(size)
 
@@ -81,6 +82,14 @@ class EventChannel:
         self.stored_id = event_id
         self.tidy()
         if self._floor < event_id:
+            self._listed = True
+            self.memory.may_shrink(self)
+
+    def made_frame(self, size: int) -> None:
+        """Count the frame of an event, which may be let go of and made again."""
+        self.grow(size)
+        if not self._listed:
+            self._listed = True
             self.memory.may_shrink(self)
 
     def tidy(self) -> None:
@@ -95,8 +104,17 @@ class EventChannel:
         self._let_go(_KEPT_EVENTS, _KEPT_BYTES, until)
 
     def let_go_of_stored(self) -> None:
-        """Let go of all events that the store has as well."""
+        """Let go of all events that the store has as well, and of frames that all readers have."""
+        self._listed = False
         self._let_go(0, 0, self.stored_id)
+        slowest = min((reader.cursor for reader in self._cursors), default=self.last_id)
+        for published in self._events:
+            if published.id > slowest:
+                break
+            if not published.pins:
+                freed = published.drop_frames()
+                self._bytes -= freed
+                self.memory.give_back(freed)
 
     def close(self, reason: str) -> None:
         """Nothing will be published any more; readers get what is left, then the end."""

@@ -23,7 +23,7 @@ class Holder(Protocol):
     """A channel, which can let go of events."""
 
     def let_go_of_stored(self) -> None:
-        """Let go of all events that the store has as well."""
+        """Let go of all events that the store has as well, and of what can be made again."""
 
 
 class EventMemory:

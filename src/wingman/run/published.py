@@ -55,6 +55,14 @@ class Published:
             self._session_frame = self._kept(frame(self.id, self.event.kind, data))
         return self._session_frame
 
+    def drop_frames(self) -> int:
+        """Let go of the frames, which may be made again; how many bytes that frees."""
+        frames = {id(f): len(f) for f in (self._run_frame, self._session_frame) if f is not None}
+        self._run_frame = self._session_frame = None
+        freed = sum(frames.values())
+        self.size -= freed
+        return freed
+
     def revoke(self) -> None:
         """Let go of the frames, also where a reader has not sent all of one: it is cut off."""
         self.revoked = True
@@ -75,7 +83,7 @@ def _text_size(event: Event) -> int:
         case ToolUse(input=input):
             return sum(value.__sizeof__() for value in input.values())
         case Done(result=result):
-            calls = (call.output.__sizeof__() + _OVERHEAD for call in result.tool_calls)
-            return result.response.__sizeof__() + sum(calls)
+            # What the tools gave is the history's: it is there with or without this event.
+            return result.response.__sizeof__() + len(result.tool_calls) * _OVERHEAD
         case _:
             return _OVERHEAD

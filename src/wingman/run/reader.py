@@ -90,7 +90,7 @@ class Reader:
         before = published.size
         whole = published.session_frame() if self._run_id is None else published.run_frame()
         if published.size != before:
-            self._channel.grow(published.size - before)
+            self._channel.made_frame(published.size - before)
         return whole
 
     def _take(
