@@ -140,7 +140,7 @@ async def test_the_frames_of_events_are_counted_and_made_once_for_all_readers(
 
 async def test_a_programs_reader_that_stops_holds_no_more_than_a_batch() -> None:
     """With all that is published meanwhile, and let go of."""
-    parts = Parts(*[TextDelta("x" * 1000)] * 3000, Finished("end_turn"))
+    parts = Parts(*[TextDelta("x" * 1000)] * 2000, Finished("end_turn"))
     helper = agent([parts, "end"])
     async with opened(helper) as runtime:
         session = await runtime.create_session(helper)

@@ -13,7 +13,7 @@ from weakref import WeakSet
 from trio.lowlevel import ParkingLot, checkpoint
 
 from wingman.errors import StreamLagged
-from wingman.events import Event
+from wingman.events import Done, Error, Event
 from wingman.run.event_memory import EventMemory
 from wingman.run.published import Published
 from wingman.run.reader import Reader
@@ -104,9 +104,20 @@ class EventChannel:
         self._let_go(_KEPT_EVENTS, _KEPT_BYTES, until)
 
     def let_go_of_stored(self) -> None:
-        """Let go of all events that the store has as well, and of frames that all readers have."""
+        """Let go of all events that the store has as well, and of frames that all readers have.
+
+        The end of a run that comes after them is one of them: its run's record says the same.
+        """
         self._listed = False
-        self._let_go(0, 0, self.stored_id)
+        until = self.stored_id
+        for published in self._events[max(0, until - self._floor) :]:
+            if not isinstance(published.event, Done | Error):
+                break
+            until = published.id
+        self._let_go(0, 0, until)
+        if self._floor < until:  # what is spared now may go later
+            self._listed = True
+            self.memory.may_shrink(self)
         slowest = min((reader.cursor for reader in self._cursors), default=self.last_id)
         for published in self._events:
             if published.id > slowest:
@@ -139,7 +150,7 @@ class EventChannel:
     def read(self, after: int) -> Sequence[Published]:
         """All events after `after` that there are. Raises `StreamLagged` where some are gone."""
         if after < self._floor or after > self.last_id:
-            raise StreamLagged(self.stored_id)
+            raise StreamLagged(max(self.stored_id, self._floor))
         skip = after - self._floor
         return self._events[skip:] if skip else self._events[:]
 
@@ -154,7 +165,13 @@ class EventChannel:
         await self._lot.park()
 
     def _let_go(self, most_events: int, most_bytes: int, until: int) -> None:
-        """Let go of the oldest events, of none after `until`, until no more than that are left."""
+        """Let go of the oldest events, of none after `until`, until no more than that are left.
+
+        What a reader waits for stays: it is about to take it.
+        """
+        for reader in self._cursors:
+            if reader.waiting and reader.cursor < until:
+                until = reader.cursor
         count = 0
         for published in self._events:
             few = len(self._events) - count <= most_events and self._bytes <= most_bytes

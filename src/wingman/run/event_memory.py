@@ -32,6 +32,7 @@ class EventMemory:
     def __init__(self, most: int = 64 * 1024 * 1024) -> None:
         self.most = most
         self.held = 0
+        self._tried = 0
         # Those that hold what is stored as well, in the order in which they last stored some.
         self._holders: WeakKeyDictionary[Holder, None] = WeakKeyDictionary()
         # What no channel holds any more, and some reader has sent a part of; oldest first.
@@ -45,7 +46,7 @@ class EventMemory:
     def take(self, size: int) -> None:
         """Count bytes that are held from now on, and let others go where that is too much."""
         self.held += size
-        if self.held > self.most:
+        if self.held > self.most and abs(self.held - self._tried) > self.most // 64:
             self._make_room()
 
     def give_back(self, size: int) -> None:
@@ -56,8 +57,6 @@ class EventMemory:
         """A channel holds events that the store has as well, since just now."""
         self._holders.pop(holder, None)
         self._holders[holder] = None
-        if self.held > self.most:
-            self._make_room()
 
     def let_go(self, published: Published) -> None:
         """A channel has let go of an event. It is held as long as a reader is at it."""
@@ -74,7 +73,9 @@ class EventMemory:
             self.held -= published.size
 
     def _make_room(self) -> None:
-        while self.held > self.most and self._holders:
+        for _ in range(len(self._holders)):  # one that is asked may come again
+            if self.held <= self.most:
+                break
             holder = next(self._holders.keys())
             del self._holders[holder]
             holder.let_go_of_stored()
@@ -83,3 +84,5 @@ class EventMemory:
             del self._lingering[published]
             self.held -= published.size
             published.revoke()
+        # Where that was not enough, it is of no use to look again before something has changed.
+        self._tried = self.held if self.held > self.most else 0

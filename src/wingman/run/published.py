@@ -83,7 +83,7 @@ def _text_size(event: Event) -> int:
         case ToolUse(input=input):
             return sum(value.__sizeof__() for value in input.values())
         case Done(result=result):
-            # What the tools gave is the history's: it is there with or without this event.
-            return result.response.__sizeof__() + len(result.tool_calls) * _OVERHEAD
+            # Its texts are the history's: they are there with or without this event.
+            return len(result.tool_calls) * _OVERHEAD
         case _:
             return _OVERHEAD

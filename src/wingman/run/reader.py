@@ -25,16 +25,17 @@ class Reader:
     """A cursor into a channel; an async context manager, so that the channel knows it is read.
 
     Between two `receive` it holds no events: who stops reading keeps nothing in memory but what it
-    was given last.
+    was given last. `waiting`: it has taken all that there was, and takes what comes.
     """
 
-    __slots__ = ("__weakref__", "_channel", "_over", "_run_id", "cursor")
+    __slots__ = ("__weakref__", "_channel", "_over", "_run_id", "cursor", "waiting")
 
     def __init__(self, channel: "EventChannel", cursor: int, run_id: str | None) -> None:
         self._channel = channel
         self._run_id = run_id
         self._over = False
         self.cursor = cursor
+        self.waiting = False
 
     async def __aenter__(self) -> Self:
         require_trio()
@@ -71,7 +72,11 @@ class Reader:
         require_trio()
         channel = self._channel
         while not self._over:
-            await channel.wait(self.cursor)
+            self.waiting = True
+            try:
+                await channel.wait(self.cursor)
+            finally:
+                self.waiting = False
             batch = channel.read(self.cursor)
             if not batch and channel.closed is not None:
                 break

@@ -58,9 +58,9 @@ class Following:
         if not self._batch:
             try:
                 batch = await reader.receive(BATCH)
-            except StreamLagged:
+            except StreamLagged as lagged:
                 session = await self._read()
-                reader.cursor = session.last_event_id
+                reader.cursor = max(session.last_event_id, lagged.resume_at)
                 return Resynced(session)
             if not batch:
                 raise self._closed(reader.closed)
