@@ -47,7 +47,7 @@ class EventMemory:
         """Count bytes that are held from now on, and let others go where that is too much."""
         self.held += size
         if self.held > self.most and abs(self.held - self._tried) > self.most // 64:
-            self._make_room()
+            self.make_room()
 
     def give_back(self, size: int) -> None:
         """Count bytes no more."""
@@ -72,7 +72,8 @@ class EventMemory:
             del self._lingering[published]
             self.held -= published.size
 
-    def _make_room(self) -> None:
+    def make_room(self) -> None:
+        """Let go of what can be, if more is held than may be."""
         for _ in range(len(self._holders)):  # one that is asked may come again
             if self.held <= self.most:
                 break
