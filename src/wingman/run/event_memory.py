@@ -75,9 +75,9 @@ class EventMemory:
     def make_room(self) -> None:
         """Let go of what can be, if more is held than may be."""
         for _ in range(len(self._holders)):  # one that is asked may come again
-            if self.held <= self.most:
+            holder = next(self._holders.keys(), None)
+            if holder is None or self.held <= self.most:
                 break
-            holder = next(self._holders.keys())
             del self._holders[holder]
             holder.let_go_of_stored()
         while self.held > self.most and self._lingering:

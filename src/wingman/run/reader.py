@@ -75,12 +75,12 @@ class Reader:
             self.waiting = True
             try:
                 await channel.wait(self.cursor)
+                batch = channel.read(self.cursor)
+                if not batch and channel.closed is not None:
+                    break
+                taken = self._take(batch, most, weigh)
             finally:
                 self.waiting = False
-            batch = channel.read(self.cursor)
-            if not batch and channel.closed is not None:
-                break
-            taken = self._take(batch, most, weigh)
             if self.cursor == channel.last_id:
                 channel.tidy()
             if taken:

@@ -125,6 +125,7 @@ class Frames(ResponseBody):
         if len(first) > most:
             self._large = batch[0]
             self._large.pins += 1
+            self._memory.make_room()
             return self._part()
         return first if len(batch) == 1 else b"".join(map(self._reader.frame, batch))
 
