@@ -151,8 +151,8 @@ async def test_a_reader_in_an_event_that_is_too_large_to_hold_is_cut_off_and_com
             assert memory.held <= 1.1 * MB
             await wire.head()
             with trio.fail_after(5):
-                while await wire._more():
-                    pass
+                while not wire._bytes.endswith(b"\r\n0\r\n\r\n"):  # the end of a body in chunks
+                    assert await wire._more()
             body = bytes(wire._bytes + wire._body)
             assert b"xxx" in body
             assert len(body) < 8 * MB
