@@ -52,30 +52,32 @@ class EventChannel:
         self._events: list[Published] = []
         self._floor = start  # the events up to here are not held any more
         self._bytes = 0
+        self._framed = 0  # bytes of frames: they count in the memory, not for the bound here
         self._listed = False  # with the memory, among those that can let go of something
         self._lot: ParkingLot | None = None
         # Also those that have not been entered: the body of a response may not have begun.
         self._cursors: WeakSet[Reader] = WeakSet()
 
     def __del__(self) -> None:
-        self.memory.give_back(self._bytes)
+        self.memory.give_back(self.held)
 
     def publish(self, run_id: str, event: Event) -> None:
         """Append an event and wake the readers. Never waits."""
         self.last_id += 1
         published = Published(self.last_id, run_id, event)
         self._events.append(published)
-        self.grow(published.size)
+        self._bytes += published.size
+        self.memory.take(published.size)
         if len(self._events) > self._max_events or self._bytes > self._max_bytes:
             # A good part at a time: each time moves the whole list.
             self._let_go(self._max_events * 3 // 4, self._max_bytes * 3 // 4, self.stored_id)
         if self._lot is not None:
             self._lot.unpark_all()
 
-    def grow(self, size: int) -> None:
-        """Count bytes that this channel holds more."""
-        self._bytes += size
-        self.memory.take(size)
+    @property
+    def held(self) -> int:
+        """About how many bytes it holds: its events, and their frames."""
+        return self._bytes + self._framed
 
     def mark_stored(self, event_id: int) -> None:
         """The history in the store now contains all that was published up to this event."""
@@ -88,7 +90,8 @@ class EventChannel:
 
     def made_frame(self, size: int) -> None:
         """Count the frame of an event, which may be let go of and made again."""
-        self.grow(size)
+        self._framed += size
+        self.memory.take(size)
         if not self._listed:
             self._listed = True
             self.memory.may_shrink(self)
@@ -125,7 +128,7 @@ class EventChannel:
                 break
             if not published.pins:
                 freed = published.drop_frames()
-                self._bytes -= freed
+                self._framed -= freed
                 self.memory.give_back(freed)
 
     def close(self, reason: str) -> None:
@@ -179,6 +182,7 @@ class EventChannel:
             if few or published.id > until:
                 break
             self._bytes -= published.size
+            self._framed -= published.held - published.size
             self.memory.let_go(published)
             count += 1
         del self._events[:count]

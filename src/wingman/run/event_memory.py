@@ -63,14 +63,14 @@ class EventMemory:
         if published.pins:
             self._lingering[published] = None
         else:
-            self.held -= published.size
+            self.held -= published.held
 
     def unpin(self, published: Published) -> None:
         """A reader has sent the rest of an event's frame, or has left."""
         published.pins -= 1
         if not published.pins and published in self._lingering:
             del self._lingering[published]
-            self.held -= published.size
+            self.held -= published.held
 
     def make_room(self) -> None:
         """Let go of what can be, if more is held than may be."""
@@ -83,7 +83,7 @@ class EventMemory:
         while self.held > self.most and self._lingering:
             published = next(iter(self._lingering))
             del self._lingering[published]
-            self.held -= published.size
+            self.held -= published.held
             published.revoke()
         # Where that was not enough, it is of no use to look again before something has changed.
         self._tried = self.held if self.held > self.most else 0

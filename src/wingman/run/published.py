@@ -23,21 +23,37 @@ def encode_event(event: Event) -> bytes:
 class Published:
     """One event of the channel: its id, its run, and, once somebody asked, its frames.
 
-    `size` is about how many bytes it takes in memory, with its frames. `pins` counts the readers
+    `size` is about how many bytes it takes in memory, without its frames. `pins` counts the readers
     that have sent a part of its frame, and need the rest.
     """
 
-    __slots__ = ("_run_frame", "_session_frame", "event", "id", "pins", "revoked", "run_id", "size")
+    __slots__ = (
+        "_framed",
+        "_run_frame",
+        "_session_frame",
+        "event",
+        "id",
+        "pins",
+        "revoked",
+        "run_id",
+        "size",
+    )
 
     def __init__(self, id: int, run_id: str, event: Event) -> None:
         self.id = id
         self.run_id = run_id
         self.event = event
         self.size = _OVERHEAD + _text_size(event)
+        self._framed = 0
         self.pins = 0
         self.revoked = False
         self._run_frame: bytes | None = None
         self._session_frame: bytes | None = None
+
+    @property
+    def held(self) -> int:
+        """About how many bytes it takes in memory, with its frames."""
+        return self.size + self._framed
 
     def run_frame(self) -> bytes:
         """The event for who reads its run; made at the first asking and shared from then on."""
@@ -57,10 +73,8 @@ class Published:
 
     def drop_frames(self) -> int:
         """Let go of the frames, which may be made again; how many bytes that frees."""
-        frames = {id(f): len(f) for f in (self._run_frame, self._session_frame) if f is not None}
         self._run_frame = self._session_frame = None
-        freed = sum(frames.values())
-        self.size -= freed
+        freed, self._framed = self._framed, 0
         return freed
 
     def revoke(self) -> None:
@@ -69,7 +83,7 @@ class Published:
         self._run_frame = self._session_frame = b""
 
     def _kept(self, made: bytes) -> bytes:
-        self.size += len(made)
+        self._framed += len(made)
         return made
 
 

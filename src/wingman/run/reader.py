@@ -92,10 +92,10 @@ class Reader:
 
         It is made once for all readers, and the channel counts it.
         """
-        before = published.size
+        before = published.held
         whole = published.session_frame() if self._run_id is None else published.run_frame()
-        if published.size != before:
-            self._channel.made_frame(published.size - before)
+        if published.held != before:
+            self._channel.made_frame(published.held - before)
         return whole
 
     def _take(
