@@ -24,7 +24,7 @@ async def stopped(
         wires = []
         for session_id in session_ids:
             sock = trio.socket.socket()
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
             await sock.connect((host, int(port)))
             stream = trio.SocketStream(sock)
             wires.append(await stack.enter_async_context(Wire(stream, f"{host}:{port}")))
@@ -132,7 +132,7 @@ async def test_readers_that_stop_in_a_large_event_share_it_and_get_the_rest(
         await say(server, session_id, 5 * MB, piece=5 * MB)
         await say(server, session_id, 10_000)  # the channel has let go of it
         assert channel_of(server, session_id)._bytes < MB
-        assert 5 * MB <= memory.held < 12 * MB
+        assert 5 * MB <= memory.held < 17 * MB  # not twenty times that
         for wire in wires[:2]:
             await wire.head()
             frame = await wire.frame()
@@ -150,7 +150,7 @@ async def test_a_reader_in_an_event_that_is_too_large_to_hold_is_cut_off_and_com
             await say(server, session_id, 8 * MB, piece=8 * MB)
             assert memory.held <= 1.1 * MB
             await wire.head()
-            with trio.fail_after(5):
+            with trio.fail_after(10):
                 while not wire._bytes.endswith(b"\r\n0\r\n\r\n"):  # the end of a body in chunks
                     assert await wire._more()
             body = bytes(wire._bytes + wire._body)
