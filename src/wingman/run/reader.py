@@ -72,6 +72,8 @@ class Reader:
         require_trio()
         channel = self._channel
         while not self._over:
+            if self.cursor == channel.last_id:
+                channel.tidy()  # what it was given before is sent by now
             self.waiting = True
             try:
                 await channel.wait(self.cursor)
@@ -81,8 +83,6 @@ class Reader:
                 taken = self._take(batch, most, weigh)
             finally:
                 self.waiting = False
-            if self.cursor == channel.last_id:
-                channel.tidy()
             if taken:
                 return taken
         return ()
