@@ -86,7 +86,7 @@ class EventChannel:
         if self._floor < event_id:
             self._listed = True
             self.memory.may_shrink(self)
-            self.memory.make_room()
+        self.memory.make_room()
 
     def made_frame(self, size: int) -> None:
         """Count the frame of an event, which may be let go of and made again."""
