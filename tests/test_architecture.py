@@ -64,11 +64,11 @@ ALLOWED: dict[str, set[str]] = {
     "output": {"schemas"},
     "agent": {"foreign", "given", "conversation", "output", "api", "providers", "tools"},
     "store": VALUES,
-    "run": VALUES | {"images", "providers", "processes", "tools", "store", "metrics"},
+    "run": VALUES | {"sse", "images", "providers", "processes", "tools", "store", "metrics"},
     "session": VALUES | {"images", "actor", "store", "metrics", "run"},
     "runtime": VALUES
     | {"actor", "face", "providers", "processes", "tools", "store", "metrics", "run", "session"},
-    "server": VALUES | {"actor", "store", "run", "schemas", "session", "runtime"},
+    "server": VALUES | {"sse", "actor", "store", "run", "schemas", "session", "runtime"},
     "cli": VALUES
     | {"client", "face", "processes", "providers", "tools", "run", "runtime", "server"},
     "__main__": {"cli"},

@@ -13,14 +13,15 @@ made. None of that may end a task that is not its own. Whoever calls foreign cod
 Trio's own are its `Cancelled`, where a scope around the call is cancelled, and the
 `KeyboardInterrupt` that its signal handler raises on Ctrl-C. `split` gives both parts to who needs
 both, and `let_on` raises the former. `failure_of` is for synchronous hooks, out of which no
-cancellation can come. `leaves` and `cause_of` take a failure apart. `reason`, `text_of`, `shown`
-and `log_failure` put what is foreign into words. None of these ever raises for it.
+cancellation can come. `copy_of` makes what may be kept. `leaves` and `cause_of` take a failure
+apart. `reason`, `text_of`, `shown` and `log_failure` put what is foreign into words. None of these
+ever raises for it.
 
 This module knows Trio alone.
 """
 
 import logging
-from typing import Any, Final, NoReturn, cast
+from typing import Any, Final, NoReturn, TypeVar, cast
 
 import trio
 from trio.lowlevel import enable_ki_protection, in_trio_task
@@ -29,6 +30,7 @@ __all__ = [
     "ForeignFailure",
     "cause_of",
     "contained",
+    "copy_of",
     "failure_of",
     "leaves",
     "let_on",
@@ -40,6 +42,8 @@ __all__ = [
 ]
 
 logger = logging.getLogger("wingman.foreign")
+
+E = TypeVar("E", bound=BaseException)
 
 _MOST_MEMBERS: Final = 5
 _LONGEST: Final = 2_000  # characters of a text
@@ -120,6 +124,23 @@ def failure_of(error: BaseException) -> Exception:
     failure = ForeignFailure(reason(error))
     failure.__cause__ = error
     return failure
+
+
+def copy_of(error: E) -> E:
+    """The same exception without its traceback, to be kept, or raised while the other is kept.
+
+    One that is kept and raised would hold its traceback, whose frames hold who keeps it: such a
+    cycle, and all that hangs on it, waits for the garbage collector.
+    """
+    kind = type(error)
+    try:
+        again = kind.__new__(kind, *error.args)  # `args` need not be what `__init__` takes
+        again.__dict__.update(error.__dict__)
+    except Exception:  # a class of the user's, made in a way of its own
+        return error.with_traceback(None)
+    again.__cause__, again.__context__ = error.__cause__, error.__context__
+    again.__suppress_context__ = error.__suppress_context__
+    return again
 
 
 def leaves(error: BaseException) -> list[BaseException]:

@@ -1,5 +1,7 @@
 """Where one event ends and the next begins: incremental decoders, bytes in, events out.
 
+`frame` is the other way: it makes one event of a `text/event-stream`.
+
 Sans-I/O: they are fed what the network gives, cut anywhere, and return what is complete. What a
 decoder holds back is bounded by `limit` bytes (16 MiB), since a server's word on where its lines
 end is not to be trusted with this process's memory; beyond it they raise `Fault`. Providers and the
@@ -8,7 +10,7 @@ client of Wingman's own server read their streams with them.
 
 from typing import Any, Final, NamedTuple
 
-__all__ = ["LIMIT", "Fault", "LineDecoder", "SSEDecoder", "ServerSentEvent"]
+__all__ = ["LIMIT", "Fault", "LineDecoder", "SSEDecoder", "ServerSentEvent", "frame"]
 
 LIMIT: Final = 16 * 1024 * 1024
 """How many bytes one line, or the data of one event, may have."""
@@ -17,6 +19,13 @@ _MOST_LINES: Final = 100_000
 """How many lines of data one event may have: empty ones take memory, too."""
 
 _BOM: Final = b"\xef\xbb\xbf"
+
+
+def frame(id: int | None, kind: str, data: bytes) -> bytes:
+    """One event of a `text/event-stream`; its data is one line."""
+    if id is None:
+        return b"event: %b\ndata: %b\n\n" % (kind.encode(), data)
+    return b"id: %d\nevent: %b\ndata: %b\n\n" % (id, kind.encode(), data)
 
 
 class Fault(Exception):

@@ -158,7 +158,7 @@ async def test_a_client_that_stops_reading_neither_slows_the_run_nor_grows_the_c
             server.stage.play(*["x" * 4000] * 500)
             with trio.fail_after(5):
                 assert (await server.send(session_id)).status_code == 200
-        assert live.channel._chars <= 4_100_000
+        assert live.channel._bytes <= 4_100_000
         server.shutdown.set()
         with trio.fail_after(3):
             await server.stopped.wait()

@@ -164,7 +164,7 @@ async def test_a_reader_that_had_stopped_reading_is_told_to_resync_and_goes_on(
             with trio.fail_after(5):
                 assert (await server.send(session_id)).status_code == 200
             sent += sum(map(len, pieces))
-        assert live.channel._chars <= 4_100_000 < sent
+        assert live.channel._bytes <= 4_100_000 < sent
         # Now it reads: what was on its way, in order, then that it has missed some, then the rest.
         server.stage.play("The last.")
         last = (await server.send(session_id)).json()

@@ -215,7 +215,7 @@ async def test_a_bug_in_a_stream_cuts_it_and_is_logged_and_its_run_goes_on(
     def broken(*_: object) -> bytes:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("wingman.server.sse.frame", broken)
+    monkeypatch.setattr("wingman.run.published.frame", broken)
     session_id = await server.session()
     async with await server.wire() as wire:
         await wire.send("POST", f"/sessions/{session_id}/message/stream", {"message": "go"})

@@ -92,14 +92,14 @@ async def test_what_is_stored_goes_first_and_who_needs_it_is_told() -> None:
 
 
 async def test_the_step_under_way_is_never_let_go() -> None:
-    channel = EventChannel(0, max_events=10, max_chars=100)
+    channel = EventChannel(0, max_events=10, max_bytes=100)
     reader = channel.reader()
     publish(channel, *map(str, range(1000)))
     assert texts(await reader.receive()) == [str(n) for n in range(1000)]
 
 
 async def test_large_events_are_let_go_by_their_size() -> None:
-    channel = EventChannel(0, max_chars=10_000)
+    channel = EventChannel(0, max_bytes=10_000)
     for event in (
         Text("x" * 4000),
         Thinking("x" * 4000),
@@ -141,11 +141,19 @@ async def test_a_closed_channel_gives_what_is_left_and_then_the_end() -> None:
 
 def test_an_event_is_encoded_once_for_all() -> None:
     published = Published(1, "r1", Text("hé\n"))
-    assert published.data == b'{"text":"h\xc3\xa9\\n"}'
-    assert published.data is published.data
-    done = msgspec.json.decode(Published(2, "r1", Done(RESULT)).data)
-    assert done["run_id"] == "r1"
-    assert b"\n" not in Published(3, "r1", ToolUse("t", "say", {"text": "a\nb"})).data
+    head = b"id: 1\nevent: text\ndata: "
+    assert published.run_frame() == head + b'{"text":"h\xc3\xa9\\n"}\n\n'
+    assert published.run_frame() is published.run_frame()
+    assert published.session_frame() == head + b'{"run_id":"r1","text":"h\xc3\xa9\\n"}\n\n'
+    assert published.session_frame() is published.session_frame()
+    end = Published(2, "r1", Done(RESULT))
+    assert end.session_frame() is end.run_frame()
+    assert msgspec.json.decode(data_of(end))["run_id"] == "r1"
+    assert b"\n" not in data_of(Published(3, "r1", ToolUse("t", "say", {"text": "a\nb"})))
+
+
+def data_of(published: Published) -> bytes:
+    return published.run_frame().partition(b"data: ")[2].removesuffix(b"\n\n")
 
 
 EVENTS = st.one_of(
@@ -159,9 +167,9 @@ ACTIONS = st.lists(
 
 @given(ACTIONS, st.integers(1, 8), st.integers(64, 1000), st.integers(0, 100))
 def test_whatever_happens_a_reader_gets_all_in_order_or_is_told_what_it_misses(
-    actions: list[Event | str], max_events: int, max_chars: int, start: int
+    actions: list[Event | str], max_events: int, max_bytes: int, start: int
 ) -> None:
-    channel = EventChannel(start, max_events=max_events, max_chars=max_chars)
+    channel = EventChannel(start, max_events=max_events, max_bytes=max_bytes)
     cursor = stored = start
     for action in actions:
         if action == "store":

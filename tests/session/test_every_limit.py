@@ -10,6 +10,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from session_kit import agent, assert_valid, echo, idle, opened
 from wingman import Limits, Result, Runtime, Session, tool
 from wingman.errors import MailboxFull, Overloaded
+from wingman.face import Followed, Resynced
 from wingman.providers import ToolCalls
 from wingman.session import Run
 
@@ -139,6 +140,19 @@ async def message_bytes() -> None:
             await second.submit("x" * 4000)
         assert [(await run.result()).stop_reason for run in taken] == ["end_turn"] * 2
         await (await second.submit("x" * 4000)).result()
+
+
+@strikes
+async def event_bytes() -> None:
+    helper = echo()
+    async with opened(helper, limits=Limits(event_bytes=10_000)) as runtime:
+        first, second = [await runtime.create_session(helper) for _ in range(2)]
+        async with first.follow() as news:
+            for session in (first, second):
+                await session.run("x" * 8000)
+            assert isinstance(await anext(news), Resynced)
+            await first.run("hello")
+            assert isinstance(await anext(news), Followed)
 
 
 @pytest.mark.parametrize("name", [field.name for field in attrs.fields(Limits)])

@@ -67,7 +67,7 @@ async def test_a_long_run_lets_go_of_steps_that_are_stored_and_who_needs_them_ca
     async with opened(helper) as runtime:
         session = await runtime.create_session(helper)
         live = live_of(runtime, session.id)
-        live.channel._max_chars = 100_000
+        live.channel._max_bytes = 100_000
         first_event = live.channel.last_id
         run = await session.submit("go")
         await run.result()

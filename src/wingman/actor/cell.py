@@ -7,6 +7,7 @@ makes the actor, lets a worker feed it, and decides what follows when it crashes
 import logging
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
+from functools import partial
 from inspect import iscoroutinefunction
 from typing import Any, Protocol, cast
 
@@ -284,13 +285,14 @@ class Cell:
     def _end(self, termination: Termination) -> None:
         """The last thing the task does; without a checkpoint."""
         self.task = None
-        self.termination = termination
-        dead_letters = self._worker.abandon(
-            lambda: ActorStopped(f"the actor {self.name!r} has ended ({termination})")
-        )
+        self.termination = termination.copy()
+        refusal = partial(ActorStopped, f"the actor {self.name!r} has ended ({termination})")
+        dead_letters = self._worker.abandon(refusal)
         if self._stopped is not None:
             self._stopped.set()
         self._owner.cell_ended(self, termination, dead_letters)
+        self.ref = None  # it holds the cell: so does the worker, which is retired
+        self._worker.retire()
 
 
 def _let_on(error: BaseException) -> None:

@@ -115,7 +115,10 @@ class Delivery:
             return self._reply
         if not self.ended:
             raise DeliveryPending("the delivery has not ended: await delivery.wait() first")
-        raise self._reply
+        try:
+            raise self._reply
+        finally:
+            del self  # it holds the error, whose traceback holds this frame
 
     async def ask(self) -> Any:
         """Wait for the reply as its only owner: when the waiting is cancelled, so is the delivery.
@@ -134,7 +137,10 @@ class Delivery:
                 self._raise_cancel()  # the asker was cancelled, and its delivery with it
         else:
             await checkpoint()
-        return self.reply()
+        try:
+            return self.reply()
+        finally:
+            del self  # as `reply` does
 
     def settle(self, state: DeliveryState, reply: Any) -> None:
         """Reach a final state, and wake who waits. `reply` is an exception unless it is done."""

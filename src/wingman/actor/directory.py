@@ -22,7 +22,7 @@ from wingman.actor.instruments import Instruments, Termination
 from wingman.actor.ref import ActorRef
 from wingman.actor.supervision import Restart, Supervision
 from wingman.actor.system import ActorSystem
-from wingman.foreign import contained, log_failure, shown
+from wingman.foreign import ForeignFailure, contained, log_failure, reason, shown
 
 __all__ = ["Directory", "Quarantine"]
 
@@ -168,7 +168,9 @@ class Directory(Generic[K]):
         del self._cells[key]
         self._idle.pop(cell, None)
         if termination.cause == "crashed":
-            self._quarantined[key] = Quarantine(trio.current_time() + self._quarantine, termination)
+            self._end_quarantines()
+            until = trio.current_time() + self._quarantine
+            self._quarantined[key] = Quarantine(until, _in_words(termination))
         self._system.cell_ended(cell, termination, dead_letters)
         self._say_ended(key, termination)
 
@@ -219,3 +221,10 @@ class Directory(Generic[K]):
         idle_after = cast("float", self.idle_after)
         overdue = takewhile(lambda entry: entry[1] + idle_after <= now, self._idle.items())
         return [cell for cell, _ in overdue]
+
+
+def _in_words(termination: Termination) -> Termination:
+    """The same, without the traceback of the error: its frames hold the actor and its state."""
+    error = termination.error
+    words = None if error is None else ForeignFailure(reason(error))
+    return Termination(termination.cause, words)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import attrs
 from trio.lowlevel import enable_ki_protection
 
-from wingman.foreign import log_failure, reason, shown
+from wingman.foreign import copy_of, log_failure, reason, shown
 
 if TYPE_CHECKING:
     from wingman.actor.ref import ActorRef
@@ -24,6 +24,10 @@ class Termination:
 
     cause: Literal["stopped", "killed", "crashed", "passivated"]
     error: BaseException | None = None
+
+    def copy(self) -> "Termination":
+        """One to be kept: the traceback of an error holds the frames of the actor's last life."""
+        return Termination(self.cause, None if self.error is None else copy_of(self.error))
 
     def __str__(self) -> str:
         if self.error is None:

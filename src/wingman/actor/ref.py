@@ -67,7 +67,10 @@ class ActorRef:
             await mailbox.wait_for_room(delivery)
         else:
             mailbox.put_nowait(delivery)
-        return await delivery.ask()
+        try:
+            return await delivery.ask()
+        finally:
+            del delivery  # it holds the error that it raises, whose traceback holds this frame
 
     def submit(self, message: Any) -> Delivery:
         """Send a message that outlives its sender: returns its handle, or raises `MailboxFull`."""

@@ -75,7 +75,7 @@ class Worker:
         self.handled = 0
         self.crash: Exception | None = None
         self.current: Any = _NOTHING
-        self._employer = employer
+        self._employer: Any = employer  # an `Employer`; None at the end, when nobody asks any more
         self._mailbox = mailbox
         self._expected = expected
         self._since = 0.0
@@ -167,6 +167,9 @@ class Worker:
                 self.settle_current(FAILED, failure_of(error))
                 if type(item) is not Delivery:
                     self._log_told(item, error)
+            except BaseException:
+                item = reply = None  # the delivery will hold this error, which holds this frame
+                raise
             else:
                 self.current = _NOTHING
                 self.handled += 1
@@ -204,6 +207,12 @@ class Worker:
             else:
                 left.append(item)
         return left
+
+    def retire(self) -> None:
+        """The cell has ended. They would hold each other, and all that hangs on them."""
+        self._employer = None
+        self._scope = None
+        self.crash = None
 
     def _log_told(self, item: Any, error: Exception) -> None:
         # Nobody waits for a message that was told: the log is the only place left.

@@ -26,6 +26,7 @@ _HELP: Final = {
     "runs": "Runs at once in the process.",
     "waiting": "Runs in the process that may wait for their turn.",
     "message_bytes": "Bytes of all messages that wait or run, with their images and agents.",
+    "event_bytes": "Bytes of events that are held for readers, and of what these are being sent.",
 }
 
 

@@ -20,28 +20,36 @@ session: who takes runs in which order, and who waits for them, is decided in `s
 #   logbook.py    what the log is told of it
 #   ending.py     how a run ends, and what that means for the step under way
 #   journal.py    what a run changes and tells: durable first, then shown; its one end
-#   channel.py    the events that a session publishes, and their readers
+#   channel.py    the events that a session publishes
+#   published.py  one of them, and what it is as a frame of a stream
+#   reader.py     a cursor into a channel
+#   event_memory.py  what the readers of all sessions make the process hold, and its bound
 #   state.py      where a run stands
 #   history.py    the rules of a history, as pure functions
 #   limits.py     every bound, with its default
 
 from wingman.run.calls import CALLERS, ToolCall
-from wingman.run.channel import EventChannel, Published, Reader, encode_event
+from wingman.run.channel import EventChannel
 from wingman.run.cost import NOTHING_SPENT, Meter, Price, Prices, Spent
 from wingman.run.ending import Ending, cut
+from wingman.run.event_memory import EventMemory
 from wingman.run.history import complete_step, repair
 from wingman.run.inference import Model
 from wingman.run.journal import Journal, Outcome, RunJournal, now, recorded_error
 from wingman.run.limits import Limits
 from wingman.run.loop import RunLoop
+from wingman.run.published import Published, encode_event
+from wingman.run.reader import BATCH, Reader
 from wingman.run.state import CutBy, Phase, RunState
 
 __all__ = [
+    "BATCH",
     "CALLERS",
     "NOTHING_SPENT",
     "CutBy",
     "Ending",
     "EventChannel",
+    "EventMemory",
     "Journal",
     "Limits",
     "Meter",

@@ -9,6 +9,7 @@ import attrs
 from wingman.conversation import CutShort, Message, ToolResultBlock, Usage
 from wingman.errors import RunFailed, WingmanError
 from wingman.events import Result, StopReason
+from wingman.foreign import copy_of
 from wingman.run.cost import Spent
 from wingman.run.history import summarize
 from wingman.store import RunStatus
@@ -131,4 +132,5 @@ def failure(
             "internal_error",
             run_id,
         )
-    return Ending("failed", error=error, cut_short="failed")
+    # A copy: the traceback of what was raised holds the run, which is to hold its ending.
+    return Ending("failed", error=copy_of(error), cut_short="failed")

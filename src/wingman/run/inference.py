@@ -6,6 +6,7 @@ the world has seen any of its text or calls is asked for once more.
 
 import logging
 from collections.abc import AsyncGenerator, Sequence
+from typing import NoReturn
 
 import attrs
 import trio
@@ -20,7 +21,7 @@ from wingman.errors import (
     WingmanError,
 )
 from wingman.events import Text, ToolUse
-from wingman.foreign import contained, reason
+from wingman.foreign import contained, let_on, reason
 from wingman.metrics import Metrics
 from wingman.providers import (
     Answering,
@@ -171,7 +172,7 @@ class Inference:
                     await reserved.wait()
         except BaseException as error:
             self.journal.check()  # the store's failure is not the provider's
-            raise _failure(provider, error) from error  # noqa: ASYNC104 a cancellation passes
+            _raise_failure(provider, contained(error))  # noqa: ASYNC103 a cancellation passes
         finally:
             provider_id, _, usage = self.meter.inference
             self.model.metrics.step_ended(provider_id, usage)
@@ -192,25 +193,27 @@ def _opened(
     try:
         return provider.stream(request, transport)
     except BaseException as error:
-        raise _failure(provider, error) from error  # noqa: ASYNC104 a cancellation passes
+        _raise_failure(provider, contained(error))  # noqa: ASYNC103 a cancellation passes
 
 
-def _failure(provider: Provider, error: BaseException) -> Exception:
-    """What a provider has raised, as the run's failure; a cancel goes on its way.
+def _raise_failure(provider: Provider, failure: Exception) -> NoReturn:
+    """Raise what a provider has raised, as the run's failure.
 
     The text of an error that is none of ours may hold a secret: the log has it, and nobody else.
     """
-    failure = contained(error)
     members = failure.exceptions if isinstance(failure, ExceptionGroup) else (failure,)
-    if len(members) == 1 and isinstance(members[0], WingmanError):
-        return members[0]
-    logger.error("the provider %s failed: %s", provider.id, reason(failure), exc_info=failure)
-    kinds = ", ".join(sorted({type(member.__cause__ or member).__name__ for member in members}))
-    return RunFailed(
-        f"The provider {provider.id!r} failed by an error of its own ({kinds}); "
-        "the server's log has the details.",
-        "internal_error",
-    )
+    try:
+        if len(members) == 1 and isinstance(members[0], WingmanError):
+            let_on(members[0])
+        logger.error("the provider %s failed: %s", provider.id, reason(failure), exc_info=failure)
+        kinds = ", ".join(sorted({type(member.__cause__ or member).__name__ for member in members}))
+        raise RunFailed(
+            f"The provider {provider.id!r} failed by an error of its own ({kinds}); "
+            "the server's log has the details.",
+            "internal_error",
+        ) from failure
+    finally:
+        del failure, members  # their tracebacks refer to this frame
 
 
 def _in_words(withheld: Withheld) -> str:

@@ -23,10 +23,12 @@ from wingman.api import RunFailure
 from wingman.conversation import Message, ToolResultBlock, Usage
 from wingman.errors import RunFailed, StoreError, WingmanError
 from wingman.events import Done, Error, Event, Result, ToolProgress, ToolResult
+from wingman.foreign import copy_of
 from wingman.metrics import Metrics
 from wingman.run.channel import EventChannel
 from wingman.run.cost import Spent
 from wingman.run.ending import Ending
+from wingman.run.event_memory import EventMemory
 from wingman.run.logbook import run_ended
 from wingman.store import (
     CallEnded,
@@ -81,10 +83,17 @@ class Journal:
     _held: deque[tuple[str, Event]] = attrs.field(factory=lambda: deque(maxlen=_HELD), repr=False)
 
     @classmethod
-    def of(cls, record: SessionRecord, store: Store, metrics: Metrics) -> "Journal":
+    def of(
+        cls,
+        record: SessionRecord,
+        store: Store,
+        metrics: Metrics,
+        memory: EventMemory | None = None,
+    ) -> "Journal":
         """The journal of a session as it is stored: no id that was ever reserved is used again."""
         ceiling = record.event_ceiling
-        return cls(record.id, store, metrics, EventChannel(ceiling), record.usage, ceiling, ceiling)
+        channel = EventChannel(ceiling, memory)
+        return cls(record.id, store, metrics, channel, record.usage, ceiling, ceiling)
 
     def publish(self, run_id: str, event: Event, chain: Chain | None) -> Commit | None:
         """Publish an event. Who may publish without end waits for what this returns."""
@@ -183,7 +192,7 @@ class RunJournal:
         """Raise `StoreError` if a change of this run could not be written: it is of no use to go
         on then."""
         if self._chain.failure is not None:
-            raise self._chain.failure
+            raise copy_of(self._chain.failure)
 
     def publish(self, event: Event) -> Commit | None:
         """Publish an event of this run. Who may publish without end waits for what this returns."""

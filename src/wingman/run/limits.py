@@ -18,7 +18,8 @@ class Limits:
     At once: `parallel_tools` (of a step), `queued` (messages that wait in one session), `runs` (in
     the process; sessions take turns), `waiting` (runs in the process that wait for theirs),
     `message_bytes` (of all messages that wait or run in the process, with their images and agents;
-    one alone may have more).
+    one alone may have more), `event_bytes` (of the events that all sessions hold for their readers,
+    and of what these are being sent; the steps under way are held whatever they have).
     """
 
     steps: int = attrs.field(default=50, validator=_at_least_one)
@@ -33,3 +34,4 @@ class Limits:
     runs: int = attrs.field(default=256, validator=_at_least_one)
     waiting: int = attrs.field(default=10_000, validator=_at_least_one)
     message_bytes: int = attrs.field(default=256 * 1024 * 1024, validator=_at_least_one)
+    event_bytes: int = attrs.field(default=64 * 1024 * 1024, validator=_at_least_one)

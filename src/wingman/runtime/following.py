@@ -8,7 +8,7 @@ from typing import Self
 from wingman.api import SessionView
 from wingman.errors import SessionDeleted, ShuttingDown, StreamLagged
 from wingman.face import Followed, News, Resynced
-from wingman.run import Reader
+from wingman.run import BATCH, Reader
 from wingman.under_trio import require_trio
 
 __all__ = ["Following"]
@@ -57,10 +57,10 @@ class Following:
             raise RuntimeError("the session is not followed: use it with `async with`")
         if not self._batch:
             try:
-                batch = await reader.receive()
-            except StreamLagged:
+                batch = await reader.receive(BATCH)
+            except StreamLagged as lagged:
                 session = await self._read()
-                reader.cursor = session.last_event_id
+                reader.cursor = max(session.last_event_id, lagged.resume_at)
                 return Resynced(session)
             if not batch:
                 raise self._closed(reader.closed)

@@ -11,7 +11,7 @@ from wingman.agent import Agent
 from wingman.given import listed, one
 from wingman.metrics import Metrics
 from wingman.providers import ProviderRegistry, Transport
-from wingman.run import Limits, Model, Price, Prices
+from wingman.run import EventMemory, Limits, Model, Price, Prices
 from wingman.runtime.agents import Agents
 from wingman.runtime.credentials import Credentials
 from wingman.runtime.models import Models
@@ -65,6 +65,7 @@ class Root:
             limits=limits,
             prices=prices,
             room=Room(limits),
+            events=EventMemory(limits.event_bytes),
         )
         self.host = SessionHost(self.services, idle_after)
         self._stack = AsyncExitStack()

@@ -14,7 +14,7 @@ from wingman.conversation import ImageBlock, Message
 from wingman.events import Done, Error, Event, Result
 from wingman.face import AnyRun, AnyRunStream, AnySession
 from wingman.given import listed, one
-from wingman.run import CALLERS, Limits, Published, Reader
+from wingman.run import BATCH, CALLERS, Limits, Published, Reader
 from wingman.runtime.following import Following
 from wingman.runtime.root import Root
 from wingman.session import Run, RunRequest, SessionHost
@@ -237,7 +237,7 @@ class RunStream:
         published = next(self._batch, None)
         if published is None:
             _, reader = self._entered()
-            self._batch = iter(await reader.receive())
+            self._batch = iter(await reader.receive(BATCH))
             published = next(self._batch, None)
             if published is None:
                 raise StopAsyncIteration

@@ -27,6 +27,9 @@ logger = logging.getLogger("wingman.server")
 # A client that has taken nothing for so long is gone, whatever it still acknowledges.
 _STALLED_SECONDS: Final = 60
 _BACKLOG: Final = 1024
+# Bytes that the system takes for a client beside those on their way: else it takes megabytes, which
+# a client that has stopped reading holds, and which make it late when it reads on.
+_MOST_UNSENT: Final = 128 * 1024
 
 # What `accept` fails with where the process or the machine has nothing left for a connection.
 _EXHAUSTED: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
@@ -152,4 +155,7 @@ async def open_listeners(host: str, port: int) -> list[trio.SocketListener]:
         timeout = getattr(socket, "TCP_USER_TIMEOUT", None)
         if timeout is not None:
             listener.socket.setsockopt(socket.IPPROTO_TCP, timeout, _STALLED_SECONDS * 1000)
+        unsent = getattr(socket, "TCP_NOTSENT_LOWAT", None)
+        if unsent is not None:
+            listener.socket.setsockopt(socket.IPPROTO_TCP, unsent, _MOST_UNSENT)
     return listeners

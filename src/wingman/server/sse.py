@@ -1,10 +1,11 @@
 """Server-Sent Events: a reader of a session's channel, as the body of a response.
 
 The format is that of https://html.spec.whatwg.org/multipage/server-sent-events.html. A frame's data
-is one line of JSON, encoded once for all readers. All that is there goes out in one write.
+is one line of JSON, encoded once for all readers. What is there goes out in pieces: a client that
+stops reading holds one of them.
 """
 
-from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable
 from types import TracebackType
 from typing import Final, Self
 
@@ -15,8 +16,9 @@ from quart.wrappers.response import ResponseBody
 
 from wingman.api import EXTRA, USUAL
 from wingman.errors import InvalidRequest, StreamLagged
-from wingman.events import Done, Error, Event
+from wingman.events import Error, Event
 from wingman.run import Published, Reader, encode_event
+from wingman.sse import frame
 
 __all__ = ["RunFrames", "SessionFrames", "included", "replay", "stream_response"]
 
@@ -61,15 +63,21 @@ def stream_response(frames: "bytes | Frames", headers: dict[str, str] | None = N
 
 
 class Frames(ResponseBody):
-    """Frames of a reader, which is opened with the body and not before.
+    """Frames of a reader, which is entered with the body and not before.
 
-    A client may leave before its body begins: then there is no reader to forget.
+    A client may leave before its body begins: then there is no reader to forget. What comes of an
+    iteration is held until the client has taken it, so it is a piece: some whole frames, or a part
+    of one that is larger than that. An event is looked for in the channel when its turn comes.
     """
 
     def __init__(self, reader: Reader, kinds: Collection[str]) -> None:
         self._reader = reader
+        self._memory = reader.memory
         self._kinds = kinds
         self._over = False
+        self._out = 0  # the bytes of the piece that is being sent
+        self._large: Published | None = None  # what is sent in parts, and how many bytes of it were
+        self._sent = 0
 
     async def __aenter__(self) -> Self:
         await self._reader.__aenter__()
@@ -81,40 +89,73 @@ class Frames(ResponseBody):
         value: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self._given()
+        self._end_large()
         await self._reader.__aexit__(kind, value, traceback)  # noqa: ASYNC102 it does not wait
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
 
     async def __anext__(self) -> bytes:
+        self._given()
+        piece = self._part() if self._large is not None else await self._frames()
+        self._out = len(piece)
+        self._memory.take(self._out)
+        return piece
+
+    async def _frames(self) -> bytes:
         # What this client has not asked for may come all the time: its silence counts.
         with trio.move_on_after(KEEP_ALIVE_SECONDS):
-            while not self._over:
-                frames = await self._next()
-                if frames:
-                    return frames
+            if not self._over and (frames := await self._next()):
+                return frames
             raise StopAsyncIteration
         return _KEEP_ALIVE
 
     async def _next(self) -> bytes:
-        """Some frames; none if there was nothing for this client; `_over` after the last."""
+        """Some frames, or a part of one; none where this is the end. `_over`: they are the last."""
+        most = self._memory.piece
         try:
-            batch = await self._reader.receive()
+            batch = await self._reader.receive(most, self._weigh)
         except StreamLagged as lagged:
             return self.lagged(lagged)
         if not batch:
             self._over = True
             return self.closed()
-        return self.encode(batch)
+        first = self._reader.frame(batch[0])
+        if len(first) > most:
+            self._large = batch[0]
+            self._large.pins += 1
+            self._memory.make_room()
+            return self._part()
+        return first if len(batch) == 1 else b"".join(map(self._reader.frame, batch))
 
-    def encode(self, batch: Sequence[Published]) -> bytes:
-        """The frames of these events."""
-        kinds = self._kinds
-        return b"".join(
-            frame(published.id, published.event.kind, published.data)
-            for published in batch
-            if published.event.kind in kinds
-        )
+    def _weigh(self, published: Published) -> int:
+        """How many bytes are sent of an event: none, if this client has not asked for its kind."""
+        if published.event.kind not in self._kinds:
+            return 0
+        return len(self._reader.frame(published))
+
+    def _part(self) -> bytes:
+        """The next part of a large frame. Ends the stream where the rest is not held any more."""
+        large = self._large
+        if large is None or large.revoked:
+            raise StopAsyncIteration  # a frame without its end is none: the client comes back
+        whole, end = self._reader.frame(large), self._sent + self._memory.piece
+        part = whole[self._sent : end]
+        self._sent = end
+        if end >= len(whole):
+            self._end_large()
+        return part
+
+    def _given(self) -> None:
+        """The client has taken the piece, or never will."""
+        self._memory.give_back(self._out)
+        self._out = 0
+
+    def _end_large(self) -> None:
+        if self._large is not None:
+            self._memory.unpin(self._large)
+            self._large, self._sent = None, 0
 
     def lagged(self, lagged: StreamLagged) -> bytes:
         """What a reader is told that has fallen behind."""
@@ -132,11 +173,6 @@ class RunFrames(Frames):
         super().__init__(reader, kinds)
         self._run_id = run_id
 
-    def encode(self, batch: Sequence[Published]) -> bytes:
-        """The frames of these events; after the run's last there is none."""
-        self._over = isinstance(batch[-1].event, Done | Error)
-        return super().encode(batch)
-
     def lagged(self, lagged: StreamLagged) -> bytes:
         """The stream is cut; its run goes on."""
         self._over = True
@@ -149,15 +185,6 @@ class RunFrames(Frames):
 
 class SessionFrames(Frames):
     """A session, from run to run; each frame's data has its `run_id` as well, if it is of a run."""
-
-    def encode(self, batch: Sequence[Published]) -> bytes:
-        """The frames of these events, with their runs' ids."""
-        kinds = self._kinds
-        return b"".join(
-            frame(published.id, published.event.kind, _with_run_id(published))
-            for published in batch
-            if published.event.kind in kinds
-        )
 
     def lagged(self, lagged: StreamLagged) -> bytes:
         """The reader reads the session, and goes on here after the frame's id."""
@@ -172,20 +199,6 @@ class SessionFrames(Frames):
 def replay(events: Iterable[Event]) -> bytes:
     """The frames of events that were published before; their ids are not kept."""
     return b"".join(frame(None, event.kind, encode_event(event)) for event in events)
-
-
-def frame(id: int | None, kind: str, data: bytes) -> bytes:
-    """One frame of the stream."""
-    if id is None:
-        return b"event: %b\ndata: %b\n\n" % (kind.encode(), data)
-    return b"id: %d\nevent: %b\ndata: %b\n\n" % (id, kind.encode(), data)
-
-
-def _with_run_id(published: Published) -> bytes:
-    if isinstance(published.event, Done | Error):
-        return published.data
-    # The data is a JSON object with at least one field: this puts another in front.
-    return b'{"run_id":"%b",%b' % (published.run_id.encode(), published.data[1:])
 
 
 def _about_the_session(code: str, message: str) -> bytes:

@@ -11,7 +11,7 @@ import trio
 from wingman.agent import Agent
 from wingman.api import RunFailure
 from wingman.errors import NotFound, StoreError, StoreUnavailable, WingmanError
-from wingman.foreign import contained, reason
+from wingman.foreign import contained, copy_of, reason
 from wingman.run import Meter, RunJournal, RunLoop, RunState, repair
 from wingman.session.admission import queued_error, unrecorded_error
 from wingman.session.live import LiveSession
@@ -176,7 +176,7 @@ class SessionActor:
         while live.history is None or store.failure is not None:
             try:
                 if store.failure is not None:
-                    raise store.failure
+                    raise copy_of(store.failure)
                 await self._read()
             except StoreUnavailable as error:
                 if state is not None:

@@ -55,7 +55,9 @@ class LiveSession:
     journal: Journal = attrs.field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        self.journal = Journal.of(self.record, self.services.store, self.services.model.metrics)
+        services = self.services
+        metrics, events = services.model.metrics, services.events
+        self.journal = Journal.of(self.record, services.store, metrics, events)
 
     @property
     def id(self) -> str:

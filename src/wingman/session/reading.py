@@ -8,6 +8,7 @@ import trio
 from wingman.api import RunView, SessionView, Status
 from wingman.conversation import Message
 from wingman.errors import NotFound, SessionDeleted, StoreError
+from wingman.foreign import copy_of
 from wingman.session.active import ActiveSessions
 from wingman.session.views import RunList, SessionList, listed_view, run_view, session_view
 from wingman.store import Store
@@ -128,7 +129,9 @@ class SessionReader:
         record = await self._store.run(session_id, run_id)
         if record is None:
             if run is not None and isinstance(run.outcome, SessionDeleted | StoreError):
-                raise run.outcome  # its session was deleted meanwhile, or it was not admitted
+                raise copy_of(
+                    run.outcome
+                )  # its session was deleted meanwhile, or it was not admitted
             raise NotFound("run", run_id)
         return run_view(record, self._active.find(session_id))
 

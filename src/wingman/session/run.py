@@ -7,6 +7,7 @@ from msgspec import structs
 from wingman.api import Receipt, Status
 from wingman.errors import RunFailed, WaitsForItself
 from wingman.events import Result
+from wingman.foreign import copy_of
 from wingman.run import CALLERS, CutBy, EventChannel, Outcome, Reader, recorded_error
 from wingman.session.cancelling import cancel_runs, cancel_tool
 from wingman.session.live_run import LiveRun
@@ -105,7 +106,7 @@ class Run:
         else:
             raise RunFailed("the run has not ended", "run_pending", self.id)
         if not isinstance(outcome, Result):
-            raise outcome
+            raise copy_of(outcome)
         output = None if self._live is None else self._live.state.output
         if output is None or outcome.output is None:
             return outcome

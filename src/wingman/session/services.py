@@ -9,7 +9,7 @@ import trio
 from wingman.actor import ActorSystem
 from wingman.agent import Agent, ChosenAgent
 from wingman.errors import Overloaded, ShuttingDown
-from wingman.run import Limits, Model, Prices
+from wingman.run import EventMemory, Limits, Model, Prices
 from wingman.store import RunRecord, Store
 
 __all__ = ["AgentSource", "Room", "Services"]
@@ -95,6 +95,7 @@ class Services:
     limits: Limits
     prices: Prices
     room: Room
+    events: EventMemory
 
     def spawn(self, function: Callable[[], object], name: str) -> None:
         """Start a task that belongs to the runtime and to no request."""

@@ -228,6 +228,7 @@ class Writer:
                 if not self._given_up:
                     self._commit(batch)
                     tell(self._has_committed, batch, self._ill)
+                batch = ()  # else what was written last stays until there is more to write
         finally:
             try:
                 self._disk.close()

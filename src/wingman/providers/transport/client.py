@@ -120,7 +120,12 @@ class Transport:
                 asked = passing.asked_delay
                 delay = retry.backoff(attempt) if asked is None else asked
                 if attempt >= retry.attempts or trio.current_time() + delay > deadline:
-                    raise passing.error from passing.__cause__
+                    error = passing.error
+                    del passing.error  # it is the error's context: they would hold each other
+                    try:
+                        raise error from passing.__cause__
+                    finally:
+                        del error  # its traceback holds this frame
                 _log.warning(
                     "%s: %s; attempt %d of %d follows in %.1f s",
                     call.provider,
@@ -154,18 +159,22 @@ class Transport:
         except SENDING_ERRORS as raised:
             if not is_failure(raised):
                 raise
-            error = failure(raised, call.provider, call.secrets)
-            shown = cause(raised, call.secrets)
+            # Each error is made where it is raised: a name for it would be a name in a frame of its
+            # own traceback, and the two would wait for the garbage collector.
             if could_not_ask(raised):
-                raise _Passing(type(raised).__name__, error) from shown
-            raise error from shown
+                raise _Passing(
+                    type(raised).__name__, failure(raised, call.provider, call.secrets)
+                ) from cause(raised, call.secrets)
+            raise failure(raised, call.provider, call.secrets) from cause(raised, call.secrets)
         if response.is_success:
             return response
-        error = await self._refused(call, response)
         if passes(response.status_code, response.headers):
-            delay = asked_delay(response.headers, datetime.now(UTC))
-            raise _Passing(f"HTTP {response.status_code}", error, delay)
-        raise error
+            raise _Passing(
+                f"HTTP {response.status_code}",
+                await self._refused(call, response),
+                asked_delay(response.headers, datetime.now(UTC)),
+            )
+        raise await self._refused(call, response)
 
     async def _refused(self, call: Call, response: httpx.Response) -> ProviderError:
         stream = ByteStream(call, response)

@@ -41,15 +41,25 @@ def message_handlers(runtime: Runtime) -> Handlers:
     @handlers.add
     async def stream_message(session_id: str, query: StreamQuery, body: MessageBody) -> Response:
         kinds = included(query.include)
-        run = await _submit(runtime, session_id, body, stays=True)
+        run = await _admit(runtime, session_id, body, stays=True)
+        # Before anything of the run can be stored: from now on its events are held for it.
+        frames = RunFrames(run.reader(), kinds, run.id)
+        await _admitted(run)
         if run.ended:
             return stream_response(replay(await _events(runtime, run)), _location(run))
-        return stream_response(RunFrames(run.reader(), kinds, run.id), _location(run))
+        return stream_response(frames, _location(run))
 
     return handlers
 
 
 async def _submit(runtime: Runtime, session_id: str, fields: MessageBody, stays: bool) -> Run:
+    """Admit the message's run, and return when it is durable."""
+    run = await _admit(runtime, session_id, fields, stays)
+    await _admitted(run)
+    return run
+
+
+async def _admit(runtime: Runtime, session_id: str, fields: MessageBody, stays: bool) -> Run:
     """Admit the message's run. From here on it is its session's, not ours.
 
     Where its client `stays` connected and the message says so, the run ends when it leaves, also
@@ -70,9 +80,13 @@ async def _submit(runtime: Runtime, session_id: str, fields: MessageBody, stays:
     if stays and fields.on_disconnect == "cancel":
         scope: MutableMapping[str, Any] = request.scope  # type: ignore[assignment]
         scope[ON_DISCONNECT] = run.request_cancel
+    return run
+
+
+async def _admitted(run: Run) -> None:
+    """Return when the run is durable."""
     await run.admitted()
     release_body()  # its message waits now, and counts as one of those that do
-    return run
 
 
 def _callers(runtime: Runtime) -> frozenset[str]:
