@@ -15,7 +15,7 @@ API by name, and does not know how bytes come and go: that is `transport/`.
 """
 
 from wingman.providers.wire.characters import Characters, whole
-from wingman.providers.wire.decoding import decode
+from wingman.providers.wire.decoding import Usual, decode
 from wingman.providers.wire.exchange import (
     Decoder,
     Translator,
@@ -75,6 +75,7 @@ __all__ = [
     "Json",
     "ToolNames",
     "Translator",
+    "Usual",
     "arguments_text",
     "ask_for_models",
     "bearer_call",
