@@ -173,7 +173,7 @@ class ByteStream:
             try:
                 await self.response.aclose()
             finally:
-                await give_back()
+                await give_back()  # noqa: ASYNC102 what it closes, httpx shields
 
     async def _unwind(self) -> None:
         # httpx's body is several async generators, one in the other. Closing the outermost leaves
