@@ -15,7 +15,7 @@ from wingman.actor import Delivery
 from wingman.agent import Agent, ChosenAgent
 from wingman.conversation import Message, ToolUseBlock, Usage
 from wingman.errors import MailboxFull, NotFound, SessionBusy, StoreError, WingmanError
-from wingman.run import EventChannel, Journal, Outcome, RunJournal, now
+from wingman.run import EventChannel, Journal, Outcome, RunJournal, Shown, now
 from wingman.session.admission import (
     RunRequest,
     check_same_body,
@@ -53,9 +53,12 @@ class LiveSession:
     lost: tuple[LiveRun, WingmanError] | None = attrs.field(default=None, repr=False)
     tool_ids: set[str] = attrs.field(factory=set, repr=False)
     journal: Journal = attrs.field(init=False, repr=False)
+    shown: Shown = attrs.field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        self.journal = Journal.of(self.record, self.services.store, self.services.model.metrics)
+        model = self.services.model
+        self.journal = Journal.of(self.record, self.services.store, model.metrics)
+        self.shown = Shown(model.shelf)
 
     @property
     def id(self) -> str:
