@@ -30,10 +30,11 @@ ALLOWED: dict[str, set[str]] = {
     "given": {"foreign"},
     "conversation": set(),
     "events": {"conversation"},
-    "api": {"conversation", "events"},
+    "lazy": set(),
+    "api": {"conversation", "events", "lazy"},
     "sse": set(),
     "face": {"api", "conversation", "events"},
-    "client": {"errors", "conversation", "events", "api", "face", "sse"},
+    "client": {"errors", "conversation", "events", "api", "face", "sse", "lazy"},
     "actor": {"foreign", "under_trio"},
     "telemetry": set(),
     "metrics": {"conversation"},
@@ -71,7 +72,7 @@ ALLOWED: dict[str, set[str]] = {
     "cli": VALUES
     | {"client", "face", "processes", "providers", "tools", "run", "runtime", "server"},
     "__main__": {"cli"},
-    "__init__": VALUES | {"tools", "run", "session", "runtime"},
+    "__init__": VALUES | {"lazy", "tools", "run", "session", "runtime"},
 }
 
 

@@ -27,14 +27,16 @@
 #   conversation.py  messages, their blocks, usage
 #   given.py         what a program gives, looked at where it does
 #   foreign.py       what foreign code may raise, and how it is held
+#   lazy.py          names that are imported when they are first asked for
 #   under_trio.py    who is called elsewhere than under Trio says what to do
 #   errors.py        one tree of errors
 #
 # A name is imported when it is first asked for: who only talks to a server starts no runtime.
 
-import importlib
 import logging
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
+
+from wingman.lazy import lazily
 
 if TYPE_CHECKING:
     from wingman.agent import Agent
@@ -119,18 +121,7 @@ _HOMES: Final = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    """Import a name of the SDK from where it lives."""
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(importlib.import_module(home), name)
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
-
+__getattr__, __dir__ = lazily(__name__, _HOMES)
 
 # Silent where nobody has set up `logging`: then Python would show warnings on standard error.
 logging.getLogger("wingman").addHandler(logging.NullHandler())

@@ -14,7 +14,7 @@ from typing import Final
 import attrs
 import trio
 
-from wingman import Agent, Runtime
+from wingman import Agent, Runtime, WingmanError
 from wingman.providers import Keyless
 from wingman.server import serve
 
@@ -22,6 +22,9 @@ __all__ = ["Fuzzed", "fuzz"]
 
 _HOOKS: Final = Path(__file__).with_name("fuzzing_hooks.py")
 _SESSIONS: Final = 8
+
+_PATIENCE: Final = 20.0
+"""How long a turn of the session beside them may take, in seconds, whatever is asked."""
 
 # Not checked: that all that fits the schemas is accepted. No schema knows which agents there are.
 _ARGUMENTS: Final = (
@@ -53,10 +56,15 @@ async def fuzz(phases: str, seconds: int, seed: int | None = None) -> Fuzzed:
         nonlocal turns
         session = await runtime.create_session(agent)
         while True:
-            result = await session.run("hello")
-            assert result.stop_reason == "end_turn"
-            turns += 1
-            await trio.sleep(0.05)
+            try:
+                with trio.fail_after(_PATIENCE):
+                    result = await session.run("hello")
+            except WingmanError:
+                # A request has found it in a list, and has deleted it or taken its agent away.
+                session = await runtime.create_session(agent)
+            else:
+                turns += result.stop_reason == "end_turn"
+            await trio.sleep(0.2)
 
     async with Runtime(agents=[agent]) as runtime, trio.open_nursery() as nursery:
         shutdown = trio.Event()

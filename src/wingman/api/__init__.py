@@ -11,17 +11,19 @@
     errors.py      the errors' body, and the table from code to status
     frames.py      what streams have in them
     openapi.py     the table as an OpenAPI document
+    schemas.py     its schemas, as generators read them
 
 The server registers its handlers from the table, and serves nothing that is not in it. The values
 are also what the SDK gives: a session looks the same to a program that embeds it. This package
 knows nothing of servers, sessions or stores: a client may import it alone.
 """
 
-from wingman.api.agents import AgentFields, AgentRecord, NewAgent, ProviderConfig
+from typing import TYPE_CHECKING
+
+from wingman.api.agents import AgentFields, AgentRecord, AgentsQuery, NewAgent, ProviderConfig
 from wingman.api.errors import CODES, ErrorAnswer, ErrorDetail
 from wingman.api.frames import EXTRA, RUN_STREAM, SESSION_STREAM, USUAL, Frames, Notice
 from wingman.api.messages import Accepted, MessageBody, OnBusy, OnDisconnect, StreamQuery
-from wingman.api.openapi import document
 from wingman.api.providers import (
     AuthBody,
     AuthView,
@@ -31,7 +33,7 @@ from wingman.api.providers import (
     ModelInfo,
     ProviderView,
 )
-from wingman.api.route import Body, Deleted, Route, parameters_of
+from wingman.api.route import Body, Deleted, Route, parameters_of, pattern_of
 from wingman.api.routes import ROUTES
 from wingman.api.runs import (
     STATUSES,
@@ -56,6 +58,10 @@ from wingman.api.sessions import (
     SessionView,
 )
 from wingman.api.system import ActorsView, ActorView, Health, Readiness, ToolView
+from wingman.lazy import lazily
+
+if TYPE_CHECKING:
+    from wingman.api.openapi import document
 
 __all__ = [
     "CODES",
@@ -70,6 +76,7 @@ __all__ = [
     "ActorsView",
     "AgentFields",
     "AgentRecord",
+    "AgentsQuery",
     "AuthBody",
     "AuthView",
     "Body",
@@ -112,4 +119,7 @@ __all__ = [
     "ToolView",
     "document",
     "parameters_of",
+    "pattern_of",
 ]
+
+__getattr__, __dir__ = lazily(__name__, {"document": "wingman.api.openapi"})

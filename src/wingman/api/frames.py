@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-import attrs
 import msgspec
 
 from wingman.events import Error, Result, Step, Text, Thinking, ToolProgress, ToolResult, ToolUse
@@ -20,8 +19,7 @@ EXTRA: Final[Mapping[str, str]] = MappingProxyType(
 """The events that a stream has where `?include=` asks for them, by what is written there."""
 
 
-@attrs.frozen
-class Frames:
+class Frames(msgspec.Struct, frozen=True):
     """The frames of a kind of stream.
 
     `data` is the type of each event's JSON. The data of those in `with_run_id` has the id of its

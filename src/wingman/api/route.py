@@ -1,9 +1,10 @@
 """Route: one line of the contract's table, and what is said with each of its parts."""
 
+import re
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
-import attrs
 import msgspec
 
 __all__ = [
@@ -20,14 +21,15 @@ __all__ = [
     "Limit",
     "Method",
     "Route",
+    "Time",
     "parameters_of",
+    "pattern_of",
 ]
 
 Method: TypeAlias = Literal["GET", "POST", "PUT", "DELETE"]
 
 
-@attrs.frozen
-class Body:
+class Body(msgspec.Struct, frozen=True):
     """What a request carries: JSON of this type, `example` one that is taken.
 
     `optional`: no body at all is the same as `{}`. `ignored` are the fields that a client may send
@@ -40,33 +42,30 @@ class Body:
     ignored: frozenset[str] = frozenset()
 
 
-@attrs.frozen
-class Header:
+class Header(msgspec.Struct, frozen=True):
     """A header that a request may have, or that an answer has. `schema` is its JSON Schema."""
 
     name: str
     description: str
-    schema: Mapping[str, Any] = attrs.field(factory=lambda: {"type": "string"})
+    schema: Mapping[str, Any] = msgspec.field(default_factory=lambda: {"type": "string"})
 
 
-@attrs.frozen
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """What one status of a route is answered with.
 
-    `type` is the JSON's; None where it is not JSON. `media_type` is then another one, and
-    `frames` the type of what a stream of Server-Sent Events has in it.
+    `type` is the JSON's; None where it is not JSON. It has one of the `media_types` then, and
+    `frames` is what a stream of Server-Sent Events has in it.
     """
 
     status: int
     description: str
     type: Any = None
-    media_type: str = "application/json"
+    media_types: tuple[str, ...] = ("application/json",)
     frames: Any = None
     headers: tuple[Header, ...] = ()
 
 
-@attrs.frozen(kw_only=True)
-class Route:
+class Route(msgspec.Struct, frozen=True, kw_only=True):
     """One method of one path.
 
     `name` is its operation's id; the server has a handler of this name. `path` has its parameters
@@ -101,6 +100,17 @@ def parameters_of(path: str) -> tuple[str, ...]:
     )
 
 
+def pattern_of(path: str) -> re.Pattern[str]:
+    """What requests' paths look like that this path takes, to the last slash."""
+    parts = []
+    for part in path.split("/"):
+        if part.startswith("{"):
+            parts.append(".+" if part.endswith("...}") else "[^/]+")
+        else:
+            parts.append(re.escape(part))
+    return re.compile("/".join(parts), re.DOTALL)
+
+
 LOCATION: Final = Header("Location", "The path of what was made, or of the message's run.")
 """Where what a request has made is read."""
 
@@ -114,6 +124,9 @@ Cursor: TypeAlias = Annotated[
     int, msgspec.Meta(ge=1, le=2**63 - 1, description="That of a `Link` header.")
 ]
 """After which entry a list goes on."""
+
+Time: TypeAlias = Annotated[datetime, msgspec.Meta(tz=True)]
+"""When something was: RFC 3339, in UTC."""
 
 STORE: Final = ("store_error", "store_unavailable")
 """The errors of what is read from the store."""

@@ -21,21 +21,26 @@ It is made of the contract (`wingman.api`) and of httpx, which is imported when 
 It does not know the runtime, the store or the server: importing it starts and loads none of them.
 """
 
+from typing import TYPE_CHECKING, Final
+
 from wingman.client.agents import Agents
-from wingman.client.blocking import (
-    SyncAgents,
-    SyncClient,
-    SyncFollowing,
-    SyncRun,
-    SyncRunStream,
-    SyncSession,
-)
 from wingman.client.client import Client
 from wingman.client.following import Following
 from wingman.client.patience import Patience, Retrying
 from wingman.client.run import Run
 from wingman.client.session import Session
 from wingman.client.stream import RunStream
+from wingman.lazy import lazily
+
+if TYPE_CHECKING:
+    from wingman.client.blocking import (
+        SyncAgents,
+        SyncClient,
+        SyncFollowing,
+        SyncRun,
+        SyncRunStream,
+        SyncSession,
+    )
 
 __all__ = [
     "Agents",
@@ -53,3 +58,8 @@ __all__ = [
     "SyncRunStream",
     "SyncSession",
 ]
+
+# Who awaits does not load what blocks.
+_HOMES: Final = {name: "wingman.client.blocking" for name in __all__ if name.startswith("Sync")}
+
+__getattr__, __dir__ = lazily(__name__, _HOMES)

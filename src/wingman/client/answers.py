@@ -36,6 +36,7 @@ _CLASSES: Final[Mapping[str, type[WingmanError]]] = {
     "request_timeout": errors.RequestError,
     "body_too_large": errors.RequestError,
     "unsupported_media_type": errors.RequestError,
+    "unknown_transfer_encoding": errors.RequestError,
     "mailbox_full": errors.MailboxFull,
     "session_quarantined": errors.SessionQuarantined,
     "overloaded": errors.Overloaded,

@@ -2,8 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
-
-from ulid import ULID
+from uuid import uuid4
 
 from wingman.api import Accepted, CancelBody, MessageBody, OnBusy, Receipt, SessionView
 from wingman.client.exchange import Exchange, Request
@@ -55,7 +54,7 @@ class Session:
 
         Leaving the block early cancels the run.
         """
-        body = MessageBody(message, None, tuple(images), str(ULID()), max_steps)
+        body = MessageBody(message, None, tuple(images), uuid4().hex, max_steps)
         return RunStream(self._exchange, self._id, body)
 
     async def submit(
@@ -73,7 +72,7 @@ class Session:
         one the message has one of its own, so that it may be sent again and is run once.
         """
         body = MessageBody(
-            message, None, tuple(images), request_id or str(ULID()), max_steps, on_busy
+            message, None, tuple(images), request_id or uuid4().hex, max_steps, on_busy
         )
         request = self._request("POST", "/message", body, {"prefer": "respond-async"})
         accepted = await self._exchange.ask(request, Accepted)
