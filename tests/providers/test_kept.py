@@ -6,6 +6,7 @@ role, reasoning of any provider.
 
 import gc
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import attrs
 import httpx
@@ -16,6 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from provider_histories import TOOLS, histories
+from provider_wires import anthropic_block, anthropic_end, sse
+from wingman import Agent, Runtime, tool
 from wingman.conversation import (
     ImageBlock,
     Message,
@@ -24,6 +27,7 @@ from wingman.conversation import (
     ToolUseBlock,
     Withheld,
 )
+from wingman.errors import ProviderError
 from wingman.providers import (
     Anthropic,
     Fallback,
@@ -44,7 +48,7 @@ from wingman.providers.gemini import gemini_body
 from wingman.providers.ollama import ollama_body
 from wingman.providers.openai import chat_body, responses_body
 from wingman.run import Shown
-from wingman.run.context import characters_of
+from wingman.run.context import characters_of, request_of
 from wingman.run.history import alternate, repair
 from wingman.run.sendable import sendable
 
@@ -209,6 +213,67 @@ async def test_a_cancel_while_a_long_history_is_written_leaves_nothing_half():
     assert scope.cancelled_caught
     request = ask(history, kept)
     assert await sent(provider, request) == msgspec.json.encode(fresh(request))
+
+
+async def test_others_have_their_turn_while_a_long_history_is_written():
+    history = [
+        Message("user" if number % 2 == 0 else "assistant", (TextBlock(f"text {number}"),))
+        for number in range(5001)
+    ]
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            await trio.lowlevel.checkpoint()
+            turns += 1
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(others)
+        await Shown(Shelf()).follow(history, Scripted([]))
+        while_shown, turns = turns, 0
+        await sent(PROVIDERS["gemini"][0], ask(history))
+        nursery.cancel_scope.cancel()
+    assert while_shown >= 5000 // 256
+    assert turns >= 5000 // 64 // 2
+
+
+async def test_a_session_sends_in_each_step_what_a_fresh_encoding_of_its_history_would_send():
+    provider, fresh = PROVIDERS["anthropic"]
+    call = {"type": "tool_use", "id": "toolu_1", "name": "look", "input": {"n": 1}}
+    seen, well, again = ({"type": "text", "text": said} for said in ("Seen.", "Well.", "Again."))
+    answers = [call, seen, well, None, again]
+    bodies = []
+
+    def respond(request: httpx.Request) -> httpx.Response:
+        bodies.append(request.content)
+        answer = answers[len(bodies) - 1]
+        if answer is None:
+            return httpx.Response(401, content=b"no")
+        return httpx.Response(200, content=sse(*anthropic_block(0, answer), *anthropic_end()))
+
+    @tool
+    def look(n: int) -> str:
+        """Look."""
+        return f"a picture {n}"
+
+    agent = Agent("a", instructions="Be brief.", provider=provider, tools=[look])
+    expected = []
+    async with Runtime() as runtime:
+        runtime._root.services.model.transport._over = httpx.MockTransport(respond)
+        session = await runtime.create_session(agent)
+        for message in ("one", "two", "three", "four"):
+            before = len(bodies)
+            with suppress(ProviderError):
+                await session.run(message)
+            whole = list(await session.history())
+            at = max(n for n, m in enumerate(whole, 1) if m.text == message and m.role == "user")
+            steps = [n for n in ends(whole) if n >= at][: len(bodies) - before]
+            for end in steps:
+                messages = alternate(sendable(whole[:end], "anthropic", "m"))
+                expected.append(msgspec.json.encode(fresh(request_of(agent, messages))))
+    assert bodies == expected
+    assert len(bodies) == 5
 
 
 async def test_a_provider_around_another_that_changes_the_messages_sends_what_it_made_of_them():
