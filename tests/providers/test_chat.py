@@ -193,8 +193,7 @@ def test_arguments_may_be_empty_an_object_or_malformed(arguments, input, malform
 
 
 def test_missing_and_repeated_ids_are_replaced_by_unique_ones():
-    taken = Message("assistant", (ToolUseBlock("call_0", "x", {}),))
-    ids = CallIds([taken])
+    ids = CallIds({"call_0"})
     given = [ids.unique(offered) for offered in ("call_0", None, "", "mine", "mine")]
     assert len({"call_0", *given}) == 6
     assert given[3] == "mine"

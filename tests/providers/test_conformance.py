@@ -219,7 +219,9 @@ def beginning(name: str) -> bytes:
 
 
 def nothing_open(transport) -> bool:
-    return not transport._client._transport._pool.connections
+    connections = transport._connections
+    idle = [connection.transport._pool.connections for connection in connections.idle]
+    return not connections.taken and not any(idle)
 
 
 @pytest.mark.parametrize("name", WIRES)

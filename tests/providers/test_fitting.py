@@ -32,7 +32,7 @@ def test_an_image_that_is_not_taken_leaves_a_note_in_its_place():
             ),
         ),
     ]
-    user, assistant, results = with_images(messages, {"image/png"})
+    user, assistant, results = (with_images(message, {"image/png"}) for message in messages)
     assert user.content == (TextBlock(LEFT_OUT), TextBlock("Look."), PNG)
     assert assistant.content[0] == TextBlock(LEFT_OUT.replace("tiff", "png"))
     assert results.content == (
@@ -42,8 +42,8 @@ def test_an_image_that_is_not_taken_leaves_a_note_in_its_place():
 
 
 def test_messages_without_images_are_left_alone():
-    messages = [Message.user("a")]
-    assert with_images(messages, ()) is messages
+    message = Message.user("a")
+    assert with_images(message, ()) is message
 
 
 def test_names_and_ids_are_left_alone_where_they_can_be():

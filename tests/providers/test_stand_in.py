@@ -217,5 +217,7 @@ async def test_a_reader_that_leaves_early_leaves_no_socket(provider, transport, 
             if isinstance(part, TextDelta):
                 break
     # What had come in full is read to its end, and its connection kept: none is in use.
-    pool = transport._client._transport._pool
-    assert all(connection.is_idle() for connection in pool.connections)
+    connections = transport._connections
+    assert not connections.taken
+    pools = [connection.transport._pool for connection in connections.idle]
+    assert all(connection.is_idle() for pool in pools for connection in pool.connections)

@@ -4,7 +4,7 @@ import pytest
 
 from session_kit import assert_sendable, assert_valid, opened
 from wingman import Agent, Session, tool
-from wingman.conversation import ImageBlock, Message, ThinkingBlock
+from wingman.conversation import ImageBlock, Message, TextBlock, ThinkingBlock
 from wingman.errors import ContextTooLong, ProviderError
 from wingman.providers import (
     Fail,
@@ -17,7 +17,7 @@ from wingman.providers import (
     ToolCalls,
     catalogued_window,
 )
-from wingman.run.context import check_window
+from wingman.run.context import characters_of, check_window
 
 DOWN = Fail(ProviderError("down", provider="scripted"))
 
@@ -121,9 +121,12 @@ def test_instructions_and_tools_count_and_images_and_reasoning_do_not() -> None:
     much = "x" * 700
     unseen = Message("user", (ImageBlock("image/png", much), ThinkingBlock(much)))
     provider = model("small")
-    check_window(Request([unseen]), provider, lambda *_: 100)
+    check_window(Request([unseen]), characters_of(unseen), provider, lambda *_: 100)
     with pytest.raises(ContextTooLong):
-        check_window(Request([], system=much), provider, lambda *_: 100)
+        check_window(Request([], system=much), 0, provider, lambda *_: 100)
+    seen = Message("user", (TextBlock(much), *unseen.content))
+    with pytest.raises(ContextTooLong):
+        check_window(Request([seen]), characters_of(seen), provider, lambda *_: 100)
 
 
 def test_the_catalogue_knows_dated_names() -> None:

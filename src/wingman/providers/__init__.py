@@ -1,6 +1,7 @@
 """Providers: a request in, a stream of parts out.
 
     base.py       the protocol: Request, the parts, Provider
+    kept.py       what adapters keep of a conversation, and its bound
     calling.py    how a provider is called, which may be anyone's
     fallback.py   Fallback: the first of several providers that can answer
     registry.py   providers by name
@@ -16,9 +17,9 @@
     local/        a GGUF file, run here
     scripted/     providers without a language model: for tests, and for a first look
 
-Imports run one way: `base.py` knows `transport/`, `wire/` knows these two, the APIs know `wire/`,
-the registry knows the APIs. What does I/O is `transport/`, `wire/exchange.py` and `local/`; all
-else is values in, values out, but for the delays of the doubles.
+Imports run one way: `base.py` knows `kept.py` and `transport/`, `wire/` knows these, the APIs know
+`wire/`, the registry knows the APIs. What does I/O is `transport/`, `wire/exchange.py` and
+`local/`; all else is values in, values out, but for the delays of the doubles.
 
 The package knows the wire formats of models' APIs and how to reach them. It does not know of
 sessions, runs, steps, actors or the store; it executes no tool and keeps no history.
@@ -45,6 +46,7 @@ from wingman.providers.calling import close, context_window, require_provider
 from wingman.providers.catalogue import catalogued_window, known_window
 from wingman.providers.fallback import Fallback
 from wingman.providers.gemini import Gemini
+from wingman.providers.kept import Kept, Shelf
 from wingman.providers.local import Local
 from wingman.providers.ollama import Ollama
 from wingman.providers.openai import OpenAI, OpenAICompatible
@@ -61,6 +63,7 @@ __all__ = [
     "FinishReason",
     "Finished",
     "Gemini",
+    "Kept",
     "Keyless",
     "ListsModels",
     "Local",
@@ -77,6 +80,7 @@ __all__ = [
     "Request",
     "Retry",
     "Scripted",
+    "Shelf",
     "TellsWindow",
     "TextDelta",
     "ThinkingDelta",

@@ -37,6 +37,7 @@ from wingman.conversation import (
     ToolUseBlock,
     Usage,
 )
+from wingman.providers.kept import Kept
 from wingman.providers.transport import Transport
 
 __all__ = [
@@ -115,13 +116,15 @@ class Request:
 
     `messages` is a valid history: it begins and ends with a user's message, roles alternate, and
     each `tool_use` has its `tool_result` in the message after it. `output_schema` is a JSON Schema
-    that a final response must fit.
+    that a final response must fit. `kept` is where an adapter finds what it kept of the same
+    conversation before; it need not look.
     """
 
     messages: Sequence[Message]
     system: str = ""
     tools: Sequence[ToolSpec] = ()
     output_schema: dict[str, Any] | None = None
+    kept: Kept | None = attrs.field(default=None, eq=False, repr=False, kw_only=True)
 
 
 @runtime_checkable

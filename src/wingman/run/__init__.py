@@ -8,7 +8,8 @@ session: who takes runs in which order, and who waits for them, is decided in `s
 #
 #   loop.py       the agent loop: infer, call tools, again; and its end
 #   inference.py  one step's question to the model, and its answer as it comes
-#   context.py    what the model is shown of a history, and whether that can fit
+#   shown.py      what the model is shown of a history, kept as that grows
+#   context.py    what the model is shown beside it, and whether all can fit
 #   sendable.py   what of a history is sent, where an API would refuse the whole
 #   refusals.py   whether an API has refused a request for what is in it
 #   draft.py      a step as far as it has come
@@ -40,6 +41,7 @@ from wingman.run.limits import Limits
 from wingman.run.loop import RunLoop
 from wingman.run.published import Published, encode_event
 from wingman.run.reader import BATCH, Reader
+from wingman.run.shown import Shown
 from wingman.run.state import CutBy, Phase, RunState
 
 __all__ = [
@@ -63,6 +65,7 @@ __all__ = [
     "RunJournal",
     "RunLoop",
     "RunState",
+    "Shown",
     "Spent",
     "ToolCall",
     "complete_step",

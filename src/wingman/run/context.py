@@ -1,4 +1,4 @@
-"""Context: what the model is shown of a history, and whether it can fit into its window.
+"""Context: what the model is shown beside a history, and whether all fits into its window.
 
 Tokens are estimated, low on purpose: a token for every six characters of text, none for images and
 reasoning. English has four to a token, code three, many scripts fewer than one. So what is refused
@@ -11,38 +11,37 @@ from typing import Final
 import msgspec
 
 from wingman.agent import Agent
-from wingman.conversation import Block, Message, TextBlock, ToolResultBlock, ToolUseBlock, Withheld
+from wingman.conversation import Block, Message, TextBlock, ToolResultBlock, ToolUseBlock
 from wingman.errors import ContextTooLong
-from wingman.providers import Provider, Request, ToolSpec, WindowOf, context_window
-from wingman.run.history import alternate
-from wingman.run.sendable import sendable
+from wingman.providers import Kept, Provider, Request, ToolSpec, WindowOf, context_window
 
-__all__ = ["check_window", "request_of"]
+__all__ = ["characters_of", "check_window", "request_of"]
 
 _CHARACTERS_A_TOKEN: Final = 6
 
 
-def request_of(
-    agent: Agent, history: Sequence[Message], withheld: Withheld | None = None
-) -> Request:
-    """What this agent's model is shown of this history: all that can be sent, but `withheld`."""
-    provider = agent.provider
+def request_of(agent: Agent, messages: Sequence[Message], kept: Kept | None = None) -> Request:
+    """What this agent's model is shown: these messages, and what goes with each request."""
     return Request(
-        messages=alternate(sendable(history, provider.id, provider.model, withheld)),
+        messages=messages,
         system=agent.instructions,
         tools=tuple(
             ToolSpec(tool.name, tool.description, dict(tool.input_schema)) for tool in agent.tools
         ),
         output_schema=None if agent.output_check is None else agent.output_check.schema,
+        kept=kept,
     )
 
 
-def check_window(request: Request, provider: Provider, window_of: WindowOf) -> None:
-    """Raise `ContextTooLong` if the request cannot fit into the model's window."""
+def check_window(
+    request: Request, characters: int, provider: Provider, window_of: WindowOf
+) -> None:
+    """Raise `ContextTooLong` if the request, with so many characters of messages, cannot fit into
+    the model's window."""
     window = context_window(provider, window_of)
     if window is None:
         return
-    tokens = sum(_sizes(request)) // _CHARACTERS_A_TOKEN
+    tokens = (sum(_sizes(request)) + characters) // _CHARACTERS_A_TOKEN
     if tokens > window:
         raise ContextTooLong(
             f"The history has at least {tokens:,} tokens, as estimated, and the context window of "
@@ -51,13 +50,16 @@ def check_window(request: Request, provider: Provider, window_of: WindowOf) -> N
         )
 
 
+def characters_of(message: Message) -> int:
+    """The characters of a message that are counted."""
+    return sum(map(_size, message.content))
+
+
 def _sizes(request: Request) -> Iterator[int]:
-    """The characters of all that the model is shown."""
+    """The characters of all that the model is shown but the messages."""
     yield len(request.system)
     for tool in request.tools:
         yield len(tool.name) + len(tool.description) + len(msgspec.json.encode(tool.input_schema))
-    for message in request.messages:
-        yield from map(_size, message.content)
 
 
 def _size(block: Block) -> int:

@@ -22,7 +22,7 @@ from wingman.conversation import (
 )
 from wingman.events import Result, StopReason, ToolCallResult
 
-__all__ = ["alternate", "complete_step", "repair", "summarize", "with_left_behind"]
+__all__ = ["alternate", "complete_step", "joined", "repair", "summarize", "with_left_behind"]
 
 _NOTHING_LEFT: Mapping[str, str] = MappingProxyType({})
 
@@ -98,13 +98,17 @@ def alternate(messages: Sequence[Message]) -> Sequence[Message]:
     """
     if all(a.role != b.role for a, b in pairwise(messages)):
         return messages
-    joined: list[Message] = []
+    alternating: list[Message] = []
     for message in messages:
-        if joined and joined[-1].role == message.role:
-            last = joined.pop()
-            message = Message(message.role, last.content + message.content)
-        joined.append(message)
-    return joined
+        if alternating and alternating[-1].role == message.role:
+            message = joined(alternating.pop(), message)
+        alternating.append(message)
+    return alternating
+
+
+def joined(one: Message, other: Message) -> Message:
+    """Two neighbours of one role as one."""
+    return Message(other.role, one.content + other.content)
 
 
 def summarize(

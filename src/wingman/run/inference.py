@@ -28,6 +28,7 @@ from wingman.providers import (
     Part,
     Provider,
     Request,
+    Shelf,
     Transport,
     UsageUpdate,
     WindowOf,
@@ -37,10 +38,12 @@ from wingman.run.calls import ToolCall
 from wingman.run.context import check_window, request_of
 from wingman.run.cost import Meter
 from wingman.run.draft import StepDraft
+from wingman.run.history import alternate
 from wingman.run.journal import RunJournal
 from wingman.run.logbook import asked_again
 from wingman.run.refusals import is_refusal, may_forget
-from wingman.run.sendable import lesser
+from wingman.run.sendable import lesser, sendable
+from wingman.run.shown import Shown
 
 __all__ = ["Inference", "Model"]
 
@@ -52,11 +55,15 @@ _PAUSE_SECONDS = 0.5
 
 @attrs.frozen
 class Model:
-    """How models are reached, what is known of their windows, and who counts the inferences."""
+    """How models are reached, what is known of their windows, and who counts the inferences.
+
+    `shelf` bounds what the adapters keep of all sessions.
+    """
 
     transport: Transport
     window_of: WindowOf
     metrics: Metrics
+    shelf: Shelf = attrs.field(factory=Shelf)
 
 
 @attrs.define(eq=False)
@@ -73,6 +80,7 @@ class Inference:
     journal: RunJournal
     model: Model
     meter: Meter
+    shown: Shown
     tool_ids: set[str]
     announced: dict[str, ToolCall]
     draft: StepDraft = attrs.field(init=False)
@@ -94,8 +102,9 @@ class Inference:
         where asking makes no sense.
         """
         provider = self.agent.provider
-        request = request_of(self.agent, history)
-        check_window(request, provider, self.model.window_of)
+        messages = await self.shown.follow(history, provider)
+        request = request_of(self.agent, messages, self.shown.kept)
+        check_window(request, self.shown.characters, provider, self.model.window_of)
         try:
             await self._twice(request)
             return
@@ -121,7 +130,8 @@ class Inference:
             asked_again(self.journal.record, event, refusal, without=_in_words(withheld))
             self._withheld = withheld
             self._begin_anew()
-            request = request_of(self.agent, history, withheld)
+            less = sendable(history, provider.id, provider.model, withheld)
+            request = request_of(self.agent, alternate(less))
             try:
                 await self._twice(request)
             except ProviderError as error:

@@ -26,6 +26,7 @@ from wingman.run.journal import RunJournal
 from wingman.run.limits import Limits
 from wingman.run.logbook import call_ended, run_started, step_ended
 from wingman.run.progress import ProgressMeter
+from wingman.run.shown import Shown
 from wingman.run.state import RunState
 
 __all__ = ["RunLoop"]
@@ -38,8 +39,9 @@ _END_SECONDS = 30.0
 class RunLoop:
     """One run. It appends to `history` what the run adds to it, as soon as that is written.
 
-    `tool_ids` are the ids of the session's tool calls so far; the run adds its own. `callers` are
-    the sessions that wait for what the run's tools do, its own among them.
+    `shown` is what the session's models are shown of it, `tool_ids` the ids of its tool calls so
+    far; the run adds its own. `callers` are the sessions that wait for what the run's tools do, its
+    own among them.
     """
 
     journal: RunJournal
@@ -47,6 +49,7 @@ class RunLoop:
     agent: Agent
     work_dir: Path
     history: list[Message]
+    shown: Shown
     tool_ids: set[str]
     model: Model
     limits: Limits
@@ -108,7 +111,13 @@ class RunLoop:
         self.journal.publish(Step(self.steps, self.meter.usage, self.meter.cost))
         announced = self.state.announced = {}
         inference = Inference(
-            self.agent, self.journal, self.model, self.meter, self.tool_ids, announced
+            self.agent,
+            self.journal,
+            self.model,
+            self.meter,
+            self.shown,
+            self.tool_ids,
+            announced,
         )
         self._inference, began, whole = inference, trio.current_time(), False
         try:

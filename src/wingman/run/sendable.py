@@ -25,7 +25,7 @@ from wingman.conversation import (
     Withheld,
 )
 
-__all__ = ["lesser", "sendable"]
+__all__ = ["image_sizes", "lesser", "marked", "sendable", "told", "too_old", "withholds"]
 
 _REFUSED: Final = "(An image is left out here: the model's API refused it.)"
 _OLD: Final = "(An image is left out here: only the last ones are shown.)"
@@ -43,11 +43,29 @@ def sendable(
     history: Sequence[Message], provider: str, model: str, also: Withheld | None = None
 ) -> Sequence[Message]:
     """The messages to send to this model. `also` says what to withhold of the whole history."""
+    messages = marked(history, provider, model, also)
+    left = too_old([size for message in messages for size in image_sizes(message)])
+    sent = []
+    for message in messages:
+        sent.append(told(message, left))
+        left -= len(image_sizes(message))
+    return [message for message in sent if message.content]
+
+
+def withholds(message: Message, provider: str, model: str) -> bool:
+    """Whether an answer says that something before it is withheld from this model."""
+    mark = message.withheld
+    return mark is not None and (mark.provider, mark.model) == (provider, model)
+
+
+def marked(
+    history: Sequence[Message], provider: str, model: str, also: Withheld | None = None
+) -> Sequence[Message]:
+    """The history without what its answers say is withheld from this model, and without `also`."""
     marks = [
         (index, message.withheld)
         for index, message in enumerate(history)
-        if message.withheld is not None
-        and (message.withheld.provider, message.withheld.model) == (provider, model)
+        if message.withheld is not None and withholds(message, provider, model)
     ]
     if also is not None:
         marks.append((len(history), also))
@@ -57,7 +75,7 @@ def sendable(
     first = next((end - w.kept for end, w in reversed(marks) if w.kept is not None), 0)
     if first > 0:
         messages = [_after(messages[first]), *messages[first + 1 :]]
-    return [message for message in _images_told(messages) if message.content]
+    return messages
 
 
 def lesser(history: Sequence[Message], provider: str, model: str, own: int) -> Iterator[Withheld]:
@@ -68,7 +86,7 @@ def lesser(history: Sequence[Message], provider: str, model: str, own: int) -> I
     run. What is new comes first, as the API has taken the rest before.
     """
     new = _after_last_answer(history)
-    images: Literal["new", "all"] = "new" if any(map(_shows_images, history[new:])) else "all"
+    images: Literal["new", "all"] = "new" if any(map(image_sizes, history[new:])) else "all"
     before = sendable(history, provider, model)
     for withheld in (
         Withheld(provider, model, images=images),
@@ -148,54 +166,46 @@ def _without_reasoning(block: Block) -> Block | None:
 # --- images ---------------------------------------------------------------------------------------
 
 
-def _shows_images(message: Message) -> bool:
-    return next(_images_of(message), None) is not None
-
-
-def _images_of(message: Message) -> Iterator[ImageBlock]:
+def image_sizes(message: Message) -> Sequence[int]:
+    """How many characters each image of a message has."""
+    sizes: list[int] = []
     for block in message.content:
         if isinstance(block, ImageBlock):
-            yield block
-        elif isinstance(block, ToolResultBlock):
-            yield from block.images
+            sizes.append(len(block.data))
+        elif isinstance(block, ToolResultBlock) and block.images:
+            sizes += [len(image.data) for image in block.images]
+    return sizes
 
 
-def _images_told(messages: Sequence[Message]) -> Sequence[Message]:
-    """The messages with the last images alone, and with what was changed of them in words."""
-    images = [image for message in messages for image in _images_of(message)]
-    if not images:
-        return messages
-    left = _too_old(images)
-    told: list[Message] = []
-    for message in messages:
-        if _shows_images(message):
-            content: list[Block] = []
-            for block in message.content:
-                if isinstance(block, ImageBlock):
-                    content += (TextBlock(_OLD),) if left > 0 else _told(block)
-                    left -= 1
-                elif isinstance(block, ToolResultBlock) and block.images:
-                    old = max(0, min(left, len(block.images)))
-                    left -= len(block.images)
-                    shown = block.images[old:]
-                    notes = [_OLD] * old + [f"({image.note})" for image in shown if image.note]
-                    content.append(_noted(block, shown, notes))
-                else:
-                    content.append(block)
-            message = msgspec.structs.replace(message, content=tuple(content))
-        told.append(message)
-    return told
+def told(message: Message, left: int) -> Message:
+    """The message without its first `left` images, and with what was changed of them in words."""
+    if not image_sizes(message):
+        return message
+    content: list[Block] = []
+    for block in message.content:
+        if isinstance(block, ImageBlock):
+            content += (TextBlock(_OLD),) if left > 0 else _told(block)
+            left -= 1
+        elif isinstance(block, ToolResultBlock) and block.images:
+            old = max(0, min(left, len(block.images)))
+            left -= len(block.images)
+            shown = block.images[old:]
+            notes = [_OLD] * old + [f"({image.note})" for image in shown if image.note]
+            content.append(_noted(block, shown, notes))
+        else:
+            content.append(block)
+    return msgspec.structs.replace(message, content=tuple(content))
 
 
-def _too_old(images: Sequence[ImageBlock]) -> int:
-    """How many of the images, the oldest, are not sent."""
+def too_old(sizes: Sequence[int]) -> int:
+    """How many of the images, the oldest, are not sent, by their sizes."""
     kept = characters = 0
-    for image in reversed(images[-_MOST_IMAGES:]):
-        characters += len(image.data)
+    for size in reversed(sizes[-_MOST_IMAGES:]):
+        characters += size
         if characters > _MOST_CHARACTERS:
             break
         kept += 1
-    left = len(images) - kept
+    left = len(sizes) - kept
     rounded = -(-left // _AT_A_TIME) * _AT_A_TIME
     return left if kept <= _AT_A_TIME else rounded
 

@@ -109,6 +109,7 @@ class SessionActor:
             agent=agent,
             work_dir=Path(live.record.work_dir),
             history=live.history,
+            shown=live.shown,
             tool_ids=live.tool_ids,
             model=services.model,
             limits=services.limits,

@@ -15,7 +15,7 @@ from wingman.actor import Delivery
 from wingman.agent import Agent, ChosenAgent
 from wingman.conversation import Message, ToolUseBlock, Usage
 from wingman.errors import MailboxFull, NotFound, SessionBusy, StoreError, WingmanError
-from wingman.run import EventChannel, Journal, Outcome, RunJournal, now
+from wingman.run import EventChannel, Journal, Outcome, RunJournal, Shown, now
 from wingman.session.admission import (
     RunRequest,
     check_same_body,
@@ -53,11 +53,13 @@ class LiveSession:
     lost: tuple[LiveRun, WingmanError] | None = attrs.field(default=None, repr=False)
     tool_ids: set[str] = attrs.field(factory=set, repr=False)
     journal: Journal = attrs.field(init=False, repr=False)
+    shown: Shown = attrs.field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         services = self.services
         metrics, events = services.model.metrics, services.events
         self.journal = Journal.of(self.record, services.store, metrics, events)
+        self.shown = Shown(services.model.shelf)
 
     @property
     def id(self) -> str:

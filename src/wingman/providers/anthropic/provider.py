@@ -10,7 +10,7 @@ import attrs
 import msgspec
 
 from wingman.api import ModelInfo
-from wingman.providers.anthropic.request import ID, anthropic_body
+from wingman.providers.anthropic.request import ID, anthropic_outline
 from wingman.providers.anthropic.stream import AnthropicTranslator
 from wingman.providers.base import Part, Request
 from wingman.providers.transport import Access, Call, Transport
@@ -44,10 +44,14 @@ class Anthropic:
 
     def stream(self, request: Request, transport: Transport) -> AsyncGenerator[Part, None]:
         """Run one inference; raises `ProviderNotConfigured` at once if there is no key."""
-        body = anthropic_body(request, self.model, self.max_tokens, self.temperature)
-        call = self._call("/v1/messages", msgspec.json.encode(body))
-        translator = AnthropicTranslator(ID, CallIds(request.messages), ToolNames.of(request))
-        return converse(transport, call, SSEDecoder(), translator)
+        outline = anthropic_outline(request, self.model, self.max_tokens, self.temperature)
+        names = ToolNames.of(request)
+
+        def translating(ids: CallIds) -> AnthropicTranslator:
+            return AnthropicTranslator(ID, ids, names)
+
+        call = self._call("/v1/messages")
+        return converse(transport, call, outline, request, SSEDecoder(), translating)
 
     async def models(self, transport: Transport) -> Sequence[ModelInfo]:
         """Ask the API which models it has."""
@@ -57,14 +61,14 @@ class Anthropic:
             for m in page.data
         ]
 
-    def _call(self, path: str, body: bytes | None = None) -> Call:
+    def _call(self, path: str) -> Call:
         endpoint = ACCESS.endpoint(self.api_key, self.base_url)
         headers = {
             "anthropic-version": "2023-06-01",
             "content-type": "application/json",
             "x-api-key": endpoint.key or "",
         }
-        return Call(ID, endpoint.base_url + path, headers, body, endpoint.key)
+        return Call(ID, endpoint.base_url + path, headers, secret=endpoint.key)
 
 
 class _Model(msgspec.Struct):

@@ -3,7 +3,7 @@
 Source: https://docs.anthropic.com/en/api/messages
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any, Final
 
 import attrs
@@ -24,13 +24,17 @@ from wingman.providers.wire import (
     COMMON_IMAGES,
     EMPTY_MESSAGE,
     CallNumbers,
+    Outline,
+    SameRole,
     ToolNames,
+    Turn,
+    body_of,
     closed,
     plain_id,
     with_images,
 )
 
-__all__ = ["ID", "anthropic_body"]
+__all__ = ["ID", "anthropic_body", "anthropic_outline"]
 
 ID: Final = "anthropic"
 """The provider's id, and whose the signatures of the reasoning are."""
@@ -44,16 +48,23 @@ _CACHED: Final = {"cache_control": {"type": "ephemeral"}}
 def anthropic_body(
     request: Request, model: str, max_tokens: int | None = None, temperature: float | None = None
 ) -> dict[str, Any]:
-    """The body of `POST /v1/messages`.
+    """The body of `POST /v1/messages`, as a value."""
+    return body_of(anthropic_outline(request, model, max_tokens, temperature), request.messages)
+
+
+def anthropic_outline(
+    request: Request, model: str, max_tokens: int | None = None, temperature: float | None = None
+) -> Outline:
+    """What is around the messages.
 
     What stays the same from step to step is marked for the prompt cache: the tools, the system
     prompt, and all up to the last user's turn: three marks of the four that the API allows.
     """
-    sent = _Sent(CallNumbers(plain_id), ToolNames.of(request))
+    names = ToolNames.of(request)
     body: dict[str, Any] = {
         "model": model,
         "max_tokens": max_tokens or DEFAULT_MAX_TOKENS,
-        "messages": _messages(with_images(request.messages, COMMON_IMAGES), sent),
+        "messages": [],
         "stream": True,
     }
     if temperature is not None:
@@ -62,13 +73,14 @@ def anthropic_body(
         body["system"] = [{"type": "text", "text": request.system, **_CACHED}]
     if request.tools:
         body["tools"] = [
-            msgspec.structs.asdict(tool) | {"name": sent.name(tool.name)} for tool in request.tools
+            msgspec.structs.asdict(tool) | {"name": names.sent(tool.name)} for tool in request.tools
         ]
         body["tools"][-1] |= _CACHED
     if request.output_schema is not None:
         schema = closed(request.output_schema)
         body["output_config"] = {"format": {"type": "json_schema", "schema": schema}}
-    return body
+    key = (ID, *names.known)
+    return Outline(body, "messages", key, lambda: _Turns(_Sent(CallNumbers(plain_id), names)))
 
 
 @attrs.frozen
@@ -83,19 +95,26 @@ class _Sent:
         return self.names.sent(name)
 
 
-def _messages(messages: Sequence[Message], sent: _Sent) -> list[dict[str, Any]]:
-    turns: list[dict[str, Any]] = []
-    for message in messages:
-        content = _content(message, sent)
-        if not content:
-            continue  # the API refuses an assistant's message without content
-        if turns and turns[-1]["role"] == message.role:
-            turns[-1]["content"] += content
-        else:
-            turns.append({"role": message.role, "content": content})
-    if turns and turns[-1]["role"] == "user":
-        turns[-1]["content"][-1] |= _CACHED
-    return turns
+class _Turns(SameRole):
+    """Messages as turns, the last of the user's with a mark."""
+
+    def __init__(self, sent: _Sent) -> None:
+        super().__init__("content")
+        self._sent = sent
+
+    def add(self, message: Message) -> Iterable[Turn]:
+        """Take a message; the API refuses one of the assistant's without content."""
+        content = _content(with_images(message, COMMON_IMAGES), self._sent)
+        return self.follow(message.role, content)
+
+    def rest(self) -> Iterable[Turn]:
+        """The last turn."""
+        if (turn := self.open) is None:
+            return ()
+        if turn["role"] == "user":
+            content = [*turn["content"][:-1], turn["content"][-1] | _CACHED]
+            turn = turn | {"content": content}
+        return (turn,)
 
 
 def _content(message: Message, sent: _Sent) -> list[dict[str, Any]]:

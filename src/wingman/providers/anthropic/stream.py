@@ -7,10 +7,11 @@ may come anywhere, and a stream that ends before `message_stop` has broken.
 Source: https://docs.anthropic.com/en/api/messages-streaming
 """
 
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Iterable, Iterator
+from typing import Final, Literal
 
 import attrs
+import msgspec
 
 from wingman.conversation import RedactedThinkingBlock, ThinkingBlock, ToolUseBlock, Usage
 from wingman.providers.base import (
@@ -27,6 +28,7 @@ from wingman.providers.wire import (
     HeldCalls,
     Json,
     ToolNames,
+    Usual,
     arguments_text,
     count,
     fields,
@@ -56,12 +58,27 @@ _KNOWN: Final = frozenset(
     }
 )
 
+_DELTAS: Final = ("content_block_delta", "message")
+
 _COUNTS: Final = (
     "input_tokens",
     "output_tokens",
     "cache_creation_input_tokens",
     "cache_read_input_tokens",
 )
+
+
+class _Piece(msgspec.Struct, forbid_unknown_fields=True):
+    text: str
+    type: Literal["text_delta"]
+
+
+class _TextDelta(msgspec.Struct, forbid_unknown_fields=True):
+    """An event with a piece of text, and nothing else."""
+
+    delta: _Piece
+    index: int
+    type: Literal["content_block_delta"]
 
 
 @attrs.define(eq=False)
@@ -114,9 +131,15 @@ class AnthropicTranslator:
         self._usage = dict.fromkeys(_COUNTS, 0)
         self._begun = False  # whether there has been a content block
         self._reason: FinishReason | None = None
+        self._usual = Usual(_TextDelta)
 
-    def feed(self, event: ServerSentEvent) -> Iterator[Part]:
+    def feed(self, event: ServerSentEvent) -> Iterable[Part]:
         """Return the parts that this event brings."""
+        if event.name in _DELTAS and (delta := self._usual.read(event.data)) is not None:
+            return self._block(delta.index).say(delta.delta.text, "")
+        return self._read(event)
+
+    def _read(self, event: ServerSentEvent) -> Iterator[Part]:
         if event.name == "error":
             raise named_error(event.data)
         if event.name not in _KNOWN or (data := object_in(event.data)) is None:
@@ -165,14 +188,18 @@ class AnthropicTranslator:
         yield from block.say(text(said, "a block's text"), text(thought, "a block's thinking"))
 
     def _grow(self, at: int, delta: Json) -> Iterator[Part]:
-        if (block := self._open.get(at)) is None:
-            raise Fault(f"a delta belongs to no content block: index {at}")
+        block = self._block(at)
         block.signature += word(delta.get("signature"))
         partial = text(delta.get("partial_json"), "a call's input")
         if piece := block.input_characters.feed(partial):
             block.input.append(piece)
         said, thought = delta.get("text"), delta.get("thinking")
         yield from block.say(text(said, "a delta's text"), text(thought, "a delta's thinking"))
+
+    def _block(self, at: int) -> _Block:
+        if (block := self._open.get(at)) is None:
+            raise Fault(f"a delta belongs to no content block: index {at}")
+        return block
 
     def _close(self, block: _Block | None) -> Iterator[Part]:
         if block is None:

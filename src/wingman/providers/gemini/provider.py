@@ -12,7 +12,7 @@ import msgspec
 
 from wingman.api import ModelInfo
 from wingman.providers.base import Part, Request
-from wingman.providers.gemini.request import gemini_body
+from wingman.providers.gemini.request import gemini_outline
 from wingman.providers.gemini.stream import ID, GeminiTranslator
 from wingman.providers.transport import Access, Call, Transport
 from wingman.providers.wire import CallIds, ask_for_models, converse
@@ -56,13 +56,15 @@ class Gemini:
             config["temperature"] = self.temperature
         if self.show_thinking:
             config["thinkingConfig"] = {"includeThoughts": True}
-        body = gemini_body(request, self.model, config)
+        outline = gemini_outline(request, self.model, config)
         model = quote(self.model.removeprefix("models/"), safe="")
-        path = f"/models/{model}:streamGenerateContent?alt=sse"
-        call = self._call(path, msgspec.json.encode(body))
+        call = self._call(f"/models/{model}:streamGenerateContent?alt=sse")
         tools = [tool.name for tool in request.tools]
-        translator = GeminiTranslator(CallIds(request.messages), tools)
-        return converse(transport, call, SSEDecoder(), translator)
+
+        def translating(ids: CallIds) -> GeminiTranslator:
+            return GeminiTranslator(ids, tools)
+
+        return converse(transport, call, outline, request, SSEDecoder(), translating)
 
     async def models(self, transport: Transport) -> Sequence[ModelInfo]:
         """Ask the API which models it has that generate content."""
@@ -78,10 +80,10 @@ class Gemini:
             if "generateContent" in model.supported_generation_methods
         ]
 
-    def _call(self, path: str, body: bytes | None = None) -> Call:
+    def _call(self, path: str) -> Call:
         endpoint = ACCESS.endpoint(self.api_key, self.base_url)
         headers = {"content-type": "application/json", "x-goog-api-key": endpoint.key or ""}
-        return Call(ID, f"{endpoint.base_url}/v1beta{path}", headers, body, endpoint.key)
+        return Call(ID, f"{endpoint.base_url}/v1beta{path}", headers, secret=endpoint.key)
 
 
 class _Model(msgspec.Struct, rename="camel"):

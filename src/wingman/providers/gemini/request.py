@@ -5,7 +5,7 @@ https://ai.google.dev/gemini-api/docs/thought-signatures
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -21,9 +21,17 @@ from wingman.conversation import (
 )
 from wingman.providers.base import Request, ToolSpec
 from wingman.providers.gemini.stream import ID, MORE
-from wingman.providers.wire import EMPTY_MESSAGE, ToolNames, with_images
+from wingman.providers.wire import (
+    EMPTY_MESSAGE,
+    Outline,
+    SameRole,
+    ToolNames,
+    Turn,
+    body_of,
+    with_images,
+)
 
-__all__ = ["NO_SIGNATURE", "gemini_body"]
+__all__ = ["NO_SIGNATURE", "gemini_body", "gemini_outline"]
 
 NO_SIGNATURE: Final = "skip_thought_signature_validator"
 """What the API documents for a call that another model made, or that has no signature."""
@@ -36,7 +44,14 @@ _OLDER: Final = re.compile(r"gemini-[12]\b")
 def gemini_body(
     request: Request, model: str, config: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """The body of `POST …:streamGenerateContent`; `config` is what `generationConfig` begins with.
+    """The body of `POST …:streamGenerateContent`, as a value."""
+    return body_of(gemini_outline(request, model, config), request.messages)
+
+
+def gemini_outline(
+    request: Request, model: str, config: Mapping[str, Any] | None = None
+) -> Outline:
+    """What is around the contents; `config` is what `generationConfig` begins with.
 
     The older generations take no schema of the output together with tools: there the system
     instruction tells it.
@@ -44,7 +59,7 @@ def gemini_body(
     older = _OLDER.match(model.removeprefix("models/")) is not None
     config = dict(config or {})
     names = ToolNames.of(request, also=MORE)
-    body: dict[str, Any] = {"contents": _contents(request.messages, names, signed=not older)}
+    body: dict[str, Any] = {"contents": []}
     system = request.system
     if request.output_schema is not None:
         if request.tools and older:
@@ -60,7 +75,8 @@ def gemini_body(
         ]
     if config:
         body["generationConfig"] = config
-    return body
+    key = (ID, older, *names.known)
+    return Outline(body, "contents", key, lambda: _Contents(names, signed=not older))
 
 
 def _in_words(schema: dict[str, Any]) -> str:
@@ -76,22 +92,26 @@ def _function(tool: ToolSpec, names: ToolNames) -> dict[str, Any]:
     }
 
 
-def _contents(messages: Sequence[Message], names: ToolNames, signed: bool) -> list[dict[str, Any]]:
-    contents: list[dict[str, Any]] = []
-    called: dict[str, str] = {}
-    for message in with_images(messages, _IMAGES):
-        called.update((use.id, names.sent(use.name)) for use in message.tool_uses)
+class _Contents(SameRole):
+    """Messages as contents: the API refuses a turn of the model without parts."""
+
+    def __init__(self, names: ToolNames, signed: bool) -> None:
+        super().__init__("parts")
+        self._names = names
+        self._signed = signed
+        self._called: dict[str, str] = {}
+
+    def add(self, message: Message) -> Iterable[Turn]:
+        """Take a message."""
+        message = with_images(message, _IMAGES)
+        self._called.update((use.id, self._names.sent(use.name)) for use in message.tool_uses)
         if message.role == "user":
-            role, parts = "user", _user(message, called)
-        else:
-            role, parts = "model", _model(message, names, signed)
-        if not parts:
-            continue  # the API refuses a turn of the model without content
-        if contents and contents[-1]["role"] == role:
-            contents[-1]["parts"] += parts
-        else:
-            contents.append({"role": role, "parts": parts})
-    return contents
+            return self.follow("user", _user(message, self._called))
+        return self.follow("model", _model(message, self._names, self._signed))
+
+    def rest(self) -> Iterable[Turn]:
+        """The last turn."""
+        return () if self.open is None else (self.open,)
 
 
 def _user(message: Message, called: Mapping[str, str]) -> list[dict[str, Any]]:

@@ -5,7 +5,7 @@ Source: https://github.com/ollama/ollama/blob/main/docs/api.md
 """
 
 from collections.abc import AsyncGenerator, Sequence
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
 import attrs
@@ -13,7 +13,7 @@ import msgspec
 
 from wingman.api import ModelInfo
 from wingman.providers.base import Part, Request
-from wingman.providers.ollama.request import ollama_body
+from wingman.providers.ollama.request import ollama_outline
 from wingman.providers.ollama.stream import ID, OllamaTranslator
 from wingman.providers.transport import Access, Call, Transport
 from wingman.providers.wire import CallIds, ToolNames, ask_for_models, bearer_call, converse
@@ -62,18 +62,22 @@ class Ollama:
 
     def stream(self, request: Request, transport: Transport) -> AsyncGenerator[Part, None]:
         """Run one inference."""
-        body = ollama_body(request, self.model, self.max_tokens, self.temperature)
-        call = self._call("/api/chat", body)
-        translator = OllamaTranslator(CallIds(request.messages), ToolNames.of(request))
-        return converse(transport, call, LineDecoder(), translator)
+        outline = ollama_outline(request, self.model, self.max_tokens, self.temperature)
+        names = ToolNames.of(request)
+
+        def translating(ids: CallIds) -> OllamaTranslator:
+            return OllamaTranslator(ids, names)
+
+        call = self._call("/api/chat")
+        return converse(transport, call, outline, request, LineDecoder(), translating)
 
     async def models(self, transport: Transport) -> Sequence[ModelInfo]:
         """Ask the server which models it has pulled."""
         page = await ask_for_models(transport, self._call("/api/tags"), _ModelPage)
         return [ModelInfo(model.name, model.name) for model in page.models]
 
-    def _call(self, path: str, body: dict[str, Any] | None = None) -> Call:
-        return bearer_call(ID, ACCESS.endpoint(self.api_key, self.base_url), path, body)
+    def _call(self, path: str) -> Call:
+        return bearer_call(ID, ACCESS.endpoint(self.api_key, self.base_url), path)
 
 
 class _Model(msgspec.Struct):

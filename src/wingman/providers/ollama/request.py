@@ -3,7 +3,7 @@
 Source: https://github.com/ollama/ollama/blob/main/docs/api.md
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from wingman.conversation import (
@@ -18,7 +18,10 @@ from wingman.providers.ollama.stream import ID
 from wingman.providers.wire import (
     NOT_ANSWERED,
     CallNumbers,
+    Outline,
     ToolNames,
+    Turn,
+    body_of,
     function_spec,
     in_one,
     is_mistral,
@@ -26,7 +29,7 @@ from wingman.providers.wire import (
     with_images,
 )
 
-__all__ = ["ollama_body"]
+__all__ = ["ollama_body", "ollama_outline"]
 
 _IMAGES: Final = frozenset({"image/jpeg", "image/png", "image/webp"})
 
@@ -34,52 +37,70 @@ _IMAGES: Final = frozenset({"image/jpeg", "image/png", "image/webp"})
 def ollama_body(
     request: Request, model: str, max_tokens: int | None = None, temperature: float | None = None
 ) -> dict[str, Any]:
-    """The body of `POST /api/chat`."""
+    """The body of `POST /api/chat`, as a value."""
+    return body_of(ollama_outline(request, model, max_tokens, temperature), request.messages)
+
+
+def ollama_outline(
+    request: Request, model: str, max_tokens: int | None = None, temperature: float | None = None
+) -> Outline:
+    """What is around the messages."""
     options = {"num_predict": max_tokens, "temperature": temperature}
+    form = nine_letters if is_mistral(model) else str
     names = ToolNames.of(request)
-    messages = list(_messages(request, model, names))
-    body: dict[str, Any] = {"model": model, "messages": messages, "stream": True}
+    system = [{"role": "system", "content": request.system}] if request.system else []
+    body: dict[str, Any] = {"model": model, "messages": system, "stream": True}
     if given := {name: value for name, value in options.items() if value is not None}:
         body["options"] = given
     if request.tools:
         body["tools"] = [function_spec(tool, names) for tool in request.tools]
     if request.output_schema is not None:
         body["format"] = request.output_schema
-    return body
+    key = (ID, form, *names.known)
+    return Outline(body, "messages", key, lambda: _Turns(CallNumbers(form), names))
 
 
-def _messages(request: Request, model: str, names: ToolNames) -> Iterator[dict[str, Any]]:
-    """The turns, which alternate: the user's in one, none after a tool's without the assistant's.
-
-    Many templates refuse any other order.
+class _Turns:
+    """Messages as turns, which alternate: the user's in one, none after a tool's without the
+    assistant's. Many templates refuse any other order.
     """
-    if request.system:
-        yield {"role": "system", "content": request.system}
-    numbers = CallNumbers(nine_letters if is_mistral(model) else str)
-    called: dict[str, str] = {}
-    said: list[TextBlock | ImageBlock] = []  # by the user, since the last turn
-    after_tool = False
-    for message in with_images(request.messages, _IMAGES):
-        called.update((use.id, names.sent(use.name)) for use in message.tool_uses)
+
+    def __init__(self, numbers: CallNumbers, names: ToolNames) -> None:
+        self._numbers = numbers
+        self._names = names
+        self._called: dict[str, str] = {}
+        self._said: tuple[TextBlock | ImageBlock, ...] = ()  # by the user, since the last turn
+        self._after_tool = False
+
+    def add(self, message: Message) -> Iterator[Turn]:
+        """Take a message."""
+        message = with_images(message, _IMAGES)
+        self._called.update((use.id, self._names.sent(use.name)) for use in message.tool_uses)
         if message.role == "assistant":
-            if (turn := _assistant(message, numbers, names)) is not None:
-                yield from _user(said, after_tool)
+            if (turn := _assistant(message, self._numbers, self._names)) is not None:
+                yield from self.rest()
                 yield turn
-                said, after_tool = [], False
-            continue
+                self._said, self._after_tool = (), False
+            return
         for block in message.content:
             match block:
                 case ToolResultBlock(id, content):
-                    after_tool = True
-                    name = {"tool_name": called.get(id, ""), "tool_call_id": numbers(id)}
+                    self._after_tool = True
+                    name = {
+                        "tool_name": self._called.get(id, ""),
+                        "tool_call_id": self._numbers(id),
+                    }
                     yield _with_images({"role": "tool", "content": content, **name}, block.images)
                 case TextBlock() | ImageBlock():
-                    said.append(block)
+                    self._said = (*self._said, block)
                 case _:
                     pass  # a user neither thinks nor calls tools
         if not message.content:
-            said.append(TextBlock(""))
-    yield from _user(said, after_tool)
+            self._said = (*self._said, TextBlock(""))
+
+    def rest(self) -> Iterable[Turn]:
+        """What the user has said since the last turn."""
+        return _user(self._said, self._after_tool)
 
 
 def _user(said: Sequence[TextBlock | ImageBlock], after_tool: bool) -> Iterator[dict[str, Any]]:

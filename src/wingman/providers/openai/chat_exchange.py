@@ -7,7 +7,7 @@ import msgspec
 
 from wingman.api import ModelInfo
 from wingman.providers.base import Part, Request
-from wingman.providers.openai.chat_request import chat_body
+from wingman.providers.openai.chat_request import chat_outline
 from wingman.providers.openai.chat_stream import ChatTranslator
 from wingman.providers.transport import Endpoint, Transport
 from wingman.providers.wire import CallIds, ToolNames, ask_for_models, bearer_call, converse
@@ -27,14 +27,18 @@ def chat(
 ) -> AsyncGenerator[Part, None]:
     """Run one inference; `provider` is the id of the one who asks."""
     host = urlsplit(endpoint.base_url).hostname
-    body = chat_body(request, model, provider, temperature, host=host)
+    outline = chat_outline(request, model, provider, temperature, host=host)
     if max_tokens is not None:
         # OpenAI's newer models refuse the old name, other servers do not know the new one.
         newer = host == "api.openai.com"
-        body["max_completion_tokens" if newer else "max_tokens"] = max_tokens
-    call = bearer_call(provider, endpoint, "/chat/completions", body)
-    translator = ChatTranslator(provider, CallIds(request.messages), ToolNames.of(request))
-    return converse(transport, call, SSEDecoder(), translator)
+        outline.values["max_completion_tokens" if newer else "max_tokens"] = max_tokens
+    names = ToolNames.of(request)
+
+    def translating(ids: CallIds) -> ChatTranslator:
+        return ChatTranslator(provider, ids, names)
+
+    call = bearer_call(provider, endpoint, "/chat/completions")
+    return converse(transport, call, outline, request, SSEDecoder(), translating)
 
 
 async def served_models(

@@ -10,7 +10,7 @@ https://api-docs.deepseek.com/guides/thinking_mode
 """
 
 from collections.abc import Iterable, Iterator
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
@@ -27,7 +27,10 @@ from wingman.providers.wire import (
     COMMON_IMAGES,
     NOT_ANSWERED,
     CallNumbers,
+    Outline,
     ToolNames,
+    Turn,
+    body_of,
     data_url,
     function_spec,
     in_one,
@@ -37,9 +40,11 @@ from wingman.providers.wire import (
     with_images,
 )
 
-__all__ = ["chat_body"]
+__all__ = ["chat_body", "chat_outline"]
 
 _Content: TypeAlias = str | list[dict[str, Any]]
+
+_NO_ANSWER: Final[Turn] = {"role": "assistant", "content": NOT_ANSWERED}
 
 
 def chat_body(
@@ -50,19 +55,25 @@ def chat_body(
     *,
     host: str | None = None,
 ) -> dict[str, Any]:
-    """The body of `POST /chat/completions`, without a limit of tokens; `host` is whose it is."""
-    numbers = CallNumbers(nine_letters if is_mistral(model, host) else short_id)
+    """The body of `POST /chat/completions`, as a value."""
+    outline = chat_outline(request, model, provider, temperature, host=host)
+    return body_of(outline, request.messages)
+
+
+def chat_outline(
+    request: Request,
+    model: str,
+    provider: str,
+    temperature: float | None = None,
+    *,
+    host: str | None = None,
+) -> Outline:
+    """What is around the messages, without a limit of tokens; `host` is whose it is."""
+    form = nine_letters if is_mistral(model, host) else short_id
     names = ToolNames.of(request)
-    turns: list[dict[str, Any]] = []
-    for message in with_images(request.messages, COMMON_IMAGES):
-        if message.role == "assistant":
-            turns.extend(_assistant(message, provider, numbers, names))
-        else:
-            turns.extend(_user(message, numbers))
-    system = [{"role": "system", "content": request.system}] if request.system else []
     body: dict[str, Any] = {
         "model": model,
-        "messages": [*system, *_alternating(turns)],
+        "messages": [{"role": "system", "content": request.system}] if request.system else [],
         "stream": True,
         "stream_options": {"include_usage": True},
     }
@@ -73,25 +84,44 @@ def chat_body(
     if request.output_schema is not None:
         schema = {"name": "response", "schema": request.output_schema}
         body["response_format"] = {"type": "json_schema", "json_schema": schema}
-    return body
+    key = ("chat", provider, form, *names.known)
+    return Outline(body, "messages", key, lambda: _Turns(provider, CallNumbers(form), names))
 
 
-def _alternating(turns: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The turns as templates want them that demand alternation: the user's in one, none after a
-    tool's without the assistant's.
+class _Turns:
+    """Messages as turns, as templates want them that demand alternation: the user's in one, none
+    after a tool's without the assistant's.
     """
-    alternating: list[dict[str, Any]] = []
-    for turn in turns:
-        last = alternating[-1] if alternating else None
-        if turn["role"] != "user" or last is None:
-            alternating.append(turn)
-        elif last["role"] == "user":
-            last["content"] = _joined(last["content"], turn["content"])
-        elif last["role"] == "tool":
-            alternating += [{"role": "assistant", "content": NOT_ANSWERED}, turn]
+
+    def __init__(self, provider: str, numbers: CallNumbers, names: ToolNames) -> None:
+        self._provider = provider
+        self._numbers = numbers
+        self._names = names
+        self._last: Turn | None = None
+
+    def add(self, message: Message) -> Iterable[Turn]:
+        """Take a message."""
+        message = with_images(message, COMMON_IMAGES)
+        if message.role == "assistant":
+            turns = _assistant(message, self._provider, self._numbers, self._names)
         else:
-            alternating.append(turn)
-    return alternating
+            turns = _user(message, self._numbers)
+        return [complete for turn in turns for complete in self._follow(turn)]
+
+    def rest(self) -> Iterable[Turn]:
+        """The last turn."""
+        return () if self._last is None else (self._last,)
+
+    def _follow(self, turn: Turn) -> Iterable[Turn]:
+        last, self._last = self._last, turn
+        if last is None:
+            return ()
+        if turn["role"] == "user" and last["role"] == "user":
+            self._last = last | {"content": _joined(last["content"], turn["content"])}
+            return ()
+        if turn["role"] == "user" and last["role"] == "tool":
+            return last, _NO_ANSWER
+        return (last,)
 
 
 def _joined(one: _Content, other: _Content) -> _Content:

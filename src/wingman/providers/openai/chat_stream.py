@@ -9,8 +9,10 @@ A stream that has nothing but `[DONE]` is no answer.
 Source: https://platform.openai.com/docs/api-reference/chat-streaming
 """
 
-from collections.abc import Iterator
-from typing import Any, Final
+from collections.abc import Iterable, Iterator
+from typing import Any, Final, Literal
+
+import msgspec
 
 from wingman.conversation import ThinkingBlock, Usage
 from wingman.providers.base import (
@@ -27,6 +29,7 @@ from wingman.providers.wire import (
     Characters,
     Json,
     ToolNames,
+    Usual,
     count,
     fields,
     finish_reason,
@@ -46,6 +49,38 @@ __all__ = ["ChatTranslator"]
 _WHAT: Final = "the completion"
 
 
+class _Delta(msgspec.Struct, forbid_unknown_fields=True):
+    content: str
+    role: Any = None
+    refusal: None = None
+    tool_calls: None = None
+    function_call: None = None
+    reasoning: None = None
+    reasoning_content: None = None
+
+
+class _Choice(msgspec.Struct, forbid_unknown_fields=True):
+    delta: _Delta
+    index: Any = None
+    finish_reason: None = None
+    logprobs: Any = None
+
+
+class _Chunk(msgspec.Struct, forbid_unknown_fields=True):
+    """A chunk with a piece of text, and nothing else of interest."""
+
+    choices: tuple[_Choice]
+    id: Any = None
+    object: Literal["chat.completion.chunk"] | None = None
+    created: Any = None
+    model: Any = None
+    system_fingerprint: Any = None
+    service_tier: Any = None
+    obfuscation: Any = None
+    provider: Any = None
+    usage: None = None
+
+
 class ChatTranslator:
     """Server-Sent Events of one completion in, parts out. `provider` marks the reasoning.
 
@@ -62,13 +97,20 @@ class ChatTranslator:
         self._refused = False
         self._said = False  # whether anything has come of the answer
         self._text = Characters()
+        self._thinks = False  # whether there is thinking that is not closed
         self._thinking: list[str] = []
         self._thought = Characters()
         self._field: str | None = None
         self._calls = ChatCalls()
+        self._usual = Usual(_Chunk)
 
-    def feed(self, event: ServerSentEvent) -> Iterator[Part]:
+    def feed(self, event: ServerSentEvent) -> Iterable[Part]:
         """Return the parts that this event brings."""
+        if event.name != "error" and (chunk := self._usual.read(event.data)) is not None:
+            return self._say(chunk.choices[0].delta.content)
+        return self._read(event)
+
+    def _read(self, event: ServerSentEvent) -> Iterator[Part]:
         if is_done(event.data):
             self.finished = True
             return
@@ -120,22 +162,28 @@ class ChatTranslator:
         for name in ("reasoning_content", "reasoning"):
             if not thought and isinstance(given := delta.get(name), str) and given:
                 thought, self._field = given, name
+        self._thinks = self._thinks or bool(thought)
         if thought and (thought := self._thought.feed(thought)):
             self._said = True
             self._thinking.append(thought)
             yield ThinkingDelta(thought)
         refusal = text(delta.get("refusal"), "a refusal")
         self._refused = self._refused or bool(refusal)
-        if said + refusal:
-            yield from self._close_thinking()
-            self._said = True
-            if said := self._text.feed(said + refusal):
-                yield TextDelta(said)
+        yield from self._say(said + refusal)
         self._calls.feed(items(delta.get("tool_calls"), "tool_calls"))
         if (older := delta.get("function_call")) is not None:  # before there were `tool_calls`
             self._calls.feed([{"index": 0, "function": older}])
 
+    def _say(self, said: str) -> Iterable[Part]:
+        if not said:
+            return ()
+        closed = tuple(self._close_thinking()) if self._thinks else ()
+        self._said = True
+        said = self._text.feed(said)
+        return (*closed, TextDelta(said)) if said else closed
+
     def _close_thinking(self) -> Iterator[Part]:
+        self._thinks = False
         if rest := self._thought.end():
             self._thinking.append(rest)
             yield ThinkingDelta(rest)

@@ -12,7 +12,7 @@ import attrs
 from wingman.api import ModelInfo
 from wingman.providers.base import Part, Request
 from wingman.providers.openai.chat_exchange import chat, served_models
-from wingman.providers.openai.responses_request import responses_body
+from wingman.providers.openai.responses_request import responses_outline
 from wingman.providers.openai.responses_stream import ID, ResponsesTranslator
 from wingman.providers.transport import Access, Endpoint, Transport
 from wingman.providers.wire import CallIds, ToolNames, bearer_call, converse
@@ -65,16 +65,20 @@ class OpenAI:
         if (self.api or _usual_api(endpoint.base_url)) == "chat":
             limit, temperature = self.max_tokens, self.temperature
             return chat(ID, endpoint, request, transport, self.model, limit, temperature)
-        body = responses_body(
+        outline = responses_outline(
             request,
             self.model,
             max_tokens=self.max_tokens,
             temperature=self.temperature,
             show_thinking=self.show_thinking,
         )
-        call = bearer_call(ID, endpoint, "/responses", body)
-        translator = ResponsesTranslator(CallIds(request.messages), ToolNames.of(request))
-        return converse(transport, call, SSEDecoder(), translator)
+        names = ToolNames.of(request)
+
+        def translating(ids: CallIds) -> ResponsesTranslator:
+            return ResponsesTranslator(ids, names)
+
+        call = bearer_call(ID, endpoint, "/responses")
+        return converse(transport, call, outline, request, SSEDecoder(), translating)
 
     async def models(self, transport: Transport) -> Sequence[ModelInfo]:
         """Ask the server which models it has; OpenAI does not tell their windows."""

@@ -7,7 +7,7 @@ https://platform.openai.com/docs/guides/reasoning#encrypted-reasoning-items
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 import attrs
@@ -27,7 +27,10 @@ from wingman.providers.wire import (
     COMMON_IMAGES,
     EMPTY_MESSAGE,
     CallNumbers,
+    Outline,
     ToolNames,
+    Turn,
+    body_of,
     closed,
     data_url,
     is_strict,
@@ -35,7 +38,7 @@ from wingman.providers.wire import (
     with_images,
 )
 
-__all__ = ["responses_body"]
+__all__ = ["responses_body", "responses_outline"]
 
 # The models that do not reason refuse to be asked for encrypted reasoning, and to be sent some.
 _UNREASONING: Final = re.compile(r"(ft:)?(gpt-[34]|chatgpt-)|.*-chat(-|$)")
@@ -57,16 +60,29 @@ def responses_body(
     temperature: float | None = None,
     show_thinking: bool = False,
 ) -> dict[str, Any]:
-    """The body of `POST /responses`."""
+    """The body of `POST /responses`, as a value."""
+    outline = responses_outline(
+        request,
+        model,
+        max_tokens=max_tokens,
+        temperature=temperature,
+        show_thinking=show_thinking,
+    )
+    return body_of(outline, request.messages)
+
+
+def responses_outline(
+    request: Request,
+    model: str,
+    *,
+    max_tokens: int | None = None,
+    temperature: float | None = None,
+    show_thinking: bool = False,
+) -> Outline:
+    """What is around the items of the history."""
     reasons = _UNREASONING.match(model) is None
-    messages = with_images(request.messages, COMMON_IMAGES)
-    sent = _Sent(CallNumbers(short_id), ToolNames.of(request))
-    body: dict[str, Any] = {
-        "model": model,
-        "input": [item for message in messages for item in _items(message, reasons, sent)],
-        "stream": True,
-        "store": False,
-    }
+    names = ToolNames.of(request)
+    body: dict[str, Any] = {"model": model, "input": [], "stream": True, "store": False}
     if reasons:
         body["include"] = ["reasoning.encrypted_content"]
     if reasons and show_thinking:
@@ -78,17 +94,34 @@ def responses_body(
     if temperature is not None:
         body["temperature"] = temperature
     if request.tools:
-        body["tools"] = [_function(tool, sent) for tool in request.tools]
+        body["tools"] = [_function(tool, names) for tool in request.tools]
     if request.output_schema is not None:
         body["text"] = {"format": _format(request.output_schema)}
-    return body
+    key = ("responses", reasons, *names.known)
+    return Outline(body, "input", key, lambda: _Items(reasons, _Sent(CallNumbers(short_id), names)))
 
 
-def _function(tool: ToolSpec, sent: _Sent) -> dict[str, Any]:
+@attrs.frozen
+class _Items:
+    """Messages as items, each complete at once."""
+
+    reasons: bool
+    sent: _Sent
+
+    def add(self, message: Message) -> Iterable[Turn]:
+        """Take a message."""
+        return _items(with_images(message, COMMON_IMAGES), self.reasons, self.sent)
+
+    def rest(self) -> Iterable[Turn]:
+        """Nothing is left."""
+        return ()
+
+
+def _function(tool: ToolSpec, names: ToolNames) -> dict[str, Any]:
     # Strict is this API's default, and has no optional parameters: input is validated by us.
     return {
         "type": "function",
-        "name": sent.names.sent(tool.name),
+        "name": names.sent(tool.name),
         "description": tool.description,
         "parameters": tool.input_schema,
         "strict": False,

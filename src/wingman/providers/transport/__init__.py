@@ -1,6 +1,9 @@
 """How a provider's API is reached: where it lives, with what key, and what can go wrong.
 
     client.py      Transport, the one door to the network; when it asks again
+    sending.py     calls as requests, prepared once
+    connections.py the connections that are kept for the next call
+    proxies.py     through which proxy a URL is asked
     bytestream.py  a call, and its response's body as a stream
     inflating.py   a compressed body, in small pieces
     retry.py       whether to ask again, and when

@@ -6,7 +6,7 @@ and nothing be left to the garbage collector.
 
 import zlib
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
@@ -36,9 +36,15 @@ _MOST_BYTES: Final = 256 * 1024 * 1024
 """No answer of a model is as large: some tens of megabytes are, with all that frames them."""
 
 
+def _in_pieces(body: bytes | Sequence[bytes] | None) -> Sequence[bytes] | None:
+    return (body,) if isinstance(body, bytes) else body
+
+
 @attrs.frozen
 class Call:
     """One HTTP request to a provider: a POST of JSON, or a GET where there is no body.
+
+    A body may come in pieces, which are sent one after the other.
 
     `secret` is the key that the headers contain: it is kept out of errors, logs and `repr`, and so
     is a password in the URL.
@@ -47,7 +53,7 @@ class Call:
     provider: str
     url: str
     headers: Mapping[str, str] = attrs.field(factory=dict, repr=False)
-    body: bytes | None = attrs.field(default=None, repr=False)
+    body: Sequence[bytes] | None = attrs.field(default=None, converter=_in_pieces, repr=False)
     secret: str | None = attrs.field(default=None, repr=False)
 
     @property
@@ -57,17 +63,24 @@ class Call:
 
 
 class ByteStream:
-    """The body of a response, as it comes. Whoever opened it closes it, however its reader ends."""
+    """The body of a response, as it comes. Whoever opened it closes it, however its reader ends.
 
-    def __init__(self, call: Call, response: httpx.Response) -> None:
+    `give_back` is called once nothing of the response is open any more.
+    """
+
+    def __init__(
+        self, call: Call, response: httpx.Response, give_back: Callable[[], Awaitable[None]]
+    ) -> None:
+        self.response = response
         self._call = call
-        self._response = response
+        self._give_back: Callable[[], Awaitable[None]] | None = give_back
         # Not httpx's decoded bytes: it inflates without a bound, and as often as it is told to.
-        assert isinstance(response.stream, httpx.AsyncByteStream)  # noqa: S101  a client's is one
+        assert isinstance(response.stream, httpx.AsyncByteStream)  # noqa: S101  a transport's is
         self._chunks = aiter(response.stream)
         self._inflater: Inflater | None = None
         self._received = 0
         self._complete = False
+        self._ended = False  # nothing comes any more, and the generators below have ended
 
     async def receive(self) -> bytes:
         """Return the next piece, of at most 64 KiB where it was compressed; `b""` at the end.
@@ -77,10 +90,11 @@ class ByteStream:
         inflater = self._inflater = self._inflater or self._made()
         try:
             while not (piece := inflater.piece()):
-                chunk = await anext(self._chunks, b"")
-                if not chunk:
+                try:
+                    inflater.feed(await self._chunks.__anext__())
+                except StopAsyncIteration:
+                    self._ended = True
                     return b""
-                inflater.feed(chunk)
         except zlib.error as error:
             raise self.broken(f"its answer cannot be inflated: {error}") from error
         except HTTPX_ERRORS as error:
@@ -105,7 +119,7 @@ class ByteStream:
 
     def reported(self, said: Explanation) -> ProviderError:
         """The error that the stream reports."""
-        id = request_id(self._response.headers)
+        id = request_id(self.response.headers)
         provider, secrets = self._call.provider, self._call.secrets
         return reported(said, provider, secrets, request_id=id, may_pass=True)
 
@@ -123,7 +137,7 @@ class ByteStream:
                 pass  # what has come must do
         return no_stream(
             bytes(body[:_LOOK_BYTES]),
-            self._response.headers,
+            self.response.headers,
             self._call.provider,
             self._call.secrets,
             coding=self._inflater.unknown if self._inflater is not None else None,
@@ -131,7 +145,7 @@ class ByteStream:
 
     def _made(self) -> Inflater:
         try:
-            return Inflater(self._response.headers.get("content-encoding", ""))
+            return Inflater(self.response.headers.get("content-encoding", ""))
         except CodedTwice as error:
             message = f"its answer is compressed more than once ({error}), which is refused"
             raise self._told(ProviderError, message) from None
@@ -139,20 +153,27 @@ class ByteStream:
     def _told(
         self, kind: type[ProviderError], message: str, error_type: str | None = None
     ) -> ProviderError:
-        id = request_id(self._response.headers)
+        id = request_id(self.response.headers)
         provider, secrets = self._call.provider, self._call.secrets
         return told(kind, message, provider, secrets, error_type=error_type, request_id=id)
 
     async def aclose(self) -> None:
         """Close the response, and its connection with it unless it was read to the end."""
+        give_back, self._give_back = self._give_back, None
+        if give_back is None:
+            return
         try:
-            if self._complete:
+            if self._complete and not self._ended:
                 # A connection is used again only if its response was read to the end.
                 with trio.move_on_after(_DRAIN_SECONDS):
                     await self._exhaust()
-            await self._unwind()
+            if not self._ended:
+                await self._unwind()
         finally:
-            await self._response.aclose()
+            try:
+                await self.response.aclose()
+            finally:
+                await give_back()  # noqa: ASYNC102 what it closes, httpx shields
 
     async def _unwind(self) -> None:
         # httpx's body is several async generators, one in the other. Closing the outermost leaves
@@ -166,6 +187,7 @@ class ByteStream:
         try:
             async for _ in self._chunks:
                 pass
+            self._ended = True
         except HTTPX_ERRORS:
             pass  # nobody reads it any more
 

@@ -8,8 +8,9 @@ breaks out, raises or is cancelled. It knows nothing of what the bytes mean.
 
 import itertools
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -20,6 +21,7 @@ import trio
 from wingman.errors import ProviderError
 from wingman.foreign import contained
 from wingman.providers.transport.bytestream import ByteStream, Call, read
+from wingman.providers.transport.connections import Connections
 from wingman.providers.transport.failures import (
     SENDING_ERRORS,
     cause,
@@ -31,6 +33,7 @@ from wingman.providers.transport.failures import (
 )
 from wingman.providers.transport.retry import Retry, asked_delay, passes
 from wingman.providers.transport.scrubbing import without
+from wingman.providers.transport.sending import Requests
 from wingman.under_trio import require_trio
 
 __all__ = ["Transport"]
@@ -40,7 +43,6 @@ _log = logging.getLogger("wingman.providers")
 _ERROR_BODY: Final = 64 * 1024
 _JSON_BODY: Final = 16 * 1024 * 1024
 _ERROR_BODY_SECONDS: Final = 10.0
-_HEADERS: Final = {"user-agent": "wingman", "accept-encoding": "identity"}
 
 
 class Transport:
@@ -52,8 +54,8 @@ class Transport:
     `on_retry` is told the provider's name each time that one is asked again; what it raises is
     logged and ignored.
 
-    The client, and with it the TLS context, is made by the first call: who asks only local or
-    scripted models pays for neither.
+    The TLS context is made by the first call: who asks only local or scripted models does not pay
+    for it.
     """
 
     def __init__(
@@ -65,11 +67,12 @@ class Transport:
         over: httpx.AsyncBaseTransport | None = None,
         on_retry: Callable[[str], None] | None = None,
     ) -> None:
-        self._timeout = httpx.Timeout(idle_timeout, connect=connect_timeout, pool=connect_timeout)
+        timeout = httpx.Timeout(idle_timeout, connect=connect_timeout, pool=connect_timeout)
+        self._requests = Requests(timeout)
         self._retry = retry or Retry()
         self._over = over
         self._on_retry = on_retry
-        self._client: httpx.AsyncClient | None = None
+        self._connections: Connections | None = None
         self._open = False
 
     async def __aenter__(self) -> Self:
@@ -84,9 +87,9 @@ class Transport:
         traceback: TracebackType | None,
     ) -> None:
         self._open = False
-        client, self._client = self._client, None
-        if client is not None:
-            await client.aclose()
+        connections, self._connections = self._connections, None
+        if connections is not None:
+            await connections.aclose()
 
     async def open_stream(self, call: Call) -> ByteStream:
         """Send a call and return the body of its good response; its reader closes it.
@@ -94,12 +97,12 @@ class Transport:
         Raises a `ProviderError` if there is no good response after the retries.
         """
         require_trio()
-        return ByteStream(call, await self._send(call, self._retry))
+        return await self._send(call, self._retry)
 
     async def get_json(self, call: Call, *, retry: Retry | None = None) -> Any:
         """Send a call and return its response's JSON, of at most 16 MiB."""
         require_trio()
-        stream = ByteStream(call, await self._send(call, retry or self._retry))
+        stream = await self._send(call, retry or self._retry)
         try:
             body = await read(stream, _JSON_BODY)
             stream.complete()
@@ -111,7 +114,7 @@ class Transport:
         except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
             raise stream.broken(f"answered with what is not JSON: {error}") from error
 
-    async def _send(self, call: Call, retry: Retry) -> httpx.Response:
+    async def _send(self, call: Call, retry: Retry) -> ByteStream:
         deadline = trio.current_time() + retry.elapsed
         for attempt in itertools.count(1):
             try:
@@ -145,17 +148,10 @@ class Transport:
         except BaseException as error:  # noqa: ASYNC103 contained lets a cancellation through
             _log.error("on_retry raised", exc_info=contained(error))
 
-    async def _attempt(self, call: Call) -> httpx.Response:
-        client = self._opened(call)
+    async def _attempt(self, call: Call) -> ByteStream:
+        connections = self._opened(call)
         try:
-            request = client.build_request(
-                "GET" if call.body is None else "POST",
-                call.url,
-                headers=dict(call.headers),
-                content=call.body,
-            )
-            request.stream = _Body(request.content)
-            response = await client.send(request, stream=True, follow_redirects=False)
+            stream = await self._asked(call, connections)
         except SENDING_ERRORS as raised:
             if not is_failure(raised):
                 raise
@@ -166,19 +162,30 @@ class Transport:
                     type(raised).__name__, failure(raised, call.provider, call.secrets)
                 ) from cause(raised, call.secrets)
             raise failure(raised, call.provider, call.secrets) from cause(raised, call.secrets)
+        response = stream.response
         if response.is_success:
-            return response
+            return stream
         if passes(response.status_code, response.headers):
             raise _Passing(
                 f"HTTP {response.status_code}",
-                await self._refused(call, response),
+                await self._refused(call, stream),
                 asked_delay(response.headers, datetime.now(UTC)),
             )
-        raise await self._refused(call, response)
+        raise await self._refused(call, stream)
 
-    async def _refused(self, call: Call, response: httpx.Response) -> ProviderError:
-        stream = ByteStream(call, response)
-        body = b""
+    async def _asked(self, call: Call, connections: Connections) -> ByteStream:
+        request = self._requests.of(call)
+        connection = connections.take(request.url)
+        response: httpx.Response | None = None
+        try:
+            response = await connection.transport.handle_async_request(request)
+        finally:
+            if response is None:
+                await connections.give_back(connection)  # noqa: ASYNC102 httpx shields it
+        return ByteStream(call, response, partial(connections.give_back, connection))
+
+    async def _refused(self, call: Call, stream: ByteStream) -> ProviderError:
+        response, body = stream.response, b""
         try:
             with trio.move_on_after(_ERROR_BODY_SECONDS):
                 body = await read(stream, _ERROR_BODY)
@@ -189,12 +196,12 @@ class Transport:
             await stream.aclose()
         return refusal(response.status_code, response.headers, body, call.provider, call.secrets)
 
-    def _opened(self, call: Call) -> httpx.AsyncClient:
+    def _opened(self, call: Call) -> Connections:
         if not self._open:
             raise RuntimeError("open the transport first: `async with Transport() as transport:`")
-        if self._client is None:
+        if self._connections is None:
             try:
-                self._client = self._made()
+                self._connections = Connections(self._over)
             except (httpx.InvalidURL, ImportError, OSError, ValueError) as error:
                 # It reads the environment: SSL_CERT_FILE, HTTPS_PROXY and their like.
                 text = (
@@ -203,40 +210,7 @@ class Transport:
                 )
                 shown = cause(error, call.secrets)
                 raise told(ProviderError, text, call.provider, call.secrets) from shown
-        return self._client
-
-    def _made(self) -> httpx.AsyncClient:
-        return httpx.AsyncClient(
-            transport=self._over,
-            timeout=self._timeout,
-            headers=_HEADERS,
-            # How many runs go on at once is the runtime's to bound, not the pool's.
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=32),
-        )
-
-
-class _Body(httpx.AsyncByteStream):
-    """A request's body, with nothing to close: httpx's own is a generator, which a cancel leaves
-    to the garbage collector, and Trio warns of that.
-    """
-
-    def __init__(self, content: bytes) -> None:
-        self._content = content
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return _Once(self._content)
-
-
-class _Once(AsyncIterator[bytes]):
-    """Bytes, in one piece."""
-
-    def __init__(self, content: bytes) -> None:
-        self._pieces = iter((content,))
-
-    async def __anext__(self) -> bytes:
-        for piece in self._pieces:
-            return piece
-        raise StopAsyncIteration
+        return self._connections
 
 
 class _Passing(Exception):

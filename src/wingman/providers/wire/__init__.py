@@ -1,6 +1,7 @@
 """What all wire formats share: where events end, how tool calls and histories are made to fit.
 
     exchange.py   one inference: call → bytes → events → parts, the loop that joins the rest
+    history.py    a history as JSON, written once
     decoding.py   an event's JSON into a value
     reading.py    the JSON of events, read as leniently as it may be
     characters.py characters that come in halves, made whole
@@ -15,7 +16,7 @@ API by name, and does not know how bytes come and go: that is `transport/`.
 """
 
 from wingman.providers.wire.characters import Characters, whole
-from wingman.providers.wire.decoding import decode
+from wingman.providers.wire.decoding import Usual, decode
 from wingman.providers.wire.exchange import (
     Decoder,
     Translator,
@@ -31,6 +32,7 @@ from wingman.providers.wire.fitting import (
     in_one,
     with_images,
 )
+from wingman.providers.wire.history import Outline, SameRole, Turn, Writer, body_of
 from wingman.providers.wire.naming import (
     CallNumbers,
     ToolNames,
@@ -73,11 +75,17 @@ __all__ = [
     "Decoder",
     "HeldCalls",
     "Json",
+    "Outline",
+    "SameRole",
     "ToolNames",
     "Translator",
+    "Turn",
+    "Usual",
+    "Writer",
     "arguments_text",
     "ask_for_models",
     "bearer_call",
+    "body_of",
     "closed",
     "converse",
     "count",

@@ -5,13 +5,14 @@ all that joins them to the network, and the only async generator on the way: nes
 closed from outside.
 """
 
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from typing import Final, Protocol, TypeVar
 
+import attrs
 import msgspec
 
 from wingman.errors import ProviderError
-from wingman.providers.base import Part
+from wingman.providers.base import Part, Request
 from wingman.providers.transport import (
     ByteStream,
     Call,
@@ -22,6 +23,8 @@ from wingman.providers.transport import (
     stray,
     told,
 )
+from wingman.providers.wire.history import Outline, written
+from wingman.providers.wire.toolcalls import CallIds
 from wingman.sse import Fault
 
 __all__ = ["Decoder", "Translator", "ask_for_models", "bearer_call", "converse"]
@@ -60,9 +63,19 @@ class Translator(Protocol[EventT_contra]):
 
 
 async def converse(
-    transport: Transport, call: Call, decoder: Decoder[EventT], translator: Translator[EventT]
+    transport: Transport,
+    call: Call,
+    outline: Outline,
+    request: Request,
+    decoder: Decoder[EventT],
+    translating: Callable[[CallIds], Translator[EventT]],
 ) -> AsyncGenerator[Part, None]:
-    """Run one inference. Close it (`contextlib.aclosing`) if it is not read to its end."""
+    """Run one inference. Close it (`contextlib.aclosing`) if it is not read to its end.
+
+    `call` is without its body, which `outline` and the request's history make.
+    """
+    body, ids = await written(outline, request)
+    call, translator = attrs.evolve(call, body=body), translating(CallIds(ids))
     stream = await transport.open_stream(call)
     seen = _Seen()
     try:
@@ -118,13 +131,12 @@ async def _failure(fault: Fault, stream: ByteStream, seen: _Seen) -> ProviderErr
     return stream.broken(fault.message, fault.error_type)
 
 
-def bearer_call(provider: str, endpoint: Endpoint, path: str, body: object = None) -> Call:
-    """A call whose key, if there is one, is a bearer token; `body` is sent as JSON."""
+def bearer_call(provider: str, endpoint: Endpoint, path: str) -> Call:
+    """A call whose key, if there is one, is a bearer token."""
     headers = {"content-type": "application/json"}
     if endpoint.key:
         headers["authorization"] = f"Bearer {endpoint.key}"
-    data = None if body is None else msgspec.json.encode(body)
-    return Call(provider, endpoint.base_url + path, headers, data, endpoint.key)
+    return Call(provider, endpoint.base_url + path, headers, secret=endpoint.key)
 
 
 async def ask_for_models(transport: Transport, call: Call, type: type[T]) -> T:

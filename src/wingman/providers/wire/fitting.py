@@ -5,7 +5,7 @@ does not know are left out, and a short text says so in their place. Where a mod
 the turns to alternate, the user's texts that follow each other are one turn.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from typing import Final
 
 import msgspec
@@ -25,19 +25,13 @@ NOT_ANSWERED: Final = "(no answer)"
 templates, and Mistral's API, refuse a user directly after a tool."""
 
 
-def with_images(messages: Sequence[Message], known: Collection[str]) -> Sequence[Message]:
-    """The messages with images of the `known` media types alone, and those only of the user."""
-    if not any(_has_images(message) for message in messages):
-        return messages
-    return [
-        msgspec.structs.replace(
-            message,
-            content=tuple(
-                _fitted(block, known if message.role == "user" else ()) for block in message.content
-            ),
-        )
-        for message in messages
-    ]
+def with_images(message: Message, known: Collection[str]) -> Message:
+    """The message with images of the `known` media types alone, and those only of the user."""
+    if not _has_images(message):
+        return message
+    known = known if message.role == "user" else ()
+    content = tuple(_fitted(block, known) for block in message.content)
+    return msgspec.structs.replace(message, content=content)
 
 
 def data_url(image: ImageBlock) -> str:

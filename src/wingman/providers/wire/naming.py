@@ -125,6 +125,11 @@ class ToolNames:
         return self._tools.get(sent, sent)
 
     @property
+    def known(self) -> tuple[str, ...]:
+        """The names of the tools, as they are given."""
+        return tuple(self._tools.values())
+
+    @property
     def tools(self) -> list[str]:
         """The names of the tools, as they are sent."""
         return list(self._tools)

@@ -4,13 +4,13 @@ The arguments of a call may not parse, and its id may be missing.
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 from uuid import uuid4
 
 import msgspec
 
-from wingman.conversation import Message, ToolUseBlock
+from wingman.conversation import ToolUseBlock
 from wingman.providers.base import ToolSpec
 from wingman.providers.wire.characters import whole
 from wingman.providers.wire.decoding import decode
@@ -24,15 +24,17 @@ class CallIds:
     """Ids for tool calls that never repeat within a history.
 
     Some servers give none, some the same for all, some begin again with `call_0` each time; but
-    results are matched to calls by id, and a call is cancelled by it.
+    results are matched to calls by id, and a call is cancelled by it. `before` are the history's.
     """
 
-    def __init__(self, messages: Iterable[Message] = ()) -> None:
-        self._taken = {use.id for message in messages for use in message.tool_uses}
+    def __init__(self, before: Collection[str] = ()) -> None:
+        self._before = before
+        self._taken: set[str] = set()
 
     def unique(self, offered: str | None) -> str:
         """The id that the server offers, if it can be had; else a new one."""
-        id = offered if offered and offered not in self._taken else f"call_{uuid4().hex[:24]}"
+        taken = not offered or offered in self._taken or offered in self._before
+        id = f"call_{uuid4().hex[:24]}" if taken or offered is None else offered
         self._taken.add(id)
         return id
 
