@@ -1,23 +1,57 @@
-"""Run the benchmarks named on the command line, or all."""
+"""Run the benchmarks named on the command line, or all, and set the figures beside the goals."""
 
+import json
 import sys
+import time
+from datetime import UTC, datetime
 from importlib import import_module
-from importlib.util import find_spec
+from pathlib import Path
+from typing import Final
 
-from bench._report import print_rows
+import click
 
-BENCHMARKS = ("actors", "store", "turns", "http", "client")
+from bench._machine import Load, described
+from bench._report import Report
+
+BENCHMARKS: Final = ("actors", "store", "turns", "http", "client")
 
 
-def main() -> None:
+@click.command()
+@click.argument("names", nargs=-1, type=click.Choice(BENCHMARKS), metavar="[NAME]...")
+@click.option("--quick", is_flag=True, help="Less of everything: to see that it works.")
+@click.option("--json", "json_file", type=Path, metavar="FILE", help="Keep the figures there.")
+def main(names: tuple[str, ...], quick: bool, json_file: Path | None) -> None:
     """Measure and print, one benchmark after the other."""
-    names = sys.argv[1:] or [name for name in BENCHMARKS if find_spec(f"bench.{name}")]
-    for name in names:
-        if name not in BENCHMARKS:
-            sys.exit(f"there is no benchmark {name!r}: choose from {', '.join(BENCHMARKS)}")
-        benchmark = import_module(f"bench.{name}")
-        print_rows(benchmark.__doc__.splitlines()[0], benchmark.measure())
+    machine = described()
+    print(", ".join(f"{key} {value}" for key, value in machine.items()))
+    if quick:
+        print("Quick: few rounds, small numbers; the figures say that it works, and little more.")
+    reports = []
+    for name in names or BENCHMARKS:
+        reports.append(run(name, quick))
+        print(reports[-1], flush=True)
+    if json_file is not None:
+        kept = {
+            "measured": datetime.now(UTC).isoformat(timespec="seconds"),
+            "quick": quick,
+            "machine": machine,
+            "benchmarks": [report.as_json() for report in reports],
+        }
+        json_file.write_text(json.dumps(kept, ensure_ascii=False, indent=1) + "\n")
+
+
+def run(name: str, quick: bool) -> Report:
+    """Run one benchmark; the machine's load is looked at before and after it."""
+    module = import_module(f"bench.{name}")
+    before = Load.sample()
+    if before.high:
+        print(f"\n{name}: the machine is busy: {before}", file=sys.stderr)
+    begin = time.perf_counter()
+    rows = module.measure(quick)
+    seconds = time.perf_counter() - begin
+    title = (module.__doc__ or name).splitlines()[0]
+    return Report(name, title, rows, (before, Load.sample()), seconds)
 
 
 if __name__ == "__main__":
-    main()
+    main(prog_name="python -m bench")
