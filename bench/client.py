@@ -61,7 +61,7 @@ async def _with_httpx(server: Server, agent: str, turn: Turn, times: int) -> Too
 async def _with_client(client: Client, agent: str, turn: SessionTurn, times: int) -> Took:
     session = await client.create_session(agent)
     took = await _timed(partial(turn, session), times)
-    await session.delete()
+    await client.delete(session.id)
     return took
 
 
