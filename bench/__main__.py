@@ -13,7 +13,21 @@ import click
 from bench._machine import Load, described
 from bench._report import Report
 
-BENCHMARKS: Final = ("actors", "store", "turns", "http", "client")
+BENCHMARKS: Final = (
+    "actors",
+    "store",
+    "turns",
+    "http",
+    "client",
+    "real",
+    "history",
+    "memory",
+    "streams",
+    "scale",
+    "cancel",
+    "start",
+    "peers",
+)
 
 
 @click.command()

@@ -4,8 +4,8 @@ import gc
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from wingman import Runtime
 from wingman.cli.serve import collect_seldom
 from wingman.server import serve
 
-__all__ = ["Server", "running"]
+__all__ = ["Server", "as_served", "running"]
 
 
 @attrs.frozen
@@ -57,6 +57,19 @@ async def running(
             process.kill()
             with trio.CancelScope(shield=True):
                 await process.wait()
+
+
+@contextmanager
+def as_served() -> Iterator[None]:
+    """This process as `wingman serve` sets one: its garbage collector looks seldom."""
+    usual = gc.get_threshold()
+    collect_seldom()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.set_threshold(*usual)
+        gc.unfreeze()
 
 
 async def hello(_directory: Path) -> None:

@@ -5,7 +5,6 @@ yardstick is what no turn in Trio can do without: one ask and reply over memory 
 has new sessions; the process's collector is set as `wingman serve` sets it.
 """
 
-import gc
 import tempfile
 from functools import partial
 from pathlib import Path
@@ -16,8 +15,8 @@ import trio
 from bench._models import NAPS, TEXT, TOOLS
 from bench._report import Row
 from bench._rounds import Comparison, Stopwatch, Took, compare
+from bench._servers import as_served
 from wingman import Agent, Runtime, Session
-from wingman.cli.serve import collect_seldom
 
 TURNS = 5
 """Of each session."""
@@ -94,7 +93,6 @@ async def _measured(quick: bool) -> Comparison:
             Runtime(agents=agents) as memory,
             Runtime(Path(directory, "bench.db"), agents=agents) as durable,
         ):
-            gc.freeze()
             return await compare(
                 {
                     "channels": partial(asking, 20 * count),
@@ -112,13 +110,8 @@ async def _measured(quick: bool) -> Comparison:
 
 def measure(quick: bool) -> list[Row]:
     """Measure all of it; some seconds."""
-    usual = gc.get_threshold()
-    collect_seldom()
-    try:
+    with as_served():
         found = trio.run(_measured, quick)
-    finally:
-        gc.set_threshold(*usual)
-        gc.unfreeze()
     turns = {
         "text": "text turn",
         "tools": "tool turn, one call",
