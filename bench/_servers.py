@@ -20,7 +20,7 @@ from wingman import Runtime
 from wingman.cli.serve import collect_seldom
 from wingman.server import serve
 
-__all__ = ["Server", "as_served", "running"]
+__all__ = ["Server", "as_served", "listens", "running"]
 
 
 @attrs.frozen
@@ -85,7 +85,7 @@ async def hello(_directory: Path) -> None:
     config.errorlog = None
     async with trio.open_nursery() as nursery:
         url = (await nursery.start(partial(hypercorn.trio.serve, app, config)))[0]
-        _listens(url)
+        listens(url)
 
 
 async def wingman(directory: Path) -> None:
@@ -95,10 +95,11 @@ async def wingman(directory: Path) -> None:
         Runtime(directory / "bench.db", agents=agents) as runtime,
         trio.open_nursery() as nursery,
     ):
-        _listens(await nursery.start(partial(serve, runtime, port=0)))
+        listens(await nursery.start(partial(serve, runtime, port=0)))
 
 
-def _listens(url: str) -> None:
+def listens(url: str) -> None:
+    """Say that this server is there."""
     gc.freeze()
     print(url, flush=True)
 
