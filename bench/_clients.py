@@ -9,7 +9,7 @@ import trio
 from bench._rounds import Stopwatch, Took
 from bench._servers import Server
 
-__all__ = ["Connection", "ask_all", "delete", "messages", "request", "sessions"]
+__all__ = ["Connection", "ask", "ask_all", "delete", "messages", "request", "sessions"]
 
 
 class Connection:
@@ -51,13 +51,13 @@ def _complete(data: bytearray) -> bool:
     return data.endswith(b"0\r\n\r\n") or data[9:12] == b"204"
 
 
-def request(method: str, target: str, body: Any = None) -> bytes:
-    """The bytes of a request."""
+def request(method: str, target: str, body: Any = None, *headers: str) -> bytes:
+    """The bytes of a request; `headers` are lines."""
     content = b"" if body is None else json.dumps(body).encode()
     lines = [f"{method} {target} HTTP/1.1", "Host: localhost", f"Content-Length: {len(content)}"]
     if content:
         lines.append("Content-Type: application/json")
-    return "\r\n".join([*lines, "", ""]).encode() + content
+    return "\r\n".join([*lines, *headers, "", ""]).encode() + content
 
 
 async def ask_all(server: Server, requests: Sequence[bytes], times: int) -> Took:
@@ -76,6 +76,14 @@ async def ask_all(server: Server, requests: Sequence[bytes], times: int) -> Took
     for connection in connections:
         await connection.aclose()
     return watch.each(len(requests) * times)
+
+
+async def ask(server: Server, method: str, target: str, body: Any = None, *headers: str) -> Any:
+    """Ask once, over a connection of its own; the answer's JSON."""
+    connection = await Connection.to(server)
+    content = await connection.ask(request(method, target, body, *headers))
+    await connection.aclose()
+    return json.loads(content)
 
 
 async def sessions(server: Server, agent: str, count: int) -> list[str]:

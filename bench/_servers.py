@@ -1,13 +1,16 @@
 """The servers that are measured, each a process of its own, as `wingman serve` would have it."""
 
 import gc
+import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 import attrs
 import hypercorn.trio
@@ -20,7 +23,10 @@ from wingman import Runtime
 from wingman.cli.serve import collect_seldom
 from wingman.server import serve
 
-__all__ = ["Server", "as_served", "listens", "running"]
+__all__ = ["Server", "Started", "as_served", "listens", "running", "wingman_serve"]
+
+_PATIENCE: Final = 300
+"""Seconds, for a server that begins with much to do."""
 
 
 @attrs.frozen
@@ -57,6 +63,41 @@ async def running(
             process.kill()
             with trio.CancelScope(shield=True):
                 await process.wait()
+
+
+@attrs.frozen
+class Started(Server):
+    """A server that was started as its users start it; `healthy_after` so many seconds."""
+
+    healthy_after: float
+
+
+@asynccontextmanager
+async def wingman_serve(database: Path, *options: str) -> AsyncIterator[Started]:
+    """Run `wingman serve`, until the block ends; it begins when `/health` says that all is well."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "wingman", "serve", "--port", str(port), "--db", str(database)]
+    begin = time.perf_counter()
+    process = await trio.lowlevel.open_process([*command, *options], stderr=subprocess.DEVNULL)
+    try:
+        with trio.fail_after(_PATIENCE):
+            while not await _is_well(port):  # noqa: ASYNC110 another process
+                await trio.sleep(0.002)
+        yield Started("127.0.0.1", port, process.pid, time.perf_counter() - begin)
+    finally:
+        process.kill()
+        with trio.CancelScope(shield=True):
+            await process.wait()
+
+
+async def _is_well(port: int) -> bool:
+    try:
+        async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
+            await stream.send_all(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            return b" 200 " in await stream.receive_some(1024)
+    except OSError:
+        return False
 
 
 @contextmanager
