@@ -11,7 +11,8 @@ from typing import Final
 import click
 
 from bench._machine import Load, described
-from bench._report import Report
+from bench._page import draw, write_page
+from bench._report import Report, tabled
 
 BENCHMARKS: Final = (
     "actors",
@@ -26,32 +27,56 @@ BENCHMARKS: Final = (
     "scale",
     "cancel",
     "start",
-    "peers",
 )
+
+_FILE: Final = click.Path(dir_okay=False, path_type=Path)
 
 
 @click.command()
 @click.argument("names", nargs=-1, type=click.Choice(BENCHMARKS), metavar="[NAME]...")
 @click.option("--quick", is_flag=True, help="Less of everything: to see that it works.")
-@click.option("--json", "json_file", type=Path, metavar="FILE", help="Keep the figures there.")
-def main(names: tuple[str, ...], quick: bool, json_file: Path | None) -> None:
+@click.option("--json", "json_file", type=_FILE, metavar="FILE", help="Keep the figures there.")
+@click.option("--svg", "picture", type=_FILE, metavar="FILE", help="Draw the goals there.")
+@click.option("--write", "page", type=_FILE, metavar="PAGE", help="Write the figures to this page.")
+def main(
+    names: tuple[str, ...],
+    quick: bool,
+    json_file: Path | None,
+    picture: Path | None,
+    page: Path | None,
+) -> None:
     """Measure and print, one benchmark after the other."""
     machine = described()
     print(", ".join(f"{key} {value}" for key, value in machine.items()))
     if quick:
         print("Quick: few rounds, small numbers; the figures say that it works, and little more.")
+    begin = time.perf_counter()
     reports = []
     for name in names or BENCHMARKS:
         reports.append(run(name, quick))
         print(reports[-1], flush=True)
+    kept = {
+        "measured": datetime.now(UTC).isoformat(timespec="seconds"),
+        "seconds": round(time.perf_counter() - begin),
+        "quick": quick,
+        "machine": machine,
+        "benchmarks": [report.as_json() for report in reports],
+    }
     if json_file is not None:
-        kept = {
-            "measured": datetime.now(UTC).isoformat(timespec="seconds"),
-            "quick": quick,
-            "machine": machine,
-            "benchmarks": [report.as_json() for report in reports],
-        }
         json_file.write_text(json.dumps(kept, ensure_ascii=False, indent=1) + "\n")
+    if picture is not None:
+        draw(picture, reports)
+    if page is not None:
+        write_page(page, kept, reports, picture)
+    print(_summary(reports))
+
+
+def _summary(reports: list[Report]) -> str:
+    """The goals, all together."""
+    rows = [row for report in reports for row in report.rows if row.goal is not None]
+    met = sum(bool(row.met) for row in rows)
+    head = f"\nThe goals: {met} of {len(rows)} met"
+    return "\n".join([head, *tabled(row.cells() for row in rows)])
 
 
 def run(name: str, quick: bool) -> Report:
