@@ -27,6 +27,7 @@ BENCHMARKS: Final = (
     "scale",
     "cancel",
     "start",
+    "peers",
 )
 
 _FILE: Final = click.Path(dir_okay=False, path_type=Path)
