@@ -150,6 +150,8 @@ def measure(quick: bool) -> list[Row]:
         if peers and case != "naps":
             fastest = min(peers, key=lambda peer: found.each(peer).value)
             name = fastest.rpartition(", ")[0]
-            speed = found.speed(ours, fastest)
-            rows.append(Row(f"{case}, Wingman", speed, "×", f"the fastest: {name}", goal))
+            speed = found.speed(ours, fastest, "cpu")
+            rows.append(
+                Row(f"{case}, CPU speed, Wingman", speed, "×", f"the fastest: {name}", goal)
+            )
     return rows
