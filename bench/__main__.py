@@ -1,23 +1,97 @@
-"""Run the benchmarks named on the command line, or all."""
+"""Run the benchmarks named on the command line, or all, and set the figures beside the goals."""
 
+import json
 import sys
+import time
+from datetime import UTC, datetime
 from importlib import import_module
-from importlib.util import find_spec
+from pathlib import Path
+from typing import Final
 
-from bench._report import print_rows
+import click
 
-BENCHMARKS = ("actors", "store", "turns", "http", "client")
+from bench._machine import Load, described
+from bench._page import draw, write_page
+from bench._report import Report, tabled
+
+BENCHMARKS: Final = (
+    "actors",
+    "store",
+    "turns",
+    "http",
+    "client",
+    "real",
+    "history",
+    "memory",
+    "streams",
+    "scale",
+    "cancel",
+    "start",
+    "peers",
+)
+
+_FILE: Final = click.Path(dir_okay=False, path_type=Path)
 
 
-def main() -> None:
+@click.command()
+@click.argument("names", nargs=-1, type=click.Choice(BENCHMARKS), metavar="[NAME]...")
+@click.option("--quick", is_flag=True, help="Less of everything: to see that it works.")
+@click.option("--json", "json_file", type=_FILE, metavar="FILE", help="Keep the figures there.")
+@click.option("--svg", "picture", type=_FILE, metavar="FILE", help="Draw the goals there.")
+@click.option("--write", "page", type=_FILE, metavar="PAGE", help="Write the figures to this page.")
+def main(
+    names: tuple[str, ...],
+    quick: bool,
+    json_file: Path | None,
+    picture: Path | None,
+    page: Path | None,
+) -> None:
     """Measure and print, one benchmark after the other."""
-    names = sys.argv[1:] or [name for name in BENCHMARKS if find_spec(f"bench.{name}")]
-    for name in names:
-        if name not in BENCHMARKS:
-            sys.exit(f"there is no benchmark {name!r}: choose from {', '.join(BENCHMARKS)}")
-        benchmark = import_module(f"bench.{name}")
-        print_rows(benchmark.__doc__.splitlines()[0], benchmark.measure())
+    machine = described()
+    print(", ".join(f"{key} {value}" for key, value in machine.items()))
+    if quick:
+        print("Quick: few rounds, small numbers; the figures say that it works, and little more.")
+    begin = time.perf_counter()
+    reports = []
+    for name in names or BENCHMARKS:
+        reports.append(run(name, quick))
+        print(reports[-1], flush=True)
+    kept = {
+        "measured": datetime.now(UTC).isoformat(timespec="seconds"),
+        "seconds": round(time.perf_counter() - begin),
+        "quick": quick,
+        "machine": machine,
+        "benchmarks": [report.as_json() for report in reports],
+    }
+    if json_file is not None:
+        json_file.write_text(json.dumps(kept, ensure_ascii=False, indent=1) + "\n")
+    if picture is not None:
+        draw(picture, reports)
+    if page is not None:
+        write_page(page, kept, reports, picture)
+    print(_summary(reports))
+
+
+def _summary(reports: list[Report]) -> str:
+    """The goals, all together."""
+    rows = [row for report in reports for row in report.rows if row.goal is not None]
+    met = sum(bool(row.met) for row in rows)
+    head = f"\nThe goals: {met} of {len(rows)} met"
+    return "\n".join([head, *tabled(row.cells() for row in rows)])
+
+
+def run(name: str, quick: bool) -> Report:
+    """Run one benchmark; the machine's load is looked at before and after it."""
+    module = import_module(f"bench.{name}")
+    before = Load.sample()
+    if before.high:
+        print(f"\n{name}: the machine is busy: {before}", file=sys.stderr)
+    begin = time.perf_counter()
+    rows = module.measure(quick)
+    seconds = time.perf_counter() - begin
+    title = (module.__doc__ or name).splitlines()[0]
+    return Report(name, title, rows, (before, Load.sample()), seconds)
 
 
 if __name__ == "__main__":
-    main()
+    main(prog_name="python -m bench")

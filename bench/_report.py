@@ -1,8 +1,17 @@
-"""What a benchmark reports, and how it is printed."""
+"""What the benchmarks report: rows, as tables and as JSON."""
+
+from typing import Any
 
 import attrs
 
-__all__ = ["Row", "print_rows"]
+from bench._machine import Load
+from bench._rounds import Figure
+
+__all__ = ["Report", "Row", "tabled"]
+
+
+def _figure(value: Figure | float) -> Figure:
+    return value if isinstance(value, Figure) else Figure(value, value, value)
 
 
 @attrs.frozen
@@ -10,10 +19,20 @@ class Row:
     """One figure. A ratio says what it is `ratio_to`; a goal is a sign and a bound: "≥ 1.6"."""
 
     name: str
-    value: float
+    figure: Figure = attrs.field(converter=_figure)
     unit: str
     ratio_to: str | None = None
     goal: str | None = None
+
+    @property
+    def value(self) -> float:
+        """The median."""
+        return self.figure.value
+
+    @property
+    def title(self) -> str:
+        """The name, and what it is a ratio to."""
+        return self.name if self.ratio_to is None else f"{self.name} ÷ {self.ratio_to}"
 
     @property
     def met(self) -> bool | None:
@@ -25,26 +44,64 @@ class Row:
             return self.value >= float(bound)
         return self.value <= float(bound)
 
+    def cells(self) -> tuple[str, str, str, str]:
+        """Its line of a table: title, median, spread, goal."""
+        goal = "" if self.goal is None else f"{'✓' if self.met else '✗'} {self.goal}"
+        spread = ""
+        if self.figure.low != self.figure.high:
+            spread = f"{_number(self.figure.low)} … {_number(self.figure.high)}"
+        return self.title, f"{_number(self.value)} {self.unit}", spread, goal
 
-def print_rows(title: str, rows: list[Row]) -> None:
-    """Print the rows of one benchmark as a table."""
-    cells = [_cells(row) for row in rows]
-    names, values, units, goals = ([cell[i] for cell in cells] for i in range(4))
-    print(f"\n{title}")
-    for name, value, unit, goal in cells:
-        line = (
-            f"  {name:<{_width(names)}}  {value:>{_width(values)}} "
-            f"{unit:<{_width(units)}}  {goal:<{_width(goals)}}"
-        )
-        print(line.rstrip())
+    def as_json(self) -> dict[str, Any]:
+        """The row as a JSON object."""
+        return {
+            "name": self.title,
+            "median": self.value,
+            "quartiles": [self.figure.low, self.figure.high],
+            "unit": self.unit,
+            "goal": self.goal,
+            "met": self.met,
+        }
 
 
-def _cells(row: Row) -> tuple[str, str, str, str]:
-    name = row.name if row.ratio_to is None else f"{row.name} ÷ {row.ratio_to}"
-    value = f"{row.value:,.0f}" if row.value >= 1_000 else f"{row.value:,.2f}"
-    goal = "" if row.goal is None else f"{'✓' if row.met else '✗'} {row.goal}"
-    return name, value, row.unit, goal
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1_000 else f"{value:,.3g}"
 
 
-def _width(column: list[str]) -> int:
-    return max(map(len, column))
+@attrs.frozen
+class Report:
+    """What one benchmark measured, and how busy others kept the machine before and after."""
+
+    name: str
+    title: str
+    rows: list[Row]
+    load: tuple[Load, Load]
+    seconds: float
+
+    def as_json(self) -> dict[str, Any]:
+        """The report as a JSON object."""
+        return {
+            "name": self.name,
+            "title": self.title,
+            "seconds": round(self.seconds, 1),
+            "others": [round(load.share, 3) for load in self.load],
+            "load_average": [round(load.average, 2) for load in self.load],
+            "rows": [row.as_json() for row in self.rows],
+        }
+
+    def __str__(self) -> str:
+        lines = [f"\n{self.title}", *tabled(row.cells() for row in self.rows)]
+        lines += [f"  Not to be trusted: {load}." for load in self.load if load.high][:1]
+        return "\n".join(lines)
+
+
+def tabled(lines: Any) -> list[str]:
+    """Lines of cells as a table: the first column to the left, the second to the right."""
+    table = list(lines)
+    widths = [max(len(line[column]) for line in table) for column in range(4)] if table else []
+    return [
+        (
+            f"  {line[0]:<{widths[0]}}  {line[1]:>{widths[1]}}  {line[2]:<{widths[2]}}  {line[3]}"
+        ).rstrip()
+        for line in table
+    ]

@@ -1,23 +1,25 @@
-"""Actors against what one would write without them: Trio's memory channels, and Pykka.
+"""Actors against what one would write without them: queues of asyncio and Trio, and Pykka.
 
-The channel contender is a task that reads a memory channel and answers on another that came with
-the message, as one would write it by hand. The actors have all their machinery in place:
-supervision, a cancel scope around the work, deliveries, and the hooks for instruments.
+The asyncio contender is a task that reads a queue and sets the future that came with the message;
+the channel contender reads a memory channel and answers on another. The actors have all their
+machinery in place: supervision, a cancel scope around the work, deliveries, and the hooks for
+instruments. The floor of an ask in Trio is two wake-ups of a task, which are measured as well.
 """
 
+import asyncio
 import gc
-import statistics
-import time
 import tracemalloc
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 import trio
+import trio.testing
 from trio.lowlevel import checkpoint
 
 from bench._report import Row
+from bench._rounds import Comparison, Rounds, Stopwatch, Took
 from wingman.actor import ActorSystem
 
 try:
@@ -25,11 +27,10 @@ try:
 except ImportError:
     pykka = None
 
-ROUNDS = 7
-ASKS = 20_000
+ASKS = 10_000
 TELLS = 50_000
 PER_TICK = 100
-ACTORS = 10_000
+ACTORS = 5_000
 
 
 class Echo:
@@ -39,16 +40,19 @@ class Echo:
         return message
 
 
-# --- ask and reply: each contender makes one pair, and gives the way to ask --------------------
+# --- ask and reply: each contender makes one pair, and gives the way to ask -----------------------
+
+Ask: TypeAlias = Callable[[Any], Awaitable[Any]]
+Pair: TypeAlias = Callable[[ActorSystem], AbstractAsyncContextManager[Ask]]
 
 
 @asynccontextmanager
-async def actor_pair(system: ActorSystem):
+async def actor_pair(system: ActorSystem) -> AsyncIterator[Ask]:
     yield system.spawn(Echo).ask
 
 
 @asynccontextmanager
-async def channel_pair(system: ActorSystem):
+async def channel_pair(system: ActorSystem) -> AsyncIterator[Ask]:
     requests, mailbox = trio.open_memory_channel[Any](100)
 
     async def serve() -> None:
@@ -66,91 +70,135 @@ async def channel_pair(system: ActorSystem):
         nursery.cancel_scope.cancel()
 
 
-Pair = Callable[[ActorSystem], AbstractAsyncContextManager[Callable[[Any], Awaitable[Any]]]]
+async def asking(pair: Pair, pairs: int) -> Took:
+    """One ask, with so many pairs at work."""
 
-
-async def asking(pair: Pair, pairs: int) -> float:
-    """Microseconds for one ask, with so many pairs at work."""
-
-    async def work(ask: Callable[[Any], Awaitable[Any]]) -> None:
+    async def work(ask: Ask) -> None:
         for number in range(ASKS // pairs):
             await ask(number)
 
+    watch = Stopwatch()
     async with ActorSystem() as system, AsyncExitStack() as stack:
         asks = [await stack.enter_async_context(pair(system)) for _ in range(pairs)]
         for ask in asks:
             await ask("warm up")
-        begin = time.perf_counter()
+        with watch.running():
+            async with trio.open_nursery() as nursery:
+                for ask in asks:
+                    nursery.start_soon(work, ask)
+    return watch.each(ASKS)
+
+
+async def asking_asyncio(pairs: int) -> Took:
+    """The same by asyncio's queues and futures."""
+    loop = asyncio.get_running_loop()
+
+    async def serve(requests: asyncio.Queue[Any]) -> None:
+        while True:
+            message, reply = await requests.get()
+            reply.set_result(message)
+
+    async def work(requests: asyncio.Queue[Any]) -> None:
+        for number in range(ASKS // pairs):
+            reply: asyncio.Future[Any] = loop.create_future()
+            requests.put_nowait((number, reply))
+            await reply
+
+    queues: list[asyncio.Queue[Any]] = [asyncio.Queue() for _ in range(pairs)]
+    servers = [loop.create_task(serve(queue)) for queue in queues]
+    await asyncio.sleep(0)
+    watch = Stopwatch()
+    with watch.running():
+        await asyncio.gather(*map(work, queues))
+    for server in servers:
+        server.cancel()
+    await asyncio.gather(*servers, return_exceptions=True)
+    return watch.each(ASKS)
+
+
+async def waking_twice(pairs: int) -> Took:
+    """The floor of an ask in Trio: one task wakes another and sleeps, and is woken by it."""
+
+    async def sleep() -> None:
+        await trio.lowlevel.wait_task_rescheduled(lambda _: trio.lowlevel.Abort.FAILED)
+
+    async def serve(asker: trio.lowlevel.Task, turns: int) -> None:
+        for _ in range(turns):
+            await sleep()
+            trio.lowlevel.reschedule(asker)
+
+    async def work(turns: int) -> None:
+        asker = trio.lowlevel.current_task()
+        server = trio.lowlevel.spawn_system_task(serve, asker, turns)
+        await trio.testing.wait_all_tasks_blocked()
+        for _ in range(turns):
+            trio.lowlevel.reschedule(server)
+            await sleep()
+
+    watch = Stopwatch()
+    with watch.running():
         async with trio.open_nursery() as nursery:
-            for ask in asks:
-                nursery.start_soon(work, ask)
-        return (time.perf_counter() - begin) / ASKS * 1e6
+            for _ in range(pairs):
+                nursery.start_soon(work, ASKS // pairs)
+    return watch.each(ASKS)
 
 
-async def asking_pykka() -> float:
-    """Microseconds for one ask of one pair, each side on its thread."""
+def asking_pykka() -> Took:
+    """One ask of one pair, each side on its thread."""
     echo = type("Echo", (pykka.ThreadingActor,), {"on_receive": lambda _, message: message})
     ref = echo.start()
-    begin = time.perf_counter()
-    for number in range(ASKS):
-        ref.ask(number)
-    taken = time.perf_counter() - begin
+    watch = Stopwatch()
+    with watch.running():
+        for number in range(ASKS):
+            ref.ask(number)
     ref.stop()
-    await checkpoint()
-    return taken / ASKS * 1e6
+    return watch.each(ASKS)
 
 
-# --- buffered messages -------------------------------------------------------------------------
+# --- buffered messages ----------------------------------------------------------------------------
 
 
-async def telling() -> float:
-    """Microseconds for one message to an actor, so many a tick."""
+async def telling() -> Took:
+    """One message to an actor, so many a tick."""
+    watch = Stopwatch()
     async with ActorSystem() as system:
         ref = system.spawn(Echo, mailbox=2 * PER_TICK)
-        begin = time.perf_counter()
-        for _ in range(TELLS // PER_TICK):
-            for number in range(PER_TICK):
-                ref.tell_nowait(number)
-            await checkpoint()
-        await ref.ask(None)
-        return (time.perf_counter() - begin) / TELLS * 1e6
+        with watch.running():
+            for _ in range(TELLS // PER_TICK):
+                for number in range(PER_TICK):
+                    ref.tell_nowait(number)
+                await checkpoint()
+            await ref.ask(None)
+    return watch.each(TELLS)
 
 
-async def sending() -> float:
-    """Microseconds for one message through a memory channel of the same size."""
+async def sending() -> Took:
+    """One message through a memory channel of the same size."""
     sender, receiver = trio.open_memory_channel[int](2 * PER_TICK)
 
     async def receive() -> None:
         async for _ in receiver:
             pass
 
-    begin = time.perf_counter()
-    async with trio.open_nursery() as nursery, sender:
-        nursery.start_soon(receive)
-        for number in range(TELLS):
-            await sender.send(number)
-    return (time.perf_counter() - begin) / TELLS * 1e6
+    watch = Stopwatch()
+    with watch.running():
+        async with trio.open_nursery() as nursery, sender:
+            nursery.start_soon(receive)
+            for number in range(TELLS):
+                await sender.send(number)
+    return watch.each(TELLS)
 
 
-# --- many idle actors --------------------------------------------------------------------------
+# --- many idle actors -----------------------------------------------------------------------------
 
 
-async def spawning() -> float:
-    """Microseconds to spawn an actor, until all of them wait for messages."""
+async def spawning() -> Took:
+    """Spawn an actor, until all of them wait for messages."""
+    watch = Stopwatch()
     async with ActorSystem() as system:
-        begin = time.perf_counter()
-        await _crowd(system)
-        return (time.perf_counter() - begin) / ACTORS * 1e6
-
-
-async def spawning_with_a_patient_collector() -> float:
-    """The same with a garbage collector as the server sets it."""
-    usual = gc.get_threshold()
-    gc.set_threshold(50_000, 50, 1_000)
-    try:
-        return await spawning()
-    finally:
-        gc.set_threshold(*usual)
+        with watch.running():
+            await _crowd(system)
+    return watch.each(ACTORS)
 
 
 async def footprint() -> float:
@@ -174,39 +222,48 @@ async def _crowd(system: ActorSystem) -> None:
         await checkpoint()
 
 
-# --- the report --------------------------------------------------------------------------------
+# --- the report -----------------------------------------------------------------------------------
 
 
-def measure() -> list[Row]:
+def measure(quick: bool) -> list[Row]:
     """Run all contenders in turns, and set them side by side."""
-    contenders: dict[str, Callable[[], Awaitable[float]]] = {
-        "ask, one pair": partial(asking, actor_pair, 1),
-        "channels, one pair": partial(asking, channel_pair, 1),
-        "ask, 100 pairs": partial(asking, actor_pair, 100),
-        "channels, 100 pairs": partial(asking, channel_pair, 100),
-        "buffered tell": telling,
-        "channel send and receive": sending,
-        "spawn": spawning,
-        "spawn, patient collector": spawning_with_a_patient_collector,
+    contenders: dict[str, Callable[[], Took]] = {
+        f"{who}, {pairs}": partial(how, pairs)
+        for pairs in (1, 100)
+        for who, how in {
+            "ask": lambda pairs: trio.run(asking, actor_pair, pairs),
+            "asyncio": lambda pairs: asyncio.run(asking_asyncio(pairs)),
+            "channels": lambda pairs: trio.run(asking, channel_pair, pairs),
+            "floor": lambda pairs: trio.run(waking_twice, pairs),
+        }.items()
     }
+    contenders["tell"] = partial(trio.run, telling)
+    contenders["send"] = partial(trio.run, sending)
+    contenders["spawn"] = partial(trio.run, spawning)
     if pykka is not None:
-        contenders["pykka ask"] = asking_pykka
-    taken: dict[str, list[float]] = {name: [] for name in contenders}
-    for _ in range(ROUNDS):
-        for name, contender in contenders.items():
-            taken[name].append(trio.run(contender))
-    medians = {name: statistics.median(times) for name, times in taken.items()}
-
-    def ratio(name: str, to: str, goal: str) -> Row:
-        return Row(to, medians[to] / medians[name], "×", name, goal)
-
-    rows = [Row(name, median, "µs") for name, median in medians.items()]
-    rows += [
+        contenders["pykka"] = asking_pykka
+    rounds = Rounds(3 if quick else 11, tuple(contenders))
+    found = Comparison([(name, contenders[name]()) for name in rounds])
+    return [
+        *_asks(found, 1, "one pair", "≥ 0.9"),
+        *_asks(found, 100, "100 pairs", "≥ 0.8"),
+        Row("buffered tell", found.each("tell", "cpu") * 1e6, "µs"),
+        Row("buffered tell", found.speed("tell", "send", "cpu"), "×", "channel, received", "≥ 12"),
+        Row("spawn", found.each("spawn", "cpu") * 1e6, "µs"),
         Row("idle actor", trio.run(footprint), "bytes", goal="≤ 6144"),
-        ratio("ask, one pair", "channels, one pair", "≥ 1.6"),
-        ratio("ask, 100 pairs", "channels, 100 pairs", "≥ 2.2"),
-        ratio("buffered tell", "channel send and receive", "≥ 12"),
     ]
-    if pykka is not None:
-        rows.append(ratio("ask, one pair", "pykka ask", "≥ 2.2"))
+
+
+def _asks(found: Comparison, pairs: int, among: str, goal: str) -> list[Row]:
+    ask, floor, queue = f"ask, {pairs}", f"floor, {pairs}", f"asyncio, {pairs}"
+    by_channels = found.speed(ask, f"channels, {pairs}", "cpu")
+    rows = [
+        Row(f"ask, {among}", found.each(ask, "cpu") * 1e6, "µs"),
+        Row(f"two wake-ups of Trio, {among}", found.each(floor, "cpu") * 1e6, "µs"),
+        Row(f"ask, {among}", found.speed(ask, queue, "cpu"), "×", "asyncio queue", goal),
+        Row(f"two wake-ups, {among}", found.speed(floor, queue, "cpu"), "×", "asyncio queue"),
+        Row(f"ask, {among}", by_channels, "×", "channels", "≥ 1.6" if pairs == 1 else "≥ 2.2"),
+    ]
+    if pykka is not None and pairs == 1:
+        rows.append(Row(f"ask, {among}", found.speed(ask, "pykka"), "×", "pykka", "≥ 2.2"))
     return rows

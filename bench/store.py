@@ -1,21 +1,23 @@
-"""Appends a second from 50 writers: one commit each, against the store's group commit.
+"""The store: appends a second from 50 writers, one commit each against group commits.
 
-Both append the same rows of 1 KiB to the same tables. The naive one does what one would write
-first: a thread for each append, an INSERT and a COMMIT in it, one writer at a time.
+Both append the same rows of 1 KiB to the same tables, in a new database each round. The naive one
+does what one would write first: a thread for each append, an INSERT and a COMMIT in it, one writer
+at a time.
 """
 
 import sqlite3
-import statistics
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
 import trio
 
 from bench._report import Row
+from bench._rounds import Comparison, Contender, Stopwatch, Took, compare
 from wingman.conversation import Message, TextBlock, Usage
 from wingman.events import Result
 from wingman.store import (
@@ -31,8 +33,6 @@ from wingman.store.sqlite import SQLStore, Synchronous
 
 NOW = datetime(2025, 5, 17, 12, tzinfo=UTC)
 WRITERS = 50
-ROUNDS = 5
-SECONDS = 0.6
 
 TEXT = "x" * 1024
 USAGE = Usage(1000, 100)
@@ -40,13 +40,16 @@ USAGE = Usage(1000, 100)
 Append: TypeAlias = Callable[[int, int], Awaitable[None]]
 """Append once: the writer's number, and how often it has appended before."""
 
+Kind: TypeAlias = Callable[[Path, Synchronous, float], Awaitable[Took]]
+"""One way to append: a new database's path, its mode, and for how many seconds."""
+
 _INSERT = """
 INSERT INTO runs (id, session_id, message, agent_id, status, created_at, steps, usage)
 VALUES (?, ?, ?, 'a', 'queued', '2025-05-17T12:00:00Z', 0, '{}')"""
 
 
-async def rate(append: Append) -> float:
-    """How often a second all writers together append."""
+async def appending(append: Append, seconds: float, writers: int = WRITERS) -> Took:
+    """An append, while all writers together append for so long."""
     appended = 0
 
     async def write(writer: int) -> None:
@@ -57,15 +60,16 @@ async def rate(append: Append) -> float:
             mine += 1
             appended += 1
 
-    begin = time.perf_counter()
-    end = begin + SECONDS
-    async with trio.open_nursery() as nursery:
-        for writer in range(WRITERS):
-            nursery.start_soon(write, writer)
-    return appended / (time.perf_counter() - begin)
+    watch = Stopwatch()
+    end = time.perf_counter() + seconds
+    with watch.running():
+        async with trio.open_nursery() as nursery:
+            for writer in range(writers):
+                nursery.start_soon(write, writer)
+    return watch.each(appended)
 
 
-async def naive(path: Path, synchronous: Synchronous) -> float:
+async def naive(path: Path, synchronous: Synchronous, seconds: float) -> Took:
     async with SQLStore(path):
         pass  # the tables
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
@@ -83,22 +87,22 @@ async def naive(path: Path, synchronous: Synchronous) -> float:
         )
 
     try:
-        return await rate(append)
+        return await appending(append, seconds)
     finally:
         connection.close()
 
 
-async def grouped(path: Path, synchronous: Synchronous) -> float:
+async def grouped(path: Path, synchronous: Synchronous, seconds: float) -> Took:
     async with SQLStore(path, synchronous=synchronous) as store:
         await _sessions(store)
 
         async def append(writer: int, number: int) -> None:
             await store.write(RunQueued(_run(writer, number))).wait()
 
-        return await rate(append)
+        return await appending(append, seconds)
 
 
-async def turns(path: Path, synchronous: Synchronous) -> float:
+async def turns(path: Path, synchronous: Synchronous, seconds: float) -> Took:
     """Text turns: three writes, of which the first and the last are awaited."""
     async with SQLStore(path, synchronous=synchronous) as store:
         await _sessions(store)
@@ -123,19 +127,18 @@ async def turns(path: Path, synchronous: Synchronous) -> float:
             )
             await store.write(ended).wait()
 
-        return await rate(turn)
+        return await appending(turn, seconds)
 
 
-async def alone(path: Path, synchronous: Synchronous) -> float:
-    """The median time, in microseconds, that one who awaits each of its writes waits for one."""
+async def alone(path: Path, synchronous: Synchronous, seconds: float) -> Took:
+    """One who awaits each of its writes, alone."""
     async with SQLStore(path, synchronous=synchronous) as store:
         await _sessions(store)
-        took: list[float] = []
-        end = time.perf_counter() + SECONDS
-        while (begin := time.perf_counter()) < end:
-            await store.write(CeilingRaised("session-0", len(took))).wait()
-            took.append(time.perf_counter() - begin)
-    return statistics.median(took) * 1e6
+
+        async def append(_writer: int, number: int) -> None:
+            await store.write(CeilingRaised("session-0", number)).wait()
+
+        return await appending(append, seconds, writers=1)
 
 
 async def _sessions(store: SQLStore) -> None:
@@ -169,31 +172,34 @@ def _run(writer: int, number: int) -> RunRecord:
     )
 
 
-def measure() -> list[Row]:
-    """Medians of interleaved rounds, on the temporary directory's disk."""
-    return trio.run(_measure)
+async def _in_a_new_database(kind: Kind, synchronous: Synchronous, seconds: float) -> Took:
+    with tempfile.TemporaryDirectory() as directory:
+        return await kind(Path(directory) / "bench.db", synchronous, seconds)
 
 
-async def _measure() -> list[Row]:
-    kinds = {"naive": naive, "grouped": grouped, "turns": turns, "alone": alone}
+async def _measured(quick: bool) -> Comparison:
+    kinds: dict[str, Kind] = {"naive": naive, "grouped": grouped, "turns": turns, "alone": alone}
     modes: tuple[Synchronous, ...] = ("normal", "full")
-    rates: dict[tuple[str, Synchronous], list[float]] = {
-        (kind, mode): [] for mode in modes for kind in kinds
+    seconds = 0.2 if quick else 0.6
+    contenders: dict[str, Contender] = {
+        f"{kind}, {mode}": partial(_in_a_new_database, kinds[kind], mode, seconds)
+        for mode in modes
+        for kind in kinds
     }
-    for _ in range(ROUNDS):
-        for (kind, mode), measured in rates.items():
-            with tempfile.TemporaryDirectory() as directory:
-                measured.append(await kinds[kind](Path(directory) / "bench.db", mode))
+    return await compare(contenders, rounds=3 if quick else 9)
+
+
+def measure(quick: bool) -> list[Row]:
+    """Measure all of it, on the temporary directory's disk."""
+    found = trio.run(_measured, quick)
     rows: list[Row] = []
-    for mode, goal in zip(modes, ("≥ 4", "≥ 10"), strict=True):
-        naive_rate, grouped_rate, turn_rate, latency = (
-            statistics.median(rates[kind, mode]) for kind in kinds
-        )
+    for mode, goal in (("normal", "≥ 4"), ("full", "≥ 10")):
+        ratio = found.speed(f"grouped, {mode}", f"naive, {mode}")
         rows += [
-            Row(f"naive append, {mode}", naive_rate, "/s"),
-            Row(f"group commit, {mode}", grouped_rate, "/s"),
-            Row(f"group commit, {mode}", grouped_rate / naive_rate, "×", "naive append", goal),
-            Row(f"text turns, {mode}", turn_rate, "/s"),
-            Row(f"one awaiter's write, {mode}", latency, "µs"),
+            Row(f"naive append, {mode}", found.rate(f"naive, {mode}"), "a second"),
+            Row(f"group commit, {mode}", found.rate(f"grouped, {mode}"), "a second"),
+            Row(f"group commit, {mode}", ratio, "×", "naive append", goal),
+            Row(f"text turns, {mode}", found.rate(f"turns, {mode}"), "a second"),
+            Row(f"one awaiter's write, {mode}", found.each(f"alone, {mode}") * 1e6, "µs"),
         ]
     return rows

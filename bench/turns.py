@@ -1,86 +1,72 @@
-"""Turns in process: the runtime's own share of a run, with a model that answers at once.
+"""Turns in process: the runtime's own share of a run, with a model that costs nothing.
 
 A turn is one message to one session: admission, the actor, the loop, the events, the result. The
-yardstick is what no turn in Trio can do without: one ask and reply over memory channels.
+yardstick is what no turn in Trio can do without: one ask and reply over memory channels. Each round
+has new sessions; the process's collector is set as `wingman serve` sets it.
 """
 
-import statistics
 import tempfile
-import time
-from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import trio
 
+from bench._models import NAPS, TEXT, TOOLS
 from bench._report import Row
-from wingman import Agent, Runtime, Session, tool
-from wingman.providers import Request, Scripted, ToolCalls
-from wingman.providers.scripted import Item
+from bench._rounds import Comparison, Stopwatch, Took, compare
+from bench._servers import as_served
+from wingman import Agent, Runtime, Session
 
-ROUNDS = 5
-SESSIONS = 200
-ASKS = 5_000
-SLEEP = 0.05
+TURNS = 5
+"""Of each session."""
 
 
-@tool
-async def add(a: int, b: int) -> int:
-    """Add two numbers."""
-    return a + b
+async def creating(runtime: Runtime, count: int) -> Took:
+    """Create a session, one after the other."""
+    watch = Stopwatch()
+    with watch.running():
+        sessions = [await runtime.create_session(TEXT) for _ in range(count)]
+    await _delete(runtime, sessions)
+    return watch.each(count)
 
 
-@tool
-async def nap() -> str:
-    """Sleep for 50 ms."""
-    await trio.sleep(SLEEP)
-    return "slept"
+async def one_at_a_time(runtime: Runtime, agent: Agent, sessions: int, times: int = TURNS) -> Took:
+    """A turn in each of so many new sessions, one after the other, and again."""
+    watch = Stopwatch()
+    fresh = [await runtime.create_session(agent) for _ in range(sessions)]
+    with watch.running():
+        for _ in range(times):
+            for session in fresh:
+                await session.run("go")
+    await _delete(runtime, fresh)
+    return watch.each(sessions * times)
 
 
-def answers(request: Request) -> Item:
-    """The model of a text turn."""
-    return "A short answer."
+async def all_at_once(runtime: Runtime, agent: Agent, sessions: int) -> Took:
+    """Turns in all of so many new sessions at once."""
+
+    async def talk(session: Session) -> None:
+        for _ in range(TURNS):
+            await session.run("go")
+
+    watch = Stopwatch()
+    fresh = [await runtime.create_session(agent) for _ in range(sessions)]
+    with watch.running():
+        async with trio.open_nursery() as nursery:
+            for session in fresh:
+                nursery.start_soon(talk, session)
+    await _delete(runtime, fresh)
+    return watch.each(sessions * TURNS)
 
 
-def calls_then_answers(request: Request) -> Item:
-    """The model of a tool turn: one call, then the answer."""
-    if request.messages[-1].text:
-        return ToolCalls(("add", {"a": 1, "b": 2}))
-    return "Three."
-
-
-def eight_naps(request: Request) -> Item:
-    """The model of a turn with eight parallel calls."""
-    if request.messages[-1].text:
-        return ToolCalls(*[("nap", {})] * 8)
-    return "Rested."
-
-
-TEXT = Agent("text", provider=Scripted(answers))
-TOOLS = Agent("tools", provider=Scripted(calls_then_answers), tools=[add])
-NAPS = Agent("naps", provider=Scripted(eight_naps), tools=[nap])
-
-
-async def seconds_each(sessions: list[Session]) -> float:
-    """One turn in each session, one after the other."""
-    begin = time.perf_counter()
+async def _delete(runtime: Runtime, sessions: list[Session]) -> None:
     for session in sessions:
-        await session.run("go")
-    return (time.perf_counter() - begin) / len(sessions)
+        await runtime.delete(session.id)
 
 
-async def seconds_together(sessions: list[Session]) -> float:
-    """One turn in each session, all at once; per turn."""
-    begin = time.perf_counter()
-    async with trio.open_nursery() as nursery:
-        for session in sessions:
-            nursery.start_soon(session.run, "go")
-    return (time.perf_counter() - begin) / len(sessions)
-
-
-async def channel_ask() -> float:
-    """Ask and reply over memory channels; per ask."""
+async def asking(count: int) -> Took:
+    """Ask and reply over memory channels."""
     requests, mailbox = trio.open_memory_channel[Any](100)
 
     async def serve() -> None:
@@ -88,62 +74,57 @@ async def channel_ask() -> float:
             async for message, reply in mailbox:
                 await reply.send(message)
 
+    watch = Stopwatch()
     async with trio.open_nursery() as nursery, requests:
         nursery.start_soon(serve)
-        begin = time.perf_counter()
-        for number in range(ASKS):
-            reply, answers_to = trio.open_memory_channel[Any](1)
-            await requests.send((number, reply))
-            await answers_to.receive()
-        end = time.perf_counter()
-    return (end - begin) / ASKS
+        with watch.running():
+            for number in range(count):
+                reply, answers = trio.open_memory_channel[Any](1)
+                await requests.send((number, reply))
+                await answers.receive()
+    return watch.each(count)
 
 
-async def interleaved(contenders: dict[str, Callable[[], Awaitable[float]]]) -> dict[str, float]:
-    """The median of each, measured in turns so that the machine's moods hit all alike."""
-    times: dict[str, list[float]] = {name: [] for name in contenders}
-    for _ in range(ROUNDS):
-        for name, measure_one in contenders.items():
-            times[name].append(await measure_one())
-    return {name: statistics.median(values) for name, values in times.items()}
-
-
-async def _measure() -> list[Row]:
+async def _measured(quick: bool) -> Comparison:
+    count = 20 if quick else 100
+    agents = [TEXT, TOOLS, NAPS]
     with tempfile.TemporaryDirectory() as directory:
-        durable_store = Path(directory, "bench.db")
         async with (
-            Runtime(agents=[TEXT, TOOLS, NAPS]) as memory,
-            Runtime(durable_store, agents=[TEXT]) as durable,
+            Runtime(agents=agents) as memory,
+            Runtime(Path(directory, "bench.db"), agents=agents) as durable,
         ):
-
-            async def fresh(runtime: Runtime, agent: Agent) -> list[Session]:
-                return [await runtime.create_session(agent) for _ in range(SESSIONS)]
-
-            text, tools = await fresh(memory, TEXT), await fresh(memory, TOOLS)
-            lasting = await fresh(durable, TEXT)
-            naps = [await memory.create_session(NAPS)]
-            medians = await interleaved(
+            return await compare(
                 {
-                    "channel": channel_ask,
-                    "text": partial(seconds_each, text),
-                    "tools": partial(seconds_each, tools),
-                    "durable": partial(seconds_together, lasting),
-                    "naps": partial(seconds_each, naps),
-                }
+                    "channels": partial(asking, 20 * count),
+                    "text": partial(one_at_a_time, memory, TEXT, count),
+                    "tools": partial(one_at_a_time, memory, TOOLS, count),
+                    "durable": partial(one_at_a_time, durable, TEXT, count),
+                    "64 durable": partial(all_at_once, durable, TEXT, 64),
+                    "create": partial(creating, durable, count),
+                    "naps": partial(one_at_a_time, memory, NAPS, 1, times=1),
+                },
+                rounds=3 if quick else 11,
+                yardstick="channels",
             )
-    channel = medians["channel"]
-    return [
-        Row("ask and reply over channels", channel * 1e6, "µs"),
-        Row("text turn", medians["text"] * 1e6, "µs"),
-        Row("text turn", medians["text"] / channel, "×", "ask over channels"),
-        Row("text turns", 1 / medians["text"], "a second"),
-        Row("tool turn, one call", medians["tools"] * 1e6, "µs"),
-        Row("tool turns", 1 / medians["tools"], "a second"),
-        Row(f"durable text turn, {SESSIONS} at once", medians["durable"] * 1e6, "µs"),
-        Row("turn with 8 tools of 50 ms", medians["naps"] * 1e3, "ms", goal="≤ 52"),
-    ]
 
 
-def measure() -> list[Row]:
-    """Measure all of it; a few seconds."""
-    return trio.run(_measure)
+def measure(quick: bool) -> list[Row]:
+    """Measure all of it; some seconds."""
+    with as_served():
+        found = trio.run(_measured, quick)
+    turns = {
+        "text": "text turn",
+        "tools": "tool turn, one call",
+        "durable": "durable text turn, one at a time",
+        "64 durable": "durable text turn, 64 at once",
+        "create": "create_session, durable",
+    }
+    rows = [Row("ask and reply over channels, CPU", found.each("channels", "cpu") * 1e6, "µs")]
+    for key, name in turns.items():
+        rows += [
+            Row(f"{name}, CPU", found.each(key, "cpu") * 1e6, "µs"),
+            Row(f"{name}, CPU", found.dearness(key, by="cpu"), "×", "ask over channels"),
+            Row(f"{name}", found.rate(key), "a second"),
+        ]
+    naps = Row("turn with 8 tools of 50 ms", found.each("naps") * 1e3, "ms", goal="≤ 52")
+    return [*rows, naps]

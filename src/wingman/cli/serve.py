@@ -34,11 +34,7 @@ from wingman.telemetry import (
 if TYPE_CHECKING:
     from wingman.server import ServerConfig
 
-__all__ = ["default_database", "serve_command"]
-
-# Thousands of small objects that live long: Python's own thresholds would look through all of
-# them over and over. They are the process's matter, so they are set here and nowhere else.
-_GC_THRESHOLDS: Final = (50_000, 50, 1000)
+__all__ = ["collect_seldom", "default_database", "serve_command"]
 
 # What asks for an orderly end: Ctrl-C, a supervisor, a terminal that goes away.
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -157,7 +153,7 @@ def serve_command(
     from wingman.server import ServerConfig  # noqa: PLC0415
 
     configure_logging(log_level, log_format)
-    gc.set_threshold(*_GC_THRESHOLDS)
+    collect_seldom()
     raise_limit()
     config = ServerConfig(host, port, token, allowed_hosts, grace, max_connections, max_body_memory)
     try:
@@ -166,6 +162,15 @@ def serve_command(
         raise click.UsageError(error.message) from error
     runtime = partial(Runtime, limits=limits_from(limits), prices=prices, idle_after=idle_after)
     launch(partial(_serve, config, db or str(default_database()), runtime))
+
+
+def collect_seldom() -> None:
+    """Set the garbage collector for a process that serves: it looks for cycles seldom.
+
+    Thousands of small objects live long there, and Python's own thresholds would look through all
+    of them over and over. That is the process's matter: no import and no `Runtime` does it.
+    """
+    gc.set_threshold(50_000, 50, 1000)
 
 
 def default_database() -> Path:
