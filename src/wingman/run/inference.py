@@ -180,9 +180,9 @@ class Inference:
                     self.announced[event.id] = ToolCall(draft.message().tool_uses[-1])
                 if (reserved := self.journal.publish(event)) is not None:
                     await reserved.wait()
-        except BaseException as error:
+        except BaseException as error:  # noqa: ASYNC103 a cancellation passes
             self.journal.check()  # the store's failure is not the provider's
-            _raise_failure(provider, contained(error))  # noqa: ASYNC103 a cancellation passes
+            _raise_failure(provider, contained(error))
         finally:
             provider_id, _, usage = self.meter.inference
             self.model.metrics.step_ended(provider_id, usage)
@@ -202,8 +202,8 @@ def _opened(
     """The provider's stream. Whatever it raises here or later is the provider's failure."""
     try:
         return provider.stream(request, transport)
-    except BaseException as error:
-        _raise_failure(provider, contained(error))  # noqa: ASYNC103 a cancellation passes
+    except BaseException as error:  # noqa: ASYNC103 a cancellation passes
+        _raise_failure(provider, contained(error))
 
 
 def _raise_failure(provider: Provider, failure: Exception) -> NoReturn:
