@@ -244,8 +244,8 @@ What holds for every path and stands at no operation:
 
 - `HEAD` is answered where `GET` is, as `GET` without the body. `OPTIONS` is 200, with `Allow`.
 - Another method is 405 `method_not_allowed`, with `Allow`; another path is 404 `not_found`.
-- A slash at a path's end changes nothing. What stands for a parameter of the path is
-  percent-encoded.
+- A slash at a path's end changes nothing, except that a path which needs no token needs one then.
+  What stands for a parameter of the path is percent-encoded.
 - A parameter of the query that is unknown or given twice is 400 `invalid_request`, except at
   `/health`.
 - `Accept` is not looked at: each answer has the one media type that stands here.
