@@ -96,6 +96,9 @@ class SessionActor:
             finally:
                 room.slots.release()
         self._taken = None  # where this is left by an error, it stays
+        if self.live.runs:
+            # A run may have waited for nothing: it is the others' turn before the next one.
+            await trio.lowlevel.checkpoint()
 
     async def _execute(self, run: LiveRun, agent: Agent) -> None:
         """Run to the end; or, where the start could not be recorded, leave the run queued."""

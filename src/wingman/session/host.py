@@ -12,7 +12,6 @@ from typing import Final, Self
 
 import msgspec
 import trio
-from ulid import ULID
 
 from wingman.errors import (
     InvalidRequest,
@@ -20,6 +19,7 @@ from wingman.errors import (
     StoreError,
     StoreUnavailable,
 )
+from wingman.ids import new_id
 from wingman.run import CALLERS, Reader, now
 from wingman.session.active import ActiveSessions
 from wingman.session.admission import (
@@ -112,7 +112,7 @@ class SessionHost:
         check_title(title)
         moment = now()
         record = SessionRecord(
-            id=str(ULID()),
+            id=new_id(),
             work_dir=await check_work_dir(work_dir),
             title=title,
             agent_id=agent_id,

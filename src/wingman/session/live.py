@@ -9,12 +9,12 @@ from functools import partial
 from typing import Any
 
 import attrs
-from ulid import ULID
 
 from wingman.actor import Delivery
 from wingman.agent import Agent, ChosenAgent
 from wingman.conversation import Message, ToolUseBlock, Usage
 from wingman.errors import MailboxFull, NotFound, SessionBusy, StoreError, WingmanError
+from wingman.ids import new_id
 from wingman.run import EventChannel, Journal, Outcome, RunJournal, now
 from wingman.session.admission import (
     RunRequest,
@@ -127,7 +127,7 @@ class LiveSession:
             )
         self._check_room()
         record = RunRecord(
-            id=str(ULID()),
+            id=new_id(),
             session_id=self.id,
             message=request.message,
             images=request.kept_images or None,

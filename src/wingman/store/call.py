@@ -34,6 +34,11 @@ class Call:
         if chain is not None:
             chain.last = self
 
+    @property
+    def safe(self) -> bool:
+        """Whether the changes are committed."""
+        return self._settled and self.failure is None
+
     async def wait(self) -> None:
         """Return when the changes are safe; raise `StoreError` if they could not be made so."""
         require_trio()
