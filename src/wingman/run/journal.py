@@ -279,9 +279,7 @@ class RunJournal:
         with trio.move_on_after(within, shield=True):
             await commit.wait()
             return
-        raise StoreError(
-            f"The end of run {self.record.id} was not recorded within {within:g} s."
-        )
+        raise StoreError(f"The end of run {self.record.id} was not recorded within {within:g} s.")
 
     def _step_stored(self, last_id: int, failure: StoreError | None) -> None:
         if failure is None:

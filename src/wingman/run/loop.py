@@ -153,7 +153,6 @@ class RunLoop:
     async def _call_tools(self, draft: StepDraft, message: Message) -> None:
         journal = self.journal
         await journal.step_recorded(self.steps, message, self.meter.spent)
-        await trio.lowlevel.checkpoint_if_cancelled()  # no tool begins once the run is cancelled
 
         def on_result(result: ToolResultBlock) -> None:
             draft.results[result.tool_use_id] = result
