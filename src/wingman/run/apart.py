@@ -43,10 +43,9 @@ def apart(work: Coroutine[Any, Any, T]) -> Generator[Any, Any, T]:
 def _close(task: Task, kept: int) -> None:
     """Cancel what runs in the task's nurseries but the first ones, and have the task forget them.
 
-    Who opens a nursery and does not close it has broken Trio's rules, and the task would be torn
-    down for it when it ends: here, long after, and with all that it does by then.
+    Who opens a nursery and does not close it has broken Trio's rules. Trio has no way to mend that,
+    and ends the task with an error when it exits: here, long after, and with its whole nursery.
     """
-    left = task.child_nurseries[kept:]
-    del task.child_nurseries[kept:]
-    for nursery in left:
+    for nursery in task.child_nurseries[kept:]:
         nursery.cancel_scope.cancel()
+    del task._child_nurseries[kept:]
