@@ -1,7 +1,6 @@
 """SessionActor: takes a session's runs from its mailbox, one at a time, in order."""
 
 import logging
-from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
@@ -17,6 +16,7 @@ from wingman.session.admission import queued_error, unrecorded_error
 from wingman.session.live import LiveSession
 from wingman.session.live_run import LiveRun
 from wingman.session.recovery import end_from_store, ending_after
+from wingman.session.work_dir import path_of
 from wingman.telemetry import log_event
 
 __all__ = ["BeginAgain", "SessionActor"]
@@ -110,7 +110,7 @@ class SessionActor:
             journal=run.journal,
             state=run.state,
             agent=agent,
-            work_dir=Path(live.record.work_dir),
+            work_dir=path_of(live.record.work_dir),
             history=live.history,
             tool_ids=live.tool_ids,
             model=services.model,

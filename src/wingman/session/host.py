@@ -198,7 +198,7 @@ class SessionHost:
         check_not_itself(session_id, request.callers)
         found = await self._find(session_id, request)
         if isinstance(found, LiveSession) and request.images:
-            self._services.room.check(weight_of(request.message, request.images, None))
+            self._services.room.check(weight_of(request.message, request.images))
             request = await request.with_kept_images()
             found = await self._find(session_id, request)  # that took its time
         if isinstance(found, Run):
