@@ -124,16 +124,22 @@ class Delivery:
         another task owns it already.
         """
         require_trio()
-        if not self.ended:
-            self._carrier.refuse_itself()
-            if self._asker is not None:
-                raise ActorError("the delivery is asked for by another task: use `wait`")
-            self._asker = current_task()
-            await wait_task_rescheduled(self._abort_ask)
-            if self.state is CANCELLED and self._raise_cancel is not None:
-                self._raise_cancel()  # the asker was cancelled, and its delivery with it
-        else:
+        if self.ended:
             await checkpoint()
+            return self.reply()
+        self._carrier.refuse_itself()
+        if self._asker is not None:
+            raise ActorError("the delivery is asked for by another task: use `wait`")
+        return await self.wait_for_reply()
+
+    async def wait_for_reply(self) -> Any:
+        """`ask`, for whoever has just sent it, from another task than the actor's."""
+        self._asker = current_task()
+        await wait_task_rescheduled(self._abort_ask)
+        if self.state is DONE:
+            return self._reply
+        if self.state is CANCELLED and self._raise_cancel is not None:
+            self._raise_cancel()  # the asker was cancelled, and its delivery with it
         return self.reply()
 
     def settle(self, state: DeliveryState, reply: Any) -> None:

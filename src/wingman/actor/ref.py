@@ -60,14 +60,14 @@ class ActorRef:
         and `ask` comes back only when that has ended. `ActorStopped` if the actor ends first.
         """
         require_trio()
-        self._cell.refuse_itself()
-        delivery = Delivery(message, self._cell)
-        mailbox = self._mailbox
+        cell, mailbox = self._cell, self._mailbox
+        cell.refuse_itself()
+        delivery = Delivery(message, cell)
         if mailbox.full:
             await mailbox.wait_for_room(delivery)
-        else:
-            mailbox.put_nowait(delivery)
-        return await delivery.ask()
+            return await delivery.ask()
+        mailbox.put_nowait(delivery)
+        return await delivery.wait_for_reply()
 
     def submit(self, message: Any) -> Delivery:
         """Send a message that outlives its sender: returns its handle, or raises `MailboxFull`."""

@@ -196,7 +196,9 @@ class SessionHost:
         admitted nothing. A request id is looked at before anything else of the request.
         """
         check_not_itself(session_id, request.callers)
-        await trio.lowlevel.checkpoint_if_cancelled()  # the run might be over at the next checkpoint
+        await (
+            trio.lowlevel.checkpoint_if_cancelled()
+        )  # the run might be over at the next checkpoint
         found = await self._find(session_id, request)
         if isinstance(found, LiveSession) and request.images:
             self._services.room.check(weight_of(request.message, request.images))
