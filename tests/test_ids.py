@@ -3,6 +3,7 @@
 import os
 import re
 import threading
+from itertools import pairwise
 
 import pytest
 
@@ -60,7 +61,7 @@ def test_ids_sort_also_where_the_clock_stands_or_goes_back() -> None:
 def test_the_next_id_of_a_millisecond_cannot_be_told_from_the_last() -> None:
     ids = Ids(lambda: 5_000)
     made = [number(ids.new()) for _ in range(1_000)]
-    steps = {after - before for before, after in zip(made, made[1:], strict=False)}
+    steps = {after - before for before, after in pairwise(made)}
     assert len(steps) > 900
 
 
@@ -100,7 +101,7 @@ def test_a_forked_child_makes_other_ids_than_its_parent() -> None:
         os._exit(0)
     os.waitpid(child, 0)
     os.close(write)
-    with open(read, "rb") as pipe:
+    with os.fdopen(read, "rb") as pipe:
         its = pipe.read().decode().split("\n")
     ours = [new_id()[10:] for _ in range(300)]
     assert len(its) == 300
