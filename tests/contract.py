@@ -8,20 +8,37 @@ from typing import Any
 import httpx
 import jsonschema_rs
 
-from wingman.api import ROUTES, document
+from wingman.api import ROUTES, document, pattern_of
 
 DOCUMENT = document("0")
 JSON = "application/json"
 DESCRIBED = ("location", "link", "preference-applied", "retry-after", "www-authenticate")
 
+_ERROR = {"$ref": "#/components/schemas/ErrorAnswer"}
+_NEEDED = {
+    201: ("location",),
+    202: ("location", "preference-applied"),
+    401: ("www-authenticate",),
+}
+
 
 async def check_answer(answer: httpx.Response) -> None:
-    """An event hook of httpx: the document has this status, these headers, such a body."""
+    """An event hook of httpx: the document has this status, these headers, such a body.
+
+    Where there is no operation it has the errors' body all the same.
+    """
     request = answer.request
     name = operation_at(request.method, request.url.path)
-    if name is None or request.method == "HEAD":
-        return  # nothing is there, or not by this method: the document is silent
+    assert "x-request-id" in answer.headers, f"{request.method} {request.url} has no id"
+    if name is None:
+        if answer.status_code >= 400:  # nothing is there, or not by this method
+            assert (answer.status_code == 405) == ("allow" in answer.headers)
+        if answer.status_code >= 400 and request.method != "HEAD":
+            check_json(json.loads(await answer.aread()), _ERROR, f"{request.method} {request.url}")
+        return
     body = await answer.aread() if kind_of(answer) == JSON else b""
+    if request.method == "HEAD":
+        assert not body, f"{name} answered HEAD with a body"
     response = OPERATIONS[name]["responses"].get(str(answer.status_code))
     assert response is not None, f"{name} answered {answer.status_code}: {body[:500]!r}"
     kinds = response["content"]
@@ -29,7 +46,9 @@ async def check_answer(answer: httpx.Response) -> None:
     known = {header.lower() for header in response["headers"]}
     for header in DESCRIBED:
         assert header not in answer.headers or header in known, f"{name} answered with {header}"
-    if kind_of(answer) == JSON:
+    for header in _NEEDED.get(answer.status_code, ()):
+        assert header in answer.headers, f"{name} {answer.status_code} has no {header}"
+    if kind_of(answer) == JSON and request.method != "HEAD":
         check_json(json.loads(body), kinds[JSON]["schema"], f"{name} {answer.status_code}")
 
 
@@ -65,7 +84,7 @@ OPERATIONS: dict[str, dict[str, Any]] = {
 _PATHS = [
     (
         route.method,
-        re.compile(re.sub(r"{\w+}", "[^/]+", re.sub(r"{\w+\.\.\.}", ".+", route.path)) + "/?"),
+        re.compile(pattern_of(route.path).pattern + "/?", re.DOTALL),
         route.name,
     )
     for route in sorted(ROUTES, key=lambda route: route.path.count("{"))

@@ -344,13 +344,15 @@ class StreamLagged(WingmanError):
 
 class BadAnswer(WingmanError):
     """What answers at the server's address does not answer as Wingman does: another service is
-    there, or a proxy stands between. `status` is that of the answer."""
+    there, or a proxy stands between. `status` is that of the answer, and `retry_after` what it asks
+    for, in seconds; 0 where it asks for none."""
 
     code = "bad_answer"
 
-    def __init__(self, message: str, status: int | None = None) -> None:
+    def __init__(self, message: str, status: int | None = None, retry_after: float = 0.0) -> None:
         super().__init__(message)
         self.status = status
+        self.retry_after = retry_after
 
 
 class StoreError(WingmanError):

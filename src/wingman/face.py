@@ -16,7 +16,16 @@ from wingman.api import OnBusy, Receipt, SessionView, Status
 from wingman.conversation import ImageBlock, Message
 from wingman.events import Event, Result
 
-__all__ = ["AnyFollowing", "AnyRun", "AnyRunStream", "AnySession", "Followed", "News", "Resynced"]
+__all__ = [
+    "AnyFollowing",
+    "AnyRun",
+    "AnyRunStream",
+    "AnyRuns",
+    "AnySession",
+    "Followed",
+    "News",
+    "Resynced",
+]
 
 
 class Followed(msgspec.Struct, frozen=True):
@@ -70,6 +79,13 @@ class AnyRun(Protocol):
 
     async def cancel_tool(self, tool_use_id: str) -> Receipt:
         """Cancel one of its tool calls: the model is told, the siblings and the run go on."""
+
+
+class AnyRuns(Protocol):
+    """The runs of all sessions, as a `Runtime` and a `Client` know them."""
+
+    async def find_run(self, run_id: str) -> AnyRun:
+        """The handle on a run whose session is not known. Raises `NotFound`."""
 
 
 class AnyRunStream(Protocol):

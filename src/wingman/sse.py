@@ -13,6 +13,9 @@ __all__ = ["LIMIT", "Fault", "LineDecoder", "SSEDecoder", "ServerSentEvent"]
 LIMIT: Final = 16 * 1024 * 1024
 """How many bytes one line, or the data of one event, may have."""
 
+_MOST_LINES: Final = 100_000
+"""How many lines of data one event may have: empty ones take memory, too."""
+
 _BOM: Final = b"\xef\xbb\xbf"
 
 
@@ -125,6 +128,8 @@ class SSEDecoder:
         value = value.removeprefix(b" ")
         if field in (b"data", b"error"):
             self._size += len(value)
+            if len(self._data) >= _MOST_LINES:
+                raise Fault(f"an event has more than {_MOST_LINES} lines")
             if self._size > self._limit:
                 raise Fault(f"an event is larger than {self._limit} bytes")
             self._data.append(value)

@@ -47,11 +47,8 @@ class Fuzzed:
     text: str
 
 
-async def fuzz(phases: str, seconds: int, seed: int | None = None, workers: int = 1) -> Fuzzed:
-    """Run these phases of Schemathesis, those that go on for ever for so many seconds.
-
-    More `workers` ask at once: many an answer is waited for, as a stream's is.
-    """
+async def fuzz(phases: str, seconds: int, seed: int | None = None) -> Fuzzed:
+    """Run these phases of Schemathesis, those that go on for ever for so many seconds."""
     agent = Agent("Fuzzed", provider=Keyless())
     turns = 0
 
@@ -76,9 +73,7 @@ async def fuzz(phases: str, seconds: int, seed: int | None = None, workers: int 
         runs = [f"{session.id}/{(await session.submit('hello')).id}" for session in sessions]
         nursery.start_soon(take_turns)
         argv = ["schemathesis", "run", f"{url}/openapi.json", "--phases", phases, *_ARGUMENTS]
-        argv += [f"--max-time={seconds}", f"--workers={workers}"] + (
-            [] if seed is None else [f"--seed={seed}"]
-        )
+        argv += [f"--max-time={seconds}"] + ([] if seed is None else [f"--seed={seed}"])
         done = await trio.run_process(
             argv,
             check=False,

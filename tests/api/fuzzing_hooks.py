@@ -18,6 +18,8 @@ def map_path_parameters(context, path_parameters):
         path_parameters["session_id"] = session_id
         if "run_id" in path_parameters:
             path_parameters["run_id"] = run_id
+    elif path_parameters and "run_id" in path_parameters and RUNS and random.random() < 0.8:
+        path_parameters["run_id"] = random.choice(RUNS)[1]
     if path_parameters and "agent_id" in path_parameters and random.random() < 0.5:
         path_parameters["agent_id"] = "Fuzzed"
     if path_parameters and "name" in path_parameters and random.random() < 0.5:
@@ -34,6 +36,7 @@ def map_body(context, body):
         isinstance(body, dict)
         and isinstance(body.get("provider"), dict)
         and isinstance(body["provider"].get("id"), str)
+        and body["provider"]["id"]
         and random.random() < 0.8
     ):
         body["provider"]["id"] = "scripted"

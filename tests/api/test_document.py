@@ -122,7 +122,9 @@ async def test_no_other_file_is_given(server: Server, asset: str) -> None:
 @pytest.mark.parametrize(
     ("target", "said"),
     [
-        ("/agents?limit=3", "`?limit`"),
+        ("/tools?limit=3", "`?limit`"),
+        ("/agents?limit=0", "`?limit`"),
+        ("/runs/r1?wait=301", "`?wait`"),
         ("/sessions?limit=0", "`?limit`"),
         ("/sessions?limit=x", "`?limit`"),
         ("/sessions?limit=2&limit=3", "`?limit`"),

@@ -7,9 +7,10 @@ from typing import TypeAlias
 import anyio
 import pytest
 
-from client.worlds import WORLDS, served, session_in
+from client.worlds import WORLDS, runs_of, served, session_in
 from wingman.errors import (
     InvalidRequest,
+    NotFound,
     ProviderError,
     RequestIdConflict,
     RunFailed,
@@ -187,6 +188,36 @@ def test_a_busy_session_says_so_and_a_cancel_gives_a_receipt(play: Play) -> None
         assert waiting.status == "cancelled"
         assert (await running.result()).stop_reason == "cancelled"
         assert await session.cancel() == type(receipt)(())
+
+    play(scene)
+
+
+def test_a_run_is_found_by_its_id_alone(play: Play) -> None:
+    async def scene(session: AnySession) -> None:
+        ended = await session.submit("!say one")
+        await ended.wait()
+        found = await runs_of(session).find_run(ended.id)
+        assert found == ended
+        assert (found.session_id, found.status, found.ended) == (session.id, "completed", True)
+        assert found.outcome() == ended.outcome()
+        failed = await session.submit("fail")
+        await failed.wait()
+        with pytest.raises(WingmanError, match="it was told to") as failure:
+            await (await runs_of(session).find_run(failed.id)).result()
+        assert failure.value.code == "provider_error"
+        running, waiting = await session.submit("!hang on"), await session.submit("!say two")
+        found = await runs_of(session).find_run(waiting.id)
+        receipt = await found.cancel()
+        assert [(one.run_id, one.was) for one in receipt.cancelled] == [(waiting.id, "queued")]
+        found = await runs_of(session).find_run(running.id)
+        assert not found.ended
+        await found.cancel()
+        assert (await found.result()).stop_reason == "cancelled"
+        for id in ("01KB5ZJ2Q3W4E5R6T7Y8U9I0PB", "x"):
+            with pytest.raises(NotFound) as unknown:
+                await runs_of(session).find_run(id)
+            assert (unknown.value.code, unknown.value.kind) == ("run_not_found", "run")
+            assert unknown.value.id == id
 
     play(scene)
 

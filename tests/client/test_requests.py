@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -11,8 +12,8 @@ import trio.testing
 
 from client.stand_in_server import StandIn, exchange, json_reply, refusal
 from wingman import errors
-from wingman.api import CODES, AgentRecord, Deleted, RunView, SessionView
-from wingman.client import Client, Patience
+from wingman.api import CODES, AgentRecord, Deleted, ProviderConfig, RunView, SessionView
+from wingman.client import Agents, Client, Patience
 from wingman.client.address import Address, check_token
 from wingman.client.answers import decode, error_of
 from wingman.client.exchange import Broken, Reply, Request
@@ -242,6 +243,51 @@ def test_pages_are_taken_when_they_are_needed() -> None:
 
     run(main)
     assert stand_in.requests[1:] == ["GET /runs?limit=2&cursor=7", "GET /runs?cursor=8"]
+
+
+def test_a_run_is_found_with_one_request() -> None:
+    stand_in = StandIn(Script(refusal("run_not_found", 404)))
+    client = Client()
+    client._exchange.connect(stand_in)  # type: ignore[arg-type]
+
+    async def main() -> None:
+        with pytest.raises(NotFound) as unknown:
+            await client.find_run("r1")
+        assert (unknown.value.kind, unknown.value.id) == ("run", "r1")
+        with pytest.raises(NotFound):
+            await client.describe_run(None, "r1", 30)
+        with pytest.raises(NotFound):
+            await client.find_run("..")
+
+    run(main)
+    assert stand_in.requests == ["GET /runs/r1", "GET /runs/r1?wait=30"]
+
+
+def test_agents_are_listed_and_found_on_whichever_page_they_are() -> None:
+    def agent(id: str, name: str) -> AgentRecord:
+        moment = datetime(2025, 5, 17, tzinfo=UTC)
+        return AgentRecord(id, name, "", (), ProviderConfig("scripted"), None, None, moment, moment)
+
+    first, second = [agent("1", "one"), agent("2", "two")], [agent("3", "two"), agent("4", "four")]
+    link = '</agents?limit=1000&cursor=code.a+b>; rel="next"'
+
+    def answer(request: Request) -> Reply:
+        if "cursor=code.a+b" in request.target:
+            return json_reply(second)
+        if request.target == "/agents":
+            return json_reply(first, link=link)
+        return refusal("agent_not_found", 404)
+
+    async def main() -> None:
+        agents = Agents(exchange(StandIn(answer)))
+        assert await agents.list() == [*first, *second]
+        assert await agents.find("four") == second[1]
+        with pytest.raises(InvalidRequest, match="by its id: 2, 3"):
+            await agents.find("two")
+        with pytest.raises(NotFound):
+            await agents.find("five")
+
+    run(main)
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ from wingman.client import (
 )
 from wingman.conversation import Message
 from wingman.events import Event, Result
-from wingman.face import AnySession, News
+from wingman.face import AnyRuns, AnySession, News
 from wingman.server import serve
 
 TESTS = Path(__file__).parents[1]
@@ -39,15 +39,15 @@ WORLDS = {"embedded": "trio", "on trio": "trio", "on asyncio": "asyncio", "block
 
 
 @contextmanager
-def served(**options: Any) -> Iterator[str]:
-    """A runtime that is served from a thread; its URL."""
+def served(book: Path | None = None, **options: Any) -> Iterator[str]:
+    """A runtime that is served from a thread; its URL. `book`: what the model is asked."""
     ready: list[str] = []
     started, tokens = threading.Event(), []
     shutdown = trio.Event()
 
     async def main() -> None:
         tokens.append(trio.lowlevel.current_trio_token())
-        async with Runtime(agents=[agent()]) as runtime, trio.open_nursery() as nursery:
+        async with Runtime(agents=[agent(book)]) as runtime, trio.open_nursery() as nursery:
             listen = partial(serve, runtime, port=0, grace=0, shutdown=shutdown, **options)
             ready.append(await nursery.start(listen))
             started.set()
@@ -62,24 +62,36 @@ def served(**options: Any) -> Iterator[str]:
         thread.join(20)
 
 
+_RUNS: dict[str, AnyRuns] = {}
+
+
+def runs_of(session: AnySession) -> AnyRuns:
+    """The runtime or the client that a test's session comes from."""
+    return _RUNS[session.id]
+
+
 @asynccontextmanager
 async def session_in(world: str, url: str) -> AsyncIterator[AnySession]:
     """A new session of the tests' agent, in this world."""
     if world == "embedded":
         async with Runtime(agents=[agent()]) as runtime:
-            yield await runtime.create_session(NAME)
+            made = await runtime.create_session(NAME)
+            _RUNS[made.id] = runtime
+            yield made
     elif world == "blocking":
         client = SyncClient(url)
         await anyio.to_thread.run_sync(client.open)
         try:
-            yield BlockingSession(
-                await anyio.to_thread.run_sync(partial(client.create_session, NAME))
-            )
+            inner = await anyio.to_thread.run_sync(partial(client.create_session, NAME))
+            _RUNS[inner.id] = BlockingRuns(client)
+            yield BlockingSession(inner)
         finally:
             await anyio.to_thread.run_sync(client.close)
     else:
         async with Client(url) as client_:
-            yield await client_.create_session(NAME)
+            remote = await client_.create_session(NAME)
+            _RUNS[remote.id] = client_
+            yield remote
 
 
 # --- the blocking client, as a test in `async` sees it --------------------------------------------
@@ -182,6 +194,14 @@ class BlockingRun:
     async def cancel_tool(self, tool_use_id: str) -> Receipt:
         receipt: Receipt = await _call(self.inner.cancel_tool, tool_use_id)
         return receipt
+
+
+@attrs.frozen
+class BlockingRuns:
+    client: SyncClient
+
+    async def find_run(self, run_id: str) -> BlockingRun:
+        return BlockingRun(await _call(self.client.find_run, run_id))
 
 
 @attrs.frozen

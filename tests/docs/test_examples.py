@@ -33,8 +33,8 @@ SHOWN = {
     ],
     "restart.py": [
         "16 runs wait for their turn",
-        "4 runs are interrupted",
         "16 runs are completed",
+        "4 runs are interrupted",
         "the newest: ['number 19', 'number 18', 'number 17']",
     ],
     "serve_runtime.py": [

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from server_kit import Gate, Server, error_of, serving
+from wingman.api import NewAgent
 
 
 async def test_an_agent_comes_back_as_it_was_made(server: Server) -> None:
@@ -24,6 +25,30 @@ async def test_an_agent_comes_back_as_it_was_made(server: Server) -> None:
     assert {name: agent[name] for name in body} == body
     assert (await server.client.get(f"/agents/{agent['id']}")).json() == agent
     assert (await server.client.get("/agents")).json() == [agent]
+
+
+async def test_agents_have_pages_newest_first(server: Server) -> None:
+    made = [await server.agent(name=f"{number}") for number in range(5)]
+    assert [agent["id"] for agent in (await server.client.get("/agents")).json()] == made[::-1]
+    assert "Link" not in (await server.client.get("/agents")).headers
+    found, target = [], "/agents?limit=2"
+    while target:
+        answer = await server.client.get(target)
+        found.append([agent["id"] for agent in answer.json()])
+        target = answer.links.get("next", {}).get("url", "")
+        await server.client.delete(f"/agents/{found[-1][-1]}")  # after which the next one begins
+        await server.agent(name="meanwhile")
+    assert found == [[made[4], made[3]], [made[2], made[1]], [made[0]]]
+
+
+async def test_an_old_client_gets_as_many_agents_as_it_did(server: Server) -> None:
+    for number in range(1001):
+        await server.runtime.agents.create(NewAgent(name=f"{number}"))
+    answer = await server.client.get("/agents")
+    assert len(answer.json()) == 1000
+    rest = await server.client.get(answer.links["next"]["url"])
+    assert [agent["name"] for agent in rest.json()] == ["0"]
+    assert "Link" not in rest.headers
 
 
 async def test_only_a_name_is_required(server: Server) -> None:

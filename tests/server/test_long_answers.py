@@ -2,6 +2,7 @@
 
 import base64
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -9,8 +10,10 @@ import pytest
 
 from pictures import noise
 from server_kit import Server, error_of, serving
-from wingman.store import SessionErased
+from wingman.store import RunQueued, RunRecord, SessionErased, SessionRecord, SessionSaved
 from wingman.store.sqlite import SQLStore
+
+NOON = datetime(2025, 5, 17, 12, 0, tzinfo=UTC)
 
 
 async def pages(server: Server, target: str) -> list[list[dict[str, Any]]]:
@@ -24,24 +27,80 @@ async def pages(server: Server, target: str) -> list[list[dict[str, Any]]]:
     return found
 
 
-async def test_runs_are_paged_by_cursor_each_page_in_the_order_of_admission(
-    server: Server,
-) -> None:
+async def test_runs_are_paged_by_cursor_newest_first(server: Server) -> None:
     session_id, other = await server.session(), await server.session()
     made = [(await server.send(session_id, f"{n}")).json()["run_id"] for n in range(5)]
     await server.send(other)
     found = await pages(server, f"/sessions/{session_id}/runs?limit=2")
-    assert [[run["id"] for run in page] for page in found] == [made[3:], made[1:3], made[:1]]
+    assert [[run["id"] for run in page] for page in found] == [
+        [made[4], made[3]],
+        [made[2], made[1]],
+        [made[0]],
+    ]
     found = await pages(server, "/runs?limit=4&status=completed,failed")
     assert [len(page) for page in found] == [4, 2]
     assert [len(page) for page in await pages(server, "/runs?limit=6")] == [6]
     assert "Link" not in (await server.client.get("/runs")).headers
 
 
+@pytest.mark.parametrize("durable", [True, False])
+async def test_every_run_and_session_is_reached_whatever_comes_and_goes_between_two_pages(
+    durable: bool, tmp_path: Any
+) -> None:
+    store = SQLStore(tmp_path / "one.db") if durable else "memory"
+    async with serving(store) as server:
+        write = server.runtime.store.write
+        for number in range(250):
+            session = SessionRecord(
+                id=f"s{number}",
+                work_dir="/",
+                title=None,
+                agent_id=None,
+                created_at=NOON,
+                updated_at=NOON,
+            )
+            run = RunRecord(
+                id=f"r{number}",
+                session_id=f"s{number}",
+                message="go",
+                agent_id="a",
+                agent=None,
+                created_at=NOON,
+                status="failed" if number % 2 else "completed",
+            )
+            commit = write(SessionSaved(session), RunQueued(run))
+        await commit.wait()
+
+        async def reached(target: str) -> list[str]:
+            found: list[str] = []
+            while target:
+                answer = await server.client.get(target)
+                found += [entry["id"][1:] for entry in answer.json()]
+                target = answer.links.get("next", {}).get("url", "")
+                # The last that was given goes, and the newest of all; another one comes.
+                id = await server.session()
+                await server.send(id)
+                for gone in (f"s{found[-1]}", id):
+                    await server.client.delete(f"/sessions/{gone}")
+                await server.send(await server.session())
+            return found
+
+        failed = [f"{number}" for number in range(249, 0, -2)]
+        assert await reached("/runs?status=failed&limit=7") == failed
+        assert await reached("/runs?status=completed,failed,queued&limit=100") != []
+        for target in ("/runs?limit=50", "/sessions"):
+            numbers = [each for each in await reached(target) if each.isdigit()]
+            assert numbers == sorted(set(numbers), key=int, reverse=True)
+            left = (await server.runtime.store.sessions(1000)).sessions
+            stayed = {session.id[1:] for session in left if len(session.id) < 5}
+            assert len(stayed) > 100
+            assert stayed <= set(numbers)
+
+
 @pytest.mark.parametrize("query", ["cursor=0", "cursor=x", "cursor=", "limit=0", "limit=1001"])
 async def test_a_page_that_cannot_be_is_refused(server: Server, query: str) -> None:
     session_id = await server.session()
-    for target in ("/runs", "/sessions", f"/sessions/{session_id}/runs"):
+    for target in ("/runs", "/sessions", f"/sessions/{session_id}/runs", "/agents"):
         status, code, message = error_of(await server.client.get(f"{target}?{query}"))
         assert (status, code) == (400, "invalid_request")
         assert f"`?{query.partition('=')[0]}`" in message
@@ -57,7 +116,7 @@ async def test_a_list_of_large_runs_is_small_and_each_run_is_whole(server: Serve
     await server.send(session_id, "small")
     answer = await server.client.get(f"/sessions/{session_id}/runs")
     assert len(answer.content) < 20_000
-    *large, small = answer.json()
+    small, *large = answer.json()
     for run in large:
         assert (run["message"], run["cut"]) == ("x" * 1000, True)
         assert run["result"]["response"] == "y" * 1000

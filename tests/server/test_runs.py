@@ -147,6 +147,104 @@ async def test_a_run_that_is_being_cancelled_says_so() -> None:
         assert (await server.ended(session_id, run_id))["status"] == "cancelled"
 
 
+async def test_one_that_is_being_cancelled_is_found_behind_all_that_wait() -> None:
+    may_stop = trio.Event()
+
+    @tool
+    async def lingers() -> str:
+        """Take its time to stop."""
+        try:
+            await trio.sleep_forever()
+        finally:
+            with trio.fail_after(5, shield=True):
+                await may_stop.wait()
+        return ""
+
+    async with serving(tools=[lingers]) as server:
+        session_id = await server.session(tools=["lingers"])
+        server.stage.play(call("lingers"))
+        run_id = await in_tool(server, session_id, "lingers")
+        waiting = [await server.start(session_id) for _ in range(5)]
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(server.client.post, f"/sessions/{session_id}/runs/{run_id}/cancel")
+            while (await server.client.get(f"/runs/{run_id}")).json()["status"] == "running":
+                await trio.lowlevel.checkpoint()
+            for path in ("/runs", f"/sessions/{session_id}/runs"):
+                answer = await server.client.get(f"{path}?status=cancelling&limit=1")
+                assert [run["id"] for run in answer.json()] == [run_id]
+                assert "Link" not in answer.headers
+                answer = await server.client.get(f"{path}?status=cancelling,queued&limit=6")
+                assert [run["id"] for run in answer.json()] == [*reversed(waiting), run_id]
+                answer = await server.client.get(f"{path}?status=running,completed")
+                assert answer.json() == []
+            may_stop.set()
+        await server.ended(session_id, waiting[-1])
+
+
+async def test_a_run_is_read_and_waited_for_by_its_id_alone(server: Server) -> None:
+    gate = Gate()
+    first, second = await server.session(), await server.session()
+    server.stage.play("Hello.")
+    ended = (await server.send(first)).json()["run_id"]
+    server.stage.play(gate, "Done.")
+    running = await server.start(second)
+    await gate.reached.wait()
+    queued = await server.start(second)
+    for session_id, run_id, status in (
+        (first, ended, "completed"),
+        (second, running, "running"),
+        (second, queued, "queued"),
+    ):
+        run = (await server.client.get(f"/runs/{run_id}")).json()
+        assert (run["session_id"], run["status"]) == (session_id, status)
+        assert run == (await server.client.get(f"/sessions/{session_id}/runs/{run_id}")).json()
+    assert (await server.client.get(f"/runs/{running}?wait=1")).json()["status"] == "running"
+    answers = []
+
+    async def wait() -> None:
+        answers.append((await server.client.get(f"/runs/{running}?wait=10")).json())
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(wait)
+        await trio.testing.wait_all_tasks_blocked(0.05)
+        assert answers == []
+        gate.open()
+    assert answers[0]["result"]["response"] == "Done."
+    await server.ended(second, queued)
+    unknown = await server.client.get("/runs/nothing")
+    assert error_of(unknown)[:2] == (404, "run_not_found")
+    assert error_of(await server.client.get(f"/runs/{ended}?wait=301"))[:2] == (
+        400,
+        "invalid_request",
+    )
+    await server.client.delete(f"/sessions/{second}")
+    for query in ("", "?wait=1"):
+        gone = await server.client.get(f"/runs/{running}{query}")
+        assert error_of(gone)[:2] == (404, "run_not_found")
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_who_waits_for_a_run_by_its_id_is_told_that_its_session_was_deleted(
+    server: Server, fails: bool
+) -> None:
+    gate = Gate()
+    session_id = await server.session()
+    server.stage.play(gate, *([RuntimeError("a bug")] if fails else []))
+    run_id = await server.start(session_id)
+    await gate.reached.wait()
+    answers = []
+
+    async def wait(path: str) -> None:
+        answers.append(error_of(await server.client.get(f"{path}?wait=10"))[:2])
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(wait, f"/runs/{run_id}")
+        nursery.start_soon(wait, f"/sessions/{session_id}/runs/{run_id}")
+        await trio.testing.wait_all_tasks_blocked(0.05)
+        nursery.start_soon(server.client.delete, f"/sessions/{session_id}")
+    assert answers == [(404, "session_deleted")] * 2
+
+
 async def test_an_unknown_status_run_or_session_is_refused(server: Server) -> None:
     session_id = await server.session()
     status, _, message = error_of(await server.client.get("/runs?status=dancing"))

@@ -314,15 +314,53 @@ async def test_runs_are_paged_from_the_newest_to_the_oldest(store: Store) -> Non
                 return found
             before = page.next
 
-    assert await pages(None, (), 3) == [["r4", "r5", "r6"], ["r1", "r2", "r3"], ["r0"]]
-    assert await pages("s1", (), 6) == [["r0", "r1", "r2", "r4", "r5", "r6"]]
-    assert await pages("s1", ("queued",), 4) == [["r2", "r4", "r5", "r6"], ["r1"]]
+    assert await pages(None, (), 3) == [["r6", "r5", "r4"], ["r3", "r2", "r1"], ["r0"]]
+    assert await pages("s1", (), 6) == [["r6", "r5", "r4", "r2", "r1", "r0"]]
+    assert await pages("s1", ("queued",), 4) == [["r6", "r5", "r4", "r2"], ["r1"]]
+    both = ("completed", "queued", "completed")
+    assert await pages("s1", both, 5) == [["r6", "r5", "r4", "r2", "r1"], ["r0"]]
+    assert await pages(None, both, 4) == [["r6", "r5", "r4", "r3"], ["r2", "r1", "r0"]]
+    assert await pages(None, ("failed", "running"), 4) == [[]]
     assert await pages("s9", (), 4) == [[]]
     # What is admitted meanwhile is newer, and shifts nothing.
     first = await store.run_page(None, (), 2)
     await store.write(RunQueued(run("r7")), SessionErased("s2")).wait()
     second = await store.run_page(None, (), 2, first.next)
-    assert [each.record.id for each in second.runs] == ["r2", "r4"]
+    assert [each.record.id for each in second.runs] == ["r4", "r2"]
+
+
+async def test_a_run_that_is_being_cancelled_has_that_status_alone(store: Store) -> None:
+    store.write(SessionSaved(session("s1")), SessionSaved(session("s2")))
+    for number in range(6):
+        store.write(RunQueued(run(f"r{number}", "s2" if number == 3 else "s1")))
+    store.write(SessionSaved(session("s3")), RunQueued(run("r6", "s3")), SessionDeleting("s3"))
+    await store.write(started("r1")).wait()
+    ending = {"r1", "r3", "r4", "r6", "nothing"}
+
+    async def ids(*args: object) -> list[str]:
+        page = await store.run_page(*args, cancelling=ending)  # type: ignore[arg-type]
+        return [each.record.id for each in page.runs]
+
+    assert await ids(None, ("cancelling",), 9) == ["r4", "r3", "r1"]
+    assert await ids("s1", ("cancelling",), 9) == ["r4", "r1"]
+    assert await ids(None, ("queued",), 9) == ["r5", "r2", "r0"]
+    assert await ids("s1", ("running",), 9) == []
+    assert await ids(None, ("running", "cancelling", "queued"), 4) == ["r5", "r4", "r3", "r2"]
+    assert await ids("s1", (), 9) == ["r5", "r4", "r2", "r1", "r0"]
+    first = await store.run_page(None, ("cancelling",), 2, None, ending)
+    assert first.next is not None
+    second = await store.run_page(None, ("cancelling",), 2, first.next, ending)
+    assert ([each.record.id for each in second.runs], second.next) == (["r1"], None)
+
+
+async def test_a_run_is_found_without_its_session(store: Store) -> None:
+    store.write(SessionSaved(session("s1")), SessionSaved(session("s2")))
+    await store.write(RunQueued(run("r1", "s1")), RunQueued(run("r2", "s2"))).wait()
+    assert await store.run(None, "r2") == run("r2", "s2") == await store.run("s2", "r2")
+    assert await store.run("s1", "r2") is None
+    assert await store.run(None, "r9") is None
+    await store.write(SessionDeleting("s2")).wait()
+    assert await store.run(None, "r2") is None
 
 
 @pytest.mark.parametrize("text", ["short", "é" * 1000, "x" * 1001, "🐍" * 5000, "a\0" * 3000])
@@ -347,7 +385,7 @@ async def test_a_list_has_little_of_a_long_result_and_of_a_long_error(store: Sto
     store.write(RunQueued(run("r2")), started("r2"))
     error = RunFailure("provider_error", "e" * 5000)
     await store.write(ended("r2", status="failed", result=None, error=error)).wait()
-    first, second = (await store.run_page("s1", (), 10)).runs
+    second, first = (await store.run_page("s1", (), 10)).runs
     outline = Result("r1", "z" * 1000, "end_turn", 51, (), USAGE, "A limit.", None, 0.5)
     assert (first.record.result, first.cut) == (outline, True)
     assert second.record.error == RunFailure("provider_error", "e" * 1000)

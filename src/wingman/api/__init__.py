@@ -11,6 +11,7 @@
     errors.py      the errors' body, and the table from code to status
     frames.py      what streams have in them
     openapi.py     the table as an OpenAPI document
+    schemas.py     its schemas, as generators read them
 
 The server registers its handlers from the table, and serves nothing that is not in it. The values
 are also what the SDK gives: a session looks the same to a program that embeds it. This package
@@ -19,7 +20,7 @@ knows nothing of servers, sessions or stores: a client may import it alone.
 
 from typing import TYPE_CHECKING
 
-from wingman.api.agents import AgentFields, AgentRecord, NewAgent, ProviderConfig
+from wingman.api.agents import AgentFields, AgentRecord, AgentsQuery, NewAgent, ProviderConfig
 from wingman.api.errors import CODES, ErrorAnswer, ErrorDetail
 from wingman.api.frames import EXTRA, RUN_STREAM, SESSION_STREAM, USUAL, Frames, Notice
 from wingman.api.messages import Accepted, MessageBody, OnBusy, OnDisconnect, StreamQuery
@@ -32,7 +33,7 @@ from wingman.api.providers import (
     ModelInfo,
     ProviderView,
 )
-from wingman.api.route import Body, Deleted, Route, parameters_of
+from wingman.api.route import Body, Deleted, Route, parameters_of, pattern_of
 from wingman.api.routes import ROUTES
 from wingman.api.runs import (
     STATUSES,
@@ -75,6 +76,7 @@ __all__ = [
     "ActorsView",
     "AgentFields",
     "AgentRecord",
+    "AgentsQuery",
     "AuthBody",
     "AuthView",
     "Body",
@@ -117,6 +119,7 @@ __all__ = [
     "ToolView",
     "document",
     "parameters_of",
+    "pattern_of",
 ]
 
 __getattr__, __dir__ = lazily(__name__, {"document": "wingman.api.openapi"})

@@ -1,17 +1,20 @@
 """Agents as the contract has them."""
 
-from datetime import datetime
 from typing import Annotated, Any, Final
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from wingman.api.route import DELETED, LOCATION, WRITE, Answer, Body, Route
+from wingman.api.route import DELETED, LINK, LOCATION, WRITE, Answer, Body, Limit, Route, Time
 
-__all__ = ["ROUTES", "AgentFields", "AgentRecord", "NewAgent", "ProviderConfig"]
+__all__ = ["ROUTES", "AgentFields", "AgentRecord", "AgentsQuery", "NewAgent", "ProviderConfig"]
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 Steps = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
+AgentCursor = Annotated[
+    str,
+    msgspec.Meta(pattern=r"^(code|[0-9]{1,18})\.", description="That of a `Link` header."),
+]
 Name = Annotated[str, msgspec.Meta(min_length=1)]
 
 
@@ -37,8 +40,8 @@ class AgentRecord(msgspec.Struct, frozen=True):
     provider: ProviderConfig
     output_schema: dict[str, Any] | None
     max_steps: int | None
-    created_at: datetime
-    updated_at: datetime
+    created_at: Time
+    updated_at: Time
 
 
 class AgentFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -56,6 +59,16 @@ class NewAgent(AgentFields, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     """What may be said of a new agent; `name` is needed, and the rest has defaults."""
 
     name: Name
+
+
+class AgentsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which part of the list: `cursor` is that of the page before, from its `Link` header.
+
+    It has 1,000 where nothing is said: clients that know no pages get as many as they did.
+    """
+
+    limit: Limit = 1000
+    cursor: AgentCursor | None = None
 
 
 _AGENT: Final = {"name": "Assistant", "tools": ["bash", "read"]}
@@ -76,9 +89,11 @@ ROUTES: Final[tuple[Route, ...]] = (
         method="GET",
         path="/agents",
         section="agents",
-        summary="List all agents",
-        description="First those that the program defines in code, then those of the store.",
-        answers=(Answer(200, "All agents.", tuple[AgentRecord, ...]),),
+        summary="List agents",
+        description="First those that the program defines in code, by name, then those of the "
+        "store, newest first.",
+        query=AgentsQuery,
+        answers=(Answer(200, "Some agents.", tuple[AgentRecord, ...], headers=(LINK,)),),
     ),
     Route(
         name="read_agent",

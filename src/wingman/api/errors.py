@@ -61,7 +61,7 @@ _ALL: Final = (
     ErrorCode("forbidden_origin", 403, "the request comes from a page of another origin"),
     ErrorCode("session_not_found", 404, "there is no such session"),
     ErrorCode("agent_not_found", 404, "there is no such agent"),
-    ErrorCode("run_not_found", 404, "there is no such run in this session"),
+    ErrorCode("run_not_found", 404, "there is no such run, or not in this session"),
     ErrorCode("tool_call_not_found", 404, "the run has no such tool call"),
     ErrorCode("provider_not_found", 404, "there is no such provider"),
     ErrorCode("model_not_found", 404, "the provider has no such model"),
@@ -94,6 +94,11 @@ _ALL: Final = (
         "internal_error",
         500,
         "a fault of the server; its log has the details under the request's id",
+    ),
+    ErrorCode(
+        "unknown_transfer_encoding",
+        501,
+        "the body has a `Transfer-Encoding` other than `chunked`",
     ),
     ErrorCode("store_error", 500, "the store refused something, or a row of it is damaged"),
     ErrorCode(
@@ -139,6 +144,7 @@ EVERYWHERE: Final = (
     "forbidden_origin",
     "head_too_large",
     "internal_error",
+    "unknown_transfer_encoding",
     "overloaded",
 )
 """What every route may answer, besides `unauthorized` where it needs the token. Some of it is

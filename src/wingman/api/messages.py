@@ -109,7 +109,7 @@ ROUTES: Final[tuple[Route, ...]] = (
             Answer(
                 200,
                 "The run's events, from its admission to its end.",
-                media_type="text/event-stream",
+                media_types=("text/event-stream",),
                 frames=RUN_STREAM,
                 headers=(LOCATION,),
             ),

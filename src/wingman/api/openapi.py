@@ -15,6 +15,7 @@ from wingman.api.errors import CODES, EVERYWHERE, WITH_A_BODY, ErrorAnswer
 from wingman.api.frames import RUN_STREAM, SESSION_STREAM, Frames
 from wingman.api.route import Answer, Header, Route, parameters_of
 from wingman.api.routes import ROUTES, SECTIONS
+from wingman.api.schemas import typed, without_defaults
 
 __all__ = ["document", "statuses_of"]
 
@@ -40,6 +41,7 @@ def document(version: str) -> Json:
             "title": "Wingman",
             "version": version,
             "summary": "A runtime for sessions of language model agents.",
+            "description": _EVERY_PATH,
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         "servers": [{"url": "/", "description": "The server that this document comes from."}],
@@ -94,12 +96,15 @@ def _schemas() -> tuple[Mapping[Any, Json], Json]:
     """
     types = _types()
     found, components = msgspec.json.schema_components(types, ref_template=_REF)
+    found, components = typed(list(found)), typed(components)
     queries = {route.query.__name__ for route in ROUTES if route.query is not None}
     schemas = {
         type_: components[type_.__name__] if getattr(type_, "__name__", "") in queries else schema
         for type_, schema in zip(types, found, strict=True)
     }
-    return schemas, {name: one for name, one in components.items() if name not in queries}
+    return schemas, {
+        name: without_defaults(one) for name, one in components.items() if name not in queries
+    }
 
 
 def _frames(stream: Frames, schemas: Mapping[Any, Json]) -> Json:
@@ -190,9 +195,13 @@ def _responses(route: Route, schemas: Mapping[Any, Json]) -> Json:
 
 
 def _error(codes: list[str], schemas: Mapping[Any, Json]) -> Json:
-    """The errors' body, with the codes that can stand there."""
-    code = {"type": "object", "properties": {"code": {"enum": codes}}}
-    return {"allOf": [schemas[ErrorAnswer], {"type": "object", "properties": {"error": code}}]}
+    """The errors' body, with the codes that can stand there.
+
+    The codes stand beside the reference: for a generator every error is then of one type, and its
+    code a text, so that a client of today can read a code of tomorrow.
+    """
+    code = {"type": "object", "properties": {"code": {"type": "string", "enum": codes}}}
+    return {**schemas[ErrorAnswer], "properties": {"error": code}}
 
 
 def _answer(answer: Answer, schemas: Mapping[Any, Json]) -> Json:
@@ -205,7 +214,7 @@ def _answer(answer: Answer, schemas: Mapping[Any, Json]) -> Json:
     return {
         "description": answer.description,
         "headers": _headers((*_EVERY_ANSWER, *answer.headers)),
-        "content": {answer.media_type: content},
+        "content": dict.fromkeys(answer.media_types, content),
     }
 
 
@@ -216,7 +225,7 @@ def _event(stream: Frames) -> Json:
         "description": "One Server-Sent Event; `x-frames` has its data.",
         "properties": {
             "id": {"type": "string"},
-            "event": {"enum": list(stream.data)},
+            "event": {"type": "string", "enum": list(stream.data)},
             "data": {"type": "string", "contentMediaType": "application/json"},
         },
         "required": ["event", "data"],
@@ -230,6 +239,18 @@ def _headers(headers: Iterable[Header]) -> Json:
     }
 
 
+_EVERY_PATH: Final = """\
+What holds for every path and stands at no operation:
+
+- `HEAD` is answered where `GET` is, as `GET` without the body. `OPTIONS` is 200, with `Allow`.
+- Another method is 405 `method_not_allowed`, with `Allow`; another path is 404 `not_found`.
+- A slash at a path's end changes nothing. What stands for a parameter of the path is
+  percent-encoded.
+- A parameter of the query that is unknown or given twice is 400 `invalid_request`, except at
+  `/health`.
+- `Accept` is not looked at: each answer has the one media type that stands here.
+- A header `X-Request-ID` of the request, 1 to 128 of `A-Z a-z 0-9 . _ : -`, is kept in the answer.
+"""
 _EVERY_ANSWER: Final = (
     Header("X-Request-ID", "The id of the request: its own, or one that the server made."),
 )

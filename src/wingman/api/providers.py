@@ -89,6 +89,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         path="/provider",
         section="providers",
         summary="List the providers",
+        description="They are those that the program knows: the list has no pages.",
         answers=(Answer(200, "All providers.", tuple[ProviderView, ...]),),
     ),
     Route(
@@ -97,6 +98,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         path="/provider/auth",
         section="providers",
         summary="Which providers are configured",
+        description="At most one credential for each provider: there are no pages.",
         answers=(Answer(200, "Never a key.", AuthView),),
     ),
     Route(
@@ -136,6 +138,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         path="/provider/{name}/models",
         section="providers",
         summary="List a provider's models",
+        description="They are those that the provider offers: the list has no pages.",
         answers=(Answer(200, "Its models.", tuple[ModelInfo, ...]),),
         errors=("provider_not_found", "provider_auth", "provider_error", "provider_timeout"),
     ),

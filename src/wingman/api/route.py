@@ -1,6 +1,8 @@
 """Route: one line of the contract's table, and what is said with each of its parts."""
 
+import re
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import msgspec
@@ -19,7 +21,9 @@ __all__ = [
     "Limit",
     "Method",
     "Route",
+    "Time",
     "parameters_of",
+    "pattern_of",
 ]
 
 Method: TypeAlias = Literal["GET", "POST", "PUT", "DELETE"]
@@ -49,14 +53,14 @@ class Header(msgspec.Struct, frozen=True):
 class Answer(msgspec.Struct, frozen=True):
     """What one status of a route is answered with.
 
-    `type` is the JSON's; None where it is not JSON. `media_type` is then another one, and
-    `frames` the type of what a stream of Server-Sent Events has in it.
+    `type` is the JSON's; None where it is not JSON. It has one of the `media_types` then, and
+    `frames` is what a stream of Server-Sent Events has in it.
     """
 
     status: int
     description: str
     type: Any = None
-    media_type: str = "application/json"
+    media_types: tuple[str, ...] = ("application/json",)
     frames: Any = None
     headers: tuple[Header, ...] = ()
 
@@ -96,6 +100,17 @@ def parameters_of(path: str) -> tuple[str, ...]:
     )
 
 
+def pattern_of(path: str) -> re.Pattern[str]:
+    """What requests' paths look like that this path takes, to the last slash."""
+    parts = []
+    for part in path.split("/"):
+        if part.startswith("{"):
+            parts.append(".+" if part.endswith("...}") else "[^/]+")
+        else:
+            parts.append(re.escape(part))
+    return re.compile("/".join(parts), re.DOTALL)
+
+
 LOCATION: Final = Header("Location", "The path of what was made, or of the message's run.")
 """Where what a request has made is read."""
 
@@ -109,6 +124,9 @@ Cursor: TypeAlias = Annotated[
     int, msgspec.Meta(ge=1, le=2**63 - 1, description="That of a `Link` header.")
 ]
 """After which entry a list goes on."""
+
+Time: TypeAlias = Annotated[datetime, msgspec.Meta(tz=True)]
+"""When something was: RFC 3339, in UTC."""
 
 STORE: Final = ("store_error", "store_unavailable")
 """The errors of what is read from the store."""

@@ -1,11 +1,10 @@
 """Runs, and what a cancel did, as the contract has them."""
 
-from datetime import datetime
 from typing import Annotated, Final, Literal, TypeAlias, get_args
 
 import msgspec
 
-from wingman.api.route import LINK, STORE, Answer, Body, Cursor, Limit, Route
+from wingman.api.route import LINK, STORE, Answer, Body, Cursor, Limit, Route, Time
 from wingman.conversation import Usage
 from wingman.events import Result
 
@@ -59,9 +58,9 @@ class RunView(msgspec.Struct, frozen=True, omit_defaults=True):
     error: RunFailure | None
     steps: int
     usage: Usage
-    created_at: datetime
-    started_at: datetime | None
-    ended_at: datetime | None
+    created_at: Time
+    started_at: Time | None
+    ended_at: Time | None
     cost: float | None = None
     waiting_for: RunFailure | None = None
     cut: bool = False
@@ -129,17 +128,27 @@ ROUTES: Final[tuple[Route, ...]] = (
         method="GET",
         path="/runs",
         section="runs",
-        summary="List runs of all sessions",
+        summary="List runs of all sessions, newest first",
         query=RunsQuery,
         answers=(Answer(200, "Some runs.", tuple[RunView, ...], headers=(LINK,)),),
         errors=STORE,
+    ),
+    Route(
+        name="find_run",
+        method="GET",
+        path="/runs/{run_id}",
+        section="runs",
+        summary="Read a run of any session, or wait for its end",
+        query=RunQuery,
+        answers=(Answer(200, "The run, with the id of its session.", RunView),),
+        errors=("run_not_found", "session_deleted", *STORE),
     ),
     Route(
         name="list_session_runs",
         method="GET",
         path="/sessions/{session_id}/runs",
         section="runs",
-        summary="List a session's runs",
+        summary="List a session's runs, newest first",
         query=RunsQuery,
         answers=(Answer(200, "Some of its runs.", tuple[RunView, ...], headers=(LINK,)),),
         errors=("session_not_found", *STORE),
@@ -152,7 +161,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         summary="Read a run, or wait for its end",
         query=RunQuery,
         answers=(Answer(200, "The run.", RunView),),
-        errors=("session_not_found", "run_not_found", *STORE),
+        errors=("session_not_found", "run_not_found", "session_deleted", *STORE),
     ),
     Route(
         name="cancel_session",

@@ -1,6 +1,5 @@
 """Sessions as the contract has them."""
 
-from datetime import datetime
 from typing import Final, Literal, TypeAlias
 
 import msgspec
@@ -19,6 +18,7 @@ from wingman.api.route import (
     Header,
     Limit,
     Route,
+    Time,
 )
 from wingman.api.runs import Status
 from wingman.conversation import Message, Usage
@@ -33,7 +33,7 @@ __all__ = [
     "SessionView",
 ]
 
-SessionStatus: TypeAlias = Literal["idle"] | Status
+SessionStatus: TypeAlias = Literal["idle", Status]
 """`idle`, or the status of the run in flight."""
 
 
@@ -66,8 +66,8 @@ class SessionView(msgspec.Struct, frozen=True):
     agent_id: str | None
     status: SessionStatus
     last_event_id: int
-    created_at: datetime
-    updated_at: datetime
+    created_at: Time
+    updated_at: Time
     usage: Usage
     history: tuple[Message, ...] | UnsetType = UNSET
 
@@ -179,7 +179,7 @@ ROUTES: Final[tuple[Route, ...]] = (
             Answer(
                 200,
                 "The session's events, from run to run.",
-                media_type="text/event-stream",
+                media_types=("text/event-stream",),
                 frames=SESSION_STREAM,
             ),
         ),

@@ -75,6 +75,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         path="/tools",
         section="server",
         summary="The tools that agents can have",
+        description="They are those that the program has: the list has no pages.",
         answers=(Answer(200, "All tools.", tuple[ToolView, ...]),),
     ),
     Route(
@@ -83,6 +84,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         path="/actors",
         section="server",
         summary="The live sessions",
+        description="They are those in memory, as of one moment: there are no pages.",
         answers=(Answer(200, "Their actors.", ActorsView),),
     ),
     Route(
@@ -91,7 +93,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         path="/metrics",
         section="server",
         summary="Counts, for Prometheus",
-        answers=(Answer(200, "The text format.", media_type="text/plain"),),
+        answers=(Answer(200, "The text format.", media_types=("text/plain",)),),
     ),
     Route(
         name="openapi",
@@ -108,7 +110,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         path="/docs",
         section="server",
         summary="This contract as a page",
-        answers=(Answer(200, "A page.", media_type="text/html"),),
+        answers=(Answer(200, "A page.", media_types=("text/html",)),),
         needs_token=False,
     ),
     Route(
@@ -117,7 +119,9 @@ ROUTES: Final[tuple[Route, ...]] = (
         path="/docs/{asset}",
         section="server",
         summary="A file of that page",
-        answers=(Answer(200, "The file.", media_type="*/*"),),
+        answers=(
+            Answer(200, "The file.", media_types=("text/css", "text/javascript", "image/png")),
+        ),
         errors=("asset_not_found",),
         needs_token=False,
     ),

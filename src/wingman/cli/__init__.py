@@ -25,6 +25,7 @@ commands do is done by the packages below. Exit codes: 0, 1 for what failed, 2 f
 
 import io
 import os
+import signal
 import sys
 from typing import Any
 
@@ -56,6 +57,13 @@ class _Program(Group):
         """Parse the arguments."""
         return super().make_context(program(), *args, **settings)
 
+    def invoke(self, context: click.Context) -> Any:
+        """Run a command; Ctrl-C ends it as a shell expects."""
+        try:
+            return super().invoke(context)
+        except KeyboardInterrupt:
+            return context.exit(128 + signal.SIGINT)
+
 
 @click.group(
     cls=_Program, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -65,7 +73,8 @@ class _Program(Group):
 def main(context: click.Context) -> None:
     """Wingman runs LLM agents: sessions with tools, each an actor, cancelled when you say so."""
     occupy_closed_streams()
-    if os.environ.get("NO_COLOR"):  # https://no-color.org
+    # https://no-color.org, and terminals that know no colours
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         context.color = False
     for stream in (sys.stdout, sys.stderr):
         # An arrow that the terminal's encoding lacks is no reason to fail.

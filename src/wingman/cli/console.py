@@ -13,6 +13,7 @@ from typing import Any, Final, assert_never
 import attrs
 import click
 import msgspec
+from rich.cells import cell_len
 
 from wingman.api import Receipt
 from wingman.cli.output import echo
@@ -29,10 +30,13 @@ from wingman.events import (
     ToolUse,
 )
 
-__all__ = ["Console", "clean", "compact", "count"]
+__all__ = ["Console", "clean", "clip", "compact", "count", "escaped"]
 
 _SHOWN_LINES: Final = 5
-_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+# What a terminal obeys: controls, and what turns the direction of writing or ends a line.
+_BEYOND_ASCII: Final = r"\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"
+_CONTROL: Final = re.compile(rf"[\x00-\x08\x0b-\x1f{_BEYOND_ASCII}]")
+_UNESCAPED: Final = re.compile(f"[{_BEYOND_ASCII}]")
 
 
 @attrs.define
@@ -68,8 +72,11 @@ class Console:
     def cancelled(self, receipt: Receipt) -> None:
         """Say what a cancel has stopped."""
         for run in receipt.cancelled:
-            tools = [f"{self._names.get(t.id, t.id)} {t.outcome}" for t in run.tools]
-            what = ", ".join(tools).replace("_", " ")
+            tools = [
+                f"{clean(self._names.get(t.id, t.id))} {t.outcome.replace('_', ' ')}"
+                for t in run.tools
+            ]
+            what = ", ".join(tools)
             took = f"{run.stopped_in_ms:g} ms"
             if run.outcome in ("completed", "failed"):
                 self.note(f"It was about to end, and has {run.outcome}.", "yellow")
@@ -132,7 +139,7 @@ class Console:
         echo(text, err=True)
 
     def _clipped(self, text: str, indent: int) -> str:
-        return text if self.verbose else _clip(text, shutil.get_terminal_size().columns - indent)
+        return text if self.verbose else clip(text, shutil.get_terminal_size().columns - indent)
 
 
 def _to_terminal() -> bool:
@@ -144,9 +151,19 @@ def clean(text: str) -> str:
     return _CONTROL.sub("", text)
 
 
-def _clip(text: str, width: int) -> str:
-    """The text, cut where it is longer than `width` characters."""
-    return text if len(text) <= width else text[: max(width - 1, 0)] + "…"
+def escaped(json: str) -> str:
+    """JSON, in which what a terminal would obey is escaped; it means the same."""
+    return _UNESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", json)
+
+
+def clip(text: str, width: int) -> str:
+    """The text, cut where it is wider than `width` columns of a terminal."""
+    kept = text[: max(width, 0) + 1]
+    if kept == text and cell_len(text) <= width:
+        return text
+    while kept and cell_len(kept) >= width:
+        kept = kept[:-1]
+    return kept + "…"
 
 
 def compact(value: Mapping[str, Any] | Sequence[Any]) -> str:

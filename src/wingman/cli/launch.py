@@ -6,6 +6,7 @@ from typing import Final
 import click
 import trio
 
+from wingman.cli.console import clean
 from wingman.cli.output import OutputFailed
 from wingman.errors import WingmanError
 
@@ -39,7 +40,7 @@ def launch(
         leaves.sort(key=lambda leaf: not isinstance(leaf, OutputFailed))
         leaves.sort(key=lambda leaf: not isinstance(leaf, KeyboardInterrupt))
         if isinstance(leaves[0], WingmanError):
-            raise click.ClickException(told(leaves[0])) from error
+            raise click.ClickException(clean(told(leaves[0]))) from error
         raise leaves[0] from None
     click.get_current_context().exit(code)
 

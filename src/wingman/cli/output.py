@@ -23,7 +23,9 @@ class OutputFailed(click.ClickException):
         super().__init__(f"Cannot write to standard output: {error.strerror or error}.")
 
 
-def echo(text: str = "", *, err: bool = False, nl: bool = True, color: bool | None = None) -> None:
+def echo(
+    text: str | bytes = "", *, err: bool = False, nl: bool = True, color: bool | None = None
+) -> None:
     """Print a text. Raises `OutputFailed` where standard output cannot be written."""
     if sys.stdout is None and not err:
         raise OutputFailed(OSError(errno.EBADF, "it is closed"))

@@ -71,7 +71,12 @@ def _tools(_context: click.Context, _option: click.Parameter, names: str) -> tup
 @click.option("--max-steps", type=click.IntRange(min=1), help="How many inferences at most.")
 @click.option("--instructions", default=_INSTRUCTIONS, help="What the model is told beforehand.")
 @click.option("-v", "--verbose", is_flag=True, help="Show thinking, progress and whole results.")
-@click.option("--server", metavar="URL", help="Run it on this server, in its directories.")
+@click.option(
+    "--server",
+    metavar="URL",
+    show_envvar=True,
+    help="Run it on this server, in its directories.",
+)
 @click.option("--token", envvar="WINGMAN_TOKEN", show_envvar=True, help="The server's token.")
 def run_command(
     message: str | None,

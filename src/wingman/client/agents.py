@@ -1,10 +1,10 @@
 """Agents: those of a server."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from wingman.api import AgentFields, AgentRecord, Deleted, NewAgent
 from wingman.client.exchange import Exchange, Request
+from wingman.client.pages import Pages
 from wingman.errors import InvalidRequest, NotFound
 
 __all__ = ["Agents"]
@@ -22,12 +22,9 @@ class Agents:
         return await self._exchange.ask(request, AgentRecord, "if unseen")
 
     async def list(self) -> Sequence[AgentRecord]:
-        """All agents: those of code, then those in the store, oldest first."""
-        answer: Any = tuple[AgentRecord, ...]
-        found: tuple[AgentRecord, ...] = await self._exchange.ask(
-            Request.to("GET", "/agents"), answer
-        )
-        return found
+        """All agents, page after page: those of code, by name, then those in the store, newest
+        first."""
+        return [agent async for agent in self._all()]
 
     async def get(self, agent_id: str) -> AgentRecord:
         """One agent; raises `NotFound`."""
@@ -49,13 +46,16 @@ class Agents:
         try:
             return await self.get(name)
         except NotFound:
-            named = [agent for agent in await self.list() if agent.name == name]
+            named = [agent async for agent in self._all() if agent.name == name]
         if not named:
             raise NotFound("agent", name)
         if len(named) > 1:
             ids = ", ".join(agent.id for agent in named[:5])
             raise InvalidRequest(f"Several agents are named {name!r}, say which by its id: {ids}")
         return named[0]
+
+    def _all(self) -> Pages[AgentRecord]:
+        return Pages(self._exchange, Request.to("GET", "/agents"), tuple[AgentRecord, ...])
 
     def _request(self, method: str, agent_id: str, body: AgentFields | None = None) -> Request:
         return Request.to(method, "/agents/{agent_id}", body=body, agent_id=agent_id)

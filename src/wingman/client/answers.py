@@ -5,6 +5,8 @@ not know, such as a new status, is given as it stands.
 """
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Final, TypeVar
 
 import msgspec
@@ -14,9 +16,14 @@ from wingman.api import ErrorAnswer
 from wingman.client.lenient import convert
 from wingman.errors import BadAnswer, NotFound, ProviderError, RunFailed, Unavailable, WingmanError
 
-__all__ = ["decode", "error_named", "error_of", "failure_of", "not_wingman"]
+__all__ = ["compressed", "decode", "error_named", "error_of", "failure_of", "not_wingman"]
 
 T = TypeVar("T")
+
+_AT_ONCE: Final = 0.1
+_UNREADABLE: Final = 1.0
+_LONGEST: Final = 1e9
+"""What a `Retry-After` comes to, in seconds: one that is over, an unreadable one, and the most."""
 
 _CLASSES: Final[Mapping[str, type[WingmanError]]] = {
     "unauthorized": errors.Unauthorized,
@@ -36,6 +43,7 @@ _CLASSES: Final[Mapping[str, type[WingmanError]]] = {
     "request_timeout": errors.RequestError,
     "body_too_large": errors.RequestError,
     "unsupported_media_type": errors.RequestError,
+    "unknown_transfer_encoding": errors.RequestError,
     "mailbox_full": errors.MailboxFull,
     "session_quarantined": errors.SessionQuarantined,
     "overloaded": errors.Overloaded,
@@ -71,7 +79,7 @@ def error_of(
     try:
         detail = msgspec.json.decode(body, type=ErrorAnswer).error
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return not_wingman(request, status, headers.get("content-type", ""))
+        return not_wingman(request, status, headers)
     error = error_named(detail.code, detail.message, detail.run_id, about, status=status)
     error.request_id = detail.request_id
     if isinstance(error, Unavailable):
@@ -91,6 +99,8 @@ def error_named(
     kind = _CLASSES.get(code)
     if kind is None and code.endswith("_not_found"):
         kind = NotFound
+    if kind is None and status in (429, 503):
+        kind = Unavailable
     if kind is None:
         kind = errors.RequestError if 400 <= status < 500 else WingmanError
     # The classes make their texts of parts; here the text is there, and has the parts in it.
@@ -117,20 +127,40 @@ def failure_of(code: str, message: str, run_id: str) -> WingmanError:
     return RunFailed(message, code, run_id) if type(error) is WingmanError else error
 
 
-def not_wingman(request: str, status: int, content_type: str) -> BadAnswer:
+def not_wingman(request: str, status: int, headers: Mapping[str, str]) -> BadAnswer:
     """What is no answer of Wingman's."""
-    what = content_type.partition(";")[0].strip()[:100] or "no content type"
+    what = headers.get("content-type", "").partition(";")[0].strip()[:100] or "no content type"
     if 300 <= status < 400:
         what = "a redirect, which is not followed"
+    elif coding := compressed(headers):
+        what = f"compressed with {coding[:20]}, which was not asked for"
     return BadAnswer(
         f"The answer is not Wingman's ({status}, {what}): is another service at this address, "
         f"or does a proxy stand between? - at {request}",
         status,
+        _seconds(headers.get("retry-after")),
     )
 
 
+def compressed(headers: Mapping[str, str]) -> str:
+    """With what an answer is compressed; empty where it is not."""
+    coding = headers.get("content-encoding", "").strip().lower()
+    return "" if coding == "identity" else coding
+
+
 def _seconds(text: str | None) -> float:
-    """`Retry-After` in seconds; 0 where it is not there, or is a date."""
-    if text is None or not (text.isascii() and text.isdigit() and len(text) <= 9):
+    """`Retry-After` in seconds, be it a number or a date (RFC 9110, 10.2.3).
+
+    0 where it is not there. One that is over, or that nobody can read, still says to ask again.
+    """
+    if text is None:
         return 0.0
-    return float(text)
+    text = text.strip()
+    if text.isascii() and text.isdigit():
+        return min(max(_AT_ONCE, float(text)), _LONGEST)
+    try:
+        when = parsedate_to_datetime(text)
+        left = (when.replace(tzinfo=when.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return _UNREADABLE
+    return min(max(_AT_ONCE, left), _LONGEST)

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from msgspec import UNSET, UnsetType
 
@@ -31,7 +31,10 @@ from wingman.client.pages import Pages
 from wingman.client.patience import OnRetry, Patience
 from wingman.client.run import Run
 from wingman.client.session import Session
-from wingman.errors import NotFound
+from wingman.errors import InvalidRequest, NotFound
+
+if TYPE_CHECKING:
+    from wingman.face import AnyRuns
 
 __all__ = ["Client"]
 
@@ -64,10 +67,15 @@ class Client:
         silent_seconds: float = 45.0,
     ) -> None:
         check_token(token)
+        for name, seconds in (("connect", connect_seconds), ("silent", silent_seconds)):
+            if not seconds > 0:
+                raise InvalidRequest(f"{name}_seconds is more than 0, not {seconds!r}.")
         self._address = Address.of(url)
         self._token = token
         self._times = {"connect_seconds": connect_seconds, "silent_seconds": silent_seconds}
-        self._exchange = Exchange(self._address.url, patience or Patience(), on_retry)
+        self._exchange = Exchange(
+            self._address.url, patience or Patience(), on_retry, silent_seconds
+        )
         self.agents = Agents(self._exchange)
 
     async def __aenter__(self) -> Self:
@@ -160,7 +168,7 @@ class Client:
     def runs(
         self, session_id: str | None = None, statuses: Sequence[Status] = (), page: int = _PAGE
     ) -> AsyncIterator[RunView]:
-        """The runs of one session or of all, as the server lists them; pages as of `sessions`."""
+        """The runs of one session or of all, newest first; pages as of `sessions`."""
         query = {"limit": page, "status": ",".join(statuses) or None}
         if session_id is None:
             request = Request.to("GET", "/runs", query=query)
@@ -178,16 +186,20 @@ class Client:
 
     async def find_run(self, run_id: str) -> Run:
         """The handle on a run whose session is not known. Raises `NotFound`."""
-        async for view in self.runs(page=1000):
-            if view.id == run_id:
-                run = Run(self._exchange, view.session_id, run_id)
-                run.settle(view)
-                return run
-        raise NotFound("run", run_id)
+        view = await self.describe_run(None, run_id)
+        run = Run(self._exchange, view.session_id, run_id)
+        run.settle(view)
+        return run
 
-    async def describe_run(self, session_id: str, run_id: str, wait: int = 0) -> RunView:
-        """A run as it stands, after its end or after `wait` seconds. Raises `NotFound`."""
-        return await Run(self._exchange, session_id, run_id).describe(wait)
+    async def describe_run(self, session_id: str | None, run_id: str, wait: int = 0) -> RunView:
+        """A run as it stands, after its end or after `wait` seconds. Raises `NotFound`.
+
+        Without a `session_id` it may be of any session: the view says of which.
+        """
+        if session_id is not None:
+            return await Run(self._exchange, session_id, run_id).describe(wait)
+        request = Request.to("GET", "/runs/{run_id}", query={"wait": wait or None}, run_id=run_id)
+        return await self._exchange.ask(request, RunView)
 
     async def cancel(self, session_id: str, *, queued: bool = False) -> Receipt:
         """Cancel what is in flight in a session, and with `queued` what waits."""
@@ -238,3 +250,7 @@ class Client:
         of: Any = tuple[type, ...]  # type: ignore[valid-type]
         found: tuple[T, ...] = await self._exchange.ask(request, of)
         return found
+
+
+if TYPE_CHECKING:  # the types prove that it has the face
+    _FACE: type[AnyRuns] = Client

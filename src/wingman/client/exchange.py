@@ -13,14 +13,14 @@ import attrs
 import msgspec
 
 from wingman.api import Deleted
-from wingman.client.answers import decode, error_of, not_wingman
+from wingman.client.answers import compressed, decode, error_of, not_wingman
 from wingman.client.patience import OnRetry, Patience, Waiting
 from wingman.errors import BadAnswer, NotFound, Unavailable, Unreachable, WingmanError
 
 if TYPE_CHECKING:
     from wingman.client.connection import Connection, Stream
 
-__all__ = ["Again", "Broken", "Exchange", "Reply", "Request"]
+__all__ = ["Again", "Broken", "Exchange", "NotOpen", "Reply", "Request"]
 
 T = TypeVar("T")
 
@@ -28,7 +28,12 @@ Again: TypeAlias = Literal["always", "if unseen"]
 """When a request whose connection broke is sent again: `if unseen` by the server, or `always`."""
 
 _PROXYS: Final = (502, 503, 504)
-"""What a proxy answers where it does not reach the server."""
+"""What a proxy answers where it does not reach the server, or where the server does not answer."""
+
+_SILENT_SECONDS: Final = 45.0
+
+_TOO_MANY: Final = 429
+"""What a proxy answers that has not passed the request on."""
 
 _DELETED: Final = msgspec.json.encode(Deleted())
 
@@ -42,6 +47,10 @@ class Broken(Exception):
         self.reason = reason
         self.sent = sent
         self.final = final
+
+
+class NotOpen(RuntimeError):
+    """A client is asked for something before it is opened, or after it was closed."""
 
 
 @attrs.frozen
@@ -96,20 +105,30 @@ class Reply:
 class Exchange:
     """All requests of one client."""
 
-    def __init__(self, url: str, patience: Patience, on_retry: OnRetry | None) -> None:
+    def __init__(
+        self,
+        url: str,
+        patience: Patience,
+        on_retry: OnRetry | None,
+        silent_seconds: float = _SILENT_SECONDS,
+    ) -> None:
         self.url = url
         self.patience = patience
+        self.longest_wait = int(min(silent_seconds, _SILENT_SECONDS) * 2 / 3)
+        """For how many seconds the server may be asked to wait with an answer."""
         self._on_retry = on_retry
         self._connection: Connection | None = None
         self._met = False
+        self._closed = False
 
     def connect(self, connection: "Connection") -> None:
         """Take what the requests go over."""
-        self._connection = connection
+        self._connection, self._closed = connection, False
 
     async def aclose(self) -> None:
         """Close all connections; what is asked for from now on is refused."""
         connection, self._connection = self._connection, None
+        self._closed = True
         if connection is not None:
             await connection.aclose()
 
@@ -144,7 +163,9 @@ class Exchange:
             if lost and request.method == "DELETE" and isinstance(failure, NotFound):
                 return Reply(200, {}, _DELETED)  # by the request whose answer was lost
             if not self.may_pass(failure) or (
-                isinstance(failure, BadAnswer) and again == "if unseen"
+                again == "if unseen"
+                and isinstance(failure, BadAnswer)
+                and failure.status != _TOO_MANY
             ):
                 raise failure
             await waiting.again(failure)
@@ -155,15 +176,18 @@ class Exchange:
         Raises `Broken`, the error that the server answers, or `BadAnswer`.
         """
         stream = await self._opened().open(request)
-        content_type = stream.headers.get("content-type", "")
-        if stream.status == 200 and content_type.startswith("text/event-stream"):
+        content_type = stream.headers.get("content-type", "").lower()
+        events = content_type.startswith("text/event-stream") and not compressed(stream.headers)
+        if stream.status == 200 and events:
             self._met = True
             return stream
         try:
             reply = Reply(stream.status, stream.headers, await stream.read())
         finally:
             await stream.aclose()  # noqa: ASYNC102 it shields itself
-        raise self._failure(request, reply) or not_wingman(str(request), reply.status, content_type)
+        raise self._failure(request, reply) or not_wingman(
+            str(request), reply.status, reply.headers
+        )
 
     def unreachable(self, request: Request, broken: Broken) -> WingmanError:
         """What a broken connection is to the caller."""
@@ -185,12 +209,14 @@ class Exchange:
     def may_pass(error: WingmanError) -> bool:
         """Whether an error that was answered may be another one soon."""
         if isinstance(error, BadAnswer):
-            return error.status in _PROXYS
+            return error.status in _PROXYS or error.status == _TOO_MANY
         return isinstance(error, Unavailable) and error.retry_after > 0
 
     def _failure(self, request: Request, reply: Reply) -> WingmanError | None:
         """The error in an answer, if it is one."""
         if 200 <= reply.status < 300:
+            if compressed(reply.headers):
+                return not_wingman(str(request), reply.status, reply.headers)
             self._met = True
             return None
         error = error_of(reply.status, reply.headers, reply.body, str(request), request.about)
@@ -199,5 +225,9 @@ class Exchange:
 
     def _opened(self) -> "Connection":
         if self._connection is None:
-            raise RuntimeError("the client is not open: use it with `async with`")
+            raise NotOpen(
+                "the client is closed: what it is asked for belongs inside its `async with`"
+                if self._closed
+                else "the client is not open: use it with `async with`"
+            )
         return self._connection

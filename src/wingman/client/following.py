@@ -61,6 +61,7 @@ class Following:
 
     async def _connect(self) -> None:
         self._frames = Frames(await self._exchange.open(self._events()))
+        self._waiting.connected()
 
     async def _more(self) -> None:
         if self._failure is not None:
@@ -75,10 +76,15 @@ class Following:
             frames = None if self._frames is None else await self._frames.receive()
             if frames is None:
                 raise Broken("the stream ended", sent=True)
+            self._waiting.alive()
             for frame in frames:
                 await self._take(frame)
         except (Broken, WingmanError) as error:
             self._failure = error  # first comes what has come before it
+        except BaseException:
+            # What has come and was not taken would be lost: who reads on does so from the cursor.
+            await self._close()  # noqa: ASYNC102 it shields itself
+            raise
 
     async def _take(self, frame: Frame) -> None:
         if frame.name == "resync":

@@ -6,11 +6,13 @@ from typing import Final, Generic, Self, TypeVar
 
 from wingman.client.answers import decode
 from wingman.client.exchange import Exchange, Request
+from wingman.errors import BadAnswer
 
 __all__ = ["Pages"]
 
 T = TypeVar("T")
 
+_MOST_EMPTY: Final = 100
 _NEXT: Final = re.compile(r'<(/[^>]*)>\s*;\s*rel="?next"?')
 
 
@@ -25,6 +27,7 @@ class Pages(Generic[T]):
         self._next: Request | None = first
         self._type = type
         self._page: deque[T] = deque()
+        self._empty = 0  # pages in a row
 
     def __aiter__(self) -> Self:
         return self
@@ -38,4 +41,7 @@ class Pages(Generic[T]):
             self._page.extend(decode(reply.body, self._type, str(request)))
             found = _NEXT.search(reply.headers.get("link", ""))
             self._next = Request("GET", found[1], about=request.about) if found else None
+            self._empty = 0 if self._page else self._empty + 1
+            if found and (found[1] == request.target or self._empty > _MOST_EMPTY):
+                raise BadAnswer(f"The server's pages do not come to an end - at {request}")
         return self._page.popleft()

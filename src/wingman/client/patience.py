@@ -1,5 +1,6 @@
 """Patience: how often, and for how long, something is tried again."""
 
+import math
 import random
 from collections.abc import Callable
 from typing import Final
@@ -7,12 +8,14 @@ from typing import Final
 import anyio
 import attrs
 
-from wingman.errors import Unavailable, WingmanError
+from wingman.errors import BadAnswer, Unavailable, WingmanError
 
 __all__ = ["OnRetry", "Patience", "Retrying", "Waiting"]
 
 _LONGEST_PAUSE: Final = 2.0
 _SHORTEST_PAUSE: Final = 0.1
+_HOLDS_SECONDS: Final = 10.0
+"""A connection that lasts this long, and has signs of life, is a success, whatever comes of it."""
 
 
 @attrs.frozen
@@ -52,10 +55,20 @@ class Waiting:
     met: Callable[[], bool]
     _failures: int = attrs.field(default=0, init=False)
     _since: float | None = attrs.field(default=None, init=False)
+    _connected: float = attrs.field(default=math.inf, init=False)
 
     def progress(self) -> None:
         """It went on: the patience is whole again."""
         self._failures, self._since = 0, None
+
+    def connected(self) -> None:
+        """A connection is made: whether it holds is to be seen."""
+        self._connected = anyio.current_time()
+
+    def alive(self) -> None:
+        """The connection has a sign of life."""
+        if anyio.current_time() - self._connected >= _HOLDS_SECONDS:
+            self.progress()
 
     async def again(self, error: WingmanError) -> None:
         """Wait until it is time to try again, or raise the error where that is of no use."""
@@ -77,5 +90,5 @@ class Waiting:
         """As long as the server asks for; else a little, and more each time."""
         pause = min(_LONGEST_PAUSE, _SHORTEST_PAUSE * 2.0 ** min(self._failures - 1, 10))
         pause *= random.uniform(0.5, 1.0)  # noqa: S311 no secret: clients shall not come all at once
-        asked = error.retry_after if isinstance(error, Unavailable) else 0.0
+        asked = error.retry_after if isinstance(error, Unavailable | BadAnswer) else 0.0
         return max(pause, asked)

@@ -1,5 +1,6 @@
 """Run: the handle on one run of a server."""
 
+import math
 from typing import TYPE_CHECKING, Final
 
 import anyio
@@ -17,6 +18,7 @@ __all__ = ["Run"]
 
 _PATH: Final = "/sessions/{session_id}/runs/{run_id}"
 _WAIT_SECONDS: Final = 30
+_MOST_SECONDS: Final = 300
 _PAUSE_SECONDS: Final = 0.5
 _UNENDED: Final = ("queued", "running", "cancelling")
 
@@ -69,6 +71,20 @@ class Run:
 
     async def describe(self, wait: int = 0) -> RunView:
         """The run as it stands, after its end or after `wait` seconds (300 at most)."""
+        if not 0 < wait <= _MOST_SECONDS:
+            return await self._view(wait)
+        # While it waits, the server says nothing: it is asked again before that is silence.
+        end = anyio.current_time() + wait
+        while True:
+            begun = anyio.current_time()
+            view = await self._view(min(math.ceil(end - begun), self._exchange.longest_wait))
+            now = anyio.current_time()
+            if self.ended or now >= end:
+                return view
+            if now - begun < _PAUSE_SECONDS:  # one that is not live is not waited for
+                await anyio.sleep(min(_PAUSE_SECONDS, end - now))
+
+    async def _view(self, wait: int) -> RunView:
         request = self._request("GET", query={"wait": wait or None})
         view = await self._exchange.ask(request, RunView)
         self.settle(view)
@@ -77,10 +93,7 @@ class Run:
     async def wait(self) -> None:
         """Wait for the run's end. Cancelling this wait does not touch the run."""
         while not self.ended:
-            begun = anyio.current_time()
             await self.describe(_WAIT_SECONDS)
-            if not self.ended and anyio.current_time() - begun < _PAUSE_SECONDS:
-                await anyio.sleep(_PAUSE_SECONDS)  # one that is not live is not waited for
 
     async def result(self) -> Result:
         """Wait for the run's end and return what it came to; raise what it failed with."""

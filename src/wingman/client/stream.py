@@ -15,7 +15,7 @@ import anyio
 
 from wingman.api import Accepted, MessageBody, SessionView
 from wingman.client.answers import error_named
-from wingman.client.exchange import Broken, Exchange, Request
+from wingman.client.exchange import Broken, Exchange, NotOpen, Request
 from wingman.client.frames import INCLUDE, Frame, Frames
 from wingman.client.given import Given, Rest
 from wingman.client.run import Run
@@ -115,19 +115,32 @@ class RunStream:
         self._rest = self._given.begin()
         if self._following:
             self._frames = Frames(await self._exchange.open(self._events()))
+            self._waiting.connected()
             return
+        # A refusal says nothing of an earlier try, whose answer was lost.
         before, self._taken = self._taken, True  # also where this is cancelled before an answer
         try:
             self._frames = frames = Frames(await self._exchange.open(self._message()))
+            self._waiting.connected()
+            self._know(self._named(frames))
         except Broken as broken:
             self._taken = before or broken.sent
             raise
         except WingmanError as error:
-            self._taken = isinstance(error, BadAnswer)  # a proxy does not know
+            self._taken = before or isinstance(error, BadAnswer)  # a proxy does not know
             if error.run_id is not None:
                 self._know(error.run_id)
             raise
-        self._know(frames.location.rpartition("/")[2])
+
+    def _named(self, frames: Frames) -> str:
+        """The run that the stream is of. A message has one, however often it is sent."""
+        run_id = frames.run_id
+        if run_id is None or (self._run is not None and self._run.id != run_id):
+            raise BadAnswer(
+                f"The stream is not of the message's run: does a proxy stand between? - at "
+                f"{self._message()}"
+            )
+        return run_id
 
     def _know(self, run_id: str) -> None:
         if self._run is None:
@@ -136,6 +149,8 @@ class RunStream:
     async def _again(self, error: Broken | WingmanError) -> None:
         """Wait until it is time to connect again, or raise what is in the way."""
         await self._close()
+        if self._run is not None and isinstance(error, WingmanError):
+            error.run_id = self._run.id
         failure = self._exchange.passing(self._message(), error)
         if self._run is not None:
             failure.run_id = self._run.id
@@ -154,16 +169,21 @@ class RunStream:
             await self._receive()
         except (Broken, WingmanError) as error:
             self._failure = error  # first comes what has come before it
+        except BaseException:
+            # What has come and was not taken would be lost: who reads on does so from the cursor.
+            await self._close()  # noqa: ASYNC102 it shields itself
+            raise
 
     async def _receive(self) -> None:
         frames = None if self._frames is None else await self._frames.receive()
         if frames is None:
             raise Broken("the stream ended before the run did", sent=True)
+        self._waiting.alive()
         for frame in frames:
             await self._take(frame)
             if self._frames is None:
                 return
-        if not frames and self._following:
+        if self._following and not self._pending:
             await self._ask_whether_it_ended()
 
     async def _take(self, frame: Frame) -> None:
@@ -204,15 +224,20 @@ class RunStream:
     async def _read(self) -> None:
         """What comes next is not held any more: give what is stored of it, and go on from there.
 
-        While a run is in flight, the history's last message that a user has sent is the run's own.
+        While a run is in flight, the history's last message that a user has sent is the run's own:
+        so it counts only where the run was in flight before the history was read, and is after.
         """
         request = Request.to("GET", "/sessions/{session_id}", session_id=self._session_id)
-        session = await self._exchange.ask(request, SessionView)
-        await self.run.describe()
-        if self.run.status == "queued":
-            self._cursor = session.last_event_id
-        elif self.run.ended:
+        while True:
+            queued = self.run.status == "queued"
+            session = await self._exchange.ask(request, SessionView)
+            await self.run.describe()
+            if not queued or self.run.status == "queued" or self.run.ended:
+                break
+        if self.run.ended:
             await self._read_the_end()
+        elif queued:
+            self._cursor = max(self._cursor or 0, session.last_event_id)
         else:
             for event in self._given.rest(events_of(_last_turn(session.history or ()))):
                 self._give(event)
@@ -244,11 +269,11 @@ class RunStream:
         await self._close(drain=ended and not self._following)
         if ended or not (self._run or self._taken):
             return
-        failure: WingmanError | None = None
+        failure: WingmanError | NotOpen | None = None
         with anyio.move_on_after(_STOP_SECONDS, shield=True) as scope:
             try:
                 await self._stop()
-            except WingmanError as error:
+            except (WingmanError, NotOpen) as error:
                 failure = error
         if scope.cancelled_caught:
             failure = Unreachable("The run was not cancelled in time; it may go on.", 0)

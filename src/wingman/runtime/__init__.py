@@ -5,6 +5,7 @@
     following.py    a session's events, from run to run
     root.py         the composition root: the parts, put together once, opened and closed
     agents.py       agents by id: records in the store, templates in code
+    agent_order.py  in which order agents are listed, and where a page of them begins
     credentials.py  how each provider is reached
     base_url.py     what a base URL must be to be kept
     models.py       what models each provider has
@@ -12,6 +13,7 @@
 It does not know HTTP: the server is one face of it, a program another.
 """
 
+from wingman.runtime.agent_order import AgentList
 from wingman.runtime.agents import KEYLESS, PREFERRED, Agents, default_provider
 from wingman.runtime.credentials import Credentials
 from wingman.runtime.following import Following
@@ -21,6 +23,7 @@ from wingman.runtime.session import RunStream, Session
 __all__ = [
     "KEYLESS",
     "PREFERRED",
+    "AgentList",
     "Agents",
     "Credentials",
     "Following",

@@ -15,6 +15,7 @@ from wingman.ids import new_id
 from wingman.output import OutputCheck
 from wingman.providers import ProviderRegistry
 from wingman.run import now
+from wingman.runtime.agent_order import AgentList, AgentOrder, Place, place_of
 from wingman.runtime.credentials import Credentials
 from wingman.store import AgentDeleted, AgentSaved, RunRecord, Store
 from wingman.tools import Tool
@@ -55,6 +56,7 @@ class Agents:
         self._built: dict[str, ChosenAgent] = {}
         self._code: dict[str, ChosenAgent] = {}
         self._code_records: dict[str, AgentRecord] = {}
+        self._order = AgentOrder()
         self._changes = trio.Lock()  # one at a time, so that each sees the one before
         self._waiting = trio.lowlevel.ParkingLot()
         credentials.on_change(self._credentials_changed)
@@ -65,6 +67,7 @@ class Agents:
         """Read the records; once, when the runtime opens."""
         require_trio()
         self._records = {record.id: record for record in await self._store.agents()}
+        self._order.add_all(map(place_of, self._records.values()))
 
     def add_code(self, agent: Agent) -> ChosenAgent:
         """Make an agent known that a program defines in code. Raises `InvalidRequest` if another
@@ -72,7 +75,8 @@ class Agents:
         known = self._code.get(agent.name)
         if known is None:
             known = self._code[agent.name] = ChosenAgent(agent, agent.name, None)
-            self._code_records[agent.name] = _record_of(agent)
+            record = self._code_records[agent.name] = _record_of(agent)
+            self._order.add(place_of(record, code=True))
             self._waiting.unpark_all()
         elif known.agent != agent:
             raise InvalidRequest(
@@ -81,9 +85,17 @@ class Agents:
             )
         return known
 
-    def list(self) -> Sequence[AgentRecord]:
-        """All agents: those of code, then those in the store, oldest first."""
-        return [*self._code_records.values(), *self._records.values()]
+    def list(self, limit: int | None = None, before: str | None = None) -> AgentList:
+        """Agents: those of code, by name, then those in the store, newest first.
+
+        All of them, or up to `limit` (≥ 1) after the page whose `next` is `before`. Raises
+        `InvalidRequest` for a `before` that no page has had.
+        """
+        places, following = self._order.page(limit, before)
+        return AgentList(map(self._at, places), following)
+
+    def _at(self, place: Place) -> AgentRecord:
+        return (self._records if place.stored else self._code_records)[place.id]
 
     def get(self, agent_id: str) -> AgentRecord:
         """One agent; raises `NotFound`."""
@@ -130,7 +142,7 @@ class Agents:
         async with self._changes:
             self._stored(agent_id)
             await self._store.write(AgentDeleted(agent_id)).wait()
-            self._records.pop(agent_id, None)
+            self._order.remove(place_of(self._records.pop(agent_id)))
             self._built.pop(agent_id, None)
 
     def known(self, agent_id: str) -> None:
@@ -178,6 +190,8 @@ class Agents:
         record = msgspec.structs.replace(old, **given, updated_at=moment)
         self._check(record)
         await self._store.write(AgentSaved(record)).wait()
+        if record.id not in self._records:
+            self._order.add(place_of(record))
         self._records[record.id] = record
         self._built.pop(record.id, None)
         return record

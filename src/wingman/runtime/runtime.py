@@ -6,7 +6,7 @@ A program asks it, and so does the HTTP server, which is one face of it.
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import attrs
 from msgspec import UNSET, UnsetType
@@ -16,6 +16,7 @@ from wingman.agent import Agent
 from wingman.api import ModelInfo, Receipt, RunView, SessionView, Status
 from wingman.conversation import Message
 from wingman.errors import ShuttingDown, Unavailable
+from wingman.face import AnyRuns
 from wingman.given import one
 from wingman.metrics import Metrics
 from wingman.processes import Address, commands
@@ -249,10 +250,9 @@ class Runtime:
         limit: int = 100,
         before: int | None = None,
     ) -> RunList:
-        """The newest runs, of one session or of all, in the order of their admission.
+        """Runs, of one session or of all, newest first; `before` is the `next` of the page before.
 
         Long texts are cut short, and the run then says so (`cut`): `describe_run` has all of it.
-        `before` is the `next` of the page that came before them.
         """
         return await self._host.reader.runs(session_id, statuses, limit, before)
 
@@ -260,8 +260,17 @@ class Runtime:
         """The handle on a run, live or ended. Raises `NotFound`."""
         return await self._host.runs.find(session_id, run_id)
 
-    async def describe_run(self, session_id: str, run_id: str, wait: float = 0) -> RunView:
-        """A run as it is stored, after its end or after `wait` seconds. Raises `NotFound`."""
+    async def find_run(self, run_id: str) -> Run:
+        """The handle on a run whose session is not known. Raises `NotFound`."""
+        return await self._host.runs.find_anywhere(run_id)
+
+    async def describe_run(self, session_id: str | None, run_id: str, wait: float = 0) -> RunView:
+        """A run as it is stored, after its end or after `wait` seconds. Raises `NotFound`.
+
+        Without a `session_id` it may be of any session: the view says of which.
+        """
+        if session_id is None:
+            return await self._host.reader.find_run(run_id, wait)
         return await self._host.reader.run(session_id, run_id, wait)
 
     async def run_messages(self, run_id: str) -> Sequence[Message]:
@@ -321,3 +330,7 @@ class Runtime:
         Those are waited for `patience` seconds at most; then all streams end.
         """
         await self._host.drain(grace, patience)
+
+
+if TYPE_CHECKING:  # the types prove that the SDK has the face
+    _FACE: type[AnyRuns] = Runtime

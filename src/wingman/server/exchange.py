@@ -110,7 +110,7 @@ def preferences(fields: Iterable[str]) -> Mapping[str, str]:
 
 
 def next_page(
-    path: str, limit: int, cursor: int | None, query: Mapping[str, str] = MappingProxyType({})
+    path: str, limit: int, cursor: int | str | None, query: Mapping[str, str] = MappingProxyType({})
 ) -> dict[str, str]:
     """The header that leads to a list's next page, where there is one (RFC 8288)."""
     if cursor is None:

@@ -16,7 +16,7 @@ from typing import Any, Final, TypeAlias
 import attrs
 import trio
 
-from wingman.api import ROUTES
+from wingman.api import ROUTES, pattern_of
 from wingman.ids import new_id
 from wingman.server.errors import REQUEST_ID, error_body
 from wingman.telemetry import log_event
@@ -35,9 +35,7 @@ App: TypeAlias = Callable[[Any, Any, Any], Awaitable[None]]
 ON_DISCONNECT: Final = "wingman.on_disconnect"
 
 _SANE_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
-_OPEN: Final = re.compile(
-    "|".join(re.sub(r"{\w+}", "[^/]+", route.path) for route in ROUTES if not route.needs_token)
-)
+_OPEN: Final = tuple(pattern_of(route.path) for route in ROUTES if not route.needs_token)
 _OWN_SITES: Final = frozenset({b"same-origin", b"none"})
 
 _HOST: Final = re.compile(r"(?P<name>[a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?", re.IGNORECASE)
@@ -109,7 +107,7 @@ class Guard:
             return _Refusal(403, "forbidden_origin", "Pages of other origins may not call this.")
         if headers.get(b"sec-fetch-site", b"none") not in _OWN_SITES:
             return _Refusal(403, "forbidden_origin", "Pages of other sites may not call this.")
-        if self._token is not None and _OPEN.fullmatch(path) is None:
+        if self._token is not None and not any(rule.fullmatch(path) for rule in _OPEN):
             refusal = self._check_token(headers.get(b"authorization", b""), self._token)
             if refusal is not None:
                 return refusal

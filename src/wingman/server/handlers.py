@@ -5,12 +5,13 @@ the path as text, `query` and `body` as the Structs of the table. It returns the
 or a `Response` where the answer is more than that.
 """
 
+import inspect
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Any, TypeAlias, TypeVar
 
 from quart import Quart, Response
 
-from wingman.api import ROUTES, Route, parameters_of
+from wingman.api import ROUTES, Route, parameters_of, pattern_of
 from wingman.server.exchange import decode_body, decode_query, json_response, refuse_query
 
 __all__ = ["Handler", "Handlers", "serve_contract"]
@@ -24,29 +25,110 @@ class Handlers:
     """Some handlers, by the names of their routes, which are their own."""
 
     def __init__(self) -> None:
-        self._by_name: dict[str, Handler] = {}
+        self._all: list[Handler] = []
 
     def add(self, handler: H) -> H:
         """Take a function as the handler of the route that has its name."""
-        self._by_name[handler.__name__] = handler
+        self._all.append(handler)
         return handler
 
-    def items(self) -> Iterator[tuple[str, Handler]]:
-        """All of them, with their names."""
-        return iter(self._by_name.items())
+    def __iter__(self) -> Iterator[Handler]:
+        """All of them."""
+        return iter(self._all)
 
 
-def serve_contract(app: Quart, handlers: Iterable[Handlers]) -> None:
+def serve_contract(
+    app: Quart, handlers: Iterable[Handlers], routes: Iterable[Route] = ROUTES
+) -> None:
     """Register a handler for each route of the contract.
 
-    Raises ValueError where a route has none, or a handler has no route.
+    Raises ValueError, with all that is wrong, where routes and handlers do not fit together: a name
+    that comes twice or stands on one side alone, a handler that does not take what its route gives,
+    a path that cannot be, or one whose requests would go to another route.
     """
-    by_name = {name: handler for some in handlers for name, handler in some.items()}
-    if wrong := by_name.keys() ^ {route.name for route in ROUTES}:
-        raise ValueError(f"a route without a handler, or the other way round: {sorted(wrong)}")
-    for route in ROUTES:
+    routes = tuple(routes)
+    known = [handler for some in handlers for handler in some]
+    by_name = {handler.__name__: handler for handler in known}
+    problems = [
+        *_about_names(routes, [handler.__name__ for handler in known]),
+        *_about_paths(routes),
+        *(
+            problem
+            for route in routes
+            if route.name in by_name
+            for problem in _about_arguments(route, by_name[route.name])
+        ),
+    ]
+    if problems:
+        raise ValueError("The contract cannot be served. " + " ".join(problems))
+    for route in routes:
         view = _view(route, by_name[route.name])
         app.add_url_rule(_rule(route.path), route.name, view, methods=[route.method])
+
+
+def _about_names(routes: tuple[Route, ...], handlers: list[str]) -> Iterator[str]:
+    names = [route.name for route in routes]
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        yield f"Two routes have the name {name!r}."
+    for name in sorted({name for name in handlers if handlers.count(name) > 1}):
+        yield f"Two handlers have the name {name!r}."
+    for name in sorted(set(names) - set(handlers)):
+        yield f"The route {name!r} has no handler: add a function of this name to its section."
+    for name in sorted(set(handlers) - set(names)):
+        yield f"The handler {name!r} has no route: write one in wingman.api, with this name."
+
+
+def _about_paths(routes: tuple[Route, ...]) -> Iterator[str]:
+    shapes: dict[tuple[str, str], str] = {}
+    for route in routes:
+        names = parameters_of(route.path)
+        if len(set(names)) < len(names) or {"query", "body"} & set(names):
+            yield f"The path of {route.name!r} names a parameter twice, or `query` or `body`."
+        pieces = route.path.split("/")
+        plain = [piece for piece in pieces[1:] if not piece.startswith("{")]
+        if pieces[0] or not all(pieces[1:]) or any(set("{}<>?#%") & set(piece) for piece in plain):
+            yield f"{route.path!r} of {route.name!r} is no path: it is such as `/things/{{id}}`."
+        elif "...}" in route.path.removesuffix("...}"):
+            yield f"In the path of {route.name!r} a parameter takes slashes that is not the last."
+        first = shapes.setdefault((route.method, pattern_of(route.path).pattern), route.name)
+        if first != route.name:
+            yield f"{route.name!r} would never be asked: {first!r} has the same method and path."
+        for other in routes:
+            # The token is looked at before a method and a route are found.
+            theirs = pattern_of(other.path)
+            if route.needs_token and not other.needs_token and theirs.fullmatch(route.path):
+                yield (
+                    f"{route.name!r} needs the token and would be served without it: its path is "
+                    f"one of {other.name!r}, which needs none."
+                )
+
+
+def _about_arguments(route: Route, handler: Handler) -> Iterator[str]:
+    given: dict[str, Any] = dict.fromkeys(parameters_of(route.path), str)
+    if route.query is not None:
+        given["query"] = route.query
+    if route.body is not None:
+        given["body"] = route.body.type
+    takes = {
+        name: parameter.annotation
+        for name, parameter in inspect.signature(handler, eval_str=True).parameters.items()
+    }
+    for name in sorted(given.keys() - takes.keys()):
+        yield f"The handler {route.name!r} does not take `{name}`, which its route has."
+    for name in sorted(takes.keys() - given.keys()):
+        yield f"The handler {route.name!r} takes `{name}`, which its route does not have."
+    for name in sorted(given.keys() & takes.keys()):
+        if takes[name] is not given[name]:
+            yield (
+                f"The handler {route.name!r} takes `{name}` as {_named(takes[name])}; its route "
+                f"gives {_named(given[name])}."
+            )
+    if not inspect.iscoroutinefunction(handler):
+        yield f"The handler {route.name!r} is not async."
+
+
+def _named(kind: Any) -> str:
+    return "what it does not say" if kind is inspect.Parameter.empty else kind.__name__
 
 
 def _rule(path: str) -> str:

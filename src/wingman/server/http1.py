@@ -44,8 +44,8 @@ _VERSIONS: Final = (b"1.1", b"1.0")
 _UNREADABLE: Final = {
     431: ("head_too_large", "The request's line and headers are too large: 16 KiB at most."),
     501: (
-        "invalid_request",
-        "The Transfer-Encoding is unknown: there is chunked.",
+        "unknown_transfer_encoding",
+        "The Transfer-Encoding is unknown: send the body `chunked`, or with a Content-Length.",
     ),
 }
 _MALFORMED: Final = (

@@ -1,16 +1,16 @@
 """SessionReader: sessions and runs for those who look at them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import attrs
 import trio
 
 from wingman.api import RunView, SessionView, Status
 from wingman.conversation import Message
-from wingman.errors import NotFound, WingmanError
+from wingman.errors import NotFound, SessionDeleted, StoreError
 from wingman.session.active import ActiveSessions
 from wingman.session.views import RunList, SessionList, listed_view, run_view, session_view
-from wingman.store import RunStatus, Store
+from wingman.store import Store
 
 __all__ = ["SessionPages", "SessionReader"]
 
@@ -88,22 +88,38 @@ class SessionReader:
         limit: int,
         before: int | None = None,
     ) -> RunList:
-        """The newest runs, of one session or of all, in the order of their admission."""
+        """Runs, of one session or of all, newest first."""
         if session_id is not None and await self._store.session(session_id) is None:
             raise NotFound("session", session_id)
-        stored: list[RunStatus] = list(
-            dict.fromkeys("running" if status == "cancelling" else status for status in statuses)
-        )
-        if "cancelling" in statuses:
-            stored.append("queued")
-        page = await self._store.run_page(session_id, stored, limit, before)
+        cancelling = self._cancelling() if statuses else ()
+        page = await self._store.run_page(session_id, statuses, limit, before, cancelling)
         views = (listed_view(run, self._active.find(run.record.session_id)) for run in page.runs)
+        # The status of one may have changed since the store was asked.
         return RunList.of(
             (view for view in views if not statuses or view.status in statuses), page.next
         )
 
+    def _cancelling(self) -> Collection[str]:
+        """The ids of the runs whose end was asked for and has not come. All of them are live."""
+        return {
+            run.id
+            for live in self._active.all()
+            for run in live.runs.values()
+            if run.status == "cancelling"
+        }
+
+    async def find_run(self, run_id: str, wait: float = 0) -> RunView:
+        """One run of whichever session, as `run` has it. Raises `NotFound`."""
+        record = await self._store.run(None, run_id)
+        if record is None:
+            raise NotFound("run", run_id)
+        return await self.run(record.session_id, run_id, wait)
+
     async def run(self, session_id: str, run_id: str, wait: float = 0) -> RunView:
-        """One run, after its end or after `wait` seconds, whichever comes first."""
+        """One run, after its end or after `wait` seconds, whichever comes first.
+
+        Raises `NotFound`, and `SessionDeleted` where its session is deleted meanwhile.
+        """
         live = self._active.find(session_id)
         run = None if live is None else live.runs.get(run_id)
         if run is not None and wait:
@@ -111,8 +127,8 @@ class SessionReader:
                 await run.wait()
         record = await self._store.run(session_id, run_id)
         if record is None:
-            if run is not None and isinstance(run.outcome, WingmanError):
-                raise run.outcome  # its session was deleted meanwhile
+            if run is not None and isinstance(run.outcome, SessionDeleted | StoreError):
+                raise run.outcome  # its session was deleted meanwhile, or it was not admitted
             raise NotFound("run", run_id)
         return run_view(record, self._active.find(session_id))
 

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 
 import trio
 
@@ -50,6 +51,14 @@ class SessionRuns:
             if run is None:
                 return Run(record)
         return Run(run.record, run)
+
+    async def find_anywhere(self, run_id: str) -> Run:
+        """A run by its id alone, as `find` has it."""
+        record = await self._store.run(None, run_id)
+        if record is not None:
+            with suppress(NotFound):  # its session is deleted meanwhile
+                return await self.find(record.session_id, run_id)
+        raise NotFound("run", run_id)
 
     def _live_run(self, session_id: str, run_id: str) -> LiveRun | None:
         live = self._active.find(session_id)

@@ -31,7 +31,7 @@ class SessionList(msgspec.Struct, frozen=True):
 
 
 class RunList(tuple[RunView, ...]):
-    """Some runs, in the order of their admission; `next` is the cursor of those before them."""
+    """Some runs, newest first; `next` is the cursor of the next page, None at the end."""
 
     next: int | None = None
 

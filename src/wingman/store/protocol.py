@@ -10,14 +10,14 @@ Reads see what is committed. They return whole values, never rows. They raise `S
 where the storage cannot be read just now, and `StoreError` for what is there and damaged.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import Protocol, Self
 
 import trio
 
-from wingman.api import AgentRecord, Credential
+from wingman.api import AgentRecord, Credential, Status
 from wingman.conversation import Message
 from wingman.errors import StoreError, StoreUnavailable
 from wingman.store.changes import Change
@@ -167,14 +167,19 @@ class Store(Protocol):
     async def run_page(
         self,
         session_id: str | None,
-        statuses: Sequence[RunStatus],
+        statuses: Sequence[Status],
         limit: int,
         before: int | None = None,
+        cancelling: Collection[str] = (),
     ) -> RunPage:
-        """The newest `limit` (≥ 1) runs, or those before the page whose `next` is `before`."""
+        """Up to `limit` (≥ 1) runs, newest first, after the page whose `next` is `before`.
 
-    async def run(self, session_id: str, run_id: str) -> RunRecord | None:
-        """One run of one session."""
+        With `statuses`, only those that have one of them. `cancelling` are the ids of the runs that
+        have the status `cancelling`, which no store knows by itself, and have no other one.
+        """
+
+    async def run(self, session_id: str | None, run_id: str) -> RunRecord | None:
+        """One run of one session, or of whichever session it is."""
 
     async def run_by_request(self, session_id: str, request_id: str) -> RunRecord | None:
         """The run that was admitted under this request id."""

@@ -104,10 +104,7 @@ class ListedRun(msgspec.Struct, frozen=True):
 
 
 class RunPage(msgspec.Struct, frozen=True):
-    """Some runs, the newest of those asked for, in the order of their admission.
-
-    `next` is the cursor of the page before them, None at the beginning.
-    """
+    """Some runs, newest first; `next` is the cursor of the next page, None at the end."""
 
     runs: tuple[ListedRun, ...]
     next: int | None

@@ -4,6 +4,7 @@
     output.py    tables for people, lines of JSON for programs
     ps.py        what runs, and what waits
     sessions.py  the sessions; one of them, readable
+    history.py   how a history is shown
     logs.py      a session's events
     send.py      a message to a session, which may be there for it alone
     stopping.py  cancel, and wait for the end

@@ -4,28 +4,41 @@ from typing import Any
 
 import click
 from msgspec import UNSET
+from msgspec.structs import asdict
 
 from wingman.api import AgentFields, AgentRecord, NewAgent, ProviderConfig
 from wingman.cli.console import clean
-from wingman.cli.remote.output import as_json, for_people, json_option, print_rows
+from wingman.cli.output import echo
+from wingman.cli.remote.output import Listing, as_json, for_people, json_option, print_rows
 from wingman.cli.remote.server import server_options, talk
 from wingman.client import Client
 
 __all__ = ["agents_command"]
 
 
-@click.group("agents")
+@click.group("agents", cls=Listing)
 def agents_command() -> None:
-    """List the agents of a server, make them, and change them."""
+    """List the agents of a server, make them, and change them.
+
+    Without a command they are listed.
+    """
 
 
 def _fields(command: Any) -> Any:
     """What may be said of an agent."""
     for option in (
-        click.option("--max-steps", type=click.IntRange(min=1), help="Inferences per run at most."),
+        click.option(
+            "--max-steps", type=click.IntRange(min=1), help="How many inferences a run has at most."
+        ),
         click.option("--model", help="Which of the provider's models."),
-        click.option("--provider", metavar="ID", help="Whose model it is."),
-        click.option("--tools", metavar="NAMES", help="With commas, or none."),
+        click.option(
+            "--provider", metavar="NAME", help="Whose model it is: anthropic, openai, ollama, …"
+        ),
+        click.option(
+            "--tools",
+            metavar="NAMES",
+            help="Which tools the model has, separated by commas, or none.",
+        ),
         click.option("--instructions", help="What the model is told beforehand."),
     ):
         command = option(command)
@@ -41,7 +54,8 @@ def _given(
 ) -> dict[str, Any]:
     if model and not provider:
         raise click.UsageError("--model needs --provider: say whose model it is.")
-    names = () if tools == "none" else tuple(name for name in (tools or "").split(",") if name)
+    listed = [name.strip() for name in (tools or "").split(",")]
+    names = () if tools == "none" else tuple(name for name in listed if name)
     given = {
         "instructions": UNSET if instructions is None else instructions,
         "tools": UNSET if tools is None else names,
@@ -58,17 +72,13 @@ def list_command(server: str, token: str | None, json: bool) -> None:
     """List all agents."""
 
     async def work(client: Client) -> int:
-        rows = [
-            {
-                "id": one.id,
-                "name": one.name,
-                "provider": one.provider.id,
-                "model": one.provider.model,
-                "tools": ", ".join(one.tools),
-            }
-            for one in await client.agents.list()
-        ]
-        print_rows(("id", "name", "provider", "model", "tools"), rows, json)
+        agents = await client.agents.list()
+        if for_people(json):
+            rows = [{**asdict(one), "model": _model(one)} for one in agents]
+            print_rows(("id", "name", "model", "tools"), rows, json)
+        else:
+            for one in agents:
+                as_json(one)
         return 0
 
     talk(server, token, work)
@@ -145,11 +155,14 @@ def _show(agent: AgentRecord, json: bool) -> None:
     if not for_people(json):
         as_json(agent)
         return
-    model = "/".join(part for part in (agent.provider.id, agent.provider.model) if part)
-    click.secho(f"{agent.id}  {clean(agent.name)}", bold=True)
-    click.echo(f"model         {clean(model)}")
-    click.echo(f"tools         {', '.join(agent.tools) or 'none'}")
+    echo(click.style(f"{agent.id}  {clean(agent.name)}", bold=True))
+    echo(f"model         {clean(_model(agent))}")
+    echo(f"tools         {clean(', '.join(agent.tools)) or 'none'}")
     if agent.max_steps is not None:
-        click.echo(f"max steps     {agent.max_steps}")
+        echo(f"max steps     {agent.max_steps}")
     if agent.instructions:
-        click.echo(f"instructions  {clean(agent.instructions)}")
+        echo(f"instructions  {clean(agent.instructions)}")
+
+
+def _model(agent: AgentRecord) -> str:
+    return "/".join(part for part in (agent.provider.id, agent.provider.model) if part)

@@ -1,22 +1,25 @@
 """`wingman logs`: a session's events, those that are held, and those to come."""
 
 import signal
-from typing import Any
+from typing import Any, Final
 
 import click
 import trio
 
-from wingman.cli.console import Console
+from wingman.cli.console import Console, clean
 from wingman.cli.remote.output import as_json, for_people, json_option
 from wingman.cli.remote.server import server_options, talk
 from wingman.client import Client, Session
-from wingman.events import Done
+from wingman.events import Done, Error
 from wingman.face import Followed, News, Resynced
 
 __all__ = ["logs_command"]
 
-# Without -f: so long after the last event that was there, it is over.
-_SILENCE_SECONDS = 0.5
+# Without -f: so long after the last event that was there it is over; a run that never pauses is
+# not followed for ever. The first event comes once the server has answered.
+_FIRST_SECONDS: Final = 2.0
+_SILENCE_SECONDS: Final = 0.5
+_MOST_SECONDS: Final = 10.0
 
 
 @click.command("logs")
@@ -26,7 +29,8 @@ _SILENCE_SECONDS = 0.5
     "--after",
     type=click.IntRange(min=0),
     metavar="ID",
-    help="Begin after this event.  [default: with the step under way]",
+    help="Begin after this event; 0: with the oldest that is held.  "
+    "[default: with the step under way]",
 )
 @click.option("-v", "--verbose", is_flag=True, help="Show thinking, progress and whole results.")
 @json_option
@@ -40,7 +44,10 @@ def logs_command(
     after: int | None,
     verbose: bool,
 ) -> None:
-    """Show the events of a SESSION."""
+    """Show the events of a SESSION: its text, tool calls and results as they come.
+
+    Ctrl-C ends the command, and does not touch the session.
+    """
     talk(server, token, _logs, _Lines(for_people(json), Console(verbose)), session, follow, after)
 
 
@@ -67,12 +74,16 @@ async def _logs(
 
 
 async def _print(session: Session, lines: "_Lines", follow: bool, after: int) -> None:
+    inf = float("inf")
+    silence = inf if follow else _FIRST_SECONDS
     async with session.follow(after) as events:
-        while True:
-            with trio.move_on_after(float("inf") if follow else _SILENCE_SECONDS):
-                lines.show(await anext(events))
-                continue
-            return
+        with trio.move_on_after(inf if follow else _MOST_SECONDS):
+            while True:
+                with trio.move_on_after(silence):
+                    lines.show(await anext(events))
+                    silence = inf if follow else _SILENCE_SECONDS
+                    continue
+                return
 
 
 class _Lines:
@@ -100,8 +111,15 @@ class _Lines:
                     self._run_id = run_id
                     self._console.note(f"run {run_id}")
                 self._console.show(event)
-                if isinstance(event, Done):
-                    self._console.summary(event.result)
+                match event:
+                    case Done(result=result):
+                        self._console.summary(result)
+                        if result.stop_reason == "cancelled":
+                            self._console.note("The run was cancelled.", "yellow")
+                    case Error(message=message):
+                        self._console.note(f"The run failed: {clean(message)}", "red")
+                    case _:
+                        pass
 
     def end(self) -> None:
         """End the line that is begun."""

@@ -7,6 +7,7 @@ import click
 import trio
 
 from wingman.api import AgentRecord, RunView
+from wingman.cli.output import echo
 from wingman.cli.remote.output import for_people, json_option, lasted, print_rows
 from wingman.cli.remote.server import server_options, talk
 from wingman.client import Client
@@ -35,7 +36,7 @@ async def _ps(client: Client, json: bool) -> int:
     doing = await _looked_at(client, [run for run in runs if run.status != "queued"][:_LOOKED_AT])
     rows = [_row(run, agents, doing.get(run.id, {})) for run in runs]
     if not rows and for_people(json):
-        click.echo("Nothing runs.", err=True)
+        echo("Nothing runs.", err=True)
         return 0
     columns = ("session", "run", "status", "agent", "model", "step", "tool", "for")
     print_rows(columns, rows, json)

@@ -1,6 +1,8 @@
 """`wingman send`: a message to a session."""
 
-import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -8,13 +10,15 @@ import click
 import trio
 
 from wingman.api import NewAgent, OnBusy
-from wingman.cli.console import Console
+from wingman.cli.console import Console, clean
 from wingman.cli.interrupt import follow_run
-from wingman.cli.remote.output import as_json, json_option
+from wingman.cli.output import echo
+from wingman.cli.remote.output import as_json, events_option
 from wingman.cli.remote.server import EXIT, FAILED, server_options, talk
+from wingman.cli.stdin import piped_text
 from wingman.client import Client, Session
-from wingman.errors import WingmanError
-from wingman.events import Done, Event
+from wingman.errors import InvalidRequest, WingmanError
+from wingman.events import Done, Error, Event
 
 __all__ = ["run_on_server", "send_command"]
 
@@ -33,7 +37,7 @@ _LAST_SECONDS: Final = 5.0
     help="What to do where a run is in flight; with --detach.",
 )
 @click.option("-v", "--verbose", is_flag=True, help="Show thinking, progress and whole results.")
-@json_option
+@events_option
 @server_options
 def send_command(
     server: str,
@@ -47,10 +51,13 @@ def send_command(
 ) -> None:
     """Send a MESSAGE to a SESSION, and show what it does.
 
-    MESSAGE - reads it from standard input. The model's text goes to standard output, all else to
-    standard error; with --json the events do, one a line. Ctrl-C cancels the run.
+    Where MESSAGE is -, it is read from standard input; one that begins with a dash stands after
+    --. The model's text goes to standard output, all else to standard error. With --json the events
+    go to standard output, one a line. Ctrl-C cancels the run.
     """
-    text = sys.stdin.read() if message == "-" else message
+    text = piped_text() if message == "-" else message
+    if text is None:
+        raise click.UsageError("Standard input is a terminal, or closed: pipe a text in.")
     if not text.strip():
         raise click.UsageError("The message is empty.")
     if on_busy != "queue" and not detach:
@@ -63,13 +70,30 @@ def send_command(
 
 async def _detach(client: Client, session_id: str, text: str, on_busy: OnBusy) -> int:
     session = await client.session(session_id)
-    run = await session.submit(text, on_busy=on_busy)
+    with _told_of_agents(session_id):
+        run = await session.submit(text, on_busy=on_busy)
     as_json({"run_id": run.id, "session_id": session_id, "status": run.status})
     return 0
 
 
 async def _send(client: Client, session_id: str, text: str, console: Console, json: bool) -> int:
-    return await send_to(await client.session(session_id), text, console, json)
+    session = await client.session(session_id)
+    with _told_of_agents(session_id):
+        return await send_to(session, text, console, json)
+
+
+@contextmanager
+def _told_of_agents(session_id: str) -> Iterator[None]:
+    """Say what to do about a session without an agent: no agent is named with a message here."""
+    try:
+        yield
+    except InvalidRequest as error:
+        if not error.message.endswith("`$.agent_id`"):
+            raise
+        raise InvalidRequest(
+            "The session has no agent: give it one with "
+            f"`wingman sessions update {session_id} --agent AGENT`."
+        ) from error
 
 
 async def run_on_server(
@@ -93,21 +117,27 @@ async def send_to(session: Session, text: str, console: Console, json: bool = Fa
     """Send a message, show its run, and return the exit code."""
     async with session.run_stream(text) as stream:
         try:
-            code = await follow_run(stream, console, _as_json if json else console.show)
+            show = partial(_as_json, stream.run.id) if json else console.show
+            code = await follow_run(stream, console, show)
         except* WingmanError as errors:
             if not stream.run.ended:
                 raise
             failure = errors.exceptions[0]
             console.end_line()
-            click.echo(f"Error: {failure}", err=True)
+            if json and isinstance(failure, WingmanError):
+                told = Error(failure.code, failure.message, stream.run.id)
+                _as_json(stream.run.id, told)
+            echo(f"Error: {clean(str(failure))}", err=True)
             code = FAILED
         finally:
             console.end_line()
         if code != FAILED and not json:
             console.summary(stream.result)
+            if code == 0 and stream.run.status == "cancelled":
+                console.note("The run was cancelled.", "yellow")
     return code or EXIT.get(stream.run.status, 1)
 
 
-def _as_json(event: Event) -> None:
+def _as_json(run_id: str, event: Event) -> None:
     data = event.result if isinstance(event, Done) else event
-    as_json({"event": event.kind, "data": data})
+    as_json({"run_id": run_id, "event": event.kind, "data": data})

@@ -7,9 +7,11 @@ from typing import Any, Final, TypeVar
 import click
 
 from wingman.api import Status
+from wingman.cli.console import clean
 from wingman.cli.launch import launch, leaves_of
-from wingman.client import Client, Patience
-from wingman.errors import NotFound, Unavailable, WingmanError
+from wingman.cli.output import echo
+from wingman.client import Client, Patience, Retrying
+from wingman.errors import InvalidRequest, NotFound, Unavailable, WingmanError
 
 __all__ = ["EXIT", "FAILED", "NOT_FOUND", "UNREACHABLE", "open_client", "server_options", "talk"]
 
@@ -29,6 +31,7 @@ EXIT: Final[dict[Status, int]] = {
 
 # A person waits. A server that is just restarting has this long.
 _PATIENCE: Final = Patience(seconds=20, first_seconds=1)
+_TOLD_AT: Final = 4  # failures in a row: about a second
 
 
 def server_options(command: C) -> C:
@@ -52,13 +55,22 @@ def server_options(command: C) -> C:
 
 def open_client(server: str, token: str | None) -> Client:
     """The client of a command; `async with` it."""
-    return Client(server, token or None, patience=_PATIENCE)
+    return Client(server, token or None, patience=_PATIENCE, on_retry=_note)
+
+
+def _note(retrying: Retrying) -> None:
+    """Say once why nothing comes; what is over at once need not be told."""
+    if retrying.failures == _TOLD_AT:
+        echo(f"{clean(retrying.error.message).rstrip('.')}; it is tried again.", err=True)
 
 
 def talk(
     server: str, token: str | None, work: Callable[..., Awaitable[int]], *arguments: Any
 ) -> None:
     """Do a command's work, `work(client, …)`, and end the command with its exit code."""
+    for name, value in click.get_current_context().params.items():
+        if isinstance(value, str) and not _is_text(value):
+            raise click.UsageError(f"What was given as {name} is not UTF-8.")
     launch(partial(_talk, server, token, work, arguments))
 
 
@@ -72,8 +84,22 @@ async def _talk(
         leaves = list(leaves_of(error))
         if not isinstance(leaves[0], WingmanError) or len(leaves) > 1:
             raise
-        click.echo(f"Error: {leaves[0].message}", err=True)
+        echo(f"Error: {_words(leaves[0])}", err=True)
         return _code_of(leaves[0])
+
+
+def _words(error: WingmanError) -> str:
+    """An error's text; the place of a mistake is one in a request's body, which nobody wrote."""
+    text = error.message
+    return clean(text.partition(" - at `")[0] if isinstance(error, InvalidRequest) else text)
+
+
+def _is_text(given: str) -> bool:
+    try:
+        given.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _code_of(error: WingmanError) -> int:

@@ -3,11 +3,13 @@
 import click
 
 from wingman.api import Receipt
-from wingman.cli.console import Console
-from wingman.cli.remote.output import as_json, for_people, json_option
+from wingman.cli.console import Console, clean
+from wingman.cli.output import echo
+from wingman.cli.remote.output import as_json, events_option, for_people, json_option, print_text
 from wingman.cli.remote.server import EXIT, FAILED, server_options, talk
 from wingman.client import Client, Run
 from wingman.errors import NotFound, WingmanError
+from wingman.events import Error
 
 __all__ = ["cancel_command", "wait_command"]
 
@@ -46,15 +48,15 @@ async def _run_or_say_so(client: Client, target: str) -> Run:
 
 def _tell(receipt: Receipt) -> None:
     if not receipt.cancelled:
-        click.echo("There was nothing to cancel.", err=True)
+        echo("There was nothing to cancel.", err=True)
     for run in receipt.cancelled:
-        click.echo(f"{run.run_id} ({run.was})")
+        echo(f"{run.run_id} ({run.was})")
     Console().cancelled(receipt)
 
 
 @click.command("wait")
 @click.argument("run")
-@json_option
+@events_option
 @server_options
 def wait_command(server: str, token: str | None, json: bool, run: str) -> None:
     """Wait for the end of a RUN, and print its response.
@@ -71,10 +73,14 @@ async def _wait(client: Client, json: bool, run_id: str) -> int:
     except WingmanError as error:
         if not run.ended:
             raise
-        click.echo(f"Error: {error.message}", err=True)
+        if json:
+            as_json(Error(error.code, error.message, run_id))
+        echo(f"Error: {clean(str(error))}", err=True)
         return FAILED
     if json:
         as_json(result)
     else:
-        click.echo(result.response)
+        print_text(result.response)
+        if run.status != "completed":
+            Console().note(f"The run was {run.status}.", "yellow")
     return EXIT[run.status]

@@ -44,7 +44,7 @@ class SyncAgents:
         return self._loop.call(partial(self._agents.create, fields))
 
     def list(self) -> Sequence[AgentRecord]:
-        """All agents: those of code, then those in the store, oldest first."""
+        """All agents: those of code, by name, then those in the store, newest first."""
         return self._loop.call(self._agents.list)
 
     def get(self, agent_id: str) -> AgentRecord:
@@ -119,14 +119,15 @@ class SyncClient:
     def open(self) -> None:
         """Start the thread that does the work."""
         self._loop.open()
-        self._loop.call(self._client.__aenter__)
+        try:
+            self._loop.call(self._client.__aenter__)
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
-        """Close all connections, and end the thread."""
-        try:
-            self._loop.call(partial(self._client.__aexit__, None, None, None))
-        finally:
-            self._loop.close()
+        """Cancel what other threads wait for, close all connections, and end the thread."""
+        self._loop.close(partial(self._client.__aexit__, None, None, None))
 
     def create_session(
         self, agent: str | None = None, *, work_dir: str | Path = ".", title: str | None = None
@@ -173,12 +174,16 @@ class SyncClient:
     def runs(
         self, session_id: str | None = None, statuses: Sequence[Status] = ()
     ) -> Iterator[RunView]:
-        """The runs of one session or of all, page after page."""
+        """The runs of one session or of all, newest first, page after page."""
         return self._loop.iterate(self._client.runs(session_id, statuses))
 
     def run(self, session_id: str, run_id: str) -> SyncRun:
         """The handle on a run, queued, in flight or ended. Raises `NotFound`."""
         return SyncRun(self._loop, self._loop.call(partial(self._client.run, session_id, run_id)))
+
+    def find_run(self, run_id: str) -> SyncRun:
+        """The handle on a run whose session is not known. Raises `NotFound`."""
+        return SyncRun(self._loop, self._loop.call(partial(self._client.find_run, run_id)))
 
     def cancel(self, session_id: str, *, queued: bool = False) -> Receipt:
         """Cancel what is in flight in a session, and with `queued` what waits."""

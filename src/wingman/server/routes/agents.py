@@ -1,12 +1,10 @@
 """/agents: the agents in the store, and those of the program."""
 
-from collections.abc import Sequence
-
 from quart import Response
 
-from wingman.api import AgentFields, AgentRecord, Deleted, NewAgent
+from wingman.api import AgentFields, AgentRecord, AgentsQuery, Deleted, NewAgent
 from wingman.runtime import Runtime
-from wingman.server.exchange import created
+from wingman.server.exchange import created, json_response, next_page
 from wingman.server.handlers import Handlers
 
 __all__ = ["agent_handlers"]
@@ -23,8 +21,9 @@ def agent_handlers(runtime: Runtime) -> Handlers:
         return created(record, f"/agents/{record.id}")
 
     @handlers.add
-    async def list_agents() -> Sequence[AgentRecord]:
-        return agents.list()
+    async def list_agents(query: AgentsQuery) -> Response:
+        page = agents.list(query.limit, query.cursor)
+        return json_response(page, headers=next_page("/agents", query.limit, page.next))
 
     @handlers.add
     async def read_agent(agent_id: str) -> AgentRecord:

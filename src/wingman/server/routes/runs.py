@@ -32,6 +32,10 @@ def run_handlers(runtime: Runtime) -> Handlers:
         return await some(session_id, f"/sessions/{quote(session_id, safe='')}/runs", query)
 
     @handlers.add
+    async def find_run(run_id: str, query: RunQuery) -> RunView:
+        return await runtime.describe_run(None, run_id, query.wait)
+
+    @handlers.add
     async def read_run(session_id: str, run_id: str, query: RunQuery) -> RunView:
         return await runtime.describe_run(session_id, run_id, query.wait)
 

@@ -4,14 +4,14 @@
 so it works under trio's `autojump_clock`. What is written is not copied: the values are frozen.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
 import msgspec
 import trio
 
-from wingman.api import AgentRecord, Credential
+from wingman.api import AgentRecord, Credential, Status
 from wingman.conversation import Message
 from wingman.errors import StoreError, StoreUnavailable
 from wingman.store.call import Call
@@ -164,24 +164,28 @@ class MemoryStore:
     async def run_page(
         self,
         session_id: str | None,
-        statuses: Sequence[RunStatus],
+        statuses: Sequence[Status],
         limit: int,
         before: int | None = None,
+        cancelling: Collection[str] = (),
     ) -> RunPage:
         await trio.lowlevel.checkpoint()
-        found = self._runs(session_id, statuses)
-        if before is not None:
-            found = [run for run in found if run.seq < before]
-        newest = found[-limit:]
-        return RunPage(
-            tuple(_listed(run.record()) for run in newest),
-            newest[0].seq if len(found) > limit else None,
-        )
+        page: list[Run] = []
+        for run in reversed(self._candidates(session_id).values()):
+            status = "cancelling" if run.admitted.id in cancelling else run.status
+            if statuses and status not in statuses:
+                continue
+            if run.session.deleting or (before is not None and run.seq >= before):
+                continue
+            if len(page) == limit:
+                return RunPage(tuple(_listed(each.record()) for each in page), page[-1].seq)
+            page.append(run)
+        return RunPage(tuple(_listed(each.record()) for each in page), None)
 
-    async def run(self, session_id: str, run_id: str) -> RunRecord | None:
+    async def run(self, session_id: str | None, run_id: str) -> RunRecord | None:
         await trio.lowlevel.checkpoint()
         run = self._shown_run(run_id)
-        return run.record() if run and run.session.saved.id == session_id else None
+        return run.record() if run and session_id in (None, run.session.saved.id) else None
 
     async def run_by_request(self, session_id: str, request_id: str) -> RunRecord | None:
         await trio.lowlevel.checkpoint()
@@ -199,16 +203,18 @@ class MemoryStore:
 
     def _runs(self, session_id: str | None, statuses: Sequence[RunStatus]) -> Sequence[Run]:
         """The runs that are shown, of one session or of all, in the order of their admission."""
-        if session_id is None:
-            candidates = self._ledger.runs
-        else:
-            session = self._shown(session_id)
-            candidates = session.runs if session else {}
         return [
             run
-            for run in candidates.values()
+            for run in self._candidates(session_id).values()
             if not run.session.deleting and (not statuses or run.status in statuses)
         ]
+
+    def _candidates(self, session_id: str | None) -> dict[str, Run]:
+        """The runs of one session or of all, also of sessions that are being deleted."""
+        if session_id is None:
+            return self._ledger.runs
+        session = self._ledger.sessions.get(session_id)
+        return session.runs if session else {}
 
     def _shown(self, session_id: str) -> Session | None:
         session = self._ledger.sessions.get(session_id)

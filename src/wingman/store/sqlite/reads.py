@@ -7,16 +7,14 @@ Each function takes a connection that sees the database as of one moment.
 
 import sqlite3
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from wingman.api import AgentRecord, Credential
 from wingman.conversation import Message
-from wingman.store.listing import MESSAGE_BYTES, PAGE_CHARS, WHOLE_RESULT, listed
+from wingman.store.listing import PAGE_CHARS
 from wingman.store.records import (
     HistoryPage,
-    ListedRun,
     PendingStep,
-    RunPage,
     RunRecord,
     RunStatus,
     SessionPage,
@@ -26,7 +24,6 @@ from wingman.store.sqlite.schema import (
     AGENT,
     RUN,
     SESSION,
-    UNFINISHED,
     decode_credential,
     decode_message,
     decode_result,
@@ -43,7 +40,6 @@ __all__ = [
     "run",
     "run_by_request",
     "run_messages",
-    "run_page",
     "runs",
     "session",
     "session_with_history",
@@ -52,18 +48,11 @@ __all__ = [
     "sessions_with_queue",
 ]
 
-# What a list reads of a run: no image, no agent, and of long texts the beginning. That of its
-# message is read as bytes: SQLite takes a NUL for the end of a text.
-_LISTED = RUN.select(
-    message="''",
-    result=f"CASE WHEN length(runs.result) <= {WHOLE_RESULT} THEN runs.result END",
-    agent="NULL",
-    images="NULL",
-)
-_MESSAGE = f"substr(CAST(runs.message AS BLOB), 1, {MESSAGE_BYTES})"
-_LONG_RESULT = f"CASE WHEN length(runs.result) > {WHOLE_RESULT} THEN runs.result END"
-
 _SHOWN_RUNS = "runs JOIN sessions ON sessions.id = runs.session_id AND sessions.deleting = 0"
+
+
+LAST: Final = 2**63 - 1
+"""What no row's `seq` comes up to."""
 
 
 def _column(connection: sqlite3.Connection, query: str, *values: Any) -> Sequence[Any]:
@@ -95,9 +84,9 @@ def credentials(connection: sqlite3.Connection) -> Mapping[str, Credential]:
 def sessions(connection: sqlite3.Connection, limit: int, before: int | None) -> SessionPage:
     query = (
         f"SELECT seq, {SESSION.columns} FROM sessions"
-        " WHERE deleting = 0 AND (? IS NULL OR seq < ?) ORDER BY seq DESC LIMIT ?"
+        " WHERE deleting = 0 AND seq < ? ORDER BY seq DESC LIMIT ?"
     )
-    rows = connection.execute(query, (before, before, limit + 1)).fetchall()
+    rows = connection.execute(query, (LAST if before is None else before, limit + 1)).fetchall()
     page = rows[:limit]
     return SessionPage(
         tuple(SESSION.read(row[1:]) for row in page),
@@ -151,15 +140,14 @@ def session_with_queue(
     if found is None:
         return None
     query = (
-        f"SELECT {RUN.columns} FROM runs"
-        f" WHERE session_id = ? AND status = 'queued' AND {UNFINISHED} ORDER BY seq"
+        f"SELECT {RUN.columns} FROM runs WHERE session_id = ? AND status = 'queued' ORDER BY seq"
     )
     return found, tuple(map(RUN.read, connection.execute(query, (session_id,))))
 
 
 def sessions_with_queue(connection: sqlite3.Connection) -> Sequence[str]:
     query = (
-        f"SELECT runs.session_id FROM {_SHOWN_RUNS} WHERE status = 'queued' AND {UNFINISHED}"
+        f"SELECT runs.session_id FROM {_SHOWN_RUNS} WHERE status = 'queued'"
         " GROUP BY runs.session_id ORDER BY min(runs.seq)"
     )
     return _column(connection, query)
@@ -182,8 +170,6 @@ def _where(session_id: str | None, statuses: Sequence[RunStatus]) -> tuple[str, 
     if statuses:
         terms.append(f"runs.status IN ({', '.join('?' * len(statuses))})")
         values += statuses
-        if {"queued", "running"}.issuperset(statuses):
-            terms.append(UNFINISHED)
     return " AND ".join(terms), values
 
 
@@ -199,36 +185,11 @@ def runs(
     return tuple(map(RUN.read, reversed(rows)))
 
 
-def run_page(
-    connection: sqlite3.Connection,
-    session_id: str | None,
-    statuses: Sequence[RunStatus],
-    limit: int,
-    before: int | None,
-) -> RunPage:
-    where, values = _where(session_id, statuses)
-    if before is not None:
-        where += " AND runs.seq < ?"
-        values.append(before)
-    query = (
-        f"SELECT runs.seq, {_MESSAGE}, {_LONG_RESULT}, {_LISTED} FROM {_SHOWN_RUNS}"
-        f" WHERE {where} ORDER BY runs.seq DESC LIMIT ?"
-    )
-    page: list[ListedRun] = []
-    oldest = None
-    # One by one: a row may have a result of many megabytes, of which little is kept.
-    for seq, message, result, *row in connection.execute(query, (*values, limit + 1)):
-        if len(page) == limit:
-            return RunPage(tuple(reversed(page)), oldest)
-        page.append(listed(RUN.read(row), message, result))
-        oldest = seq
-    return RunPage(tuple(reversed(page)), None)
-
-
-def run(connection: sqlite3.Connection, session_id: str, run_id: str) -> RunRecord | None:
-    query = f"SELECT {RUN.columns} FROM {_SHOWN_RUNS} WHERE runs.session_id = ? AND runs.id = ?"
-    row = connection.execute(query, (session_id, run_id)).fetchone()
-    return None if row is None else RUN.read(row)
+def run(connection: sqlite3.Connection, session_id: str | None, run_id: str) -> RunRecord | None:
+    query = f"SELECT {RUN.columns} FROM {_SHOWN_RUNS} WHERE runs.id = ?"
+    row = connection.execute(query, (run_id,)).fetchone()
+    found = None if row is None else RUN.read(row)
+    return found if found and session_id in (None, found.session_id) else None
 
 
 def run_by_request(

@@ -24,7 +24,6 @@ __all__ = [
     "RUN",
     "SESSION",
     "TABLES",
-    "UNFINISHED",
     "Shape",
     "decode_credential",
     "decode_message",
@@ -34,9 +33,6 @@ __all__ = [
 
 APPLICATION_ID: Final = 0x57494E47
 """`PRAGMA application_id` of a Wingman database: "WING"."""
-
-UNFINISHED: Final = "runs.status IN ('queued', 'running')"
-"""The runs that recovery looks for. SQLite uses their index where a query has this very term."""
 
 Decode: TypeAlias = Callable[[Any], Any]
 

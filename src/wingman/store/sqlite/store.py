@@ -1,7 +1,7 @@
 """SQLStore: sessions in a SQLite file, for as long as the disk lives."""
 
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
@@ -10,7 +10,7 @@ from typing import Final, Self, TypeVar
 import attrs
 import trio
 
-from wingman.api import AgentRecord, Credential
+from wingman.api import AgentRecord, Credential, Status
 from wingman.conversation import Message
 from wingman.errors import StoreError, StoreUnavailable
 from wingman.store.changes import Change
@@ -25,7 +25,7 @@ from wingman.store.records import (
     SessionPage,
     SessionRecord,
 )
-from wingman.store.sqlite import reads
+from wingman.store.sqlite import reads, run_pages
 from wingman.store.sqlite.database import BUSY_TIMEOUT, Database, Reader, Synchronous
 from wingman.store.sqlite.files import path_of
 from wingman.store.writer import PROBE_EVERY, Writer
@@ -185,15 +185,18 @@ class SQLStore:
     async def run_page(
         self,
         session_id: str | None,
-        statuses: Sequence[RunStatus],
+        statuses: Sequence[Status],
         limit: int,
         before: int | None = None,
+        cancelling: Collection[str] = (),
     ) -> RunPage:
         return await self._read(
-            lambda connection: reads.run_page(connection, session_id, statuses, limit, before)
+            lambda connection: run_pages.run_page(
+                connection, session_id, statuses, limit, before, cancelling
+            )
         )
 
-    async def run(self, session_id: str, run_id: str) -> RunRecord | None:
+    async def run(self, session_id: str | None, run_id: str) -> RunRecord | None:
         return await self._read(lambda connection: reads.run(connection, session_id, run_id))
 
     async def run_by_request(self, session_id: str, request_id: str) -> RunRecord | None:

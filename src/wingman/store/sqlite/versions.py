@@ -135,9 +135,21 @@ def _count_the_cost(connection: sqlite3.Connection) -> None:
     )
 
 
+def _find_runs_by_status(connection: sqlite3.Connection) -> None:
+    """A page of runs is found without reading the others, whatever their statuses are.
+
+    Each index has the rows of one status, or of one status in one session, in the order of `seq`.
+    """
+    connection.execute("DROP INDEX runs_unfinished")
+    connection.execute("DROP INDEX runs_session")
+    connection.execute("CREATE INDEX runs_status ON runs (status)")
+    connection.execute("CREATE INDEX runs_session_status ON runs (session_id, status)")
+
+
 STEPS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     _create,
     _let_messages_have_images,
     _count_the_cost,
+    _find_runs_by_status,
 )
 """What makes version n + 1 of the schema from version n, for each n from 0."""
