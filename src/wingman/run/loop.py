@@ -78,7 +78,7 @@ class RunLoop:
         except BaseException as error:  # noqa: ASYNC103 contained lets a cancellation through
             # The boundary of a run: whatever is raised is its failure, and the session goes on.
             # Only a cancel passes `contained`, and then the run was cut.
-            ending = self._cut()
+            ending = cut(self.state.cut_by)
             ending = failure(self.journal.record.id, contained(error), self.state.cut_by)
         finally:
             if ending is not None and self.state.phase == "running":
@@ -92,21 +92,16 @@ class RunLoop:
         await self.journal.began(message)
         self._add((message,))
         run_started(self.journal.record, self.agent)
-        began = perf_counter()
-        ending = await self._step()
-        while ending is None:
-            if perf_counter() - began > _TURN_SECONDS:
-                await trio.lowlevel.checkpoint()
-                began = perf_counter()
+        seconds, began = self.limits.seconds, perf_counter()
+        ending: Ending | None = None
+        with trio.move_on_after(seconds):
             ending = await self._step()
-        return ending
-
-    def _cut(self) -> Ending:
-        """The ending of a run that was cancelled: for its time limit, or as somebody has asked."""
-        if not self.state.time_is_up or self.state.cut_by is not None:
-            return cut(self.state.cut_by)
-        limit = f"time limit ({self.limits.seconds:g} s)"
-        return limit_struck("time_limit", limit, self.messages)
+            while ending is None:
+                if perf_counter() - began > _TURN_SECONDS:
+                    await trio.lowlevel.checkpoint()
+                    began = perf_counter()
+                ending = await self._step()
+        return ending or limit_struck("time_limit", f"time limit ({seconds:g} s)", self.messages)
 
     async def _step(self) -> Ending | None:
         """One inference and its tool calls; the run's ending, if it ends with it."""

@@ -19,8 +19,7 @@ CutBy: TypeAlias = Literal["cancelled", "interrupted"]
 
 @attrs.define(eq=False)
 class RunState:
-    """Where a run stands, until its end. `cut_by` says who asked for its end, if somebody did, and
-    `time_is_up` that it has reached its limit of time, and is cancelled for that.
+    """Where a run stands, until its end. `cut_by` says who asked for its end, if somebody did.
 
     `calls` are those of the step under way, `announced` those that the model has made in it, by id,
     from the moment when the world learns of them.
@@ -31,7 +30,6 @@ class RunState:
 
     phase: Phase = "queued"
     cut_by: CutBy | None = None
-    time_is_up: bool = False
     calls: ToolCalls | None = attrs.field(default=None, repr=False)
     announced: dict[str, ToolCall] = attrs.field(factory=dict, repr=False)
     waiting_for: RunFailure | None = None

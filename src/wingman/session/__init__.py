@@ -12,7 +12,6 @@ where agents come from, nor HTTP; how one run goes is the matter of `run/`.
 #   live.py        what the process knows of a live session: its runs, from admission to end
 #   live_run.py    one run of a live session, and where it stands
 #   actor.py       takes the runs one at a time
-#   time_limit.py  ends the runs whose time is up
 #   recovery.py    the end of a run that was cut off, from what is stored
 #   cancelling.py  ask for the end of runs or calls, wait for it, give a receipt
 #   handed_over.py what a cancel does not reach: work that a service does for a command

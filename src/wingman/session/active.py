@@ -28,7 +28,6 @@ from wingman.session.actor import SessionActor
 from wingman.session.live import LiveSession
 from wingman.session.live_run import LiveRun
 from wingman.session.services import Services
-from wingman.session.time_limit import TimeLimit
 from wingman.store import SessionRecord
 from wingman.telemetry import log_event
 
@@ -49,11 +48,9 @@ class ActiveSessions:
         self._services = services
         self._live: dict[str, LiveSession] = {}
         self._locks: dict[str, trio.Lock] = {}
-        time_limit = TimeLimit(services.limits.seconds)
-        services.system.start_task(time_limit.watch, name="time limit")
         self._directory: Directory[str] = Directory(
             services.system,
-            lambda id: SessionActor(self._live[id], time_limit),
+            lambda id: SessionActor(self._live[id]),
             idle_after=idle_after,
             may_passivate=_may_passivate,
             on_ended=self._ended,

@@ -16,7 +16,6 @@ from wingman.session.admission import queued_error, unrecorded_error
 from wingman.session.live import LiveSession
 from wingman.session.live_run import LiveRun
 from wingman.session.recovery import end_from_store, ending_after
-from wingman.session.time_limit import TimeLimit
 from wingman.session.work_dir import path_of
 from wingman.telemetry import log_event
 
@@ -43,9 +42,8 @@ class SessionActor:
     stored, and reads everything again, before it takes the next run.
     """
 
-    def __init__(self, live: LiveSession, time_limit: TimeLimit) -> None:
+    def __init__(self, live: LiveSession) -> None:
         self.live = live
-        self._time_limit = time_limit
         self._taken: LiveRun | None = None
 
     async def __aenter__(self) -> Self:
@@ -120,7 +118,6 @@ class SessionActor:
             meter=Meter(services.prices),
             callers=run.callers,
         )
-        self._time_limit.begin(run)
         try:
             await loop.execute()
         except StoreError as error:
@@ -133,8 +130,6 @@ class SessionActor:
             else:
                 live.lose(run, error)
                 live.submit(BeginAgain())
-        finally:
-            self._time_limit.end(run)
 
     async def _agent(self, run: LiveRun) -> Agent:
         """The agent of a run that an earlier process admitted. It waits until it is there."""

@@ -156,13 +156,6 @@ class LiveRun:
         elif self.delivery is not None:
             self.delivery.cancel()
 
-    def end_in_time(self) -> None:
-        """Its time is up: cancel what it does, unless it is ending for another reason."""
-        if self.state.phase == "running" and self.state.cut_by is None:
-            self.state.time_is_up = True
-            if self.delivery is not None:
-                self.delivery.cancel()
-
     async def _end_before_start(self) -> None:
         try:
             await self.journal.end(cut(self.state.cut_by), NOTHING_SPENT)
