@@ -18,7 +18,16 @@ ROOT = Path(wingman.__file__).parent
 REPOSITORY = ROOT.parent.parent
 
 # What each part of the house may import of the others. `errors` is free to all above it.
-VALUES = {"given", "under_trio", "errors", "foreign", "telemetry", "conversation", "events"} | {
+VALUES = {
+    "given",
+    "ids",
+    "under_trio",
+    "errors",
+    "foreign",
+    "telemetry",
+    "conversation",
+    "events",
+} | {
     "output",
     "api",
     "agent",
@@ -31,6 +40,7 @@ ALLOWED: dict[str, set[str]] = {
     "conversation": set(),
     "events": {"conversation"},
     "lazy": set(),
+    "ids": set(),
     "api": {"conversation", "events", "lazy"},
     "sse": set(),
     "face": {"api", "conversation", "events"},

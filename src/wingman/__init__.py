@@ -27,6 +27,7 @@
 #   conversation.py  messages, their blocks, usage
 #   given.py         what a program gives, looked at where it does
 #   foreign.py       what foreign code may raise, and how it is held
+#   ids.py           ids that sort in the order they were made
 #   lazy.py          names that are imported when they are first asked for
 #   under_trio.py    who is called elsewhere than under Trio says what to do
 #   errors.py        one tree of errors

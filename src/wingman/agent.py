@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import attrs
+import msgspec
 
 from wingman.api import AgentRecord
 from wingman.foreign import shown
@@ -16,7 +17,7 @@ from wingman.output import OutputCheck
 from wingman.providers import Provider, require_provider
 from wingman.tools import Tool
 
-__all__ = ["Agent", "ChosenAgent"]
+__all__ = ["Agent", "ChosenAgent", "weight_of_agent"]
 
 
 def _tools(tools: Iterable[Tool]) -> tuple[Tool, ...]:
@@ -74,9 +75,20 @@ class Agent:
 class ChosenAgent:
     """The agent of one message: the template, its id, and its record as it is now.
 
-    One that a program defines in code has no record: its id is its name.
+    One that a program defines in code has no record: its id is its name. `weight` is how many bytes
+    a message has more for its record.
     """
 
     agent: Agent
     id: str
     record: AgentRecord | None
+    weight: int = attrs.field(init=False, eq=False, repr=False)
+
+    @weight.default
+    def _weigh(self) -> int:
+        return weight_of_agent(self.record)
+
+
+def weight_of_agent(record: AgentRecord | None) -> int:
+    """About how many bytes an agent takes in memory, as it is stored."""
+    return 0 if record is None else len(msgspec.json.encode(record))

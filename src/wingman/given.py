@@ -26,6 +26,8 @@ def one(name: str, given: T, kind: type | UnionType) -> T:
 
 def listed(name: str, given: Iterable[T], kind: type) -> tuple[T, ...]:
     """What was given, if it is a list of this kind; raises `TypeError` that says what to give."""
+    if type(given) is tuple and not given:
+        return given  # nothing, as most often
     if isinstance(given, (kind, str, bytes, type)) or not isinstance(given, Iterable):
         raise TypeError(f"{name} must be a list of {kind.__name__}, not {shown(given)}")
     return tuple(one(f"{name}[{index}]", value, kind) for index, value in enumerate(given))

@@ -181,4 +181,5 @@ def test_a_run_that_is_cancelled_anywhere_leaves_its_session_in_order(
     step = 1
     while trio.run(cut_at, step, script, limits, clock=MockClock(autojump_threshold=0)):
         step += 1
-    assert step > 5
+    # The provider alone has a checkpoint for each of its parts.
+    assert step > sum(len(inference.parts(0)) for inference in script[:steps])

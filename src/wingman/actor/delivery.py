@@ -127,20 +127,29 @@ class Delivery:
         another task owns it already.
         """
         require_trio()
-        if not self.ended:
+        try:
+            if self.ended:
+                await checkpoint()
+                return self.reply()
             self._carrier.refuse_itself()
             if self._asker is not None:
                 raise ActorError("the delivery is asked for by another task: use `wait`")
-            self._asker = current_task()
-            await wait_task_rescheduled(self._abort_ask)
-            if self.state is CANCELLED and self._raise_cancel is not None:
-                self._raise_cancel()  # the asker was cancelled, and its delivery with it
-        else:
-            await checkpoint()
-        try:
-            return self.reply()
+            return await self.wait_for_reply()
         finally:
             del self  # as `reply` does
+
+    async def wait_for_reply(self) -> Any:
+        """`ask`, for whoever has just sent it, from another task than the actor's."""
+        try:
+            self._asker = current_task()
+            await wait_task_rescheduled(self._abort_ask)
+            if self.state is DONE:
+                return self._reply
+            if self.state is CANCELLED and self._raise_cancel is not None:
+                self._raise_cancel()  # the asker was cancelled, and its delivery with it
+            return self.reply()
+        finally:
+            del self
 
     def settle(self, state: DeliveryState, reply: Any) -> None:
         """Reach a final state, and wake who waits. `reply` is an exception unless it is done."""

@@ -60,15 +60,17 @@ class ActorRef:
         and `ask` comes back only when that has ended. `ActorStopped` if the actor ends first.
         """
         require_trio()
-        self._cell.refuse_itself()
-        delivery = Delivery(message, self._cell)
-        mailbox = self._mailbox
+        cell, mailbox = self._cell, self._mailbox
+        cell.refuse_itself()
+        delivery = Delivery(message, cell)
         if mailbox.full:
             await mailbox.wait_for_room(delivery)
-        else:
-            mailbox.put_nowait(delivery)
         try:
-            return await delivery.ask()
+            if mailbox.full:
+                await mailbox.wait_for_room(delivery)
+                return await delivery.ask()
+            mailbox.put_nowait(delivery)
+            return await delivery.wait_for_reply()
         finally:
             del delivery  # it holds the error that it raises, whose traceback holds this frame
 

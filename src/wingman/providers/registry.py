@@ -132,11 +132,17 @@ class ProviderRegistry:
 
     def entry(self, name: str) -> ProviderEntry:
         """What is known of a provider; raises `NotFound`."""
-        if name not in self.names():
+        entry = self.find(name)
+        if entry is None:
             raise NotFound("provider", name)
-        if name not in self._entries:
-            self._entries[name] = _loaded(self._entry_points()[name])
-        return self._entries[name]
+        return entry
+
+    def find(self, name: str) -> ProviderEntry | None:
+        """What is known of a provider, if there is one of this name."""
+        entry = self._entries.get(name)
+        if entry is None and (point := self._entry_points().get(name)) is not None:
+            entry = self._entries[name] = _loaded(point)
+        return entry
 
     def check(self, name: str, at: str = "$.provider.id") -> ProviderEntry:
         """The same for a name in a request's body: raises `InvalidRequest`, naming all.

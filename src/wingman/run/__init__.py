@@ -14,6 +14,7 @@ session: who takes runs in which order, and who waits for them, is decided in `s
 #   refusals.py   whether an API has refused a request for what is in it
 #   draft.py      a step as far as it has come
 #   calls.py      a step's tool calls, side by side
+#   apart.py      a single call in its run's task, and a context of its own
 #   progress.py   what a tool says while it runs, from any thread
 #   told.py       what the model is told of a tool that failed
 #   answer.py     the final response, held to the agent's output_schema

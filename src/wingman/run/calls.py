@@ -1,5 +1,7 @@
 """The tool calls of one step: sibling tasks in one nursery, their results in call order.
 
+A single call needs no task: it runs in that of its run, in a context of its own.
+
 Whatever goes wrong in a call is a result that the model reads. A call ends in one of three ways:
 it gives a result, it is cancelled alone (the model is told), or it is cancelled with its run (then
 the run completes the step).
@@ -8,6 +10,7 @@ the run completes the step).
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from functools import partial
+from math import inf
 from pathlib import Path
 
 import attrs
@@ -19,6 +22,7 @@ from wingman.errors import ToolError
 from wingman.foreign import contained
 from wingman.images import ImageRefused, fit_images
 from wingman.processes import environment_of
+from wingman.run.apart import apart
 from wingman.run.history import with_left_behind
 from wingman.run.limits import Limits
 from wingman.run.progress import CallProgress
@@ -37,7 +41,8 @@ CANCELLED_BY_USER = "Cancelled: the user cancelled this tool call."
 
 @attrs.define(eq=False)
 class ToolCall:
-    """One call. `stopped`: it was cancelled alone. `leftover`: what of it could not be stopped.
+    """One call. `scope` is what it runs in, and has its time limit for a deadline. `stopped`: it
+    was cancelled alone. `leftover`: what of it could not be stopped.
 
     `due`: its step has been recorded, and the call has its task. Until then the model has announced
     it, and may still be speaking; a call that is cancelled by then never runs. `began` is when it
@@ -51,19 +56,26 @@ class ToolCall:
     stopped: bool = False
     leftover: str | None = None
     due: bool = False
+    _asked: bool = False
     began: float | None = None
 
     @property
     def outcome(self) -> CallOutcome:
         """How a cancel has left it."""
-        if not self.due and self.scope.cancel_called:
+        if self._asked and not self.due:
             return "stopped"
         if self.leftover is not None or not self.ended.is_set():
             return "still_running"
         return "stopped" if self.result is None or self.stopped else "completed"
 
+    @property
+    def timed_out(self) -> bool:
+        """Whether its scope has ended it, and nobody had asked for that."""
+        return self.scope.cancelled_caught and not self._asked
+
     def cancel(self) -> None:
         """Cancel this call alone; the model will be told."""
+        self._asked = True
         self.scope.cancel()
 
     def report(self, leftover: str) -> None:
@@ -97,30 +109,31 @@ class ToolCalls:
         self.calls = {block.id: self.calls.get(block.id) or ToolCall(block) for block in blocks}
         for call in self.calls.values():
             call.due = True
-        slots = trio.Semaphore(self.limits.parallel_tools)
+        calls, most = tuple(self.calls.values()), self.limits.parallel_tools
+        if len(calls) == 1:
+            await apart(self._run_one(*calls))
+            return
+        slots = trio.Semaphore(most) if len(calls) > most else None
         async with trio.open_nursery() as nursery:
-            for call in self.calls.values():
+            for call in calls:
                 nursery.start_soon(self._run_one, call, slots)
 
-    async def _run_one(self, call: ToolCall, slots: trio.Semaphore) -> None:
+    async def _run_one(self, call: ToolCall, slots: trio.Semaphore | None = None) -> None:
         CALLERS.set(self.callers)
         try:
-            with call.scope:
-                async with slots:
-                    call.began = trio.current_time()
-                    call.result = await self._result(call)
+            call.result = await self._result(call, slots)
         finally:
             # Also where the whole run is being cancelled: whoever waits for this call's end
             # waits for this.
             call.ended.set()
             self.on_end(call)
-        if call.result is None:
-            # It was cancelled alone: else it had a result, or the Cancelled had gone on.
+        if call.result is None:  # else it had a result, or the Cancelled had gone on
             call.stopped = True
             call.result = _error(call.block, self._with_left_behind(call.block, CANCELLED_BY_USER))
         self.on_result(call.result)
 
-    async def _result(self, call: ToolCall) -> ToolResultBlock:
+    async def _result(self, call: ToolCall, slots: trio.Semaphore | None) -> ToolResultBlock | None:
+        """What the model is told of the call; None where it was cancelled alone."""
         block = call.block
         progress = CallProgress(partial(self.progress, block.id))
         context = ToolContext(
@@ -131,23 +144,39 @@ class ToolCalls:
             environment=environment_of(self.callers),
             leave_behind=partial(self._leave_behind, block.id),
         )
-        seconds = self.limits.tool_seconds
         try:
-            tool = self._find(block)
-            with trio.move_on_after(seconds) as timeout:
-                output = await tool.call(block.input, context)
-            if timeout.cancelled_caught:
-                why = f"The tool was stopped: its time limit ({seconds:g} s) was reached."
-                raise ToolError(self._with_left_behind(block, why))
-            if isinstance(output, ToolOutput):
-                return await self._with_images(block, output)
-            return ToolResultBlock(block.id, self._shown(_text(output)), is_error=False)
+            with call.scope:
+                if slots is None:
+                    await trio.lowlevel.checkpoint_if_cancelled()
+                else:
+                    await slots.acquire()
+                try:
+                    return await self._given(call, context)
+                finally:
+                    if slots is not None:
+                        slots.release()
+            if not call.timed_out:
+                return None
+            seconds = self.limits.tool_seconds
+            why = f"The tool was stopped: its time limit ({seconds:g} s) was reached."
+            raise ToolError(self._with_left_behind(block, why))
         except BaseException as error:  # noqa: ASYNC103 contained lets a cancellation through
             # The boundary of a tool call: whatever it raises is the model's to read, but a cancel.
             words = told(block, contained(error))
             return _error(block, self._shown(words))  # noqa: ASYNC104 the same
         finally:
             progress.end()
+
+    async def _given(self, call: ToolCall, context: ToolContext) -> ToolResultBlock:
+        """What the tool gives, in time."""
+        call.began = trio.current_time()
+        block, tool = call.block, self._find(call.block)
+        call.scope.deadline = call.began + self.limits.tool_seconds
+        output = await tool.call(block.input, context)
+        if isinstance(output, ToolOutput):
+            call.scope.deadline = inf
+            return await self._with_images(block, output)
+        return ToolResultBlock(block.id, self._shown(_text(output)), is_error=False)
 
     async def _with_images(self, block: ToolUseBlock, output: ToolOutput) -> ToolResultBlock:
         """The result with the images that can be sent; the text says which cannot, and why."""

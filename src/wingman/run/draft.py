@@ -4,7 +4,6 @@ from typing import assert_never
 
 import attrs
 import msgspec
-from ulid import ULID
 
 from wingman.conversation import (
     NO_USAGE,
@@ -20,6 +19,7 @@ from wingman.conversation import (
     Withheld,
 )
 from wingman.events import Event, Text, Thinking, ToolUse
+from wingman.ids import new_id
 from wingman.providers import (
     Finished,
     FinishReason,
@@ -108,7 +108,7 @@ class StepDraft:
 
     def _with_own_id(self, block: ToolUseBlock) -> ToolUseBlock:
         if not block.id or block.id in self.taken:
-            block = msgspec.structs.replace(block, id=f"call_{ULID()}")
+            block = msgspec.structs.replace(block, id=f"call_{new_id()}")
         self.taken.add(block.id)
         return block
 

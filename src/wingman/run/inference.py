@@ -51,6 +51,8 @@ logger = logging.getLogger("wingman.run")
 
 # A provider that breaks off is given a moment before it is asked again.
 _PAUSE_SECONDS = 0.5
+# After so many events of one that is never waited for, readers have their turn.
+_BURST = 256
 
 
 @attrs.frozen
@@ -166,7 +168,7 @@ class Inference:
     async def _attempt(self, request: Request) -> None:
         provider, draft = self.agent.provider, self.draft
         self.meter.begin(provider.id, provider.model)
-        parts = _opened(provider, request, self.model.transport)
+        parts, events = _opened(provider, request, self.model.transport), 0
         try:
             async for part in parts:
                 self._heard = True
@@ -178,8 +180,11 @@ class Inference:
                 self._published = self._published or isinstance(event, Text | ToolUse)
                 if isinstance(event, ToolUse):
                     self.announced[event.id] = ToolCall(draft.message().tool_uses[-1])
+                events += 1
                 if (reserved := self.journal.publish(event)) is not None:
                     await reserved.wait()
+                elif not events % _BURST:
+                    await trio.lowlevel.checkpoint()
         except BaseException as error:  # noqa: ASYNC103 a cancellation passes
             self.journal.check()  # the store's failure is not the provider's
             _raise_failure(provider, contained(error))

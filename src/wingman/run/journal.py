@@ -18,6 +18,7 @@ from typing import Any, Final, TypeAlias
 
 import attrs
 import msgspec
+import trio
 
 from wingman.api import RunFailure
 from wingman.conversation import Message, ToolResultBlock, Usage
@@ -156,14 +157,14 @@ class RunJournal:
         session.reserve(self._chain)
         started = now()
         change = RunStarted(session.session_id, record.id, started, message, session.ceiling)
-        await self._write(change).wait()
+        await self._write_and_wait(change)
         self.record = msgspec.structs.replace(record, status="running", started_at=started)
 
     async def step_recorded(self, step: int, message: Message, spent: Spent) -> None:
         """The model asks for tools. Returns when that is safe, and they may be called."""
         session_id, run_id = self.session.session_id, self.record.id
         change = StepRecorded(session_id, run_id, step, message, spent.usage, spent.cost)
-        await self._write(change).wait()
+        await self._write_and_wait(change)
 
     def call_ended(self, result: ToolResultBlock) -> None:
         """A tool call has its result."""
@@ -207,11 +208,14 @@ class RunJournal:
         tail: tuple[Message, ...] = (),
         messages: Sequence[Message] = (),
         output: Any = None,
+        within: float | None = None,
     ) -> None:
         """Record the run's end, then show it: to its readers, to who waits, to the metrics.
 
         `messages` is all that the run has added to the history, and `tail` what of it is not
-        stored yet. Raises `StoreError` where the end could not be recorded; then nothing is shown.
+        stored yet. `within` so many seconds it is waited for, whatever is cancelled; None: as long
+        as it takes, unless that is cancelled. Raises `StoreError` where the end could not be
+        recorded; then nothing is shown.
         """
         session, error = self.session, ending.error
         begun = self.record.status != "queued"
@@ -232,7 +236,7 @@ class RunJournal:
             cost=spent.cost,
         )
         session.reserve(self._chain)
-        await self._write(ended).wait()
+        await self._write_and_wait(ended, within)
         if begun:
             session.usage = usage
             session.channel.mark_stored(last_id)
@@ -270,6 +274,21 @@ class RunJournal:
         change: RunQueued | RunStarted | StepRecorded | CallEnded | StepEnded | RunEnded,
     ) -> Commit:
         return self.session.store.write(change, chain=self._chain)
+
+    async def _write_and_wait(
+        self, change: RunStarted | StepRecorded | RunEnded, within: float | None = None
+    ) -> None:
+        """Write, and return when that is safe: at once where it is, without a checkpoint."""
+        commit = self._write(change)
+        if commit.safe:
+            return
+        if within is None:
+            await commit.wait()
+            return
+        with trio.move_on_after(within, shield=True):
+            await commit.wait()
+            return
+        raise StoreError(f"The end of run {self.record.id} was not recorded within {within:g} s.")
 
     def _step_stored(self, last_id: int, failure: StoreError | None) -> None:
         if failure is None:

@@ -7,11 +7,11 @@ from typing import Final
 import msgspec
 import trio
 from msgspec import UNSET
-from ulid import ULID
 
 from wingman.agent import Agent, ChosenAgent
 from wingman.api import AgentFields, AgentRecord, ProviderConfig
 from wingman.errors import InvalidRequest, NotFound
+from wingman.ids import new_id
 from wingman.output import OutputCheck
 from wingman.providers import ProviderRegistry
 from wingman.run import now
@@ -117,7 +117,7 @@ class Agents:
         require_trio()
         moment = now()
         empty = AgentRecord(
-            id=str(ULID()),
+            id=new_id(),
             name="",
             instructions="",
             tools=(),

@@ -61,9 +61,10 @@ class Models:
 
     def _known(self, provider: str) -> Sequence[ModelInfo]:
         try:
-            return self._providers.entry(provider).known_models
+            entry = self._providers.find(provider)
         except WingmanError:
-            return ()  # one that a program has made itself, or that does not load
+            return ()  # it does not load
+        return () if entry is None else entry.known_models  # else a program has made it itself
 
     def _forget(self) -> None:
         self._answers = {}

@@ -106,8 +106,7 @@ class Session:
         """
         run = await self._admit(message, images, max_steps, waits=True)
         try:
-            await run.admitted()
-            return await run.result()
+            return await run.result()  # a message that is not taken has no other result
         finally:
             if not run.ended:
                 await _stop(run)  # noqa: ASYNC102 it shields itself

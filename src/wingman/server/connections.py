@@ -14,8 +14,8 @@ from typing import Any, Final
 import trio
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.utils import wrap_app
-from ulid import ULID
 
+from wingman.ids import new_id
 from wingman.server.crowd import Crowd
 from wingman.server.errors import error_body
 from wingman.server.http1 import Connection, http_config, whole_answer
@@ -128,7 +128,7 @@ class Connections:
     async def _tell(self, stream: trio.SocketStream) -> None:
         """Answer a connection that is refused, and give its client the time to read that."""
         message = "The server has as many connections open as it may: try again later."
-        request_id = str(ULID())
+        request_id = new_id()
         body = error_body("overloaded", message, request_id)
         try:
             with trio.move_on_after(_TELL_SECONDS):

@@ -15,9 +15,9 @@ from typing import Any, Final, TypeAlias
 
 import attrs
 import trio
-from ulid import ULID
 
 from wingman.api import ROUTES, pattern_of
+from wingman.ids import new_id
 from wingman.server.errors import REQUEST_ID, error_body
 from wingman.telemetry import log_event
 
@@ -192,7 +192,7 @@ def _headers(scope: Scope) -> dict[bytes, bytes]:
 
 def _request_id(headers: dict[bytes, bytes]) -> str:
     given = headers.get(b"x-request-id", b"").decode("latin-1")
-    return given if _SANE_ID.fullmatch(given) else str(ULID())
+    return given if _SANE_ID.fullmatch(given) else new_id()
 
 
 def _same_origin(origin: str, host: str) -> bool:

@@ -22,8 +22,8 @@ from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import AppWrapper, ConnectionState, H11SendableEvent
 from hypercorn.utils import parse_socket_addr
-from ulid import ULID
 
+from wingman.ids import new_id
 from wingman.server.crowd import Crowd
 from wingman.server.errors import error_body
 
@@ -199,7 +199,7 @@ class _Http1(H11Protocol):
 
     async def _answer(self, status: int, code: str, message: str, method: bytes = b"") -> None:
         """Answer for the app, which does not get to see this request; it is the last answer."""
-        request_id = str(ULID())
+        request_id = new_id()
         body = error_body(code, message, request_id)
         head = h11.Response(status_code=status, headers=_headers(body, request_id))
         await self._send_h11_event(head)

@@ -1,7 +1,6 @@
 """SessionActor: takes a session's runs from its mailbox, one at a time, in order."""
 
 import logging
-from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
@@ -17,6 +16,7 @@ from wingman.session.admission import queued_error, unrecorded_error
 from wingman.session.live import LiveSession
 from wingman.session.live_run import LiveRun
 from wingman.session.recovery import end_from_store, ending_after
+from wingman.session.work_dir import path_of
 from wingman.telemetry import log_event
 
 __all__ = ["BeginAgain", "SessionActor"]
@@ -96,6 +96,9 @@ class SessionActor:
             finally:
                 room.slots.release()
         self._taken = None  # where this is left by an error, it stays
+        if self.live.runs:
+            # A run may have waited for nothing: it is the others' turn before the next one.
+            await trio.lowlevel.checkpoint()
 
     async def _execute(self, run: LiveRun, agent: Agent) -> None:
         """Run to the end; or, where the start could not be recorded, leave the run queued."""
@@ -107,7 +110,7 @@ class SessionActor:
             journal=run.journal,
             state=run.state,
             agent=agent,
-            work_dir=Path(live.record.work_dir),
+            work_dir=path_of(live.record.work_dir),
             history=live.history,
             shown=live.shown,
             tool_ids=live.tool_ids,

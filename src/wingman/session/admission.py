@@ -8,7 +8,7 @@ from typing import Final, get_args
 import attrs
 import msgspec
 
-from wingman.api import AgentRecord, OnBusy
+from wingman.api import OnBusy
 from wingman.conversation import ImageBlock
 from wingman.errors import (
     InvalidRequest,
@@ -147,10 +147,9 @@ def _check_media_type(image: ImageBlock, path: str) -> None:
         )
 
 
-def weight_of(message: str, images: Sequence[ImageBlock], agent: AgentRecord | None) -> int:
-    """About how many bytes a message takes in memory, with its images and its agent."""
-    size = sys.getsizeof(message) + sum(len(image.data) for image in images)
-    return size if agent is None else size + len(msgspec.json.encode(agent))
+def weight_of(message: str, images: Sequence[ImageBlock], agent: int = 0) -> int:
+    """About how many bytes a message takes in memory, with its images and its `agent`'s weight."""
+    return sys.getsizeof(message) + sum(len(image.data) for image in images) + agent
 
 
 def check_same_body(record: RunRecord, request: RunRequest) -> None:

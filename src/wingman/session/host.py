@@ -12,7 +12,6 @@ from typing import Final, Self
 
 import msgspec
 import trio
-from ulid import ULID
 
 from wingman.errors import (
     InvalidRequest,
@@ -20,6 +19,7 @@ from wingman.errors import (
     StoreError,
     StoreUnavailable,
 )
+from wingman.ids import new_id
 from wingman.run import CALLERS, Reader, now
 from wingman.session.active import ActiveSessions
 from wingman.session.admission import (
@@ -112,7 +112,7 @@ class SessionHost:
         check_title(title)
         moment = now()
         record = SessionRecord(
-            id=str(ULID()),
+            id=new_id(),
             work_dir=await check_work_dir(work_dir),
             title=title,
             agent_id=agent_id,
@@ -196,9 +196,12 @@ class SessionHost:
         admitted nothing. A request id is looked at before anything else of the request.
         """
         check_not_itself(session_id, request.callers)
+        await (
+            trio.lowlevel.checkpoint_if_cancelled()
+        )  # the run might be over at the next checkpoint
         found = await self._find(session_id, request)
         if isinstance(found, LiveSession) and request.images:
-            self._services.room.check(weight_of(request.message, request.images, None))
+            self._services.room.check(weight_of(request.message, request.images))
             request = await request.with_kept_images()
             found = await self._find(session_id, request)  # that took its time
         if isinstance(found, Run):

@@ -9,12 +9,12 @@ from functools import partial
 from typing import Any
 
 import attrs
-from ulid import ULID
 
 from wingman.actor import Delivery
-from wingman.agent import Agent, ChosenAgent
+from wingman.agent import Agent, ChosenAgent, weight_of_agent
 from wingman.conversation import Message, ToolUseBlock, Usage
 from wingman.errors import MailboxFull, NotFound, SessionBusy, StoreError, WingmanError
+from wingman.ids import new_id
 from wingman.run import EventChannel, Journal, Outcome, RunJournal, Shown, now
 from wingman.session.admission import (
     RunRequest,
@@ -122,7 +122,7 @@ class LiveSession:
             raise RuntimeError("the images of a message are looked at before it is admitted")
         if self.deleted:
             raise NotFound("session", self.id)
-        weight = weight_of(request.message, request.kept_images or (), chosen.record)
+        weight = weight_of(request.message, request.kept_images or (), chosen.weight)
         self.services.room.check(weight)
         if request.on_busy == "reject" and self.in_flight is not None:
             raise SessionBusy(
@@ -131,7 +131,7 @@ class LiveSession:
             )
         self._check_room()
         record = RunRecord(
-            id=str(ULID()),
+            id=new_id(),
             session_id=self.id,
             message=request.message,
             images=request.kept_images or None,
@@ -151,7 +151,7 @@ class LiveSession:
 
     def readmit(self, record: RunRecord) -> LiveRun:
         """Put a run that the store has as queued back into the mailbox."""
-        weight = weight_of(record.message, record.images or (), record.agent)
+        weight = weight_of(record.message, record.images or (), weight_of_agent(record.agent))
         run = self._run(record, None, frozenset(), weight)
         self._enqueue(run)
         return run

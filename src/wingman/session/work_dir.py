@@ -1,12 +1,13 @@
 """The working directory of a session: absolute, resolved, and there."""
 
+from functools import lru_cache
 from pathlib import Path
 
 import trio
 
 from wingman.errors import InvalidRequest
 
-__all__ = ["check_work_dir"]
+__all__ = ["check_work_dir", "path_of"]
 
 
 async def check_work_dir(work_dir: str | Path) -> str:
@@ -32,3 +33,9 @@ async def check_work_dir(work_dir: str | Path) -> str:
             "or give another one - at `$.work_dir`"
         ) from error
     return str(resolved)
+
+
+@lru_cache(maxsize=128)
+def path_of(work_dir: str) -> Path:
+    """The path of a working directory as it is stored. Sessions share few, and each run asks."""
+    return Path(work_dir)

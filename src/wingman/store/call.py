@@ -29,10 +29,15 @@ class Call:
         self.chain = chain
         self.failure: StoreError | None = None
         self._settled = False
-        self._waiters: list[trio.lowlevel.Task] = []
-        self._callbacks: list[Callable[[StoreError | None], None]] = []
+        self._waiters: list[trio.lowlevel.Task] | None = None
+        self._callbacks: list[Callable[[StoreError | None], None]] | None = None
         if chain is not None:
             chain.last = self
+
+    @property
+    def safe(self) -> bool:
+        """Whether the changes are committed."""
+        return self._settled and self.failure is None
 
     async def wait(self) -> None:
         """Return when the changes are safe; raise `StoreError` if they could not be made so."""
@@ -46,11 +51,13 @@ class Call:
             raise copy(self.failure) from self.failure.__cause__
 
     async def _sleep(self) -> None:
-        task = trio.lowlevel.current_task()
-        self._waiters.append(task)
+        task, waiters = trio.lowlevel.current_task(), self._waiters
+        if waiters is None:
+            waiters = self._waiters = []
+        waiters.append(task)
 
         def abort(_: object) -> trio.lowlevel.Abort:
-            self._waiters.remove(task)
+            waiters.remove(task)
             return trio.lowlevel.Abort.SUCCEEDED
 
         await trio.lowlevel.wait_task_rescheduled(abort)
@@ -59,6 +66,8 @@ class Call:
         """Have `callback` called once this is settled; at once, if it is."""
         if self._settled:
             self._tell(callback)
+        elif self._callbacks is None:
+            self._callbacks = [callback]
         else:
             self._callbacks.append(callback)
 
@@ -79,14 +88,15 @@ class Call:
         self.failure = failure
         self._settled = True
         self.changes = ()  # a chain, or a waiter, may hold this for long
-        if self.chain is not None:
-            if self.chain.failure is None:
-                self.chain.failure = failure
-            if self.chain.last is self:
-                self.chain.last = None
-        callbacks, self._callbacks = self._callbacks, []
-        for callback in callbacks:
+        chain = self.chain
+        if chain is not None:
+            if chain.failure is None:
+                chain.failure = failure
+            if chain.last is self:
+                chain.last = None
+        callbacks, self._callbacks = self._callbacks, None
+        for callback in callbacks or ():
             self._tell(callback)
-        for task in self._waiters:
+        waiters, self._waiters = self._waiters, None
+        for task in waiters or ():
             trio.lowlevel.reschedule(task)
-        self._waiters.clear()

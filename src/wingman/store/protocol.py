@@ -37,6 +37,10 @@ __all__ = ["Chain", "Commit", "Store"]
 class Commit(Protocol):
     """The promise that some changes will be safe."""
 
+    @property
+    def safe(self) -> bool:
+        """Whether they are: then nothing needs to be waited for."""
+
     async def wait(self) -> None:
         """Return when the changes are safe; raise `StoreError` if they could not be made so.
 
