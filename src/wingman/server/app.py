@@ -6,7 +6,9 @@ from typing import Any, cast
 import trio
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, Scope
 from quart import Request, Response
+from quart.utils import encode_headers
 from quart.wrappers.base import BaseRequestWebsocket
+from quart.wrappers.response import DataBody, ResponseBody
 from quart_trio import QuartTrio
 from quart_trio.asgi import TrioASGIHTTPConnection
 from werkzeug.exceptions import HTTPException
@@ -14,6 +16,7 @@ from werkzeug.routing import MapAdapter
 
 from wingman.errors import WingmanError
 from wingman.runtime import Runtime
+from wingman.server.asgi import Inbox
 from wingman.server.bodies import DEFAULT_BODY_MEMORY, BodyRoom, CountedRequest
 from wingman.server.errors import AnswerCut, http_error_response, internal_error, wingman_error
 from wingman.server.handlers import serve_contract
@@ -27,19 +30,41 @@ _BODY_SECONDS = 60
 
 
 class LeanConnection(TrioASGIHTTPConnection):
-    """One exchange, in one task and a child that listens for the client's leaving."""
+    """One exchange, which ends if its client leaves.
+
+    Our own server tells that at once; another's `receive` is waited for in a task of its own.
+    """
 
     async def __call__(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         request = cast("CountedRequest", self._create_request_from_scope(send))
         request.body.room = cast("LeanQuart", self.app).body_room
+        inbox: object = receive
         try:
+            if isinstance(inbox, Inbox):
+                with trio.CancelScope() as scope, suppress(AnswerCut):
+                    inbox.listen(request.body, scope.cancel)
+                    await self._answer(request, send)
+                return
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self.handle_messages, nursery, request, receive)
                 with suppress(AnswerCut):
-                    await self.handle_request(nursery, request, send)
+                    await self._answer(request, send)
                 nursery.cancel_scope.cancel()
         finally:
             request.body.release()
+
+    async def _answer(self, request: Request, send: ASGISendCallable) -> None:
+        response = await self.app.handle_request(request)
+        status, headers = response.status_code, encode_headers(response.headers)
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        body = cast("ResponseBody", response.response)
+        if isinstance(body, DataBody):
+            await send({"type": "http.response.body", "body": body.data, "more_body": False})
+            return
+        async with body as pieces:
+            async for piece in pieces:
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 class LeanQuart(QuartTrio):

@@ -8,15 +8,15 @@ import logging
 import math
 import select
 from http import HTTPStatus
-from typing import Any, Final, cast
+from typing import Any, Final, TypeAlias, cast
 
 import h11
 import trio
 from hypercorn.config import Config
 from hypercorn.events import Closed, Event, RawData, Updated
+from hypercorn.protocol.events import Body, EndBody, Request, Response, StreamClosed
 from hypercorn.protocol.events import Event as StreamEvent
-from hypercorn.protocol.events import Response
-from hypercorn.protocol.h11 import H11Protocol
+from hypercorn.protocol.h11 import STREAM_ID, H11Protocol
 from hypercorn.trio.task_group import TaskGroup
 from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
@@ -24,6 +24,7 @@ from hypercorn.typing import AppWrapper, ConnectionState, H11SendableEvent
 from hypercorn.utils import parse_socket_addr
 from ulid import ULID
 
+from wingman.server.asgi import AppStream
 from wingman.server.crowd import Crowd
 from wingman.server.errors import error_body
 
@@ -37,6 +38,8 @@ _LINGER_SECONDS: Final = 2
 
 # A longer answer is sent after its head, instead of being copied behind it.
 _ONE_PIECE: Final = 64 * 1024
+
+_Headers: TypeAlias = list[tuple[bytes, bytes]]
 
 _VERSIONS: Final = (b"1.1", b"1.0")
 
@@ -171,26 +174,34 @@ class _Http1(H11Protocol):
         """Hypercorn would go over to HTTP/2 here."""
 
     async def _create_stream(self, request: h11.Request) -> None:
-        if _head_size(request) > self.config.h11_max_incomplete_size:
+        headers = list(request.headers)
+        if _head_size(request, headers) > self.config.h11_max_incomplete_size:
             # h11 looks at this only while a head is not complete: what comes at once it lets pass.
             await self._answer(431, *_UNREADABLE[431], request.method)
             await self.send(Closed())
             return
-        problem = _problem_of(request)
+        problem = _problem_of(request, headers)
         if problem is not None:
             await self._answer(400, "invalid_request", problem, request.method)
             await self.send(Closed())
             return
-        headers = list(request.headers)
-        if any(name == b"upgrade" for name, _ in headers):
-            # RFC 9110, 7.8: a server may ignore it. Hypercorn would take up a WebSocket.
-            request = h11.Request(
-                method=request.method,
-                target=request.target,
-                headers=[header for header in headers if header[0] != b"upgrade"],
-                http_version=request.http_version,
-            )
-        await super()._create_stream(request)
+        # RFC 9110, 7.8: a server may ignore an Upgrade. Hypercorn would take up a WebSocket.
+        self.stream = AppStream(
+            self.app,
+            self.config,
+            self.context,
+            self.task_group,
+            self.ssl,
+            self.client,
+            self.server,
+            self.stream_send,
+            STREAM_ID,
+        )
+        version, method = request.http_version.decode(), request.method.decode("ascii")
+        await self.stream.handle(
+            Request(STREAM_ID, headers, version, method, request.target, self.connection_state)
+        )
+        self.keep_alive_requests += 1
 
     async def _send_error_response(self, status_code: int) -> None:
         """Answer what h11 could not make sense of."""
@@ -209,10 +220,22 @@ class _Http1(H11Protocol):
 
     async def stream_send(self, event: StreamEvent) -> None:
         """What the app has for its client."""
-        if isinstance(event, Response) and self.connection.their_state is h11.SEND_BODY:
+        if isinstance(event, Response):
+            await self._send_head(event)
+        elif isinstance(event, Body):
+            await self._send_h11_event(h11.Data(data=event.data))
+        elif isinstance(event, EndBody):
+            await self._send_h11_event(h11.EndOfMessage())
+        elif isinstance(event, StreamClosed):
+            await self._maybe_recycle()
+
+    async def _send_head(self, response: Response) -> None:
+        headers = [*response.headers, *self.config.response_headers("h11")]
+        last = self.keep_alive_requests >= self.config.keep_alive_max_requests
+        if last or self.connection.their_state is h11.SEND_BODY:
             # An answer before its request's body is there: we shall not read the rest.
-            event.headers.append((b"connection", b"close"))
-        await super().stream_send(event)
+            headers.append((b"connection", b"close"))
+        await self._send_h11_event(h11.Response(status_code=response.status_code, headers=headers))
 
     async def _send_h11_event(self, event: H11SendableEvent) -> None:
         """Send a part of an answer; a short one whose length is known goes out in one piece."""
@@ -239,13 +262,13 @@ def _has_length(response: h11.Response) -> bool:
     return any(name == b"content-length" for name, _ in response.headers)
 
 
-def _head_size(request: h11.Request) -> int:
+def _head_size(request: h11.Request, headers: _Headers) -> int:
     """The bytes of a request's line and headers, give or take blanks and line ends."""
     line = len(request.method) + len(request.target)
-    return line + sum(len(name) + len(value) + 4 for name, value in request.headers)
+    return line + sum(len(name) + len(value) + 4 for name, value in headers)
 
 
-def _problem_of(request: h11.Request) -> str | None:
+def _problem_of(request: h11.Request, headers: _Headers) -> str | None:
     """Why a request that h11 takes is none for us, if so."""
     if request.http_version not in _VERSIONS:
         version = request.http_version.decode()
@@ -253,7 +276,7 @@ def _problem_of(request: h11.Request) -> str | None:
     method = request.method.decode("ascii")
     if method != method.upper():
         return f"A method is written in capitals, and {method!r} is not."
-    framing = {name for name, _ in request.headers} & {b"content-length", b"transfer-encoding"}
+    framing = {name for name, _ in headers} & {b"content-length", b"transfer-encoding"}
     if len(framing) > 1:
         # RFC 9112, 6.1: whoever stands between may have believed the other one.
         return "A request has a Content-Length or a Transfer-Encoding, not both."
