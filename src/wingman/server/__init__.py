@@ -8,6 +8,7 @@
     asgi.py         one request of it, and the app that is called with it
     guard.py        who may talk to us: Host, Origin, token
     app.py          the Quart-Trio app
+    paths.py        which route a request goes to
     bodies.py       what requests send, bounded in total
     handlers.py     the functions behind the contract's routes
     routes/         one module a section of the HTTP contract; /metrics too

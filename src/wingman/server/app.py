@@ -1,11 +1,13 @@
 """The Quart-Trio app: the routes over one runtime, and how errors are answered."""
 
 from contextlib import suppress
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import trio
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, Scope
 from quart import Request, Response
+from quart.ctx import AppContext, RequestContext
+from quart.globals import _cv_app, _cv_request
 from quart.utils import encode_headers
 from quart.wrappers.base import BaseRequestWebsocket
 from quart.wrappers.response import DataBody, ResponseBody
@@ -20,6 +22,7 @@ from wingman.server.asgi import Inbox
 from wingman.server.bodies import DEFAULT_BODY_MEMORY, BodyRoom, CountedRequest
 from wingman.server.errors import AnswerCut, http_error_response, internal_error, wingman_error
 from wingman.server.handlers import serve_contract
+from wingman.server.paths import Paths
 from wingman.server.routes import handlers_of
 from wingman.under_trio import require_trio
 
@@ -67,6 +70,32 @@ class LeanConnection(TrioASGIHTTPConnection):
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
+class LeanContext(RequestContext):
+    """What `request` and `current_app` stand for while a request is answered."""
+
+    def __init__(self, app: "LeanQuart", request: Request) -> None:
+        # Quart's would begin with an adapter of Werkzeug's: few requests need one.
+        self.app = app
+        self.request_websocket = request
+
+    async def __aenter__(self) -> Self:
+        app = cast("LeanQuart", self.app)
+        self._of_app = _cv_app.set(app.context)
+        self._of_request = _cv_request.set(self)
+        request = self.request
+        found = app.paths.find(request.method, request.path)
+        if found is not None:
+            request.url_rule, request.view_args = found
+        else:
+            self.url_adapter = app.create_url_adapter(request)
+            self.match_request()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        _cv_request.reset(self._of_request)
+        _cv_app.reset(self._of_app)
+
+
 class LeanQuart(QuartTrio):
     """Quart without what we do not use: cookies' sessions, signals, hooks, URLs by host.
 
@@ -77,6 +106,8 @@ class LeanQuart(QuartTrio):
     asgi_http_class = LeanConnection
     request_class = CountedRequest
     body_room: BodyRoom
+    context: AppContext
+    paths: Paths
 
     async def __call__(
         self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable
@@ -87,11 +118,15 @@ class LeanQuart(QuartTrio):
 
     async def handle_request(self, request: Request) -> Any:
         """Dispatch to the view; answer what it raises."""
-        async with self.request_context(request) as context:
+        async with LeanContext(self, request) as context:
             try:
                 return await self.dispatch_request(context)
             except Exception as error:
                 return await self.handle_user_exception(error)
+
+    def ensure_async(self, func: Any) -> Any:
+        """All functions here are async: Quart would look each time."""
+        return func
 
     def create_url_adapter(self, request: BaseRequestWebsocket | None) -> MapAdapter | None:
         """Routes go by path and method; hosts are the guard's affair."""
@@ -117,6 +152,8 @@ def create_app(runtime: Runtime, body_memory: int = DEFAULT_BODY_MEMORY) -> Quar
     app.register_error_handler(WingmanError, wingman_error)
     app.register_error_handler(HTTPException, http_error_response)
     app.register_error_handler(Exception, _bug)
+    app.context = app.app_context()
+    app.paths = Paths(app.url_map)
     return app
 
 

@@ -167,4 +167,4 @@ class AppStream(HTTPStream):
                 raise
             logger.exception("Error in ASGI Framework")
         finally:
-            await self.app_send(None)
+            await self.app_send(None)  # noqa: ASYNC102 what it sends is shielded, or ends with the socket

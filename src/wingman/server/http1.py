@@ -6,6 +6,7 @@ closes, that an answer goes out in one piece, and that what is no request for us
 
 import logging
 import math
+import os
 import select
 from http import HTTPStatus
 from typing import Any, Final, TypeAlias, cast
@@ -135,6 +136,11 @@ class Connection(TCPServer):
     async def protocol_send(self, event: Event) -> None:
         """What the protocol has for us: bytes to send, and whether it is idle or done."""
         match event:
+            case _WholeAnswer():
+                # Most clients take it at once, and then nobody has to wait: its task ends here.
+                rest = event.data[self._send_now(event.data) :]
+                if rest:
+                    await super().protocol_send(RawData(rest))
             case RawData():
                 await super().protocol_send(event)
             case Updated():
@@ -153,6 +159,15 @@ class Connection(TCPServer):
                     await self.protocol.handle(event)
                 self._reading.cancel()
 
+    def _send_now(self, data: bytes) -> int:
+        """How many bytes the system has taken at once; none if others are being sent."""
+        if self.send_lock.locked():
+            return 0
+        try:
+            return os.write(self._plain.socket.fileno(), data)
+        except OSError:
+            return 0  # It is full, or the client is gone: whoever waits for it finds out which.
+
     async def _linger(self) -> None:
         """Let a client read the answer that it has while it still sends: where bytes are left
         unread a close is a reset, and takes back what was sent (RFC 9112, 9.6)."""
@@ -163,6 +178,10 @@ class Connection(TCPServer):
                     pass
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             pass
+
+
+class _WholeAnswer(RawData):
+    """The bytes of an answer from its head to its end."""
 
 
 class _Http1(H11Protocol):
@@ -251,7 +270,9 @@ class _Http1(H11Protocol):
             self._held += data
         else:
             held, self._held = self._held or b"", None
-            if len(data) <= _ONE_PIECE:
+            if held and isinstance(event, h11.EndOfMessage):
+                await self.send(_WholeAnswer(data=held + data))
+            elif len(data) <= _ONE_PIECE:
                 await self.send(RawData(data=held + data))
             else:
                 await self.send(RawData(data=held))
