@@ -140,9 +140,9 @@ class Connection(TCPServer):
                 # Most clients take it at once, and then nobody has to wait: its task ends here.
                 rest = event.data[self._send_now(event.data) :]
                 if rest:
-                    await super().protocol_send(RawData(rest))
+                    await self._send(rest)
             case RawData():
-                await super().protocol_send(event)
+                await self._send(event.data)
             case Updated():
                 # No checkpoint here: quart-trio cancels the task that comes this way, as soon as
                 # its answer is complete, and the connection would not be made ready again.
@@ -158,6 +158,20 @@ class Connection(TCPServer):
                 with trio.move_on_after(_LINGER_SECONDS, shield=True):
                     await self.protocol.handle(event)
                 self._reading.cancel()
+
+    async def _send(self, data: bytes) -> None:
+        """Send some bytes, whole; nobody waits for the lock where it is free."""
+        try:
+            self.send_lock.acquire_nowait()
+        except trio.WouldBlock:
+            await self.send_lock.acquire()
+        try:
+            with trio.CancelScope(shield=True):  # it ends with the socket
+                await self._plain.send_all(data)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            await self.protocol.handle(Closed())
+        finally:
+            self.send_lock.release()
 
     def _send_now(self, data: bytes) -> int:
         """How many bytes the system has taken at once; none if others are being sent."""
