@@ -63,8 +63,6 @@ class ActorRef:
         cell, mailbox = self._cell, self._mailbox
         cell.refuse_itself()
         delivery = Delivery(message, cell)
-        if mailbox.full:
-            await mailbox.wait_for_room(delivery)
         try:
             if mailbox.full:
                 await mailbox.wait_for_room(delivery)

@@ -5,8 +5,10 @@
     crowd.py        which connections are open, and which gives way where there are too many
     descriptors.py  how many of the process's descriptors connections may take
     http1.py        Hypercorn's HTTP/1.1 on one of them
+    asgi.py         one request of it, and the app that is called with it
     guard.py        who may talk to us: Host, Origin, token
     app.py          the Quart-Trio app
+    paths.py        which route a request goes to
     bodies.py       what requests send, bounded in total
     handlers.py     the functions behind the contract's routes
     routes/         one module a section of the HTTP contract; /metrics too

@@ -1,12 +1,16 @@
 """The Quart-Trio app: the routes over one runtime, and how errors are answered."""
 
 from contextlib import suppress
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import trio
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, Scope
 from quart import Request, Response
+from quart.ctx import AppContext, RequestContext
+from quart.globals import _cv_app, _cv_request
+from quart.utils import encode_headers
 from quart.wrappers.base import BaseRequestWebsocket
+from quart.wrappers.response import DataBody, ResponseBody
 from quart_trio import QuartTrio
 from quart_trio.asgi import TrioASGIHTTPConnection
 from werkzeug.exceptions import HTTPException
@@ -14,9 +18,11 @@ from werkzeug.routing import MapAdapter
 
 from wingman.errors import WingmanError
 from wingman.runtime import Runtime
+from wingman.server.asgi import Inbox
 from wingman.server.bodies import DEFAULT_BODY_MEMORY, BodyRoom, CountedRequest
 from wingman.server.errors import AnswerCut, http_error_response, internal_error, wingman_error
 from wingman.server.handlers import serve_contract
+from wingman.server.paths import Paths
 from wingman.server.routes import handlers_of
 from wingman.under_trio import require_trio
 
@@ -27,19 +33,67 @@ _BODY_SECONDS = 60
 
 
 class LeanConnection(TrioASGIHTTPConnection):
-    """One exchange, in one task and a child that listens for the client's leaving."""
+    """One exchange, which ends if its client leaves.
+
+    Our own server tells that at once; another's `receive` is waited for in a task of its own.
+    """
 
     async def __call__(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         request = cast("CountedRequest", self._create_request_from_scope(send))
         request.body.room = cast("LeanQuart", self.app).body_room
+        inbox: object = receive
         try:
+            if isinstance(inbox, Inbox):
+                with trio.CancelScope() as scope, suppress(AnswerCut):
+                    inbox.listen(request.body, scope.cancel)
+                    await self._answer(request, send)
+                return
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self.handle_messages, nursery, request, receive)
                 with suppress(AnswerCut):
-                    await self.handle_request(nursery, request, send)
+                    await self._answer(request, send)
                 nursery.cancel_scope.cancel()
         finally:
             request.body.release()
+
+    async def _answer(self, request: Request, send: ASGISendCallable) -> None:
+        response = await self.app.handle_request(request)
+        status, headers = response.status_code, encode_headers(response.headers)
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        body = cast("ResponseBody", response.response)
+        if isinstance(body, DataBody):
+            await send({"type": "http.response.body", "body": body.data, "more_body": False})
+            return
+        async with body as pieces:
+            async for piece in pieces:
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+class LeanContext(RequestContext):
+    """What `request` and `current_app` stand for while a request is answered."""
+
+    def __init__(self, app: "LeanQuart", request: Request) -> None:
+        # Quart's would begin with an adapter of Werkzeug's: few requests need one.
+        self.app = app
+        self.request_websocket = request
+
+    async def __aenter__(self) -> Self:
+        app = cast("LeanQuart", self.app)
+        self._of_app = _cv_app.set(app.context)
+        self._of_request = _cv_request.set(self)
+        request = self.request
+        found = app.paths.find(request.method, request.path)
+        if found is not None:
+            request.url_rule, request.view_args = found
+        else:
+            self.url_adapter = app.create_url_adapter(request)
+            self.match_request()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        _cv_request.reset(self._of_request)
+        _cv_app.reset(self._of_app)
 
 
 class LeanQuart(QuartTrio):
@@ -52,6 +106,8 @@ class LeanQuart(QuartTrio):
     asgi_http_class = LeanConnection
     request_class = CountedRequest
     body_room: BodyRoom
+    context: AppContext
+    paths: Paths
 
     async def __call__(
         self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable
@@ -62,11 +118,15 @@ class LeanQuart(QuartTrio):
 
     async def handle_request(self, request: Request) -> Any:
         """Dispatch to the view; answer what it raises."""
-        async with self.request_context(request) as context:
+        async with LeanContext(self, request) as context:
             try:
                 return await self.dispatch_request(context)
             except Exception as error:
                 return await self.handle_user_exception(error)
+
+    def ensure_async(self, func: Any) -> Any:
+        """All functions here are async: Quart would look each time."""
+        return func
 
     def create_url_adapter(self, request: BaseRequestWebsocket | None) -> MapAdapter | None:
         """Routes go by path and method; hosts are the guard's affair."""
@@ -92,6 +152,8 @@ def create_app(runtime: Runtime, body_memory: int = DEFAULT_BODY_MEMORY) -> Quar
     app.register_error_handler(WingmanError, wingman_error)
     app.register_error_handler(HTTPException, http_error_response)
     app.register_error_handler(Exception, _bug)
+    app.context = app.app_context()
+    app.paths = Paths(app.url_map)
     return app
 
 

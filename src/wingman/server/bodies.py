@@ -64,6 +64,17 @@ class CountedBody(TrioBody):
             self._taken += beyond
         super().append(data)
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of it has come, and it has not failed."""
+        return self._must_raise is None and self._complete.is_set()
+
+    def taken(self) -> bytes:
+        """What has come, which is not kept here any more."""
+        data = bytes(self._data)
+        self.clear()
+        return data
+
     def release(self) -> None:
         """What came is not held any more."""
         self.room.give_back(self._taken)
@@ -75,3 +86,9 @@ class CountedRequest(TrioRequest):
 
     body_class = CountedBody
     body: CountedBody
+
+    async def whole_body(self) -> bytes:
+        """The body, which is not kept. It is not waited for where it is there."""
+        if self.body.is_whole:
+            return self.body.taken()
+        return await self.get_data(False, False, False)

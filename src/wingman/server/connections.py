@@ -9,11 +9,11 @@ import errno
 import logging
 import socket
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import trio
 from hypercorn.trio.worker_context import WorkerContext
-from hypercorn.utils import wrap_app
+from hypercorn.typing import AppWrapper
 
 from wingman.ids import new_id
 from wingman.server.crowd import Crowd
@@ -42,11 +42,14 @@ _TELL_SECONDS: Final = 1
 
 
 class Connections:
-    """The open connections of one app, `room` at most."""
+    """The open connections of one app, `room` at most.
+
+    The app is one of ASGI whose `receive` is an `Inbox`.
+    """
 
     def __init__(self, app: Callable[..., Any], room: int) -> None:
         self._config = http_config()
-        self._app = wrap_app(app, 0, "asgi")
+        self._app = cast("AppWrapper", app)
         self._context = WorkerContext(None)
         self._crowd = Crowd(room)
         self._being_told: dict[trio.SocketStream, None] = {}

@@ -42,7 +42,7 @@ async def decode_body(body: Body) -> Any:
 
     Raises `InvalidRequest`, with the path of what does not fit.
     """
-    data = cast("bytes", await request.get_data(cache=False))
+    data = await cast("CountedRequest", request).whole_body()
     if not data and body.optional:
         data = b"{}"
     elif request.mimetype != "application/json":

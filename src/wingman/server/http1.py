@@ -6,17 +6,18 @@ closes, that an answer goes out in one piece, and that what is no request for us
 
 import logging
 import math
+import os
 import select
 from http import HTTPStatus
-from typing import Any, Final, cast
+from typing import Any, Final, TypeAlias, cast
 
 import h11
 import trio
 from hypercorn.config import Config
 from hypercorn.events import Closed, Event, RawData, Updated
+from hypercorn.protocol.events import Body, EndBody, Request, Response, StreamClosed
 from hypercorn.protocol.events import Event as StreamEvent
-from hypercorn.protocol.events import Response
-from hypercorn.protocol.h11 import H11Protocol
+from hypercorn.protocol.h11 import STREAM_ID, H11Protocol
 from hypercorn.trio.task_group import TaskGroup
 from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
@@ -24,6 +25,7 @@ from hypercorn.typing import AppWrapper, ConnectionState, H11SendableEvent
 from hypercorn.utils import parse_socket_addr
 
 from wingman.ids import new_id
+from wingman.server.asgi import AppStream
 from wingman.server.crowd import Crowd
 from wingman.server.errors import error_body
 
@@ -37,6 +39,8 @@ _LINGER_SECONDS: Final = 2
 
 # A longer answer is sent after its head, instead of being copied behind it.
 _ONE_PIECE: Final = 64 * 1024
+
+_Headers: TypeAlias = list[tuple[bytes, bytes]]
 
 _VERSIONS: Final = (b"1.1", b"1.0")
 
@@ -132,8 +136,13 @@ class Connection(TCPServer):
     async def protocol_send(self, event: Event) -> None:
         """What the protocol has for us: bytes to send, and whether it is idle or done."""
         match event:
+            case _WholeAnswer():
+                # Most clients take it at once, and then nobody has to wait: its task ends here.
+                rest = event.data[self._send_now(event.data) :]
+                if rest:
+                    await self._send(rest)
             case RawData():
-                await super().protocol_send(event)
+                await self._send(event.data)
             case Updated():
                 # No checkpoint here: quart-trio cancels the task that comes this way, as soon as
                 # its answer is complete, and the connection would not be made ready again.
@@ -150,6 +159,29 @@ class Connection(TCPServer):
                     await self.protocol.handle(event)
                 self._reading.cancel()
 
+    async def _send(self, data: bytes) -> None:
+        """Send some bytes, whole; nobody waits for the lock where it is free."""
+        try:
+            self.send_lock.acquire_nowait()
+        except trio.WouldBlock:
+            await self.send_lock.acquire()
+        try:
+            with trio.CancelScope(shield=True):  # it ends with the socket
+                await self._plain.send_all(data)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            await self.protocol.handle(Closed())
+        finally:
+            self.send_lock.release()
+
+    def _send_now(self, data: bytes) -> int:
+        """How many bytes the system has taken at once; none if others are being sent."""
+        if self.send_lock.locked():
+            return 0
+        try:
+            return os.write(self._plain.socket.fileno(), data)
+        except OSError:
+            return 0  # It is full, or the client is gone: whoever waits for it finds out which.
+
     async def _linger(self) -> None:
         """Let a client read the answer that it has while it still sends: where bytes are left
         unread a close is a reset, and takes back what was sent (RFC 9112, 9.6)."""
@@ -162,6 +194,10 @@ class Connection(TCPServer):
             pass
 
 
+class _WholeAnswer(RawData):
+    """The bytes of an answer from its head to its end."""
+
+
 class _Http1(H11Protocol):
     """HTTP/1.1 that answers in HTTP/1.1, whatever the client would like to upgrade to."""
 
@@ -171,26 +207,34 @@ class _Http1(H11Protocol):
         """Hypercorn would go over to HTTP/2 here."""
 
     async def _create_stream(self, request: h11.Request) -> None:
-        if _head_size(request) > self.config.h11_max_incomplete_size:
+        headers = list(request.headers)
+        if _head_size(request, headers) > self.config.h11_max_incomplete_size:
             # h11 looks at this only while a head is not complete: what comes at once it lets pass.
             await self._answer(431, *_UNREADABLE[431], request.method)
             await self.send(Closed())
             return
-        problem = _problem_of(request)
+        problem = _problem_of(request, headers)
         if problem is not None:
             await self._answer(400, "invalid_request", problem, request.method)
             await self.send(Closed())
             return
-        headers = list(request.headers)
-        if any(name == b"upgrade" for name, _ in headers):
-            # RFC 9110, 7.8: a server may ignore it. Hypercorn would take up a WebSocket.
-            request = h11.Request(
-                method=request.method,
-                target=request.target,
-                headers=[header for header in headers if header[0] != b"upgrade"],
-                http_version=request.http_version,
-            )
-        await super()._create_stream(request)
+        # RFC 9110, 7.8: a server may ignore an Upgrade. Hypercorn would take up a WebSocket.
+        self.stream = AppStream(
+            self.app,
+            self.config,
+            self.context,
+            self.task_group,
+            self.ssl,
+            self.client,
+            self.server,
+            self.stream_send,
+            STREAM_ID,
+        )
+        version, method = request.http_version.decode(), request.method.decode("ascii")
+        await self.stream.handle(
+            Request(STREAM_ID, headers, version, method, request.target, self.connection_state)
+        )
+        self.keep_alive_requests += 1
 
     async def _send_error_response(self, status_code: int) -> None:
         """Answer what h11 could not make sense of."""
@@ -209,10 +253,22 @@ class _Http1(H11Protocol):
 
     async def stream_send(self, event: StreamEvent) -> None:
         """What the app has for its client."""
-        if isinstance(event, Response) and self.connection.their_state is h11.SEND_BODY:
+        if isinstance(event, Response):
+            await self._send_head(event)
+        elif isinstance(event, Body):
+            await self._send_h11_event(h11.Data(data=event.data))
+        elif isinstance(event, EndBody):
+            await self._send_h11_event(h11.EndOfMessage())
+        elif isinstance(event, StreamClosed):
+            await self._maybe_recycle()
+
+    async def _send_head(self, response: Response) -> None:
+        headers = [*response.headers, *self.config.response_headers("h11")]
+        last = self.keep_alive_requests >= self.config.keep_alive_max_requests
+        if last or self.connection.their_state is h11.SEND_BODY:
             # An answer before its request's body is there: we shall not read the rest.
-            event.headers.append((b"connection", b"close"))
-        await super().stream_send(event)
+            headers.append((b"connection", b"close"))
+        await self._send_h11_event(h11.Response(status_code=response.status_code, headers=headers))
 
     async def _send_h11_event(self, event: H11SendableEvent) -> None:
         """Send a part of an answer; a short one whose length is known goes out in one piece."""
@@ -228,7 +284,9 @@ class _Http1(H11Protocol):
             self._held += data
         else:
             held, self._held = self._held or b"", None
-            if len(data) <= _ONE_PIECE:
+            if held and isinstance(event, h11.EndOfMessage):
+                await self.send(_WholeAnswer(data=held + data))
+            elif len(data) <= _ONE_PIECE:
                 await self.send(RawData(data=held + data))
             else:
                 await self.send(RawData(data=held))
@@ -239,13 +297,13 @@ def _has_length(response: h11.Response) -> bool:
     return any(name == b"content-length" for name, _ in response.headers)
 
 
-def _head_size(request: h11.Request) -> int:
+def _head_size(request: h11.Request, headers: _Headers) -> int:
     """The bytes of a request's line and headers, give or take blanks and line ends."""
     line = len(request.method) + len(request.target)
-    return line + sum(len(name) + len(value) + 4 for name, value in request.headers)
+    return line + sum(len(name) + len(value) + 4 for name, value in headers)
 
 
-def _problem_of(request: h11.Request) -> str | None:
+def _problem_of(request: h11.Request, headers: _Headers) -> str | None:
     """Why a request that h11 takes is none for us, if so."""
     if request.http_version not in _VERSIONS:
         version = request.http_version.decode()
@@ -253,7 +311,7 @@ def _problem_of(request: h11.Request) -> str | None:
     method = request.method.decode("ascii")
     if method != method.upper():
         return f"A method is written in capitals, and {method!r} is not."
-    framing = {name for name, _ in request.headers} & {b"content-length", b"transfer-encoding"}
+    framing = {name for name, _ in headers} & {b"content-length", b"transfer-encoding"}
     if len(framing) > 1:
         # RFC 9112, 6.1: whoever stands between may have believed the other one.
         return "A request has a Content-Length or a Transfer-Encoding, not both."
