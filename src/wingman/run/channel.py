@@ -21,8 +21,8 @@ from wingman.run.reader import Reader
 __all__ = ["EventChannel"]
 
 # What is kept of events that are stored, and that every reader has, for one that comes back.
-_KEPT_EVENTS: Final = 256
-_KEPT_BYTES: Final = 64 * 1024
+_KEPT_EVENTS: Final = 1024
+_KEPT_BYTES: Final = 256 * 1024
 
 
 class EventChannel:
