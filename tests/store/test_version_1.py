@@ -61,7 +61,7 @@ async def test_a_version_1_database_is_brought_up_to_date_and_read(
         assert failed is not None
         assert failed.images == (None if version == 1 else (ImageBlock("image/png", "AAAA"),))
         assert {run.cost for run in await store.runs()} == {None}
-        assert await store.sessions_with_queue() == ("s2",)
+        assert await store.sessions_with_queue() == {"s2": 1}
         known = await store.run_by_request("s1", "q1")
         assert known is not None
         assert known.result is not None

@@ -38,6 +38,7 @@ from wingman.store.changes import (
 from wingman.store.memory import MemoryStore
 from wingman.store.protocol import Chain, Commit, Store
 from wingman.store.records import (
+    CutRun,
     HistoryPage,
     ListedRun,
     PendingStep,
@@ -58,6 +59,7 @@ __all__ = [
     "Commit",
     "CredentialDeleted",
     "CredentialSaved",
+    "CutRun",
     "HistoryPage",
     "ListedRun",
     "MemoryStore",

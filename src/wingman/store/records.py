@@ -10,6 +10,7 @@ from wingman.conversation import NO_USAGE, ImageBlock, Message, ToolResultBlock,
 from wingman.events import Result
 
 __all__ = [
+    "CutRun",
     "HistoryPage",
     "ListedRun",
     "PendingStep",
@@ -84,6 +85,18 @@ class PendingStep(msgspec.Struct, frozen=True):
     usage: Usage
     results: tuple[ToolResultBlock, ...]
     cost: float | None = None
+
+
+class CutRun(msgspec.Struct, frozen=True):
+    """A run that is `running`, as it lies in the store: what its end is made from.
+
+    `messages` is what it has added to the history; `pending` is its step under way.
+    """
+
+    session: SessionRecord
+    run: RunRecord
+    pending: PendingStep | None
+    messages: tuple[Message, ...]
 
 
 class SessionPage(msgspec.Struct, frozen=True):

@@ -31,6 +31,8 @@ from wingman.store.sqlite.schema import (
 )
 
 __all__ = [
+    "LAST",
+    "SHOWN_RUNS",
     "agent",
     "agents",
     "credentials",
@@ -45,11 +47,10 @@ __all__ = [
     "session_with_history",
     "session_with_queue",
     "sessions",
-    "sessions_with_queue",
 ]
 
-_SHOWN_RUNS = "runs JOIN sessions ON sessions.id = runs.session_id AND sessions.deleting = 0"
-
+SHOWN_RUNS = "runs JOIN sessions ON sessions.id = runs.session_id AND sessions.deleting = 0"
+"""The runs that are shown: those of sessions that are not being deleted."""
 
 LAST: Final = 2**63 - 1
 """What no row's `seq` comes up to."""
@@ -145,14 +146,6 @@ def session_with_queue(
     return found, tuple(map(RUN.read, connection.execute(query, (session_id,))))
 
 
-def sessions_with_queue(connection: sqlite3.Connection) -> Sequence[str]:
-    query = (
-        f"SELECT runs.session_id FROM {_SHOWN_RUNS} WHERE status = 'queued'"
-        " GROUP BY runs.session_id ORDER BY min(runs.seq)"
-    )
-    return _column(connection, query)
-
-
 def deleting(connection: sqlite3.Connection) -> Sequence[str]:
     return _column(connection, "SELECT id FROM sessions WHERE deleting ORDER BY seq")
 
@@ -180,13 +173,13 @@ def runs(
     limit: int | None,
 ) -> Sequence[RunRecord]:
     where, values = _where(session_id, statuses)
-    query = f"SELECT {RUN.columns} FROM {_SHOWN_RUNS} WHERE {where} ORDER BY runs.seq DESC LIMIT ?"
+    query = f"SELECT {RUN.columns} FROM {SHOWN_RUNS} WHERE {where} ORDER BY runs.seq DESC LIMIT ?"
     rows = connection.execute(query, (*values, -1 if limit is None else limit)).fetchall()
     return tuple(map(RUN.read, reversed(rows)))
 
 
 def run(connection: sqlite3.Connection, session_id: str | None, run_id: str) -> RunRecord | None:
-    query = f"SELECT {RUN.columns} FROM {_SHOWN_RUNS} WHERE runs.id = ?"
+    query = f"SELECT {RUN.columns} FROM {SHOWN_RUNS} WHERE runs.id = ?"
     row = connection.execute(query, (run_id,)).fetchone()
     found = None if row is None else RUN.read(row)
     return found if found and session_id in (None, found.session_id) else None
@@ -196,7 +189,7 @@ def run_by_request(
     connection: sqlite3.Connection, session_id: str, request_id: str
 ) -> RunRecord | None:
     query = (
-        f"SELECT {RUN.columns} FROM {_SHOWN_RUNS} WHERE runs.session_id = ? AND runs.request_id = ?"
+        f"SELECT {RUN.columns} FROM {SHOWN_RUNS} WHERE runs.session_id = ? AND runs.request_id = ?"
     )
     row = connection.execute(query, (session_id, request_id)).fetchone()
     return None if row is None else RUN.read(row)
@@ -213,7 +206,7 @@ def run_messages(connection: sqlite3.Connection, run_id: str) -> Sequence[Messag
 
 def pending_step(connection: sqlite3.Connection, run_id: str) -> PendingStep | None:
     query = (
-        f"SELECT pending.value FROM {_SHOWN_RUNS} JOIN pending ON pending.run_id = runs.id"
+        f"SELECT pending.value FROM {SHOWN_RUNS} JOIN pending ON pending.run_id = runs.id"
         " WHERE pending.run_id = ? ORDER BY pending.seq"
     )
     values = _column(connection, query, run_id)
