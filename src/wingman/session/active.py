@@ -47,7 +47,8 @@ class ActiveSessions:
 
     `deleting` are the sessions that are being deleted, each with an event that is set as soon as it
     is known whether the mark is recorded. `backlog` are those with queued runs of an earlier
-    process that are not live yet: whoever looks for a run asks `present`, which makes such a one live.
+    process that are not live yet: whoever looks for a run asks `present`, which makes such a one
+    live.
     """
 
     def __init__(self, services: Services, idle_after: float | None) -> None:

@@ -60,6 +60,15 @@ def _column(connection: sqlite3.Connection, query: str, *values: Any) -> Sequenc
     return tuple(value for (value,) in connection.execute(query, values))
 
 
+def _messages(connection: sqlite3.Connection, query: str, id: str) -> Sequence[Message]:
+    """The messages that this query finds.
+
+    In a loop of Python's own: between two rounds the interpreter goes to the event loop where that
+    waits for it, and within a function in C, as `map` in `tuple` is, it does not.
+    """
+    return tuple([decode_message(text) for (text,) in connection.execute(query, (id,))])
+
+
 # --- agents and credentials -----------------------------------------------------------------------
 
 
@@ -108,7 +117,7 @@ def session_with_history(
     if found is None:
         return None
     query = "SELECT message FROM history WHERE session_id = ? ORDER BY seq"
-    return found, tuple(map(decode_message, _column(connection, query, session_id)))
+    return found, _messages(connection, query, session_id)
 
 
 def history_page(
@@ -201,7 +210,7 @@ def run_messages(connection: sqlite3.Connection, run_id: str) -> Sequence[Messag
         " JOIN sessions ON sessions.id = history.session_id AND sessions.deleting = 0"
         " WHERE history.run_id = ? ORDER BY history.seq"
     )
-    return tuple(map(decode_message, _column(connection, query, run_id)))
+    return _messages(connection, query, run_id)
 
 
 def pending_step(connection: sqlite3.Connection, run_id: str) -> PendingStep | None:
