@@ -283,6 +283,7 @@ for _name in (
     "credentials",
     "cut_off",
     "deleting",
+    "message_page",
     "pending_step",
     "queues",
     "run",

@@ -284,6 +284,44 @@ async def _counted(store: Store) -> list[tuple[str, int]]:
     return list((await store.sessions_with_queue()).items())
 
 
+async def test_a_history_is_read_from_its_end_a_page_at_a_time(store: Store) -> None:
+    store.write(SessionSaved(session("s1")), SessionSaved(session("s2")))
+    said = tuple(Message.user(f"{number}") for number in range(7))
+    for id, owner in (("r1", "s1"), ("r2", "s2")):
+        store.write(RunQueued(run(id, owner)))
+    for message in said:
+        store.write(StepEnded("s1", "r1", (message,), 1, USAGE, 9))
+        await store.write(StepEnded("s2", "r2", (message,), 1, USAGE, 9)).wait()
+    found: list[tuple[Message, ...]] = []
+    before = None
+    while not found or before is not None:
+        page = await store.message_page("s1", 3, before)
+        assert page is not None
+        found.append(page.messages)
+        before = page.next
+        # What comes meanwhile does not shift the pages.
+        await store.write(StepEnded("s1", "r1", (Message.user("new"),), 1, USAGE, 9)).wait()
+    assert found == [said[4:], said[1:4], said[:1]]
+    whole = await store.message_page("s2", 7)
+    assert whole is not None
+    assert (whole.messages, whole.next) == (said, None)
+    for nothing in ("s3", "s2"):
+        await store.write(SessionDeleting("s2")).wait()
+        assert await store.message_page(nothing, 1) is None
+
+
+async def test_a_page_of_long_messages_is_short_and_never_empty(store: Store) -> None:
+    admit(store)
+    said = tuple(Message.user(f"{number}" * 600_000) for number in range(5))
+    await store.write(StepEnded("s1", "r1", said, 1, USAGE, 9)).wait()
+    last = await store.message_page("s1", 100)
+    assert last is not None
+    assert last.messages == said[3:]
+    earlier = await store.message_page("s1", 100, last.next)
+    assert earlier is not None
+    assert earlier.messages == said[1:3]
+
+
 async def test_several_sessions_are_read_with_their_queues_in_the_order_that_was_asked_for(
     store: Store,
 ) -> None:

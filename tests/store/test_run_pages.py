@@ -141,6 +141,7 @@ def test_a_page_of_sessions_costs_the_same_among_few_and_many(
         leftovers.sessions_with_queue,
         reads.deleting,
         lambda connection: reads.session_with_queue(connection, "s1"),
+        lambda connection: reads.message_page(connection, "s1", 2, None),
         lambda connection: leftovers.queues(connection, ["s1", "s2"]),
         lambda connection: leftovers.cut_off(connection, 100),
         lambda connection: reads.runs(connection, None, ("running",), None),

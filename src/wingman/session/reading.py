@@ -6,7 +6,7 @@ import attrs
 import trio
 
 from wingman.api import RunView, SessionView, Status
-from wingman.conversation import Message
+from wingman.conversation import HistoryPart, Message
 from wingman.errors import NotFound, SessionDeleted, StoreError
 from wingman.session.active import ActiveSessions
 from wingman.session.live import LiveSession
@@ -90,6 +90,13 @@ class SessionReader:
         if found is None:
             raise NotFound("session", session_id)
         return found[1]
+
+    async def messages(self, session_id: str, limit: int, before: int | None) -> HistoryPart:
+        """The last messages of a history, or those before a cursor. Raises `NotFound`."""
+        page = await self._store.message_page(session_id, limit, before)
+        if page is None:
+            raise NotFound("session", session_id)
+        return HistoryPart.of(page.messages, page.next)
 
     async def runs(
         self,

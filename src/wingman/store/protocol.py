@@ -24,6 +24,7 @@ from wingman.store.changes import Change
 from wingman.store.records import (
     CutRun,
     HistoryPage,
+    MessagePage,
     PendingStep,
     RunPage,
     RunRecord,
@@ -134,6 +135,15 @@ class Store(Protocol):
 
         `until` is the `last` of the first page: then the pages make up the history as it was when
         that one was read. None: there is no such session (any more).
+        """
+
+    async def message_page(
+        self, session_id: str, limit: int, before: int | None = None
+    ) -> MessagePage | None:
+        """Up to `limit` (≥ 1) messages, the last of a history, or those before the page whose
+        `next` is `before`. They are fewer where they have more than about a megabyte.
+
+        None: there is no such session.
         """
 
     async def session_with_queue(

@@ -13,6 +13,7 @@ __all__ = [
     "CutRun",
     "HistoryPage",
     "ListedRun",
+    "MessagePage",
     "PendingStep",
     "RunPage",
     "RunRecord",
@@ -120,6 +121,16 @@ class RunPage(msgspec.Struct, frozen=True):
     """Some runs, newest first; `next` is the cursor of the next page, None at the end."""
 
     runs: tuple[ListedRun, ...]
+    next: int | None
+
+
+class MessagePage(msgspec.Struct, frozen=True):
+    """The last messages of a history, or of what comes before a cursor, in order.
+
+    `next` is the cursor of the messages before these, None at the history's beginning.
+    """
+
+    messages: tuple[Message, ...]
     next: int | None
 
 

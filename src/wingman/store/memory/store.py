@@ -24,6 +24,7 @@ from wingman.store.records import (
     CutRun,
     HistoryPage,
     ListedRun,
+    MessagePage,
     PendingStep,
     RunPage,
     RunRecord,
@@ -126,6 +127,20 @@ class MemoryStore:
             place += 1
         messages = tuple(session.history[after:place])
         return HistoryPage(session.record(), messages, place if place < until else None, until)
+
+    async def message_page(
+        self, session_id: str, limit: int, before: int | None = None
+    ) -> MessagePage | None:
+        await trio.lowlevel.checkpoint()
+        session = self._shown(session_id)
+        if session is None:
+            return None
+        end = len(session.history) if before is None else min(before, len(session.history))
+        begin, size = end, 0
+        while begin and end - begin < limit and size < PAGE_CHARS:
+            begin -= 1
+            size += len(msgspec.json.encode(session.history[begin]))
+        return MessagePage(tuple(session.history[begin:end]), begin or None)
 
     async def session_with_queue(
         self, session_id: str

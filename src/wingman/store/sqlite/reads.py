@@ -14,6 +14,7 @@ from wingman.conversation import Message
 from wingman.store.listing import PAGE_CHARS
 from wingman.store.records import (
     HistoryPage,
+    MessagePage,
     PendingStep,
     RunRecord,
     RunStatus,
@@ -38,6 +39,7 @@ __all__ = [
     "credentials",
     "deleting",
     "history_page",
+    "message_page",
     "pending_step",
     "run",
     "run_by_request",
@@ -141,6 +143,22 @@ def history_page(
         if size >= PAGE_CHARS:
             return HistoryPage(found, tuple(messages), seq if seq < until else None, until)
     return HistoryPage(found, tuple(messages), None, until)
+
+
+def message_page(
+    connection: sqlite3.Connection, session_id: str, limit: int, before: int | None
+) -> MessagePage | None:
+    if session(connection, session_id) is None:
+        return None
+    query = "SELECT seq, message FROM history WHERE session_id = ? AND seq < ? ORDER BY seq DESC"
+    messages: list[Message] = []
+    size, oldest = 0, None
+    for seq, text in connection.execute(query, (session_id, LAST if before is None else before)):
+        if len(messages) == limit or size >= PAGE_CHARS:
+            return MessagePage(tuple(reversed(messages)), oldest)
+        messages.append(decode_message(text))
+        size, oldest = size + len(text), seq
+    return MessagePage(tuple(reversed(messages)), None)
 
 
 def session_with_queue(

@@ -19,6 +19,7 @@ from wingman.store.readers import Readers
 from wingman.store.records import (
     CutRun,
     HistoryPage,
+    MessagePage,
     PendingStep,
     RunPage,
     RunRecord,
@@ -157,6 +158,13 @@ class SQLStore:
     ) -> HistoryPage | None:
         return await self._read(
             lambda connection: reads.history_page(connection, session_id, after, until)
+        )
+
+    async def message_page(
+        self, session_id: str, limit: int, before: int | None = None
+    ) -> MessagePage | None:
+        return await self._read(
+            lambda connection: reads.message_page(connection, session_id, limit, before)
         )
 
     async def session_with_queue(
