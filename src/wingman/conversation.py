@@ -8,14 +8,15 @@ translates them to its own wire format.
 This module knows nothing of the rest of Wingman.
 """
 
-from collections.abc import Sequence
-from typing import Any, Literal, TypeAlias
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal, Self, TypeAlias
 
 import msgspec
 
 __all__ = [
     "Block",
     "CutShort",
+    "HistoryPart",
     "ImageBlock",
     "Message",
     "RedactedThinkingBlock",
@@ -181,3 +182,17 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 NO_USAGE = Usage(0, 0)
+
+
+class HistoryPart(tuple[Message, ...]):
+    """Some messages of a history, in order; `next` is the cursor of those before them, None at the
+    history's beginning."""
+
+    next: int | None = None
+
+    @classmethod
+    def of(cls, messages: Iterable[Message], next: int | None) -> Self:
+        """These messages, and the cursor."""
+        part = cls(messages)
+        part.next = next
+        return part

@@ -13,7 +13,7 @@ from typing import Protocol, Self, TypeAlias
 import msgspec
 
 from wingman.api import OnBusy, Receipt, SessionView, Status
-from wingman.conversation import ImageBlock, Message
+from wingman.conversation import HistoryPart, ImageBlock, Message
 from wingman.events import Event, Result
 
 __all__ = [
@@ -166,6 +166,10 @@ class AnySession(Protocol):
 
     async def history(self) -> Sequence[Message]:
         """The history as it is stored: whole steps only."""
+
+    async def messages(self, limit: int = 100, before: int | None = None) -> HistoryPart:
+        """The last `limit` messages of the history, in order, or of what comes before `before`: the
+        `next` of such a part."""
 
     async def describe(self) -> SessionView:
         """The session as it stands, with its history and its status."""

@@ -247,6 +247,21 @@ def test_the_history_has_whole_steps(play: Play) -> None:
     play(scene)
 
 
+def test_a_history_is_read_from_its_end_a_part_at_a_time(play: Play) -> None:
+    async def scene(session: AnySession) -> None:
+        assert (await session.messages(), (await session.messages()).next) == ((), None)
+        await session.run("!say one")
+        await session.run("!say two")
+        whole = tuple(await session.history())
+        last = await session.messages(5)
+        first = await session.messages(5, last.next)
+        assert (first, last) == (whole[:3], whole[3:])
+        assert first.next is None
+        assert await session.messages() == whole
+
+    play(scene)
+
+
 def test_a_session_is_followed_from_run_to_run(play: Play) -> None:
     async def scene(session: AnySession) -> None:
         ended: list[str] = []

@@ -27,7 +27,7 @@ from wingman.client import (
     SyncRunStream,
     SyncSession,
 )
-from wingman.conversation import Message
+from wingman.conversation import HistoryPart, Message
 from wingman.events import Event, Result
 from wingman.face import AnyRuns, AnySession, News
 from wingman.server import serve
@@ -225,6 +225,10 @@ class BlockingSession:
     async def cancel(self, *, queued: bool = False) -> Receipt:
         receipt: Receipt = await _call(self.inner.cancel, queued=queued)
         return receipt
+
+    async def messages(self, limit: int = 100, before: int | None = None) -> HistoryPart:
+        part: HistoryPart = await _call(partial(self.inner.messages, limit, before))
+        return part
 
     async def history(self) -> tuple[Message, ...]:
         return tuple(await _call(self.inner.history))

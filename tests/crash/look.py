@@ -34,7 +34,9 @@ async def _look_at(http: httpx.AsyncClient, rows: Rows, book: Book) -> None:
     book.findings.check(statuses == {200}, f"session {rows.id}: {statuses}")
     if statuses == {200}:
         _check_view(session.json(), rows, book.findings)
-        for run, view in zip(rows.runs, runs.json(), strict=False):
+        # Newest first; what has come since the rows were read is newer than all of them.
+        oldest_first = runs.json()[::-1]
+        for run, view in zip(rows.runs, oldest_first, strict=False):
             if view.get("cut"):  # a list has not all of a long run
                 target = f"/sessions/{rows.id}/runs/{run.id}"
                 view = (await http.get(target)).json()

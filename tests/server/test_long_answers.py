@@ -192,3 +192,19 @@ async def test_a_title_that_no_list_could_show_is_refused(server: Server) -> Non
         assert status == 400
         assert "`$.title`" in message
     assert (await server.client.post("/sessions", json={"title": "é" * 4096})).status_code == 201
+
+
+async def test_a_history_is_read_from_its_end_a_part_at_a_time(server: Server) -> None:
+    session_id = await server.session()
+    for number in range(3):
+        await server.send(session_id, f"{number}")
+    whole = (await server.client.get(f"/sessions/{session_id}")).json()["history"]
+    target = f"/sessions/{session_id}/messages"
+    found = await pages(server, f"{target}?limit=4")
+    assert found == [whole[-4:], whole[:-4]]
+    assert await pages(server, target) == [whole]
+    assert await pages(server, f"/sessions/{await server.session()}/messages") == [[]]
+    for wrong in ("limit=0", "limit=1001", "cursor=x", "before=3"):
+        assert error_of(await server.client.get(f"{target}?{wrong}"))[1] == "invalid_request"
+    unknown = await server.client.get("/sessions/none/messages")
+    assert error_of(unknown)[:2] == (404, "session_not_found")

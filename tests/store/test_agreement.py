@@ -103,10 +103,15 @@ async def everything(store: Store) -> dict[str, Any]:
         "newest": [tuple(await store.runs(id, limit=1)) for id in SESSIONS],
         "pages": await pages_of(store),
         "in pages": [await history_of(store, id) for id in SESSIONS],
+        "from the end": [
+            page and page.messages for page in [await store.message_page(id, 3) for id in SESSIONS]
+        ],
         "requests": [await store.run_by_request(s, q) for s in SESSIONS for q in REQUESTS],
         "messages": [tuple(await store.run_messages(id)) for id in RUNS],
         "queues": [await store.session_with_queue(id) for id in SESSIONS],
-        "with a queue": tuple(await store.sessions_with_queue()),
+        "with a queue": list((await store.sessions_with_queue()).items()),
+        "all queues": tuple(await store.queues(SESSIONS)),
+        "cut off": tuple(await store.cut_off(100)),
         "pending": [await store.pending_step(id) for id in RUNS],
     }
 

@@ -273,11 +273,101 @@ async def test_sessions_with_a_queue_come_in_the_order_of_their_oldest_queued_ru
     for id, owner in (("a", "s1"), ("b", "s4"), ("c", "s3"), ("d", "s2"), ("e", "s1"), ("f", "s3")):
         store.write(RunQueued(run(id, owner)))
     await store.write(SessionDeleting("s4")).wait()
-    assert await store.sessions_with_queue() == ("s1", "s3", "s2")
+    assert await _counted(store) == [("s1", 2), ("s3", 2), ("s2", 1)]
     await store.write(started("a", "s1")).wait()
-    assert await store.sessions_with_queue() == ("s3", "s2", "s1")
+    assert await _counted(store) == [("s3", 2), ("s2", 1), ("s1", 1)]
     await store.write(started("e", "s1"), ended("d", "s2")).wait()
-    assert await store.sessions_with_queue() == ("s3",)
+    assert await _counted(store) == [("s3", 2)]
+
+
+async def _counted(store: Store) -> list[tuple[str, int]]:
+    return list((await store.sessions_with_queue()).items())
+
+
+async def test_a_history_is_read_from_its_end_a_page_at_a_time(store: Store) -> None:
+    store.write(SessionSaved(session("s1")), SessionSaved(session("s2")))
+    said = tuple(Message.user(f"{number}") for number in range(7))
+    for id, owner in (("r1", "s1"), ("r2", "s2")):
+        store.write(RunQueued(run(id, owner)))
+    for message in said:
+        store.write(StepEnded("s1", "r1", (message,), 1, USAGE, 9))
+        await store.write(StepEnded("s2", "r2", (message,), 1, USAGE, 9)).wait()
+    found: list[tuple[Message, ...]] = []
+    before = None
+    while not found or before is not None:
+        page = await store.message_page("s1", 3, before)
+        assert page is not None
+        found.append(page.messages)
+        before = page.next
+        # What comes meanwhile does not shift the pages.
+        await store.write(StepEnded("s1", "r1", (Message.user("new"),), 1, USAGE, 9)).wait()
+    assert found == [said[4:], said[1:4], said[:1]]
+    whole = await store.message_page("s2", 7)
+    assert whole is not None
+    assert (whole.messages, whole.next) == (said, None)
+    for nothing in ("s3", "s2"):
+        await store.write(SessionDeleting("s2")).wait()
+        assert await store.message_page(nothing, 1) is None
+
+
+async def test_a_page_of_long_messages_is_short_and_never_empty(store: Store) -> None:
+    admit(store)
+    said = tuple(Message.user(f"{number}" * 600_000) for number in range(5))
+    await store.write(StepEnded("s1", "r1", said, 1, USAGE, 9)).wait()
+    last = await store.message_page("s1", 100)
+    assert last is not None
+    assert last.messages == said[3:]
+    earlier = await store.message_page("s1", 100, last.next)
+    assert earlier is not None
+    assert earlier.messages == said[1:3]
+
+
+async def test_several_sessions_are_read_with_their_queues_in_the_order_that_was_asked_for(
+    store: Store,
+) -> None:
+    for id in ("s1", "s2", "s3", "s4"):
+        store.write(SessionSaved(session(id)))
+    for id, owner in (("r3", "s1"), ("r9", "s2"), ("r2", "s1"), ("r4", "s1"), ("r5", "s4")):
+        store.write(RunQueued(run(id, owner)))
+    store.write(started("r3", "s1"))
+    await store.write(SessionDeleting("s4")).wait()
+    assert tuple(await store.queues(["s2", "s4", "s9", "s1", "s3"])) == (
+        (session("s2"), (run("r9", "s2"),)),
+        (session("s1", event_ceiling=1000), (run("r2"), run("r4"))),
+        (session("s3"), ()),
+    )
+    assert tuple(await store.queues([])) == ()
+
+
+async def test_runs_that_are_cut_off_are_read_with_what_they_have_left_oldest_first(
+    store: Store,
+) -> None:
+    for id, owner in (("r1", "s1"), ("r2", "s2"), ("r3", "s3"), ("r4", "s4")):
+        admit(store, id, owner)
+        store.write(started(id, owner))
+    store.write(step_ended("r3", "s3"), recorded("r3", "s3", 2), call_ended("r3", "s3"))
+    store.write(ended("r2", "s2"))
+    await store.write(SessionDeleting("s4")).wait()
+    first, second = await store.cut_off(10)
+    assert first.session == session("s1", event_ceiling=1000)
+    assert first.run == run("r1", status="running", started_at=moment(1.5))
+    assert (first.pending, first.messages) == (None, (Message.user("Hello"),))
+    assert (second.session.id, second.run.id, second.run.steps) == ("s3", "r3", 1)
+    assert second.pending == await store.pending_step("r3")
+    assert second.messages == tuple(await store.run_messages("r3"))
+    assert await store.cut_off(1) == (first,)
+    await store.write(ended("r1", "s1"), ended("r3", "s3")).wait()
+    assert not await store.cut_off(10)
+
+
+async def test_a_read_of_runs_that_are_cut_off_ends_where_they_have_left_megabytes(
+    store: Store,
+) -> None:
+    for id, owner in (("r1", "s1"), ("r2", "s2"), ("r3", "s3")):
+        admit(store, id, owner)
+        store.write(started(id, owner, text="x" * 5_000_000))
+    await store.write(CeilingRaised("s1", 2000)).wait()
+    assert [each.run.id for each in await store.cut_off(10)] == ["r1", "r2"]
 
 
 async def test_runs_are_listed_in_the_order_of_their_admission(store: Store) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from wingman.store.sqlite import reads
+from wingman.store.sqlite import leftovers, reads
 from wingman.store.sqlite.run_pages import run_page
 from wingman.store.sqlite.versions import STEPS
 
@@ -138,9 +138,12 @@ def test_a_page_of_sessions_costs_the_same_among_few_and_many(
 @pytest.mark.parametrize(
     "query",
     [
-        reads.sessions_with_queue,
+        leftovers.sessions_with_queue,
         reads.deleting,
         lambda connection: reads.session_with_queue(connection, "s1"),
+        lambda connection: reads.message_page(connection, "s1", 2, None),
+        lambda connection: leftovers.queues(connection, ["s1", "s2"]),
+        lambda connection: leftovers.cut_off(connection, 100),
         lambda connection: reads.runs(connection, None, ("running",), None),
         lambda connection: reads.runs(connection, "s1", ("running",), None),
         lambda connection: reads.run(connection, None, "r30"),

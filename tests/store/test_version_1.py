@@ -13,7 +13,7 @@ from wingman.session import Run
 from wingman.store.sqlite import SQLStore, schema, versions
 
 
-@pytest.fixture(params=[1, 2, 3])
+@pytest.fixture(params=[1, 2, 3, 4])
 def version(request: pytest.FixtureRequest) -> int:
     return int(request.param)
 
@@ -57,11 +57,13 @@ async def test_a_version_1_database_is_brought_up_to_date_and_read(
         assert history[3].cut_short == "cancelled"
         runs = {run.id: run.status for run in await store.runs()}
         assert runs == {"r1": "cancelled", "r2": "failed", "r3": "running", "r4": "queued"}
+        agents = {run.id: run.agent and run.agent.instructions for run in await store.runs()}
+        assert agents == {"r1": "Be brief.", "r2": None, "r3": "Be brief.", "r4": "Be brief."}
         failed = await store.run("s1", "r2")
         assert failed is not None
         assert failed.images == (None if version == 1 else (ImageBlock("image/png", "AAAA"),))
         assert {run.cost for run in await store.runs()} == {None}
-        assert await store.sessions_with_queue() == ("s2",)
+        assert await store.sessions_with_queue() == {"s2": 1}
         known = await store.run_by_request("s1", "q1")
         assert known is not None
         assert known.result is not None
@@ -71,6 +73,7 @@ async def test_a_version_1_database_is_brought_up_to_date_and_read(
         assert [result.content for result in pending.results] == ["é\n"]
         assert await store.deleting() == ("s3",)
     assert ask(path, "PRAGMA user_version") == [(len(versions.STEPS),)]
+    assert ask(path, "SELECT count(*) FROM agent_versions") == [(1,)]
 
 
 async def test_its_sessions_go_on(path: Path) -> None:

@@ -132,6 +132,17 @@ ROUTES: Final[tuple[Route, ...]] = (
         errors=("session_not_found", *STORE),
     ),
     Route(
+        name="list_messages",
+        method="GET",
+        path="/sessions/{session_id}/messages",
+        section="sessions",
+        summary="Read the last messages of a session's history, or those before them",
+        description="They are in order. `Link` leads to the messages before them.",
+        query=PageQuery,
+        answers=(Answer(200, "Some of its messages.", tuple[Message, ...], headers=(LINK,)),),
+        errors=("session_not_found", *STORE),
+    ),
+    Route(
         name="update_session",
         method="PUT",
         path="/sessions/{session_id}",

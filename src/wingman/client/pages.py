@@ -5,14 +5,15 @@ from collections import deque
 from typing import Final, Generic, Self, TypeVar
 
 from wingman.client.answers import decode
-from wingman.client.exchange import Exchange, Request
+from wingman.client.exchange import Exchange, Reply, Request
 from wingman.errors import BadAnswer
 
-__all__ = ["Pages"]
+__all__ = ["Pages", "next_cursor"]
 
 T = TypeVar("T")
 
 _MOST_EMPTY: Final = 100
+_CURSOR: Final = re.compile(r"[?&]cursor=([0-9]{1,18})(?:&|$)")
 _NEXT: Final = re.compile(r'<(/[^>]*)>\s*;\s*rel="?next"?')
 
 
@@ -45,3 +46,17 @@ class Pages(Generic[T]):
             if found and (found[1] == request.target or self._empty > _MOST_EMPTY):
                 raise BadAnswer(f"The server's pages do not come to an end - at {request}")
         return self._page.popleft()
+
+
+def next_cursor(reply: Reply, request: Request) -> int | None:
+    """The cursor in what the header `Link` leads to; None where it leads nowhere.
+
+    Raises `BadAnswer` where there is none in it.
+    """
+    link = _NEXT.search(reply.headers.get("link", ""))
+    if link is None:
+        return None
+    cursor = _CURSOR.search(link[1])
+    if cursor is None:
+        raise BadAnswer(f"The server's `Link` has no cursor - at {request}")
+    return int(cursor[1])

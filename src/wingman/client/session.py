@@ -5,11 +5,13 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from wingman.api import Accepted, CancelBody, MessageBody, OnBusy, Receipt, SessionView
+from wingman.client.answers import decode
 from wingman.client.exchange import Exchange, Request
 from wingman.client.following import Following
+from wingman.client.pages import next_cursor
 from wingman.client.run import Run
 from wingman.client.stream import RunStream
-from wingman.conversation import ImageBlock, Message
+from wingman.conversation import HistoryPart, ImageBlock, Message
 from wingman.events import Result
 
 if TYPE_CHECKING:
@@ -93,6 +95,15 @@ class Session:
     async def history(self) -> Sequence[Message]:
         """The history as it is stored: whole steps only."""
         return (await self.describe()).history or ()
+
+    async def messages(self, limit: int = 100, before: int | None = None) -> HistoryPart:
+        """The last `limit` messages of the history, in order, or of what comes before `before`: the
+        `next` of such a part. There are fewer where they have more than about a megabyte."""
+        path, query = "/sessions/{session_id}/messages", {"limit": limit, "cursor": before}
+        request = Request.to("GET", path, query=query, session_id=self._id)
+        reply = await self._exchange.reply(request)
+        messages = decode(reply.body, tuple[Message, ...], str(request))
+        return HistoryPart.of(messages, next_cursor(reply, request))
 
     async def describe(self) -> SessionView:
         """The session as it stands, with its history and its status."""

@@ -14,7 +14,7 @@ from msgspec import UNSET, UnsetType
 from wingman.actor import ActorInfo, Instrument
 from wingman.agent import Agent
 from wingman.api import ModelInfo, Receipt, RunView, SessionView, Status
-from wingman.conversation import Message
+from wingman.conversation import HistoryPart, Message
 from wingman.errors import ShuttingDown, Unavailable
 from wingman.face import AnyRuns
 from wingman.given import one
@@ -193,6 +193,12 @@ class Runtime:
     async def read_session(self, session_id: str) -> SessionPages:
         """A session, to be read with its history in pieces. Raises `NotFound`."""
         return await self._host.reader.open(session_id)
+
+    async def session_messages(
+        self, session_id: str, limit: int = 100, before: int | None = None
+    ) -> HistoryPart:
+        """The last messages of a session's history, as `Session.messages` has them."""
+        return await self._host.reader.messages(session_id, limit, before)
 
     async def update_session(
         self,

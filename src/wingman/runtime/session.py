@@ -10,7 +10,7 @@ import trio
 
 from wingman.agent import Agent
 from wingman.api import OnBusy, Receipt, SessionView
-from wingman.conversation import ImageBlock, Message
+from wingman.conversation import HistoryPart, ImageBlock, Message
 from wingman.events import Done, Error, Event, Result
 from wingman.face import AnyRun, AnyRunStream, AnySession
 from wingman.given import listed, one
@@ -150,6 +150,11 @@ class Session:
     async def history(self) -> Sequence[Message]:
         """The history as it is stored: whole steps only."""
         return await self._opened().reader.history(self._id)
+
+    async def messages(self, limit: int = 100, before: int | None = None) -> HistoryPart:
+        """The last `limit` messages of the history, in order, or of what comes before `before`: the
+        `next` of such a part. There are fewer where they have more than about a megabyte."""
+        return await self._opened().reader.messages(self._id, limit, before)
 
     async def describe(self) -> SessionView:
         """The session as it stands, with its history and its status."""

@@ -8,6 +8,7 @@ where agents come from, nor HTTP; how one run goes is the matter of `run/`.
 #
 #   host.py        sessions over one store: create, change, delete, send messages, drain
 #   active.py      those that are live, by id: activation, passivation, quarantine
+#   backlog.py     those whose queues an earlier process left, until they are live
 #   admission.py   what a message asks for, and why it may be refused
 #   live.py        what the process knows of a live session: its runs, from admission to end
 #   live_run.py    one run of a live session, and where it stands

@@ -7,9 +7,9 @@ when they keep crashing: the sessions' side of the actors' directory.
 import logging
 import sys
 from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import trio
 
@@ -25,26 +25,35 @@ from wingman.errors import (
 )
 from wingman.run import NOTHING_SPENT, Ending
 from wingman.session.actor import SessionActor
+from wingman.session.backlog import Backlog
 from wingman.session.live import LiveSession
 from wingman.session.live_run import LiveRun
 from wingman.session.services import Services
-from wingman.store import SessionRecord
+from wingman.store import RunRecord, SessionRecord
 from wingman.telemetry import log_event
 
 __all__ = ["ActiveSessions"]
 
 logger = logging.getLogger("wingman.session")
 
+# So many sessions of the backlog are read at once.
+_AT_ONCE: Final = 128
+# Between two tries to read from a store that does not say that it fails.
+_PAUSE: Final = 0.1
+
 
 class ActiveSessions:
     """The live sessions of one process. Made within a running actor system.
 
     `deleting` are the sessions that are being deleted, each with an event that is set as soon as it
-    is known whether the mark is recorded.
+    is known whether the mark is recorded. `backlog` are those with queued runs of an earlier
+    process that are not live yet: whoever looks for a run asks `present`, which makes such a one
+    live.
     """
 
     def __init__(self, services: Services, idle_after: float | None) -> None:
         self.deleting: dict[str, trio.Event] = {}
+        self.backlog = Backlog(services.room)
         self._services = services
         self._live: dict[str, LiveSession] = {}
         self._locks: dict[str, trio.Lock] = {}
@@ -67,6 +76,13 @@ class ActiveSessions:
     def find(self, session_id: str) -> LiveSession | None:
         """The live session with this id, if it is live."""
         return self._live.get(session_id)
+
+    async def present(self, session_id: str) -> LiveSession | None:
+        """The live session with this id, if it is live, or is to be so, since it has a queue."""
+        if session_id in self.backlog:
+            with suppress(NotFound):
+                await self.live(session_id)
+        return self.find(session_id)
 
     async def live(self, session_id: str) -> LiveSession:
         """The live session with this id, activated from the store if need be, its queue with it.
@@ -91,13 +107,56 @@ class ActiveSessions:
 
     async def _wake(self, session_id: str) -> LiveSession:
         found = await self._services.store.session_with_queue(session_id)
+        live = self._live.get(session_id)
+        if live is not None:
+            return live  # it was in the backlog, and its turn has come meanwhile
         if found is None or session_id in self.deleting:
+            self.backlog.take(session_id)
             raise NotFound("session", session_id)
-        record, queue = found
+        return self._take_up(*found)
+
+    def _take_up(self, record: SessionRecord, queue: Sequence[RunRecord]) -> LiveSession:
         live = self.activate(record, None)
+        self.backlog.take(record.id)
         for run in queue:
             live.readmit(run)
         return live
+
+    async def take_up_backlog(self) -> None:
+        """Make the sessions of the backlog live, until the runtime drains."""
+        room, store = self._services.room, self._services.store
+        while self.backlog.first(1):
+            # In line behind those that were made live before: so they are not all in memory.
+            await room.take_slot()
+            room.slots.release()
+            ids = self.backlog.first(_AT_ONCE)
+            try:
+                found = await store.queues(ids)
+            except StoreUnavailable:
+                await store.wait_until_well()
+                await trio.sleep(_PAUSE)
+                continue
+            except StoreError:  # one of them is damaged: it alone stays where it is
+                await self._take_up_each(ids)
+                continue
+            for record, queue in found:
+                # Unless somebody has asked for it, or deletes it, or the runtime drains.
+                if record.id in self.backlog:
+                    self._take_up(record, queue)
+                await trio.lowlevel.checkpoint()
+            for session_id in ids:
+                self.backlog.take(session_id)
+
+    async def _take_up_each(self, session_ids: Collection[str]) -> None:
+        for session_id in session_ids:
+            try:
+                await self.present(session_id)
+            except StoreUnavailable:
+                return
+            except StoreError as error:
+                self.backlog.take(session_id)
+                text = "the session's queue cannot be read"
+                log_event(logger, logging.ERROR, text, session_id=session_id, reason=error.message)
 
     async def wake_queued(self, session_id: str, run_id: str) -> None:
         """Take up a run of a live session that the store has as queued, and memory not at all.

@@ -71,8 +71,8 @@ class SessionHost:
     async def __aenter__(self) -> Self:
         await settle_leftovers(self._store, self._services.model.metrics)
         self._sessions = ActiveSessions(self._services, self._idle_after)
-        for session_id in await self._store.sessions_with_queue():
-            await self._sessions.live(session_id)
+        self._sessions.backlog.fill(await self._store.sessions_with_queue())
+        self._services.spawn(self._sessions.take_up_backlog, "take up queued runs")
         return self
 
     async def __aexit__(
@@ -125,6 +125,7 @@ class SessionHost:
     async def update(self, session_id: str, fields: Mapping[str, str | None]) -> None:
         """Change a session's title, work_dir or agent_id, for the next run to start."""
         check_title(fields.get("title"))
+        await self.active.present(session_id)
         async with self.active.alone(session_id):
             stored = await self._store.session(session_id)
             if stored is None:
@@ -167,6 +168,7 @@ class SessionHost:
         try:
             await self._store.write(SessionDeleting(session_id)).wait()
             marked.set()
+            self.active.backlog.take(session_id)
             live = self.active.find(session_id)
             if live is not None:
                 live.mark_deleted()
@@ -241,6 +243,7 @@ class SessionHost:
         interrupted is waited for `patience` seconds at most; then all streams end.
         """
         self._services.room.draining.set()
+        self.active.backlog.clear()
         for live in self.active.all():
             live.release_queued()
         left = [run for live in self.active.all() for run in live.runs.values()]

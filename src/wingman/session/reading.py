@@ -6,12 +6,13 @@ import attrs
 import trio
 
 from wingman.api import RunView, SessionView, Status
-from wingman.conversation import Message
+from wingman.conversation import HistoryPart, Message
 from wingman.errors import NotFound, SessionDeleted, StoreError
 from wingman.foreign import copy_of
 from wingman.session.active import ActiveSessions
+from wingman.session.live import LiveSession
 from wingman.session.views import RunList, SessionList, listed_view, run_view, session_view
-from wingman.store import Store
+from wingman.store import SessionRecord, Store
 
 __all__ = ["SessionPages", "SessionReader"]
 
@@ -53,7 +54,7 @@ class SessionReader:
     async def sessions(self, limit: int, before: int | None) -> SessionList:
         """Sessions, newest first, without their histories."""
         page = await self._store.sessions(limit, before)
-        views = (session_view(record, self._active.find(record.id)) for record in page.sessions)
+        views = (self._view(record, self._active.find(record.id)) for record in page.sessions)
         return SessionList(tuple(views), page.next)
 
     async def session(self, session_id: str) -> SessionView:
@@ -64,7 +65,7 @@ class SessionReader:
         if found is None:
             raise NotFound("session", session_id)
         record, history = found
-        return session_view(record, before or self._active.find(session_id), history)
+        return self._view(record, before or self._active.find(session_id), history)
 
     async def open(self, session_id: str) -> "SessionPages":
         """A session, to be read with its history in pieces. Raises `NotFound`."""
@@ -72,8 +73,17 @@ class SessionReader:
         page = await self._store.history_page(session_id)
         if page is None:
             raise NotFound("session", session_id)
-        view = session_view(page.session, before or self._active.find(session_id))
+        view = self._view(page.session, before or self._active.find(session_id))
         return SessionPages(view, page.messages, self._store, page.next, page.last)
+
+    def _view(
+        self,
+        record: SessionRecord,
+        live: LiveSession | None,
+        history: Sequence[Message] | None = None,
+    ) -> SessionView:
+        queued = record.id in self._active.backlog
+        return session_view(record, live, history, idle="queued" if queued else "idle")
 
     async def history(self, session_id: str) -> Sequence[Message]:
         """A session's history as it is stored: whole steps only. Raises `NotFound`."""
@@ -81,6 +91,13 @@ class SessionReader:
         if found is None:
             raise NotFound("session", session_id)
         return found[1]
+
+    async def messages(self, session_id: str, limit: int, before: int | None) -> HistoryPart:
+        """The last messages of a history, or those before a cursor. Raises `NotFound`."""
+        page = await self._store.message_page(session_id, limit, before)
+        if page is None:
+            raise NotFound("session", session_id)
+        return HistoryPart.of(page.messages, page.next)
 
     async def runs(
         self,
@@ -121,7 +138,7 @@ class SessionReader:
 
         Raises `NotFound`, and `SessionDeleted` where its session is deleted meanwhile.
         """
-        live = self._active.find(session_id)
+        live = await self._active.present(session_id)
         run = None if live is None else live.runs.get(run_id)
         if run is not None and wait:
             with trio.move_on_after(wait):

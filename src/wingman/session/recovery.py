@@ -5,13 +5,22 @@ finished steps, and the step under way as it was recorded before its tools ran. 
 result may have run: the model is told so.
 """
 
+from collections.abc import Sequence
+from functools import partial
+from typing import Final
+
+import trio
+
 from wingman.conversation import Message
 from wingman.errors import NotFound, RunFailed, StoreError, StoreUnavailable, WingmanError
 from wingman.metrics import Metrics
 from wingman.run import CutBy, Ending, Journal, RunJournal, Spent, complete_step, cut
-from wingman.store import SessionErased, Store
+from wingman.store import CutRun, PendingStep, SessionErased, Store
 
 __all__ = ["end_from_store", "ending_after", "settle_leftovers"]
+
+# So many runs that were cut off are ended at once: they share reads and commits.
+_AT_ONCE: Final = 128
 
 _MAY_HAVE_RUN = "It may have run, in part or whole."
 _UNANSWERED: dict[str, str] = {
@@ -35,6 +44,17 @@ async def end_from_store(journal: RunJournal, ending: Ending) -> None:
         return
     journal.record = record
     pending = await store.pending_step(run_id)
+    await _end(journal, ending, pending, await store.run_messages(run_id))
+
+
+async def _end(
+    journal: RunJournal,
+    ending: Ending,
+    pending: PendingStep | None,
+    stored: Sequence[Message],
+) -> None:
+    """End a run by what it has left: its messages, and its step under way."""
+    record = journal.record
     steps, spent = record.steps, Spent(record.usage, record.cost)
     tail: tuple[Message, ...] = ()
     if pending is not None:
@@ -42,8 +62,7 @@ async def end_from_store(journal: RunJournal, ending: Ending) -> None:
         results = {result.tool_use_id: result for result in pending.results}
         unanswered = _UNANSWERED.get(ending.status, _UNANSWERED["interrupted"])
         tail = complete_step(pending.message, results, unanswered, "interrupted")
-    messages = (*await store.run_messages(run_id), *tail)
-    await journal.end(ending, spent, steps, tail=tail, messages=messages)
+    await journal.end(ending, spent, steps, tail=tail, messages=(*stored, *tail))
 
 
 def ending_after(crash: BaseException | None, cut_by: CutBy | None, run_id: str) -> Ending:
@@ -67,11 +86,33 @@ def ending_after(crash: BaseException | None, cut_by: CutBy | None, run_id: str)
 
 
 async def settle_leftovers(store: Store, metrics: Metrics) -> None:
-    """Erase what was being deleted, and end what was running, when the last process ended."""
-    for session_id in await store.deleting():
-        await store.write(SessionErased(session_id)).wait()
-    for run in await store.runs(statuses=("running",)):
-        session = await store.session(run.session_id)
-        if session is not None:
-            journal = RunJournal(Journal.of(session, store, metrics), run)
-            await end_from_store(journal, cut("interrupted"))
+    """Erase what was being deleted, and end what was running, when the last process ended.
+
+    Raises `StoreError` where something of it could not be recorded.
+    """
+    erased = [store.write(SessionErased(session_id)) for session_id in await store.deleting()]
+    for commit in erased:
+        await commit.wait()
+    while cut_off := await store.cut_off(_AT_ONCE):
+        by_session: dict[str, list[CutRun]] = {}
+        for each in cut_off:
+            by_session.setdefault(each.session.id, []).append(each)
+        failures: list[StoreError] = []
+        async with trio.open_nursery() as nursery:
+            for runs in by_session.values():
+                nursery.start_soon(partial(_settle, store, metrics, runs, failures))
+        if failures:
+            raise failures[0]
+
+
+async def _settle(
+    store: Store, metrics: Metrics, cut_off: Sequence[CutRun], failures: list[StoreError]
+) -> None:
+    """End the runs of one session, one after the other: each adds to the session's usage."""
+    session = Journal.of(cut_off[0].session, store, metrics)
+    try:
+        for each in cut_off:
+            journal = RunJournal(session, each.run)
+            await _end(journal, cut("interrupted"), each.pending, each.messages)
+    except StoreError as error:
+        failures.append(error)

@@ -39,6 +39,7 @@ class SessionRuns:
 
     async def find(self, session_id: str, run_id: str) -> Run:
         """A run by its id: the live one, or as the store has it. Raises `NotFound`."""
+        await self._active.present(session_id)
         run = self._live_run(session_id, run_id)
         if run is None:
             record = await self._record(session_id, run_id)
@@ -82,7 +83,7 @@ class SessionRuns:
         What waits is found in the store as well: also where the session is not live, or drains.
         With a `run_id`, nothing is cancelled unless that run is in flight: `NotInFlight`.
         """
-        live = self._active.find(session_id)
+        live = await self._active.present(session_id)
         there = await self._store.session(session_id) is not None if live is None else True
         if not there or (live is not None and live.deleted):
             raise NotFound("session", session_id)
@@ -118,6 +119,7 @@ class SessionRuns:
 
     async def cancel_run(self, session_id: str, run_id: str) -> Receipt:
         """Cancel one run, queued or in flight, and never another. Raises `NotFound`."""
+        await self._active.present(session_id)
         run = self._live_run(session_id, run_id)
         if run is not None:
             return await cancel_runs((run,))
@@ -132,6 +134,7 @@ class SessionRuns:
 
         Raises `NotFound`, also where the run has no such call.
         """
+        await self._active.present(session_id)
         run = self._live_run(session_id, run_id)
         if run is None:
             await self._record(session_id, run_id)

@@ -44,15 +44,19 @@ class RunList(tuple[RunView, ...]):
 
 
 def session_view(
-    record: SessionRecord, live: LiveSession | None, history: Sequence[Message] | None = None
+    record: SessionRecord,
+    live: LiveSession | None,
+    history: Sequence[Message] | None = None,
+    *,
+    idle: SessionStatus = "idle",
 ) -> SessionView:
     """A session as it is stored, with what only the live runtime knows.
 
     A live one's channel holds what came after its activation; of one that is not live every event
-    that ever was is in the history.
+    that ever was is in the history. `idle` is the status where no run of it is live.
     """
     after = record.event_ceiling
-    status: SessionStatus = "idle"
+    status = idle
     if live is not None:
         after = max(record.last_event_id, live.channel.start)
         if live.in_flight is not None:

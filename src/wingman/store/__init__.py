@@ -38,8 +38,10 @@ from wingman.store.changes import (
 from wingman.store.memory import MemoryStore
 from wingman.store.protocol import Chain, Commit, Store
 from wingman.store.records import (
+    CutRun,
     HistoryPage,
     ListedRun,
+    MessagePage,
     PendingStep,
     RunPage,
     RunRecord,
@@ -58,9 +60,11 @@ __all__ = [
     "Commit",
     "CredentialDeleted",
     "CredentialSaved",
+    "CutRun",
     "HistoryPage",
     "ListedRun",
     "MemoryStore",
+    "MessagePage",
     "PendingStep",
     "RunEnded",
     "RunPage",

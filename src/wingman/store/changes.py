@@ -73,7 +73,8 @@ class SessionDeleting(msgspec.Struct, frozen=True):
 
 
 class SessionErased(msgspec.Struct, frozen=True):
-    """A session's rows are removed: history, runs, pending steps, and itself."""
+    """A session's rows are removed: history, runs, pending steps, and itself. So are the agents, as
+    they were at admission, that no run of another session has."""
 
     session_id: str
 

@@ -12,7 +12,7 @@ from wingman.conversation import NO_USAGE, Usage
 from wingman.events import Result, StopReason
 from wingman.store.records import ListedRun, RunRecord
 
-__all__ = ["MESSAGE_BYTES", "MOST_CHARS", "PAGE_CHARS", "WHOLE_RESULT", "listed"]
+__all__ = ["CUT_OFF_CHARS", "MESSAGE_BYTES", "MOST_CHARS", "PAGE_CHARS", "WHOLE_RESULT", "listed"]
 
 MOST_CHARS: Final = 1000
 """Characters of a text that a list shows."""
@@ -25,6 +25,9 @@ WHOLE_RESULT: Final = 4000
 
 PAGE_CHARS: Final = 1_000_000
 """Characters of JSON after which a page of a history ends."""
+
+CUT_OFF_CHARS: Final = 8 * PAGE_CHARS
+"""Characters of messages' JSON after which no more runs that were cut off are read at once."""
 
 
 class _Outline(msgspec.Struct):

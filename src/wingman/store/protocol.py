@@ -22,7 +22,9 @@ from wingman.conversation import Message
 from wingman.errors import StoreError, StoreUnavailable
 from wingman.store.changes import Change
 from wingman.store.records import (
+    CutRun,
     HistoryPage,
+    MessagePage,
     PendingStep,
     RunPage,
     RunRecord,
@@ -139,15 +141,38 @@ class Store(Protocol):
         that one was read. None: there is no such session (any more).
         """
 
+    async def message_page(
+        self, session_id: str, limit: int, before: int | None = None
+    ) -> MessagePage | None:
+        """Up to `limit` (≥ 1) messages, the last of a history, or those before the page whose
+        `next` is `before`. They are fewer where they have more than about a megabyte.
+
+        None: there is no such session.
+        """
+
     async def session_with_queue(
         self, session_id: str
     ) -> tuple[SessionRecord, Sequence[RunRecord]] | None:
         """One session and its runs that are `queued`, in order of admission, as of one moment."""
 
-    async def sessions_with_queue(self) -> Sequence[str]:
-        """The ids of the sessions that have queued runs, in the order of their oldest such run.
+    async def queues(
+        self, session_ids: Sequence[str]
+    ) -> Sequence[tuple[SessionRecord, Sequence[RunRecord]]]:
+        """Several sessions as `session_with_queue` has them, in this order, as of one moment.
 
-        Sessions that are being deleted are not among them.
+        Those that are not there are left out.
+        """
+
+    async def sessions_with_queue(self) -> Mapping[str, int]:
+        """How many queued runs each session has, in the order of their oldest such run.
+
+        Sessions without one, and those that are being deleted, are not among them.
+        """
+
+    async def cut_off(self, limit: int) -> Sequence[CutRun]:
+        """Up to `limit` (≥ 1) runs that are `running`, oldest first, with what they have left.
+
+        They are fewer where they have left many megabytes, and none only where none is running.
         """
 
     async def deleting(self) -> Sequence[str]:

@@ -10,8 +10,10 @@ from wingman.conversation import NO_USAGE, ImageBlock, Message, ToolResultBlock,
 from wingman.events import Result
 
 __all__ = [
+    "CutRun",
     "HistoryPage",
     "ListedRun",
+    "MessagePage",
     "PendingStep",
     "RunPage",
     "RunRecord",
@@ -86,6 +88,18 @@ class PendingStep(msgspec.Struct, frozen=True):
     cost: float | None = None
 
 
+class CutRun(msgspec.Struct, frozen=True):
+    """A run that is `running`, as it lies in the store: what its end is made from.
+
+    `messages` is what it has added to the history; `pending` is its step under way.
+    """
+
+    session: SessionRecord
+    run: RunRecord
+    pending: PendingStep | None
+    messages: tuple[Message, ...]
+
+
 class SessionPage(msgspec.Struct, frozen=True):
     """Some sessions, newest first; `next` is the cursor of the next page, None at the end."""
 
@@ -107,6 +121,16 @@ class RunPage(msgspec.Struct, frozen=True):
     """Some runs, newest first; `next` is the cursor of the next page, None at the end."""
 
     runs: tuple[ListedRun, ...]
+    next: int | None
+
+
+class MessagePage(msgspec.Struct, frozen=True):
+    """The last messages of a history, or of what comes before a cursor, in order.
+
+    `next` is the cursor of the messages before these, None at the history's beginning.
+    """
+
+    messages: tuple[Message, ...]
     next: int | None
 
 

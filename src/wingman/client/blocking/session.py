@@ -11,7 +11,7 @@ from wingman.client.following import Following
 from wingman.client.run import Run
 from wingman.client.session import Session
 from wingman.client.stream import RunStream
-from wingman.conversation import ImageBlock, Message
+from wingman.conversation import HistoryPart, ImageBlock, Message
 from wingman.events import Event, Result
 from wingman.face import News
 
@@ -181,6 +181,10 @@ class SyncSession:
     def cancel(self, *, queued: bool = False) -> Receipt:
         """Cancel the run in flight (and, with `queued`, those waiting); say what has stopped."""
         return self._loop.call(partial(self._session.cancel, queued=queued))
+
+    def messages(self, limit: int = 100, before: int | None = None) -> HistoryPart:
+        """The last `limit` messages of the history, or of what comes before `before`."""
+        return self._loop.call(partial(self._session.messages, limit, before))
 
     def history(self) -> Sequence[Message]:
         """The history as it is stored: whole steps only."""

@@ -38,6 +38,12 @@ def session_handlers(runtime: Runtime) -> Handlers:
         return await history_response(await runtime.read_session(session_id))
 
     @handlers.add
+    async def list_messages(session_id: str, query: PageQuery) -> Response:
+        session = await runtime.session_messages(session_id, query.limit, query.cursor)
+        link = next_page(f"/sessions/{session_id}/messages", query.limit, session.next)
+        return json_response(session, headers=link)
+
+    @handlers.add
     async def update_session(session_id: str, body: SessionFields) -> Response:
         given = {k: v for k, v in msgspec.structs.asdict(body).items() if v is not UNSET}
         await runtime.update_session(session_id, **given)

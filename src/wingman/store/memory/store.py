@@ -4,6 +4,7 @@
 so it works under trio's `autojump_clock`. What is written is not copied: the values are frozen.
 """
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from types import TracebackType
 from typing import Self
@@ -16,12 +17,14 @@ from wingman.conversation import Message
 from wingman.errors import StoreError, StoreUnavailable
 from wingman.store.call import Call
 from wingman.store.changes import Change
-from wingman.store.listing import PAGE_CHARS, WHOLE_RESULT, listed
+from wingman.store.listing import CUT_OFF_CHARS, PAGE_CHARS, WHOLE_RESULT, listed
 from wingman.store.memory.ledger import Ledger, Run, Session
 from wingman.store.protocol import Chain, Commit
 from wingman.store.records import (
+    CutRun,
     HistoryPage,
     ListedRun,
+    MessagePage,
     PendingStep,
     RunPage,
     RunRecord,
@@ -125,21 +128,53 @@ class MemoryStore:
         messages = tuple(session.history[after:place])
         return HistoryPage(session.record(), messages, place if place < until else None, until)
 
-    async def session_with_queue(
-        self, session_id: str
-    ) -> tuple[SessionRecord, Sequence[RunRecord]] | None:
+    async def message_page(
+        self, session_id: str, limit: int, before: int | None = None
+    ) -> MessagePage | None:
         await trio.lowlevel.checkpoint()
         session = self._shown(session_id)
         if session is None:
             return None
-        queued = (run.record() for run in session.runs.values() if run.status == "queued")
-        return session.record(), tuple(queued)
+        end = len(session.history) if before is None else min(before, len(session.history))
+        begin, size = end, 0
+        while begin and end - begin < limit and size < PAGE_CHARS:
+            begin -= 1
+            size += len(msgspec.json.encode(session.history[begin]))
+        return MessagePage(tuple(session.history[begin:end]), begin or None)
 
-    async def sessions_with_queue(self) -> Sequence[str]:
+    async def session_with_queue(
+        self, session_id: str
+    ) -> tuple[SessionRecord, Sequence[RunRecord]] | None:
+        return next(iter(await self.queues((session_id,))), None)
+
+    async def queues(
+        self, session_ids: Sequence[str]
+    ) -> Sequence[tuple[SessionRecord, Sequence[RunRecord]]]:
         await trio.lowlevel.checkpoint()
-        runs = self._ledger.runs.values()
-        queued = (run.session for run in runs if run.status == "queued")
-        return tuple(dict.fromkeys(each.saved.id for each in queued if not each.deleting))
+        found = filter(None, map(self._shown, dict.fromkeys(session_ids)))
+        return tuple(
+            (
+                session.record(),
+                tuple(run.record() for run in session.runs.values() if run.status == "queued"),
+            )
+            for session in found
+        )
+
+    async def sessions_with_queue(self) -> Mapping[str, int]:
+        await trio.lowlevel.checkpoint()
+        return Counter(run.session.saved.id for run in self._runs(None, ("queued",)))
+
+    async def cut_off(self, limit: int) -> Sequence[CutRun]:
+        await trio.lowlevel.checkpoint()
+        found: list[CutRun] = []
+        size = 0
+        for run in self._runs(None, ("running",))[:limit]:
+            messages = tuple(run.messages)
+            found.append(CutRun(run.session.record(), run.record(), _pending(run), messages))
+            size += len(msgspec.json.encode(messages))
+            if size >= CUT_OFF_CHARS:
+                break
+        return tuple(found)
 
     async def deleting(self) -> Sequence[str]:
         await trio.lowlevel.checkpoint()
@@ -196,10 +231,7 @@ class MemoryStore:
     async def pending_step(self, run_id: str) -> PendingStep | None:
         await trio.lowlevel.checkpoint()
         run = self._shown_run(run_id)
-        if run is None or run.pending is None:
-            return None
-        step = run.pending
-        return PendingStep(step.step, step.message, step.usage, tuple(run.results), step.cost)
+        return _pending(run) if run else None
 
     def _runs(self, session_id: str | None, statuses: Sequence[RunStatus]) -> Sequence[Run]:
         """The runs that are shown, of one session or of all, in the order of their admission."""
@@ -223,6 +255,13 @@ class MemoryStore:
     def _shown_run(self, run_id: str) -> Run | None:
         run = self._ledger.runs.get(run_id)
         return run if run and not run.session.deleting else None
+
+
+def _pending(run: Run) -> PendingStep | None:
+    step = run.pending
+    if step is None:
+        return None
+    return PendingStep(step.step, step.message, step.usage, tuple(run.results), step.cost)
 
 
 def _listed(record: RunRecord) -> ListedRun:

@@ -8,6 +8,7 @@
     batch.py             many changes in few statements, none overtaking another
     statements.py        what each change does to the tables; run_statements.py: those of runs
     reads.py             what is read
+    leftovers.py         what is read at a start: queues, and runs that were cut off
     run_pages.py         what is read of runs for a list of them
     schema.py            the tables
     versions.py          the way to them from an older database

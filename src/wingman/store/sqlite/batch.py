@@ -30,6 +30,7 @@ from wingman.store.sqlite.run_statements import (
     END_STEP,
     QUEUE_RUN,
     RECORD_STEP,
+    SAVE_VERSION,
     START_RUN,
 )
 from wingman.store.sqlite.statements import (
@@ -75,7 +76,9 @@ _WRITES: Mapping[type[Change], Write] = {
     CredentialDeleted: Write(lambda change: (change.provider,), (DELETE_CREDENTIAL,)),
     SessionSaved: Write(lambda change: (change.session.id,), (SAVE_SESSION,)),
     RunQueued: Write(
-        lambda change: (change.run.session_id, change.run.id), (QUEUE_RUN,), repeats=True
+        lambda change: (change.run.session_id, change.run.id),
+        (SAVE_VERSION, QUEUE_RUN),
+        repeats=True,
     ),
     RunStarted: Write(_about_both, START_RUN),
     CeilingRaised: Write(_about_session, (RAISE_CEILING,)),

@@ -14,6 +14,7 @@ from wingman.conversation import Message
 from wingman.store.listing import PAGE_CHARS
 from wingman.store.records import (
     HistoryPage,
+    MessagePage,
     PendingStep,
     RunRecord,
     RunStatus,
@@ -31,11 +32,14 @@ from wingman.store.sqlite.schema import (
 )
 
 __all__ = [
+    "LAST",
+    "SHOWN_RUNS",
     "agent",
     "agents",
     "credentials",
     "deleting",
     "history_page",
+    "message_page",
     "pending_step",
     "run",
     "run_by_request",
@@ -45,11 +49,10 @@ __all__ = [
     "session_with_history",
     "session_with_queue",
     "sessions",
-    "sessions_with_queue",
 ]
 
-_SHOWN_RUNS = "runs JOIN sessions ON sessions.id = runs.session_id AND sessions.deleting = 0"
-
+SHOWN_RUNS = "runs JOIN sessions ON sessions.id = runs.session_id AND sessions.deleting = 0"
+"""The runs that are shown: those of sessions that are not being deleted."""
 
 LAST: Final = 2**63 - 1
 """What no row's `seq` comes up to."""
@@ -57,6 +60,15 @@ LAST: Final = 2**63 - 1
 
 def _column(connection: sqlite3.Connection, query: str, *values: Any) -> Sequence[Any]:
     return tuple(value for (value,) in connection.execute(query, values))
+
+
+def _messages(connection: sqlite3.Connection, query: str, id: str) -> Sequence[Message]:
+    """The messages that this query finds.
+
+    In a loop of Python's own: between two rounds the interpreter goes to the event loop where that
+    waits for it, and within a function in C, as `map` in `tuple` is, it does not.
+    """
+    return tuple([decode_message(text) for (text,) in connection.execute(query, (id,))])
 
 
 # --- agents and credentials -----------------------------------------------------------------------
@@ -107,7 +119,7 @@ def session_with_history(
     if found is None:
         return None
     query = "SELECT message FROM history WHERE session_id = ? ORDER BY seq"
-    return found, tuple(map(decode_message, _column(connection, query, session_id)))
+    return found, _messages(connection, query, session_id)
 
 
 def history_page(
@@ -133,6 +145,22 @@ def history_page(
     return HistoryPage(found, tuple(messages), None, until)
 
 
+def message_page(
+    connection: sqlite3.Connection, session_id: str, limit: int, before: int | None
+) -> MessagePage | None:
+    if session(connection, session_id) is None:
+        return None
+    query = "SELECT seq, message FROM history WHERE session_id = ? AND seq < ? ORDER BY seq DESC"
+    messages: list[Message] = []
+    size, oldest = 0, None
+    for seq, text in connection.execute(query, (session_id, LAST if before is None else before)):
+        if len(messages) == limit or size >= PAGE_CHARS:
+            return MessagePage(tuple(reversed(messages)), oldest)
+        messages.append(decode_message(text))
+        size, oldest = size + len(text), seq
+    return MessagePage(tuple(reversed(messages)), None)
+
+
 def session_with_queue(
     connection: sqlite3.Connection, session_id: str
 ) -> tuple[SessionRecord, Sequence[RunRecord]] | None:
@@ -143,14 +171,6 @@ def session_with_queue(
         f"SELECT {RUN.columns} FROM runs WHERE session_id = ? AND status = 'queued' ORDER BY seq"
     )
     return found, tuple(map(RUN.read, connection.execute(query, (session_id,))))
-
-
-def sessions_with_queue(connection: sqlite3.Connection) -> Sequence[str]:
-    query = (
-        f"SELECT runs.session_id FROM {_SHOWN_RUNS} WHERE status = 'queued'"
-        " GROUP BY runs.session_id ORDER BY min(runs.seq)"
-    )
-    return _column(connection, query)
 
 
 def deleting(connection: sqlite3.Connection) -> Sequence[str]:
@@ -180,13 +200,13 @@ def runs(
     limit: int | None,
 ) -> Sequence[RunRecord]:
     where, values = _where(session_id, statuses)
-    query = f"SELECT {RUN.columns} FROM {_SHOWN_RUNS} WHERE {where} ORDER BY runs.seq DESC LIMIT ?"
+    query = f"SELECT {RUN.columns} FROM {SHOWN_RUNS} WHERE {where} ORDER BY runs.seq DESC LIMIT ?"
     rows = connection.execute(query, (*values, -1 if limit is None else limit)).fetchall()
     return tuple(map(RUN.read, reversed(rows)))
 
 
 def run(connection: sqlite3.Connection, session_id: str | None, run_id: str) -> RunRecord | None:
-    query = f"SELECT {RUN.columns} FROM {_SHOWN_RUNS} WHERE runs.id = ?"
+    query = f"SELECT {RUN.columns} FROM {SHOWN_RUNS} WHERE runs.id = ?"
     row = connection.execute(query, (run_id,)).fetchone()
     found = None if row is None else RUN.read(row)
     return found if found and session_id in (None, found.session_id) else None
@@ -196,7 +216,7 @@ def run_by_request(
     connection: sqlite3.Connection, session_id: str, request_id: str
 ) -> RunRecord | None:
     query = (
-        f"SELECT {RUN.columns} FROM {_SHOWN_RUNS} WHERE runs.session_id = ? AND runs.request_id = ?"
+        f"SELECT {RUN.columns} FROM {SHOWN_RUNS} WHERE runs.session_id = ? AND runs.request_id = ?"
     )
     row = connection.execute(query, (session_id, request_id)).fetchone()
     return None if row is None else RUN.read(row)
@@ -208,12 +228,12 @@ def run_messages(connection: sqlite3.Connection, run_id: str) -> Sequence[Messag
         " JOIN sessions ON sessions.id = history.session_id AND sessions.deleting = 0"
         " WHERE history.run_id = ? ORDER BY history.seq"
     )
-    return tuple(map(decode_message, _column(connection, query, run_id)))
+    return _messages(connection, query, run_id)
 
 
 def pending_step(connection: sqlite3.Connection, run_id: str) -> PendingStep | None:
     query = (
-        f"SELECT pending.value FROM {_SHOWN_RUNS} JOIN pending ON pending.run_id = runs.id"
+        f"SELECT pending.value FROM {SHOWN_RUNS} JOIN pending ON pending.run_id = runs.id"
         " WHERE pending.run_id = ? ORDER BY pending.seq"
     )
     values = _column(connection, query, run_id)

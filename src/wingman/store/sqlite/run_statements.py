@@ -2,6 +2,7 @@
 
 # ruff: noqa: S608  (what is put into these statements is constant)
 
+import hashlib
 from collections.abc import Iterable
 from typing import Self
 
@@ -17,6 +18,7 @@ __all__ = [
     "END_STEP",
     "QUEUE_RUN",
     "RECORD_STEP",
+    "SAVE_VERSION",
     "START_RUN",
     "RecordedStep",
 ]
@@ -24,8 +26,29 @@ __all__ = [
 # --- runs -----------------------------------------------------------------------------------------
 
 
+def _hash(agent: str) -> str:
+    return hashlib.sha256(agent.encode()).hexdigest()
+
+
+def _version_row(change: RunQueued) -> Iterable[Row]:
+    agent = as_json(change.run.agent)
+    if agent is not None:
+        yield change.run.session_id, _hash(agent), agent
+
+
+SAVE_VERSION = Statement(
+    "session_id, hash, agent",
+    _version_row,
+    """
+INSERT INTO agent_versions (hash, agent) SELECT change.hash, change.agent FROM change
+WHERE EXISTS (SELECT 1 FROM sessions WHERE sessions.id = change.session_id)
+ON CONFLICT (hash) DO NOTHING""",
+)
+
+
 def _run_row(change: RunQueued) -> Iterable[Row]:
     run = change.run
+    agent = as_json(run.agent)
     yield (
         run.id,
         run.session_id,
@@ -33,7 +56,7 @@ def _run_row(change: RunQueued) -> Iterable[Row]:
         run.body_hash,
         run.message,
         run.agent_id,
-        as_json(run.agent),
+        None if agent is None else _hash(agent),
         run.max_steps,
         run.status,
         as_text(run.created_at),

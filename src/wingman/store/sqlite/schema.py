@@ -8,6 +8,7 @@ so that a person with `sqlite3` can read it all.
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 import msgspec
@@ -54,6 +55,9 @@ decode_credential: Final = msgspec.json.Decoder(Credential).decode
 decode_step: Final = msgspec.json.Decoder(RecordedStep).decode
 decode_result: Final = msgspec.json.Decoder(ToolResultBlock).decode
 
+# Most runs that are read together have one agent: it is in memory once then.
+_decode_agent: Final = lru_cache(64)(msgspec.json.Decoder(AgentRecord).decode)
+
 TABLES: Final[Mapping[str, Mapping[str, Decode]]] = {
     "agents": {
         "seq": _as_it_is,
@@ -93,7 +97,7 @@ TABLES: Final[Mapping[str, Mapping[str, Decode]]] = {
         "body_hash": _as_it_is,
         "message": _as_it_is,
         "agent_id": _as_it_is,
-        "agent": _json(AgentRecord),
+        "agent": _decode_agent,
         "max_steps": _as_it_is,
         "status": _as_it_is,
         "created_at": _moment,
@@ -105,6 +109,12 @@ TABLES: Final[Mapping[str, Mapping[str, Decode]]] = {
         "error": _json(RunFailure),
         "images": _json(tuple[ImageBlock, ...]),
         "cost": _as_it_is,
+    },
+    # The agents of runs, as they were when these were admitted, each once: `runs.agent` is a hash.
+    "agent_versions": {
+        "seq": _as_it_is,
+        "hash": _as_it_is,
+        "agent": _decode_agent,
     },
     "history": {
         "seq": _as_it_is,
@@ -128,16 +138,18 @@ R = TypeVar("R")
 class Shape(Generic[R]):
     """How a record lies in its table: the columns to select, and the record in a row of them."""
 
-    def __init__(self, record: type[R], table: str) -> None:
+    def __init__(self, record: type[R], table: str, **instead: str) -> None:
         fields: tuple[str, ...] = record.__struct_fields__  # type: ignore[attr-defined]
         self._record = record
         self._table = table
         self._decode = tuple((field, TABLES[table][field]) for field in fields)
+        self._instead = instead
         self.columns = self.select()
 
     def select(self, **instead: str) -> str:
         """The columns to select, where some of them are to be read as something else."""
-        return ", ".join(instead.get(field, f"{self._table}.{field}") for field, _ in self._decode)
+        chosen = self._instead | instead
+        return ", ".join(chosen.get(field, f"{self._table}.{field}") for field, _ in self._decode)
 
     def read(self, row: Sequence[Any]) -> R:
         """The record in this row."""
@@ -151,4 +163,8 @@ class Shape(Generic[R]):
 
 AGENT: Final = Shape(AgentRecord, "agents")
 SESSION: Final = Shape(SessionRecord, "sessions")
-RUN: Final = Shape(RunRecord, "runs")
+RUN: Final = Shape(
+    RunRecord,
+    "runs",
+    agent="(SELECT version.agent FROM agent_versions AS version WHERE version.hash = runs.agent)",
+)

@@ -165,6 +165,10 @@ DELETE FROM pending WHERE run_id IN (
     SELECT runs.id FROM change CROSS JOIN runs ON runs.session_id = change.session_id)""",
         "DELETE FROM history WHERE session_id IN (SELECT session_id FROM change)",
         "DELETE FROM runs WHERE session_id IN (SELECT session_id FROM change)",
+        # Of agents' versions those go that no run has any more: there are few, and an index tells.
+        """
+DELETE FROM agent_versions WHERE NOT EXISTS (
+    SELECT 1 FROM runs WHERE runs.agent = agent_versions.hash)""",
         "DELETE FROM sessions WHERE id IN (SELECT session_id FROM change)",
     )
 )

@@ -17,7 +17,9 @@ from wingman.store.changes import Change
 from wingman.store.protocol import Chain, Commit
 from wingman.store.readers import Readers
 from wingman.store.records import (
+    CutRun,
     HistoryPage,
+    MessagePage,
     PendingStep,
     RunPage,
     RunRecord,
@@ -25,7 +27,7 @@ from wingman.store.records import (
     SessionPage,
     SessionRecord,
 )
-from wingman.store.sqlite import reads, run_pages
+from wingman.store.sqlite import leftovers, reads, run_pages
 from wingman.store.sqlite.database import BUSY_TIMEOUT, Database, Reader, Synchronous
 from wingman.store.sqlite.files import path_of
 from wingman.store.writer import PROBE_EVERY, Writer
@@ -158,13 +160,28 @@ class SQLStore:
             lambda connection: reads.history_page(connection, session_id, after, until)
         )
 
+    async def message_page(
+        self, session_id: str, limit: int, before: int | None = None
+    ) -> MessagePage | None:
+        return await self._read(
+            lambda connection: reads.message_page(connection, session_id, limit, before)
+        )
+
     async def session_with_queue(
         self, session_id: str
     ) -> tuple[SessionRecord, Sequence[RunRecord]] | None:
         return await self._read(lambda connection: reads.session_with_queue(connection, session_id))
 
-    async def sessions_with_queue(self) -> Sequence[str]:
-        return await self._read(reads.sessions_with_queue)
+    async def queues(
+        self, session_ids: Sequence[str]
+    ) -> Sequence[tuple[SessionRecord, Sequence[RunRecord]]]:
+        return await self._read(lambda connection: leftovers.queues(connection, session_ids))
+
+    async def sessions_with_queue(self) -> Mapping[str, int]:
+        return await self._read(leftovers.sessions_with_queue)
+
+    async def cut_off(self, limit: int) -> Sequence[CutRun]:
+        return await self._read(lambda connection: leftovers.cut_off(connection, limit))
 
     async def deleting(self) -> Sequence[str]:
         return await self._read(reads.deleting)

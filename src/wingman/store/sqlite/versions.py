@@ -4,6 +4,7 @@ Whoever changes the tables of `schema` appends a step that alters them here. Wha
 never changed again, so that an old database and a new one take the same way.
 """
 
+import hashlib
 import sqlite3
 from collections.abc import Callable
 
@@ -146,10 +147,35 @@ def _find_runs_by_status(connection: sqlite3.Connection) -> None:
     connection.execute("CREATE INDEX runs_session_status ON runs (session_id, status)")
 
 
+def _keep_each_agent_once(connection: sqlite3.Connection) -> None:
+    """What `runs.agent` held is kept once, in a table of its own, and `runs.agent` is its hash."""
+    connection.execute(
+        """
+CREATE TABLE agent_versions (
+    seq INTEGER NOT NULL,
+    hash TEXT NOT NULL,
+    agent TEXT NOT NULL,
+    PRIMARY KEY (seq),
+    UNIQUE (hash)
+)
+""".strip()
+    )
+    connection.create_function(
+        "sha256", 1, lambda text: hashlib.sha256(text.encode()).hexdigest(), deterministic=True
+    )
+    connection.execute(
+        "INSERT OR IGNORE INTO agent_versions (hash, agent)"
+        " SELECT sha256(agent), agent FROM runs WHERE agent IS NOT NULL ORDER BY seq"
+    )
+    connection.execute("UPDATE runs SET agent = sha256(agent) WHERE agent IS NOT NULL")
+    connection.execute("CREATE INDEX runs_agent ON runs (agent) WHERE agent IS NOT NULL")
+
+
 STEPS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     _create,
     _let_messages_have_images,
     _count_the_cost,
     _find_runs_by_status,
+    _keep_each_agent_once,
 )
 """What makes version n + 1 of the schema from version n, for each n from 0."""
