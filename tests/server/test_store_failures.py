@@ -68,7 +68,7 @@ async def test_a_message_that_is_not_taken_says_so_and_leaves_its_request_id_fre
         assert (await server.ended(session_id, first))["status"] == "completed"
         assert (await server.ended(session_id, taken))["status"] == "completed"
         runs = (await server.client.get(f"/sessions/{session_id}/runs")).json()
-        assert [run["id"] for run in runs] == [first, taken]
+        assert [run["id"] for run in runs] == [taken, first]
 
 
 async def test_a_blocking_client_is_not_kept_by_a_store_that_fails(
