@@ -6,6 +6,9 @@ import trio
 from server_kit import Frame, Gate, Server, call, error_of, serving, thought, until
 from wingman import tool
 from wingman.errors import ProviderError
+from wingman.events import Error
+from wingman.run import EventChannel
+from wingman.server.sse import RunFrames, included
 
 
 @tool
@@ -236,3 +239,23 @@ async def test_head_of_a_stream_has_no_body_and_does_not_wait(server: Server) ->
         assert (head.status, head.headers["content-type"]) == (200, "text/event-stream")
         await wire.send("HEAD", "/health")
         assert (await wire.head()).status == 200
+
+
+@pytest.mark.parametrize("kind", ["deleted", "shutting_down"])
+async def test_a_run_that_has_ended_has_one_end_also_where_its_session_ends_with_it(
+    kind: str,
+) -> None:
+    channel = EventChannel(0)
+    async with RunFrames(channel.reader(run_id="r"), included(None), "r") as frames:
+        channel.publish("r", Error("session_deleted", "The session was deleted.", "r"))
+        channel.close(kind)
+        sent = [piece async for piece in frames]
+    assert b"".join(sent).count(b"event: error") == 1
+
+
+async def test_a_run_whose_session_is_closed_before_its_end_is_told_so() -> None:
+    channel = EventChannel(0)
+    async with RunFrames(channel.reader(run_id="r"), included(None), "r") as frames:
+        channel.close("shutting_down")
+        sent = [piece async for piece in frames]
+    assert b'"code":"shutting_down"' in b"".join(sent)

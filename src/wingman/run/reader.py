@@ -25,15 +25,16 @@ class Reader:
     """A cursor into a channel; an async context manager, so that the channel knows it is read.
 
     Between two `receive` it holds no events: who stops reading keeps nothing in memory but what it
-    was given last. `waiting`: it has taken all that there was, and takes what comes.
+    was given last. `waiting`: it has taken all that there was, and takes what comes. `over`: it was
+    given its run's last event.
     """
 
-    __slots__ = ("__weakref__", "_channel", "_over", "_run_id", "cursor", "waiting")
+    __slots__ = ("__weakref__", "_channel", "_run_id", "cursor", "over", "waiting")
 
     def __init__(self, channel: "EventChannel", cursor: int, run_id: str | None) -> None:
         self._channel = channel
         self._run_id = run_id
-        self._over = False
+        self.over = False
         self.cursor = cursor
         self.waiting = False
 
@@ -71,7 +72,7 @@ class Reader:
         """
         require_trio()
         channel = self._channel
-        while not self._over:
+        while not self.over:
             if self.cursor == channel.last_id:
                 channel.tidy()  # what it was given before is sent by now
             self.waiting = True
@@ -111,8 +112,8 @@ class Reader:
                 if own:
                     taken.append(published)
                 if self._run_id is not None and isinstance(published.event, Done | Error):
-                    self._over = True
+                    self.over = True
             self.cursor = published.id
-            if self._over:
+            if self.over:
                 break
         return taken

@@ -120,7 +120,7 @@ class Frames(ResponseBody):
             return self.lagged(lagged)
         if not batch:
             self._over = True
-            return self.closed()
+            return b"" if self._reader.over else self.closed()
         first = self._reader.frame(batch[0])
         if len(first) > most:
             self._large = batch[0]
