@@ -42,10 +42,11 @@ def message_handlers(runtime: Runtime) -> Handlers:
     async def stream_message(session_id: str, query: StreamQuery, body: MessageBody) -> Response:
         kinds = included(query.include)
         run = await _admit(runtime, session_id, body, stays=True)
+        known = run.ended  # its message came before; a new run may be over when it is durable
         # Before anything of the run can be stored: from now on its events are held for it.
         frames = RunFrames(run.reader(), kinds, run.id)
         await _admitted(run)
-        if run.ended:
+        if known:
             return stream_response(replay(await _events(runtime, run)), _location(run))
         return stream_response(frames, _location(run))
 
