@@ -11,6 +11,7 @@ from server_kit import serving
 from wingman.api import ROUTES, Body, Deleted, Route, parameters_of, pattern_of
 from wingman.api.route import DELETED
 from wingman.runtime import Runtime
+from wingman.server.app import app_of
 from wingman.server.handlers import Handlers, serve_contract
 from wingman.server.routes import handlers_of
 
@@ -72,8 +73,7 @@ async def test_a_new_route_is_one_entry_and_one_handler() -> None:
     async def order(id: str, body: Order) -> Order:
         return Order(f"{body.dish} for {id}")
 
-    app = QuartTrio("test", static_folder=None)
-    serve_contract(app, [some], [route(method="POST", body=Body(Order))])
+    app = app_of([some], [route(method="POST", body=Body(Order))])
     answer = await app.test_client().post("/orders/table%203", json={"dish": "soup"})
     assert await answer.get_json() == {"dish": "soup for table 3"}
 

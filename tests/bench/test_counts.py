@@ -54,7 +54,7 @@ def hold(cost: Cost, bound: Cost) -> None:
     assert not over, f"more than it was, as (now, bound): {over}"
 
 
-TURN = Cost(steps=10, tasks=0, scopes=2, threads=2, statements=12, commits=2, written=53560)
+TURN = Cost(steps=10, tasks=0, scopes=2, threads=2, statements=12, commits=2, written=57680)
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ TURN = Cost(steps=10, tasks=0, scopes=2, threads=2, statements=12, commits=2, wr
     [
         ("text", TURN),
         ("eventful", TURN),  # fifty events cost no more steps than one
-        ("tools", Cost(18, 1, 5, 3, 21, 3, 70040)),
+        ("tools", Cost(15, 0, 3, 3, 21, 3, 74160)),
     ],
 )
 async def test_a_turn_in_process_costs_no_more_than_it_did(
@@ -77,7 +77,7 @@ async def test_creating_a_session_costs_no_more_than_it_did(
     counting: Counting, runtime: Runtime
 ) -> None:
     cost = await counting.least(partial(runtime.create_session, TEXT))
-    hold(cost, Cost(steps=7, tasks=1, scopes=2, threads=4, statements=3, commits=1, written=8240))
+    hold(cost, Cost(steps=5, tasks=1, scopes=2, threads=3, statements=3, commits=1, written=8240))
 
 
 async def test_the_first_turn_of_a_stored_session_costs_no_more_than_it_did(
@@ -93,15 +93,15 @@ async def test_the_first_turn_of_a_stored_session_costs_no_more_than_it_did(
 
     async with Runtime(database, agents=AGENTS.values()) as runtime:
         cost = await counting.least(activated, times=6)
-    hold(cost, Cost(23, 3, 6, 6, 26, 3, 65920))
+    hold(cost, Cost(23, 3, 6, 6, 26, 3, 74160))
 
 
 @pytest.mark.parametrize(
     ("agent", "form", "bytes_bound", "bound"),
     [
-        ("text", "message", 395, Cost(25, 2, 6, 2, 12, 2, 53560)),
-        ("tools", "message", 475, Cost(33, 3, 9, 3, 21, 3, 70040)),
-        ("eventful", "message/stream", 2510, Cost(32, 2, 12, 2, 12, 2, 53560)),
+        ("text", "message", 395, Cost(14, 1, 4, 2, 12, 2, 57680)),
+        ("tools", "message", 475, Cost(19, 1, 5, 3, 21, 3, 74160)),
+        ("eventful", "message/stream", 2510, Cost(19, 1, 11, 2, 12, 2, 57680)),
     ],
 )
 async def test_a_turn_over_http_costs_no_more_than_it_did(

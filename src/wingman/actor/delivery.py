@@ -140,6 +140,7 @@ class Delivery:
 
     async def wait_for_reply(self) -> Any:
         """`ask`, for whoever has just sent it, from another task than the actor's."""
+        require_trio()
         try:
             self._asker = current_task()
             await wait_task_rescheduled(self._abort_ask)

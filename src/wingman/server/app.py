@@ -1,5 +1,6 @@
 """The Quart-Trio app: the routes over one runtime, and how errors are answered."""
 
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any, Self, cast
 
@@ -16,12 +17,13 @@ from quart_trio.asgi import TrioASGIHTTPConnection
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import MapAdapter
 
+from wingman.api import ROUTES, Route
 from wingman.errors import WingmanError
 from wingman.runtime import Runtime
 from wingman.server.asgi import Inbox
 from wingman.server.bodies import DEFAULT_BODY_MEMORY, BodyRoom, CountedRequest
 from wingman.server.errors import AnswerCut, http_error_response, internal_error, wingman_error
-from wingman.server.handlers import serve_contract
+from wingman.server.handlers import Handlers, serve_contract
 from wingman.server.paths import Paths
 from wingman.server.routes import handlers_of
 from wingman.under_trio import require_trio
@@ -140,6 +142,15 @@ def create_app(runtime: Runtime, body_memory: int = DEFAULT_BODY_MEMORY) -> Quar
 
     `body_memory` is how many bytes of requests' bodies are held at once.
     """
+    return app_of(handlers_of(runtime), body_memory=body_memory)
+
+
+def app_of(
+    handlers: Iterable[Handlers],
+    routes: Iterable[Route] = ROUTES,
+    body_memory: int = DEFAULT_BODY_MEMORY,
+) -> QuartTrio:
+    """The app of these routes, each of which has its handler."""
     app = LeanQuart("wingman", static_folder=None)
     app.body_room = BodyRoom(body_memory)
     app.config["MAX_CONTENT_LENGTH"] = _LARGEST_BODY
@@ -148,7 +159,7 @@ def create_app(runtime: Runtime, body_memory: int = DEFAULT_BODY_MEMORY) -> Quar
     app.config["RESPONSE_TIMEOUT"] = None
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
-    serve_contract(app, handlers_of(runtime))
+    serve_contract(app, handlers, routes)
     app.register_error_handler(WingmanError, wingman_error)
     app.register_error_handler(HTTPException, http_error_response)
     app.register_error_handler(Exception, _bug)

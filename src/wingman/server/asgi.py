@@ -5,6 +5,7 @@ What the client sends goes straight to who listens in the app: no queue and no t
 
 import logging
 from collections.abc import Callable
+from time import time
 from typing import Any, Final, Protocol, cast
 from urllib.parse import unquote
 
@@ -152,6 +153,7 @@ class AppStream(HTTPStream):
                 "extensions": {},
             },
         )
+        self.start_time = time()  # Hypercorn's own answers ask for it
         self._inbox = Inbox()
         self.task_group.spawn(self._run)
 
