@@ -104,6 +104,7 @@ class Reader:
     ) -> Sequence[Published]:
         taken: list[Published] = []
         weight = 0
+        cursor = self.cursor  # it stays while these are weighed: what it waits for is not let go of
         for published in batch:
             if self._run_id is None or published.run_id == self._run_id:
                 weight += (own := weigh(published))
@@ -113,7 +114,8 @@ class Reader:
                     taken.append(published)
                 if self._run_id is not None and isinstance(published.event, Done | Error):
                     self.over = True
-            self.cursor = published.id
+            cursor = published.id
             if self.over:
                 break
+        self.cursor = cursor
         return taken
