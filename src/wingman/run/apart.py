@@ -36,6 +36,7 @@ def apart(work: Coroutine[Any, Any, T]) -> Generator[Any, Any, T]:
             except BaseException as error:  # noqa: ASYNC103 it is handed on, whatever it is
                 step, given = work.throw, error  # noqa: ASYNC104
     finally:
+        given = None  # an error that was handed on has this frame in its traceback
         if len(task.child_nurseries) > nurseries:
             _close(task, nurseries)
 
