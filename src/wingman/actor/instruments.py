@@ -18,12 +18,20 @@ logger = logging.getLogger("wingman.actor")
 ActorState: TypeAlias = Literal["starting", "idle", "processing", "restarting", "stopping"]
 
 
+def _value(error: BaseException | None) -> tuple[type[Any], tuple[Any, ...]] | None:
+    return None if error is None else (type(error), error.args)
+
+
 @attrs.frozen
 class Termination:
-    """Why an actor ended. `error` is what it raised, where it crashed."""
+    """Why an actor ended. `error` is what it raised, where it crashed.
+
+    Where that is kept it is a copy without the traceback, which would hold the actor's last life in
+    memory. Two are equal if their errors have the same class and arguments.
+    """
 
     cause: Literal["stopped", "killed", "crashed", "passivated"]
-    error: BaseException | None = None
+    error: BaseException | None = attrs.field(default=None, eq=_value)
 
     def copy(self) -> "Termination":
         """One to be kept: the traceback of an error holds the frames of the actor's last life."""
