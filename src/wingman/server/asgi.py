@@ -4,6 +4,7 @@ What the client sends goes straight to who listens in the app: no queue and no t
 """
 
 import logging
+import math
 from collections.abc import Callable
 from time import time
 from typing import Any, Final, Protocol, cast
@@ -14,6 +15,7 @@ from hypercorn.protocol.events import Body, EndBody, Event, Request, Response, S
 from hypercorn.protocol.http_stream import ASGIHTTPState, HTTPStream
 from hypercorn.typing import ASGISendEvent, HTTPScope
 from hypercorn.utils import UnexpectedMessageError, suppress_body
+from trio import current_effective_deadline
 
 __all__ = ["AppStream", "Inbox", "Listener"]
 
@@ -112,7 +114,8 @@ class AppStream(HTTPStream):
         if message is None:
             if self.closed:
                 return
-            if self.state is ASGIHTTPState.REQUEST:
+            # What is cut off from outside, as by a shutdown, ends with its connection instead.
+            if self.state is ASGIHTTPState.REQUEST and current_effective_deadline() > -math.inf:
                 await self._send_error_response(500)
             await self.send(StreamClosed(stream_id=self.stream_id))
         elif message["type"] == "http.response.start" and self.state is ASGIHTTPState.REQUEST:
