@@ -377,8 +377,10 @@ class Fuzz:
         await hands.delete(session_id)
 
     async def _describe(self, hands: Hands, session_id: str, waiters: trio.Nursery) -> None:
+        # What is read while a change is under way may be older than its end.
+        before = tuple(self.told.titles[session_id])
         view = await hands.answered("describe", partial(hands.runtime.describe, session_id))
-        titles = self.told.titles[session_id]
+        titles = (*before, *self.told.titles[session_id])
         self.told.check(view.title in titles, f"{session_id} is titled {view.title}, not {titles}")
 
     async def _list(self, hands: Hands, session_id: str, waiters: trio.Nursery) -> None:
