@@ -15,7 +15,6 @@ from hypercorn.protocol.events import Body, EndBody, Event, Request, Response, S
 from hypercorn.protocol.http_stream import ASGIHTTPState, HTTPStream
 from hypercorn.typing import ASGISendEvent, HTTPScope
 from hypercorn.utils import UnexpectedMessageError, suppress_body
-from trio import current_effective_deadline
 
 __all__ = ["AppStream", "Inbox", "Listener"]
 
@@ -115,7 +114,10 @@ class AppStream(HTTPStream):
             if self.closed:
                 return
             # What is cut off from outside, as by a shutdown, ends with its connection instead.
-            if self.state is ASGIHTTPState.REQUEST and current_effective_deadline() > -math.inf:
+            if (
+                self.state is ASGIHTTPState.REQUEST
+                and trio.current_effective_deadline() > -math.inf
+            ):
                 await self._send_error_response(500)
             await self.send(StreamClosed(stream_id=self.stream_id))
         elif message["type"] == "http.response.start" and self.state is ASGIHTTPState.REQUEST:
