@@ -31,7 +31,7 @@ class Termination:
     """
 
     cause: Literal["stopped", "killed", "crashed", "passivated"]
-    error: BaseException | None = attrs.field(default=None, eq=_value)
+    error: BaseException | None = attrs.field(default=None, eq=_value, hash=False)
 
     def copy(self) -> "Termination":
         """One to be kept: the traceback of an error holds the frames of the actor's last life."""
