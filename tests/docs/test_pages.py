@@ -106,9 +106,9 @@ def test_the_set_up_commands_are_those_that_ci_runs() -> None:
     demo, tests = (command for command in commands("README.md") if "venv" in command)
     assert demo.endswith("&& .venv/bin/wingman demo")
     assert '"$bin/wingman" demo' in ci
-    assert tests.endswith("pip install -q -e '.[dev]' && .venv/bin/pytest -n 2")
+    assert tests.endswith("pip install -q -e '.[dev]' && .venv/bin/pytest -n 3")
     assert "install --quiet -e '.[dev]'" in ci
-    assert '"$bin/pytest" -n 2' in ci
+    assert '"$bin/pytest" -n 3' in ci
 
 
 @pytest.mark.parametrize(
