@@ -54,7 +54,7 @@ def living() -> Counter[str]:
     for thing in gc.get_objects():
         if type(thing) in OURS:
             found[type(thing).__qualname__] += 1
-        elif type(thing).__name__ == "frame" and thing.f_globals["__name__"].startswith(
+        elif type(thing).__name__ == "frame" and thing.f_globals.get("__name__", "").startswith(
             ("wingman.run", "wingman.session", "wingman.actor", "wingman.providers")
         ):
             found[thing.f_code.co_qualname] += 1
