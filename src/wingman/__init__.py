@@ -23,6 +23,7 @@
 #   agent.py         Agent: a template for runs
 #   events.py        what a run tells the world
 #   sse.py           Server-Sent Events and lines out of bytes
+#   request_body.py  what a request of httpx's sends
 #   output.py        a schema that a final response must fit
 #   conversation.py  messages, their blocks, usage
 #   given.py         what a program gives, looked at where it does

@@ -14,6 +14,7 @@ import httpx
 
 from wingman.client.address import Address
 from wingman.client.exchange import Broken, Reply, Request
+from wingman.request_body import RequestBody
 
 __all__ = ["Connection", "Stream"]
 
@@ -133,6 +134,7 @@ class Connection:
             )
         except httpx.InvalidURL as error:
             raise Broken("the request has no URL", sent=False, final=True) from error
+        sent.stream = RequestBody((request.body or b"",))
         try:
             return Stream(await self._http.send(sent, stream=True), self._token)
         except httpx.HTTPError as error:

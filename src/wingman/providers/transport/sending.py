@@ -2,13 +2,13 @@
 
 from base64 import b64encode
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Sequence
 from typing import Final, TypeAlias
 
 import attrs
 import httpx
 
 from wingman.providers.transport.bytestream import Call
+from wingman.request_body import RequestBody
 
 __all__ = ["Requests"]
 
@@ -54,7 +54,7 @@ class Requests:
             method,
             prepared.url,
             headers=headers,
-            stream=_Body(body or ()),
+            stream=RequestBody(body or ()),
             extensions=self._extensions,
         )
 
@@ -67,27 +67,3 @@ def _prepared(call: Call) -> _Prepared:
         given = f"{url.username}:{url.password}".encode()
         request.headers["authorization"] = f"Basic {b64encode(given).decode()}"
     return _Prepared(url, request.headers.raw)
-
-
-class _Body(httpx.AsyncByteStream):
-    """A request's body, with nothing to close: httpx's own is a generator, which a cancel leaves
-    to the garbage collector, and Trio warns of that.
-    """
-
-    def __init__(self, pieces: Sequence[bytes]) -> None:
-        self._pieces = pieces
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return _Pieces(self._pieces)
-
-
-class _Pieces(AsyncIterator[bytes]):
-    """Bytes, piece by piece."""
-
-    def __init__(self, pieces: Sequence[bytes]) -> None:
-        self._left = iter(pieces)
-
-    async def __anext__(self) -> bytes:
-        for piece in self._left:
-            return piece
-        raise StopAsyncIteration
