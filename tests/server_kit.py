@@ -11,7 +11,7 @@ import httpx
 import trio
 
 from contract import check_answer, check_frame
-from wingman import Runtime, Usage
+from wingman import Runtime, Tool, Usage, tool
 from wingman.conversation import ToolUseBlock
 from wingman.providers import (
     Finished,
@@ -150,6 +150,24 @@ class Server:
     async def wire(self) -> "Wire":
         """A connection of its own."""
         return await Wire.open(self.url)
+
+
+def lingering(may_stop: trio.Event, stopping: trio.Event | None = None) -> Tool:
+    """A tool `lingers`: cancelled, it sets `stopping`, and takes its time until it `may_stop`."""
+
+    @tool
+    async def lingers() -> str:
+        """Take its time to stop."""
+        try:
+            await trio.sleep_forever()
+        finally:
+            if stopping is not None:
+                stopping.set()
+            with trio.fail_after(5, shield=True):
+                await may_stop.wait()
+        return ""
+
+    return lingers
 
 
 @asynccontextmanager

@@ -7,6 +7,7 @@ that needs a library (`needs-fastapi`) is run where that is installed.
 
 import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 from typing import Final
@@ -83,3 +84,19 @@ def environment(home: Path) -> dict[str, str]:
         "PATH": f"{bin_dir}:{kept['PATH']}",
         "PYTHONWARNINGS": "error",
     }
+
+
+def printed_by(*arguments: str | Path, home: Path) -> str:
+    """What a Python program prints, in a process of its own at `home`; it complains of nothing."""
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=home,
+        env=environment(home),
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    return done.stdout

@@ -157,10 +157,7 @@ async def test_another_last_message_another_beginning_and_other_tools_are_sent_a
 async def test_what_was_written_is_not_written_again(name, monkeypatch):
     provider, fresh = PROVIDERS[name]
     kept = Kept(Shelf())
-    history = [
-        Message("user" if number % 2 == 0 else "assistant", (TextBlock(f"text {number}"),))
-        for number in range(2001)
-    ]
+    history = talk(2001)
     await sent(provider, ask(history, kept))
     seen: list[Message] = []
     for module in ("anthropic", "openai.chat", "openai.responses", "gemini", "ollama"):
@@ -180,13 +177,17 @@ async def test_what_was_written_is_not_written_again(name, monkeypatch):
     assert body == msgspec.json.encode(fresh(ask(history)))
 
 
+def talk(count: int) -> list[Message]:
+    return [
+        Message("user" if number % 2 == 0 else "assistant", (TextBlock(f"text {number}"),))
+        for number in range(count)
+    ]
+
+
 async def test_two_streams_of_one_conversation_at_once_do_not_mix():
     provider, fresh = PROVIDERS["anthropic"]
     kept = Kept(Shelf())
-    history = [
-        Message("user" if number % 2 == 0 else "assistant", (TextBlock(f"text {number}"),))
-        for number in range(601)
-    ]
+    history = talk(601)
     bodies = []
 
     async def one(request: Request) -> None:
@@ -203,10 +204,7 @@ async def test_two_streams_of_one_conversation_at_once_do_not_mix():
 async def test_a_cancel_while_a_long_history_is_written_leaves_nothing_half():
     provider, fresh = PROVIDERS["chat"]
     kept = Kept(Shelf())
-    history = [
-        Message("user" if number % 2 == 0 else "assistant", (TextBlock(f"text {number}"),))
-        for number in range(1001)
-    ]
+    history = talk(1001)
     with trio.CancelScope() as scope:
         scope.cancel()
         await sent(provider, ask(history, kept))
@@ -216,10 +214,7 @@ async def test_a_cancel_while_a_long_history_is_written_leaves_nothing_half():
 
 
 async def test_others_have_their_turn_while_a_long_history_is_written():
-    history = [
-        Message("user" if number % 2 == 0 else "assistant", (TextBlock(f"text {number}"),))
-        for number in range(5001)
-    ]
+    history = talk(5001)
     turns = 0
 
     async def others() -> None:
@@ -377,10 +372,7 @@ def test_what_a_model_is_shown_is_the_same_however_the_history_has_grown(whole, 
 
 async def test_what_a_model_is_shown_begins_anew_with_another_history_and_after_a_cancel():
     shown, provider = Shown(Shelf()), Scripted([])
-    history = [
-        Message("user" if number % 2 == 0 else "assistant", (TextBlock(f"text {number}"),))
-        for number in range(601)
-    ]
+    history = talk(601)
     with trio.CancelScope() as scope:
         scope.cancel()
         await shown.follow(history, provider)

@@ -4,7 +4,7 @@ import pytest
 import trio
 import trio.testing
 
-from server_kit import Gate, Server, call, error_of, serving
+from server_kit import Gate, Server, call, error_of, lingering, serving
 from wingman import tool
 
 
@@ -119,18 +119,7 @@ async def test_runs_are_listed_by_status_and_across_sessions(server: Server) -> 
 
 async def test_a_run_that_is_being_cancelled_says_so() -> None:
     may_stop = trio.Event()
-
-    @tool
-    async def lingers() -> str:
-        """Take its time to stop."""
-        try:
-            await trio.sleep_forever()
-        finally:
-            with trio.fail_after(5, shield=True):
-                await may_stop.wait()
-        return ""
-
-    async with serving(tools=[lingers]) as server:
+    async with serving(tools=[lingering(may_stop)]) as server:
         session_id = await server.session(tools=["lingers"])
         server.stage.play(call("lingers"))
         run_id = await in_tool(server, session_id, "lingers")
@@ -149,18 +138,7 @@ async def test_a_run_that_is_being_cancelled_says_so() -> None:
 
 async def test_one_that_is_being_cancelled_is_found_behind_all_that_wait() -> None:
     may_stop = trio.Event()
-
-    @tool
-    async def lingers() -> str:
-        """Take its time to stop."""
-        try:
-            await trio.sleep_forever()
-        finally:
-            with trio.fail_after(5, shield=True):
-                await may_stop.wait()
-        return ""
-
-    async with serving(tools=[lingers]) as server:
+    async with serving(tools=[lingering(may_stop)]) as server:
         session_id = await server.session(tools=["lingers"])
         server.stage.play(call("lingers"))
         run_id = await in_tool(server, session_id, "lingers")

@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from server_kit import Gate, Server, call, error_of, serving
-from wingman import tool
+from server_kit import Gate, Server, call, error_of, lingering, serving
 
 
 async def test_a_session_is_made_where_it_is_to_work(server: Server, tmp_path: Path) -> None:
@@ -163,19 +162,7 @@ async def test_a_deleted_session_is_404_for_all(server: Server) -> None:
 
 async def test_deleting_a_session_ends_its_run_and_frees_all_who_wait() -> None:
     stopping, may_stop = trio.Event(), trio.Event()
-
-    @tool
-    async def lingers() -> str:
-        """Take its time to stop."""
-        try:
-            await trio.sleep_forever()
-        finally:
-            stopping.set()
-            with trio.fail_after(5, shield=True):
-                await may_stop.wait()
-        return ""
-
-    async with serving(tools=[lingers]) as server:
+    async with serving(tools=[lingering(may_stop, stopping)]) as server:
         session_id = await server.session(tools=["lingers"])
         server.stage.play("First ", call("lingers"))
         answers = []
