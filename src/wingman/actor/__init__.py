@@ -64,17 +64,26 @@ copied: do not change what you have sent. Nothing here outlives the process.
 # The map:
 #
 #   errors.py       the errors, drawn
-#   mailbox.py      a bounded queue with one reader
+#   protocols.py    what an actor takes and gives, in types
+#   mailbox.py      how many messages may wait, and what becomes of one more
+#   queue.py        the messages in a mailbox, and who waits in front of it
 #   delivery.py     the handle on one message
 #   supervision.py  restart, stop, escalate; back-off and intensity
 #   instruments.py  what can be observed: hooks, snapshots, why an actor ended
+#   factories.py    the check of what makes actors
 #   worker.py       takes the messages, one at a time
+#   family.py       parents and children: how they end, and begin again, together
+#   watches.py      messages that say that another actor has ended
+#   timers.py       messages that come later
 #   cell.py         the task behind an actor, through all of its lives
 #   ref.py          the way to an actor from outside
+#   threads.py      the same, from a thread
+#   spawner.py      how actors are started
+#   context.py      what an actor has of the system
 #   system.py       the nursery in which actors live
 #   directory.py    actors by key: activation and passivation
 
-from wingman.actor.cell import Actor
+from wingman.actor.context import Context
 from wingman.actor.delivery import Delivery, DeliveryState
 from wingman.actor.directory import Directory, Quarantine
 from wingman.actor.errors import (
@@ -83,11 +92,17 @@ from wingman.actor.errors import (
     DeliveryCancelled,
     DeliveryPending,
     MailboxFull,
+    NotAnActor,
+    Restarted,
 )
 from wingman.actor.instruments import ActorInfo, ActorState, Instrument, Termination
+from wingman.actor.mailbox import Mailbox
+from wingman.actor.protocols import Actor, Request
 from wingman.actor.ref import ActorRef
 from wingman.actor.supervision import Backoff, Escalate, Restart, Stop, Supervision
 from wingman.actor.system import ActorSystem
+from wingman.actor.timers import Timer
+from wingman.actor.watches import Stopped
 
 __all__ = [
     "Actor",
@@ -98,6 +113,7 @@ __all__ = [
     "ActorStopped",
     "ActorSystem",
     "Backoff",
+    "Context",
     "Delivery",
     "DeliveryCancelled",
     "DeliveryPending",
@@ -105,10 +121,16 @@ __all__ = [
     "Directory",
     "Escalate",
     "Instrument",
+    "Mailbox",
     "MailboxFull",
+    "NotAnActor",
     "Quarantine",
+    "Request",
     "Restart",
+    "Restarted",
     "Stop",
+    "Stopped",
     "Supervision",
     "Termination",
+    "Timer",
 ]

@@ -1,7 +1,7 @@
 """Delivery: the handle on one message, from the mailbox to its end."""
 
 import enum
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, cast
 
 from trio.lowlevel import (
     Abort,
@@ -14,6 +14,7 @@ from trio.lowlevel import (
 )
 
 from wingman.actor.errors import ActorError, DeliveryCancelled, DeliveryPending
+from wingman.actor.protocols import R_co
 from wingman.foreign import shown
 from wingman.under_trio import require_trio
 
@@ -40,14 +41,14 @@ CANCELLED = DeliveryState.CANCELLED
 class Carrier(Protocol):
     """What a delivery needs of the actor it goes to."""
 
-    def cancel_delivery(self, delivery: "Delivery") -> None:
+    def cancel_delivery(self, delivery: "Delivery[Any]") -> None:
         """Take it out of the mailbox, or cancel its processing."""
 
     def refuse_itself(self) -> None:
         """Raise `ActorError` in the actor's own task."""
 
 
-class Delivery:
+class Delivery(Generic[R_co]):
     """One message on its way to one actor, and what came of it.
 
     It lives on its own: nobody needs to wait for it, and losing the handle loses nothing.
@@ -104,7 +105,7 @@ class Delivery:
         await wait_task_rescheduled(abort)
         return self.state
 
-    def reply(self) -> Any:
+    def reply(self) -> R_co:
         """What `receive` returned, or raise what it raised; `ForeignFailure` from it where that was
         no `Exception`.
 
@@ -112,7 +113,7 @@ class Delivery:
         `DeliveryPending` before the end.
         """
         if self.state is DONE:
-            return self._reply
+            return cast("R_co", self._reply)
         if not self.ended:
             raise DeliveryPending("the delivery has not ended: await delivery.wait() first")
         try:
@@ -120,7 +121,7 @@ class Delivery:
         finally:
             del self  # it holds the error, whose traceback holds this frame
 
-    async def ask(self) -> Any:
+    async def ask(self) -> R_co:
         """Wait for the reply as its only owner: when the waiting is cancelled, so is the delivery.
 
         It comes back only when the delivery has ended, however that may be. `ActorError` if
@@ -138,14 +139,14 @@ class Delivery:
         finally:
             del self  # as `reply` does
 
-    async def wait_for_reply(self) -> Any:
+    async def wait_for_reply(self) -> R_co:
         """`ask`, for whoever has just sent it, from another task than the actor's."""
         require_trio()
         try:
             self._asker = current_task()
             await wait_task_rescheduled(self._abort_ask)
             if self.state is DONE:
-                return self._reply
+                return cast("R_co", self._reply)
             if self.state is CANCELLED and self._raise_cancel is not None:
                 self._raise_cancel()  # the asker was cancelled, and its delivery with it
             return self.reply()

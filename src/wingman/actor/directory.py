@@ -10,15 +10,19 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import takewhile
-from typing import Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 import attrs
 import trio
 from trio.lowlevel import enable_ki_protection
 
-from wingman.actor.cell import Actor, Cell, check_factory
+from wingman.actor.cell import Cell
+from wingman.actor.context import Context
 from wingman.actor.errors import ActorStopped
+from wingman.actor.factories import wants_context
 from wingman.actor.instruments import Instruments, Termination
+from wingman.actor.mailbox import Mailbox, mailbox_of
+from wingman.actor.protocols import Actor, M_contra, R_co
 from wingman.actor.ref import ActorRef
 from wingman.actor.supervision import Restart, Supervision
 from wingman.actor.system import ActorSystem
@@ -39,10 +43,11 @@ class Quarantine:
     termination: Termination
 
 
-class Directory(Generic[K]):
+class Directory(Generic[K, M_contra, R_co]):
     """Actors by key, within one `ActorSystem`.
 
-    `factory(key)` makes the actor of a key. After `idle_after` seconds without a message an actor
+    `factory(key)` makes the actor of a key; one that needs a second argument gets the actor's
+    `Context`. After `idle_after` seconds without a message an actor
     is passivated (None: never), if `may_passivate(actor)` agrees; it is asked again later if not.
     One that crashes more often than its supervision allows is quarantined: for `quarantine`
     seconds whatever is sent to it is refused with `ActorStopped` and the reason; then the next
@@ -53,21 +58,29 @@ class Directory(Generic[K]):
     `Exception`.
     """
 
+    if not TYPE_CHECKING:
+
+        def __class_getitem__(cls, parameters: Any) -> Any:
+            # Type variables have no defaults at run time before Python 3.13.
+            given = parameters if isinstance(parameters, tuple) else (parameters,)
+            return super().__class_getitem__((*given, Any, Any)[:3])
+
     def __init__(
         self,
         system: ActorSystem,
-        factory: Callable[[K], Actor],
+        factory: Callable[[K], Actor[M_contra, R_co]]
+        | Callable[[K, Context[M_contra]], Actor[M_contra, R_co]],
         *,
         idle_after: float | None = None,
         may_passivate: Callable[[Any], bool] | None = None,
         on_ended: Callable[[K, Termination], None] | None = None,
-        mailbox: int = 100,
+        mailbox: int | Mailbox = 100,
         supervision: Supervision | None = None,
         expected: tuple[type[Exception], ...] = (),
         quarantine: float = 60.0,
         name: Callable[[K], str] = str,
     ) -> None:
-        check_factory(factory, "the key")
+        needs_context = wants_context(factory, "the key")
         if idle_after is not None and idle_after <= 0:
             raise ValueError(f"idle_after is a time in seconds, not {idle_after}")
         self.instruments: Instruments = system.instruments
@@ -76,7 +89,8 @@ class Directory(Generic[K]):
         self._factory = factory
         self._may_passivate = may_passivate
         self._on_ended = on_ended
-        self._mailbox = mailbox
+        self._mailbox = mailbox_of(mailbox)
+        self._wants_context = needs_context
         self._supervision = Restart() if supervision is None else supervision
         self._expected = expected
         self._quarantine = quarantine
@@ -96,7 +110,7 @@ class Directory(Generic[K]):
     def __contains__(self, key: K) -> bool:
         return key in self._cells
 
-    def ref(self, key: K) -> ActorRef:
+    def ref(self, key: K) -> ActorRef[M_contra, R_co]:
         """The reference to this key's actor, which is activated if it is not live.
 
         Use it at once, and ask again the next time: it is good only until the actor passivates.
@@ -111,7 +125,9 @@ class Directory(Generic[K]):
         cell = Cell(
             partial(self._factory, key),
             name=name,
-            capacity=self._mailbox,
+            family=self._system.family,
+            mailbox=self._mailbox,
+            wants_context=self._wants_context,
             supervision=self._supervision,
             expected=self._expected,
             owner=self,
@@ -121,7 +137,7 @@ class Directory(Generic[K]):
         self._cells[key] = cell
         return ref
 
-    def find(self, key: K) -> ActorRef | None:
+    def find(self, key: K) -> ActorRef[M_contra, R_co] | None:
         """The reference to this key's actor if it is live; activates nothing."""
         cell = self._cells.get(key)
         return None if cell is None else cell.ref
@@ -173,6 +189,10 @@ class Directory(Generic[K]):
             self._quarantined[key] = Quarantine(until, _in_words(termination))
         self._system.cell_ended(cell, termination, dead_letters)
         self._say_ended(key, termination)
+
+    def cell_dropped(self, cell: Cell, message: Any) -> None:
+        """Of interest to the system alone."""
+        self._system.cell_dropped(cell, message)
 
     async def _sweep(self, idle_after: float) -> None:
         """Passivate what has been idle for long enough; one task for all, oldest first."""

@@ -1,16 +1,26 @@
 """The actor runtime's errors.
 
     ActorError
-    ├── MailboxFull         there is no room; the message was not taken
+    ├── MailboxFull         there is no room; the message was not taken, or has given way
     ├── ActorStopped        the actor has ended, or ended before it came to this message
     ├── DeliveryCancelled   the delivery was cancelled before it was done
-    └── DeliveryPending     the delivery has no reply yet
+    ├── DeliveryPending     the delivery has no reply yet
+    ├── Restarted           the actor began again, together with a sibling, during this message
+    └── NotAnActor          what the factory made cannot receive messages; a `TypeError` too
 
 What an actor raises is raised to its asker as it is. What is no `Exception`, such as `SystemExit`,
 would end the asker, and comes as the cause of a `wingman.foreign.ForeignFailure`.
 """
 
-__all__ = ["ActorError", "ActorStopped", "DeliveryCancelled", "DeliveryPending", "MailboxFull"]
+__all__ = [
+    "ActorError",
+    "ActorStopped",
+    "DeliveryCancelled",
+    "DeliveryPending",
+    "MailboxFull",
+    "NotAnActor",
+    "Restarted",
+]
 
 
 class ActorError(Exception):
@@ -31,3 +41,11 @@ class DeliveryCancelled(ActorError):
 
 class DeliveryPending(ActorError):
     """The delivery has not ended: `await delivery.wait()` first."""
+
+
+class Restarted(ActorError):
+    """The message was cut off: a sibling crashed, with which the actor is restarted together."""
+
+
+class NotAnActor(ActorError, TypeError):
+    """What the factory made is no actor. No restart mends that, and none is tried."""

@@ -45,7 +45,10 @@ class Termination:
 
 @attrs.frozen
 class ActorInfo:
-    """One live actor, at one moment. `processing_for` is the current message's age in seconds."""
+    """One live actor, at one moment. `processing_for` is the current message's age in seconds.
+
+    `name` begins with the names of its ancestors; `children` are those of its present life.
+    """
 
     name: str
     state: ActorState
@@ -54,6 +57,7 @@ class ActorInfo:
     processing_for: float | None
     handled: int
     restarts: int
+    children: "tuple[ActorInfo, ...]" = ()
 
 
 class Instrument:
@@ -78,8 +82,11 @@ class Instrument:
     def message_ended(self, ref: "ActorRef", message: Any, error: BaseException | None) -> None:
         """An actor is done with a message, well or with an error."""
 
-    def dead_letter(self, ref: "ActorRef", message: Any, termination: Termination) -> None:
-        """A message was accepted and will never be processed: its actor ended first."""
+    def dead_letter(self, ref: "ActorRef", message: Any, termination: Termination | None) -> None:
+        """A message was accepted and will never be processed.
+
+        Its actor ended first: `termination` says how. None: its mailbox was full, and it gave way.
+        """
 
 
 class Instruments:

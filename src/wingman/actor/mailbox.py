@@ -1,152 +1,56 @@
-"""Mailbox: a bounded queue with one reader.
+"""Mailbox: how many messages may wait for an actor, what happens to one more, and which go first."""
 
-A deque and two kinds of sleepers: the reader, when it is empty, and senders, when it is full.
-Senders are served in the order they came, and their messages keep that order. The reader takes
-from `items` itself, and calls `admit_sender` where there are `senders`: it is the hottest path.
-"""
+from typing import Literal, TypeAlias
 
-from collections import deque
-from collections.abc import Callable
-from typing import Any
+import attrs
 
-from trio.lowlevel import (
-    Abort,
-    RaiseCancelT,
-    Task,
-    cancel_shielded_checkpoint,
-    checkpoint_if_cancelled,
-    current_task,
-    reschedule,
-    wait_task_rescheduled,
-)
+__all__ = ["Mailbox", "WhenFull", "mailbox_of"]
 
-from wingman.actor.errors import MailboxFull
-
-__all__ = ["Mailbox"]
-
-_CLOSED = -1
+WhenFull: TypeAlias = Literal["wait", "refuse", "drop_oldest", "drop_newest"]
 
 
-class _Sender:
-    """A task that waits for room, with what it wants to send."""
-
-    __slots__ = ("item", "refusal", "task")
-
-    def __init__(self, item: object, task: Task) -> None:
-        self.item = item
-        self.task = task
-        self.refusal: Exception | None = None
+def _types(_: object, __: object, value: object) -> None:
+    if not (isinstance(value, tuple) and all(isinstance(kind, type) for kind in value)):
+        raise TypeError(
+            f"`urgent` is a tuple of classes of messages, such as (Pause,), not {value!r}"
+        )
 
 
+@attrs.frozen
 class Mailbox:
-    """At most `capacity` items wait in it; who would add one more waits, or is refused."""
+    """What an actor's mailbox is like; an `int` in its place is a `capacity`.
 
-    __slots__ = ("_capacity", "_reader", "_refusal", "items", "senders")
+    At most `capacity` messages wait. `when_full` says what becomes of one more:
 
-    def __init__(self, capacity: int) -> None:
-        if capacity < 1:
-            raise ValueError(f"a mailbox needs room for at least one message, not {capacity}")
-        self.items: deque[Any] = deque()
-        self._capacity = capacity
-        self._reader: Task | None = None
-        # A list: there are rarely any, and an empty deque is ten times as big.
-        self.senders: list[_Sender] = []
-        self._refusal: Callable[[], Exception] | None = None
+    - "wait": `tell` and `ask` wait for room, in the order they came; `tell_nowait` and `submit`
+      raise `MailboxFull`.
+    - "refuse": all four raise `MailboxFull`.
+    - "drop_oldest": the message that has waited longest gives way. Who waits for its reply gets
+      `MailboxFull`.
+    - "drop_newest": what is told is dropped; `ask` and `submit` raise `MailboxFull`.
 
-    def __len__(self) -> int:
-        return len(self.items)
+    What is dropped is counted, and shown to the instruments, as a dead letter.
 
-    @property
-    def room(self) -> int:
-        """How many more items it takes at once; 0 also when it is closed."""
-        return max(0, self._capacity - len(self.items))
+    A message whose class is one of `urgent`, or derives from one, goes before those that are not.
+    Up to `capacity` of them may wait beside the others, and one more is refused with `MailboxFull`.
 
-    @property
-    def full(self) -> bool:
-        """Whether one has to wait for room. A closed one is not full: it refuses."""
-        return 0 < self._capacity <= len(self.items)
+    What a context's timers and watches send needs no room: a timer has one message waiting at
+    most, a watch has one, and a subscription as many as it says.
+    """
 
-    @property
-    def awaited(self) -> bool:
-        """Whether the reader sleeps in front of it: it is empty, and nobody was woken."""
-        return self._reader is not None
+    capacity: int = attrs.field(default=100)
+    when_full: WhenFull = attrs.field(
+        default="wait",
+        validator=attrs.validators.in_(("wait", "refuse", "drop_oldest", "drop_newest")),
+    )
+    urgent: tuple[type, ...] = attrs.field(default=(), validator=_types)
 
-    def put_nowait(self, item: object) -> None:
-        """Add an item, or raise `MailboxFull` (or the refusal of a closed mailbox)."""
-        items = self.items
-        if len(items) >= self._capacity:
-            self._refuse()
-        items.append(item)
-        reader = self._reader
-        if reader is not None:
-            self._reader = None
-            reschedule(reader)
+    @capacity.validator
+    def _has_room(self, _: object, value: int) -> None:
+        if value < 1:
+            raise ValueError(f"a mailbox needs room for at least one message, not {value}")
 
-    async def put(self, item: object) -> None:
-        """Add an item, waiting for room; a checkpoint. When cancelled, the item is not added."""
-        await checkpoint_if_cancelled()
-        if self.full:
-            await self.wait_for_room(item)
-        else:
-            self.put_nowait(item)
-            await cancel_shielded_checkpoint()
 
-    async def wait_for_room(self, item: object) -> None:
-        """Queue up behind the other senders until the item has been added."""
-        sender = _Sender(item, current_task())
-        self.senders.append(sender)
-
-        def abort(_: RaiseCancelT) -> Abort:
-            self.senders.remove(sender)
-            return Abort.SUCCEEDED
-
-        await wait_task_rescheduled(abort)
-        if sender.refusal is not None:
-            raise sender.refusal
-
-    def remove(self, item: object) -> None:
-        """Take out one item, by identity, wherever it stands; its absence is no error."""
-        for index, candidate in enumerate(self.items):
-            if candidate is item:
-                del self.items[index]
-                if self.senders:
-                    self.admit_sender()
-                return
-
-    async def wait(self) -> None:
-        """Sleep until there is an item, or until `wake`. For the one reader."""
-        self._reader = current_task()
-        await wait_task_rescheduled(self._abort_wait)
-
-    def _abort_wait(self, _: RaiseCancelT) -> Abort:
-        self._reader = None
-        return Abort.SUCCEEDED
-
-    def wake(self) -> None:
-        """Let the reader look up, item or not."""
-        if self._reader is not None:
-            reader, self._reader = self._reader, None
-            reschedule(reader)
-
-    def close(self, refusal: Callable[[], Exception]) -> list[Any]:
-        """Refuse everything from now on, with what `refusal` makes; return what was left."""
-        left = list(self.items)
-        self.items.clear()
-        self._capacity = _CLOSED
-        self._refusal = refusal
-        for sender in self.senders:
-            sender.refusal = refusal()
-            reschedule(sender.task)
-        self.senders.clear()
-        return left
-
-    def admit_sender(self) -> None:
-        """Give the room that was made to the sender that has waited longest."""
-        sender = self.senders.pop(0)
-        self.items.append(sender.item)
-        reschedule(sender.task)
-
-    def _refuse(self) -> None:
-        if self._refusal is not None:
-            raise self._refusal()
-        raise MailboxFull(f"the mailbox is full ({self._capacity} messages)")
+def mailbox_of(given: "int | Mailbox") -> Mailbox:
+    """A mailbox, also where only its capacity was given."""
+    return given if isinstance(given, Mailbox) else Mailbox(given)

@@ -1,28 +1,43 @@
 """ActorRef: the only way to an actor from outside."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from trio.lowlevel import checkpoint, current_task
 
 from wingman.actor.cell import Cell
 from wingman.actor.delivery import Delivery
 from wingman.actor.instruments import Termination
+from wingman.actor.protocols import Asked, M_contra, R_co
+from wingman.actor.queue import Queue
+from wingman.actor.threads import FromThread
 from wingman.under_trio import require_trio
 
 __all__ = ["ActorRef"]
 
+X = TypeVar("X")
 
-class ActorRef:
+
+class ActorRef(Generic[M_contra, R_co]):
     """A reference to an actor. It may be passed around and kept; the actor may end before it does.
 
     Whatever one sends is refused with `ActorStopped` once the actor has ended.
+
+    `M_contra` are the messages that the actor takes, `R_co` what its `receive` returns: `spawn`
+    infers both. In annotations `ActorRef[Order]` is enough. The reply to a `Request[R]` is an `R`.
     """
 
-    __slots__ = ("_cell", "_mailbox")
+    __slots__ = ("_mailbox", "cell")
 
-    def __init__(self, cell: Cell) -> None:
-        self._cell = cell
-        self._mailbox = cell.mailbox
+    if not TYPE_CHECKING:
+
+        def __class_getitem__(cls, parameters: Any) -> Any:
+            # Type variables have no defaults at run time before Python 3.13.
+            both = parameters if isinstance(parameters, tuple) else (parameters, Any)
+            return super().__class_getitem__(both)
+
+    def __init__(self, cell: Cell, mailbox: Queue | None = None) -> None:
+        self.cell = cell
+        self._mailbox = cell.queue if mailbox is None else mailbox
 
     def __repr__(self) -> str:
         return f"<ActorRef {self.name}>"
@@ -30,28 +45,30 @@ class ActorRef:
     @property
     def name(self) -> str:
         """The actor's name, unique among the live ones of its system."""
-        return self._cell.name
+        return self.cell.name
 
     @property
     def room(self) -> int:
         """How many more messages the mailbox takes now; 0 once the actor has ended."""
         return self._mailbox.room
 
-    async def tell(self, message: Any) -> None:
+    async def tell(self, message: M_contra) -> None:
         """Put a message into the mailbox, waiting for room. Nobody will say what came of it."""
         require_trio()
-        if type(message) is Delivery:
-            message = Delivery(message, self._cell)
+        item = self._item_of(message)
         if self._mailbox.full:
-            self._cell.refuse_itself()
-        await self._mailbox.put(message)
+            self.cell.refuse_itself()
+        await self._mailbox.put(item)
 
-    def tell_nowait(self, message: Any) -> None:
+    def tell_nowait(self, message: M_contra) -> None:
         """Put a message into the mailbox, or raise `MailboxFull`."""
-        # A bare Delivery in a mailbox is one to settle: one that is sent as a message is wrapped.
-        if type(message) is Delivery:
-            message = Delivery(message, self._cell)
-        self._mailbox.put_nowait(message)
+        self._mailbox.put_nowait(self._item_of(message))
+
+    @overload
+    async def ask(self, message: Asked[M_contra, X]) -> X: ...
+
+    @overload
+    async def ask(self, message: M_contra) -> R_co: ...
 
     async def ask(self, message: Any) -> Any:
         """Send a message, wait for the reply, return it or raise what the actor raised.
@@ -60,11 +77,11 @@ class ActorRef:
         and `ask` comes back only when that has ended. `ActorStopped` if the actor ends first.
         """
         require_trio()
-        cell, mailbox = self._cell, self._mailbox
+        cell, mailbox = self.cell, self._mailbox
         cell.refuse_itself()
-        delivery = Delivery(message, cell)
+        delivery: Delivery[Any] = Delivery(message, cell)
         try:
-            if mailbox.full:
+            if mailbox.full and mailbox.must_wait(delivery):
                 await mailbox.wait_for_room(delivery)
                 return await delivery.ask()
             mailbox.put_nowait(delivery)
@@ -72,9 +89,15 @@ class ActorRef:
         finally:
             del delivery  # it holds the error that it raises, whose traceback holds this frame
 
-    def submit(self, message: Any) -> Delivery:
+    @overload
+    def submit(self, message: Asked[M_contra, X]) -> Delivery[X]: ...
+
+    @overload
+    def submit(self, message: M_contra) -> Delivery[R_co]: ...
+
+    def submit(self, message: Any) -> Delivery[Any]:
         """Send a message that outlives its sender: returns its handle, or raises `MailboxFull`."""
-        delivery = Delivery(message, self._cell)
+        delivery: Delivery[Any] = Delivery(message, self.cell)
         self._mailbox.put_nowait(delivery)
         return delivery
 
@@ -85,7 +108,7 @@ class ActorRef:
         not wait, and the actor ends after the message that it is processing.
         """
         require_trio()
-        self._cell.request_stop()
+        self.cell.request_stop()
         await self._wait_unless_itself()
 
     async def kill(self) -> None:
@@ -94,17 +117,27 @@ class ActorRef:
         An actor that kills itself is cancelled here.
         """
         require_trio()
-        self._cell.request_kill()
+        self.cell.request_kill()
         await self._wait_unless_itself()
 
     async def wait_stopped(self) -> Termination:
         """The death watch: wait until the actor has ended, and say why."""
         require_trio()
-        self._cell.refuse_itself()
-        return await self._cell.wait_stopped()
+        self.cell.refuse_itself()
+        return await self.cell.wait_stopped()
+
+    @property
+    def from_thread(self) -> FromThread[M_contra, R_co]:
+        """The way to the actor from a thread in which no Trio runs."""
+        return FromThread(self, self.cell.family.system.token)
+
+    def _item_of(self, message: Any) -> Any:
+        # A bare Delivery in a mailbox is one to settle: one that is sent as a message is wrapped.
+        # A notice has a meaning of its own, too, and nobody outside has one.
+        return Delivery(message, self.cell) if type(message) is Delivery else message
 
     async def _wait_unless_itself(self) -> None:
-        if self._cell.task is current_task():
+        if self.cell.task is current_task():
             await checkpoint()
         else:
-            await self._cell.wait_stopped()
+            await self.cell.wait_stopped()

@@ -6,11 +6,11 @@ the delivery; what is decided here is the actor's own fate.
 
 import random
 from collections import deque
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import attrs
 
-__all__ = ["Backoff", "Escalate", "Restart", "Stop", "Supervision"]
+__all__ = ["Backoff", "Escalate", "Restart", "RestartHistory", "Stop", "Strategy", "Supervision"]
 
 _positive = attrs.validators.gt(0.0)
 
@@ -36,26 +36,44 @@ class Backoff:
 
 
 @attrs.frozen
-class Restart:
-    """Begin again with fresh state from the factory and the mailbox as it is.
-
-    The delivery that crashed is not repeated. More than `max_restarts` within `within` seconds
-    is too many: the actor is stopped.
-    """
-
-    max_restarts: int = attrs.field(default=5, validator=attrs.validators.ge(0))
-    within: float = attrs.field(default=60.0, validator=_positive)
-    backoff: Backoff = attrs.field(factory=Backoff)
-
-
-@attrs.frozen
 class Stop:
     """End the actor; deliveries left in its mailbox fail with `ActorStopped`."""
 
 
 @attrs.frozen
 class Escalate:
-    """Raise the exception out of the actor system: everything in it ends."""
+    """End the actor, and let its parent crash with the same exception: the parent's own
+    supervision says what follows. What has no parent raises it out of the actor system, and
+    everything there ends."""
+
+
+Strategy: TypeAlias = Literal["one_for_one", "one_for_all", "rest_for_one"]
+
+
+@attrs.frozen
+class Restart:
+    """Begin again with fresh state from the factory and the mailbox as it is.
+
+    The delivery that crashed is not repeated. More than `max_restarts` within `within` seconds
+    is too many: then `exhausted` holds. Each actor's own crashes count, and those of no other.
+
+    `strategy` says which siblings are restarted with it: none ("one_for_one"), all
+    ("one_for_all"), or those that were spawned after it ("rest_for_one"). Their current message is
+    cancelled and fails with `Restarted`; what waits in their mailboxes stays there. When all have
+    ended this life, they begin in the order they were spawned, each after the one before it has
+    been entered. Siblings whose own supervision is `Stop` or `Escalate` end instead.
+    """
+
+    max_restarts: int = attrs.field(default=5, validator=attrs.validators.ge(0))
+    within: float = attrs.field(default=60.0, validator=_positive)
+    backoff: Backoff = attrs.field(factory=Backoff)
+    strategy: Strategy = attrs.field(
+        default="one_for_one",
+        validator=attrs.validators.in_(("one_for_one", "one_for_all", "rest_for_one")),
+    )
+    exhausted: Stop | Escalate = attrs.field(
+        factory=Stop, validator=attrs.validators.instance_of((Stop, Escalate))
+    )
 
 
 Supervision: TypeAlias = Restart | Stop | Escalate

@@ -10,16 +10,22 @@ from typing import Any, Self
 
 import trio
 
-from wingman.actor.cell import Actor, Cell, check_factory
+from wingman.actor.cell import Cell
+from wingman.actor.context import Context
+from wingman.actor.family import Family
 from wingman.actor.instruments import ActorInfo, Instrument, Instruments, Termination
 from wingman.actor.ref import ActorRef
-from wingman.actor.supervision import Restart, Supervision
+from wingman.actor.spawner import Spawner
+from wingman.actor.timers import Timers
 from wingman.under_trio import require_trio
 
 __all__ = ["ActorSystem"]
 
 
-class ActorSystem:
+_NOT_OPEN = "the actor system is not open: use `async with ActorSystem()`"
+
+
+class ActorSystem(Spawner):
     """An async context manager that owns actors, each a task of its own.
 
     When its block ends, every actor is stopped: each finishes its current message. When the block
@@ -30,7 +36,9 @@ class ActorSystem:
     def __init__(self, *, instruments: tuple[Instrument, ...] = ()) -> None:
         self.instruments = Instruments(instruments)
         self.dead_letters = 0
-        self._cells: dict[str, Cell] = {}
+        self.family = Family(self)
+        self._timers: Timers | None = None
+        self._token: trio.lowlevel.TrioToken | None = None
         self._numbers = itertools.count(1)
         # The nursery is opened when this is entered: one can be made where no Trio runs yet.
         self._exit = AsyncExitStack()
@@ -38,6 +46,7 @@ class ActorSystem:
 
     async def __aenter__(self) -> Self:
         require_trio()
+        self._token = trio.lowlevel.current_trio_token()
         self._nursery = await self._exit.enter_async_context(trio.open_nursery())
         return self
 
@@ -56,79 +65,87 @@ class ActorSystem:
         finally:
             self._nursery = None
 
-    def spawn(
-        self,
-        factory: Callable[[], Actor],
-        *,
-        name: str | None = None,
-        mailbox: int = 100,
-        supervision: Supervision | None = None,
-        expected: tuple[type[Exception], ...] = (),
-    ) -> ActorRef:
-        """Start an actor, and return the reference to it; it may be sent to at once.
-
-        `factory` makes the actor, now and at every restart. `mailbox` is how many messages may
-        wait. `supervision` is `Restart()` unless said otherwise. Exceptions of the `expected`
-        types are answers: they fail the delivery, and the actor goes on.
-
-        Raises `TypeError` for what makes no actor, such as an actor that is made already.
-        """
-        check_factory(factory)
-        if name is None:
-            name = f"{getattr(factory, '__name__', 'actor')}-{next(self._numbers)}"
-        cell = Cell(
-            factory,
-            name=name,
-            capacity=mailbox,
-            supervision=Restart() if supervision is None else supervision,
-            expected=expected,
-            owner=self,
-        )
-        return self.start(cell)
-
-    def start(self, cell: Cell) -> ActorRef:
-        """Start a cell's task. For directories, which make cells of their own."""
-        if cell.name in self._cells:
-            raise ValueError(f"there is a live actor named {cell.name!r} already")
+    def start(self, cell: Cell) -> ActorRef[Any, Any]:
+        """Start a cell's task. For those who make cells: spawners and directories."""
+        nursery = self._opened()
+        cell.family.add(cell)
         ref = cell.ref = ActorRef(cell)
-        self.start_task(cell.run, name=cell.name)
-        self._cells[cell.name] = cell
+        _start_apart(nursery, cell.run, cell.own_name)
         return ref
 
-    def start_task(self, function: Callable[[], Any], name: str) -> None:
-        """Start a task that ends with the system, in a context of its own.
+    @property
+    def token(self) -> trio.lowlevel.TrioToken:
+        """The run of Trio in which it was opened."""
+        if self._token is None:
+            raise RuntimeError(_NOT_OPEN)
+        return self._token
 
-        An actor outlives who spawned it: it must not inherit that task's context variables
-        (a request's, a span's).
-        """
-        contextvars.Context().run(partial(self._opened().start_soon, function, name=name))
+    def context_of(self, cell: Cell) -> Context[Any]:
+        """The context of a life that is about to begin. For cells."""
+        return Context(cell)
+
+    def next_number(self) -> int:
+        """A number for the name of an actor that is given none."""
+        return next(self._numbers)
+
+    @property
+    def timers(self) -> Timers:
+        """The timers of all its actors."""
+        if self._timers is None:
+            self._timers = Timers()
+            self.start_task(self._timers.run, name="timers")
+        return self._timers
+
+    def start_task(self, function: Callable[[], Any], name: str) -> None:
+        """Start a task that ends with the system, in a context of its own."""
+        _start_apart(self._opened(), function, name)
 
     def snapshot(self) -> list[ActorInfo]:
-        """Every live actor: name, state, mailbox, current message and its age, restarts."""
-        return [cell.info() for cell in self._cells.values()]
+        """Every live actor: name, state, mailbox, current message and its age, restarts.
+
+        A tree: the list holds those that have no parent, each with its `children`.
+        """
+        return self.family.snapshot()
 
     def cell_idle(self, cell: Cell) -> None:
         """Of no interest here; a directory counts the time from it."""
 
     def cell_ended(self, cell: Cell, termination: Termination, dead_letters: list[Any]) -> None:
         """Forget a cell; count and show what will never be processed."""
-        del self._cells[cell.name]
+        cell.family.forget(cell)
         self.dead_letters += len(dead_letters)
         for message in dead_letters:
             self.instruments.notify("dead_letter", cell.ref, message, termination)
         self.instruments.notify("actor_stopped", cell.ref, termination)
 
+    def cell_dropped(self, cell: Cell, message: Any) -> None:
+        """Count and show a message that gave way, since the mailbox was full."""
+        self.dead_letters += 1
+        self.instruments.notify("dead_letter", cell.ref, message, None)
+
+    def _own_family(self) -> Family:
+        return self.family
+
     def _opened(self) -> trio.Nursery:
         if self._nursery is None:
-            raise RuntimeError("the actor system is not open: use `async with ActorSystem()`")
+            raise RuntimeError(_NOT_OPEN)
         return self._nursery
 
     async def _stop_all(self) -> None:
         # An actor may spawn another while it ends, so this looks until there is none.
-        while self._cells:
-            cells = list(self._cells.values())
+        while self.family.cells:
+            cells = list(self.family.cells.values())
             for cell in cells:
                 cell.request_stop()
             for cell in cells:
                 await cell.wait_stopped()
-        self._opened().cancel_scope.cancel()  # only the directories' sweepers are left
+        self._opened().cancel_scope.cancel()  # only sweepers and timers are left
+
+
+def _start_apart(nursery: trio.Nursery, function: Callable[[], Any], name: str) -> None:
+    """Start a task in a context of its own.
+
+    An actor outlives who spawned it: it must not inherit that task's context variables
+    (a request's, a span's).
+    """
+    contextvars.Context().run(partial(nursery.start_soon, function, name=name))

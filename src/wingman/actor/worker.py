@@ -22,7 +22,7 @@ from wingman.actor.delivery import (
     DeliveryState,
 )
 from wingman.actor.instruments import Instruments
-from wingman.actor.mailbox import Mailbox
+from wingman.actor.queue import Notice, Queue, plain
 from wingman.foreign import failure_of, log_failure, shown, split
 
 __all__ = ["Worker"]
@@ -39,9 +39,12 @@ _NOTHING: Any = object()
 class Employer(Protocol):
     """What a worker needs to know of the actor that it works for."""
 
-    name: str
     ref: Any
     instruments: Instruments
+
+    @property
+    def name(self) -> str:
+        """Its name, as people see it."""
 
     def went_idle(self) -> None:
         """There is nothing more to process."""
@@ -51,6 +54,8 @@ class Worker:
     """Works through one life of an actor after the other, on the same mailbox.
 
     `stopping` makes it leave after the current message, `passivating` when there is none.
+    `stashing` makes it put the current message aside, if `receive` ends well. An `interruption`
+    crashes the actor, as if it had raised that.
     """
 
     __slots__ = (
@@ -63,17 +68,21 @@ class Worker:
         "crash",
         "current",
         "handled",
+        "interruption",
         "passivating",
+        "stashing",
         "stopping",
     )
 
     def __init__(
-        self, employer: Employer, mailbox: Mailbox, expected: tuple[type[Exception], ...]
+        self, employer: Employer, mailbox: Queue, expected: tuple[type[Exception], ...]
     ) -> None:
         self.stopping = False
         self.passivating = False
         self.handled = 0
         self.crash: Exception | None = None
+        self.interruption: Exception | None = None
+        self.stashing = False
         self.current: Any = _NOTHING
         self._employer: Any = employer  # an `Employer`; None at the end, when nobody asks any more
         self._mailbox = mailbox
@@ -101,13 +110,22 @@ class Worker:
             self._scope_used = True
             self._scope.cancel()
 
+    def interrupt(self, error: Exception) -> None:
+        """Let this life of the actor crash with `error`: the current message is cancelled."""
+        self.interruption = error
+        if self._scope is not None:
+            self._scope_used = True
+            self._scope.cancel()
+
     async def serve(self, receive: Callable[[Any], Any]) -> None:
         """Process messages until it is time to leave. What crashes the actor is kept in `crash`."""
         try:
             while not self.stopping and not (self.passivating and not self._mailbox.items):
                 with trio.CancelScope() as self._scope:
                     self._scope_used = False
-                    await self._process(receive)
+                    if self.interruption is None:
+                        await self._process(receive)
+                self._crash_if_interrupted()
                 self.settle_current(CANCELLED, None)
         except BaseException as error:
             if not self.keep_crash(error):
@@ -120,7 +138,16 @@ class Worker:
     def begin_life(self) -> None:
         """Forget the crash that ended the last one, and that it was to passivate."""
         self.crash = None
+        self.interruption = None
         self.passivating = False
+
+    def _crash_if_interrupted(self) -> None:
+        error, self.interruption = self.interruption, None
+        try:
+            if error is not None:
+                raise error
+        finally:
+            del error  # its traceback holds this frame
 
     def keep_crash(self, error: BaseException) -> bool:
         """Keep what was raised as the `crash`; False if Trio's own is in it, and must go on."""
@@ -152,6 +179,10 @@ class Worker:
             item = items.popleft()
             if senders:
                 mailbox.admit_sender()
+            if type(item) is Notice:
+                item = self._message_of(item)
+                if item is Notice.NOTHING:
+                    continue
             self.current = item
             self._since = perf_counter()
             if instruments.watches_messages:
@@ -160,7 +191,8 @@ class Worker:
                 if type(item) is Delivery:
                     item.state = PROCESSING
                     reply = await receive(item.message)
-                    item.settle(DONE, reply)
+                    if not self.stashing:
+                        item.settle(DONE, reply)
                 else:
                     await receive(item)
             except self._expected as error:
@@ -171,8 +203,11 @@ class Worker:
                 item = reply = None  # the delivery will hold this error, which holds this frame
                 raise
             else:
-                self.current = _NOTHING
-                self.handled += 1
+                if self.stashing:
+                    self._put_aside(item)
+                else:
+                    self.current = _NOTHING
+                    self.handled += 1
                 if instruments.watches_messages:
                     self._notify_ended(item, None)
             if self._scope_used:
@@ -182,9 +217,24 @@ class Worker:
                 await checkpoint()
                 burst = _BURST
 
+    def _message_of(self, notice: Notice) -> Any:
+        message = notice.source.take()
+        # A bare Delivery is one to settle: one that is a message is wrapped.
+        return Delivery(message, self._employer) if type(message) is Delivery else message
+
+    def _put_aside(self, item: Any) -> None:
+        self.stashing = False
+        if type(item) is Delivery:
+            if self._scope_used:  # it was cancelled, or the actor interrupted, meanwhile
+                return
+            item.state = QUEUED
+        self.current = _NOTHING
+        self._mailbox.stash(item)
+
     def settle_current(self, state: DeliveryState, error: Exception | None) -> None:
         """The current message, if there is one, ends otherwise than well."""
         item, self.current = self.current, _NOTHING
+        self.stashing = False
         if item is _NOTHING:
             return
         self.handled += 1
@@ -203,9 +253,7 @@ class Worker:
         for item in self._mailbox.close(refusal):
             if type(item) is Delivery:
                 item.settle(FAILED, refusal())
-                left.append(item.message)
-            else:
-                left.append(item)
+            left.append(plain(item))
         return left
 
     def retire(self) -> None:
@@ -224,8 +272,3 @@ class Worker:
 
     def _notify_ended(self, item: Any, error: Exception | None) -> None:
         self._employer.instruments.notify("message_ended", self._employer.ref, plain(item), error)
-
-
-def plain(item: Any) -> Any:
-    """The message in a mailbox's item, which is itself or in a delivery."""
-    return item.message if type(item) is Delivery else item

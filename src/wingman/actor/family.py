@@ -1,0 +1,162 @@
+"""Family: the actors that one actor, or the system, has spawned; how they end and begin together."""
+
+import logging
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Final
+
+import trio
+
+from wingman.actor.errors import ActorStopped, Restarted
+from wingman.actor.instruments import ActorInfo
+from wingman.actor.supervision import Strategy
+
+if TYPE_CHECKING:
+    from wingman.actor.cell import Cell
+    from wingman.actor.system import ActorSystem
+
+__all__ = ["Family", "Round"]
+
+logger = logging.getLogger("wingman.actor")
+
+# A child that is killed and shields itself is waited for so many seconds; then its parent ends
+# before it. It is still the system's, which waits for it.
+_LAST: Final = 5.0
+
+
+class Family:
+    """Those that have one parent, by their own names, in the order they were spawned.
+
+    `parent` is None for the system's own.
+    """
+
+    __slots__ = ("_closed", "_emptied", "cells", "parent", "system")
+
+    def __init__(self, system: "ActorSystem", parent: "Cell | None" = None) -> None:
+        self.system = system
+        self.parent = parent
+        self.cells: dict[str, Cell] = {}
+        self._emptied: trio.Event | None = None
+        self._closed = False
+
+    def add(self, cell: "Cell") -> None:
+        """Take in a cell that is about to start.
+
+        Raises `ValueError` if its name is taken, and `ActorStopped` if the parent's life is over.
+        """
+        if self._closed and self.parent is not None:
+            raise ActorStopped(f"{self.parent.name!r} spawns no more: this life of it has ended")
+        if cell.own_name in self.cells:
+            raise ValueError(f"there is a live actor named {cell.name!r} already")
+        self.cells[cell.own_name] = cell
+
+    def forget(self, cell: "Cell") -> None:
+        """A cell has ended."""
+        del self.cells[cell.own_name]
+        if not self.cells and self._emptied is not None:
+            self._emptied.set()
+            self._emptied = None
+
+    async def end(self) -> None:
+        """Stop all, the youngest first; kill each that takes longer than its `stop_within`.
+
+        When this is cancelled, all are killed. It returns when they have ended.
+        """
+        self._closed = True
+        began = trio.current_time()
+        for cell in reversed(list(self.cells.values())):
+            cell.request_stop()
+        try:
+            for seconds in sorted({cell.stop_within for cell in self.cells.values()}):
+                with trio.move_on_at(began + seconds):
+                    await self._empty()
+                self._kill(cell for cell in self.cells.values() if cell.stop_within <= seconds)
+        finally:
+            self._kill(self.cells.values())
+            with trio.CancelScope(shield=True, deadline=trio.current_time() + _LAST):
+                await self._empty()
+            if self.cells and self.parent is not None:
+                text = "actor %s ends before %d of its children, which do not let themselves cancel"
+                logger.warning(text, self.parent.name, len(self.cells))
+
+    async def _empty(self) -> None:
+        while self.cells:
+            if self._emptied is None:
+                self._emptied = trio.Event()
+            await self._emptied.wait()
+
+    def _kill(self, cells: "Iterable[Cell]") -> None:
+        for cell in list(cells):
+            cell.request_kill()
+
+    def taken_along(self, crashed: "Cell", strategy: Strategy) -> "list[Cell]":
+        """Those that are restarted when one of them crashes, in the order they were spawned."""
+        if strategy == "one_for_one":
+            return [crashed]
+        cells = list(self.cells.values())
+        return cells if strategy == "one_for_all" else cells[cells.index(crashed) :]
+
+    def snapshot(self) -> list[ActorInfo]:
+        """What is to be seen of each, and of those below it."""
+        found = list(self.cells.values())
+        for cell in found:  # it grows: a tree may be deeper than Python's stack
+            found.extend(cell.children)
+        below: dict[Cell, list[ActorInfo]] = {}
+        for cell in reversed(found[len(self.cells) :]):
+            info = cell.info(below.pop(cell, [])[::-1])
+            below.setdefault(cell.family.parent, []).append(info)  # type: ignore[arg-type]
+        return [cell.info(below.get(cell, [])[::-1]) for cell in self.cells.values()]
+
+
+class Round:
+    """One restart of several siblings together.
+
+    All of them end their lives. Then they begin, in the order they were spawned: each when the one
+    before it is ready for messages, or has failed. A member that crashes as it begins opens a round
+    of its own, and takes along those that still wait in this one.
+    """
+
+    __slots__ = ("_down", "_open", "_turns", "_up", "crash")
+
+    def __init__(self, crashed: "Cell", members: "Sequence[Cell]", crash: Exception) -> None:
+        self.crash = crash
+        self._open = False
+        self._turns = {cell: trio.Event() for cell in members}
+        self._up = set(members)
+        self._down = trio.Event()
+        refusal = f"began again together with {crashed.name!r}, which has crashed"
+        for cell in reversed(members):
+            cell.join(self, Restarted(f"the actor {cell.name!r} {refusal}"))
+
+    async def all_down(self) -> None:
+        """Wait until every member has ended its life, or has had its `stop_within` for that."""
+        with trio.move_on_after(max((cell.stop_within for cell in self._up), default=0.0)):
+            await self._down.wait()
+
+    def is_down(self, cell: "Cell") -> None:
+        """A member has ended its life."""
+        self._up.discard(cell)
+        if not self._up:
+            self._down.set()
+
+    def begin(self) -> None:
+        """Let the first begin. Those that have not ended yet come last, and hold up nobody."""
+        self._open = True
+        for cell in self._up & self._turns.keys():
+            self._turns[cell] = self._turns.pop(cell)
+        self._call_next()
+
+    async def turn_of(self, cell: "Cell") -> None:
+        """Wait until this member may begin."""
+        await self._turns[cell].wait()
+
+    def leave(self, cell: "Cell") -> None:
+        """A member is ready for messages, has failed to begin, or goes elsewhere."""
+        self._turns.pop(cell, None)
+        self.is_down(cell)
+        if self._open:
+            self._call_next()
+
+    def _call_next(self) -> None:
+        for turn in self._turns.values():
+            turn.set()
+            break

@@ -1,0 +1,122 @@
+"""Spawner: what the system and every context can do: start actors."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
+
+from wingman.actor.cell import Cell
+from wingman.actor.factories import wants_context
+from wingman.actor.family import Family
+from wingman.actor.mailbox import Mailbox, mailbox_of
+from wingman.actor.protocols import Actor
+from wingman.actor.ref import ActorRef
+from wingman.actor.supervision import Restart, Supervision
+from wingman.actor.timers import check_seconds
+
+if TYPE_CHECKING:
+    from wingman.actor.context import Context
+
+__all__ = ["Spawner"]
+
+M = TypeVar("M")
+R = TypeVar("R")
+
+
+class Spawner(ABC):
+    """Starts actors, as children of its own. Both an `ActorSystem` and a `Context` are one."""
+
+    __slots__ = ()
+
+    @overload
+    def spawn(
+        self,
+        factory: "Callable[[], Actor[M, R]]",
+        *,
+        name: str | None = None,
+        mailbox: int | Mailbox = 100,
+        supervision: Supervision | None = None,
+        expected: tuple[type[Exception], ...] = (),
+        stop_within: float = 5.0,
+        start_within: float | None = None,
+    ) -> "ActorRef[M, R]": ...
+
+    @overload
+    def spawn(
+        self,
+        factory: "Callable[[Context[M]], Actor[M, R]]",
+        *,
+        name: str | None = None,
+        mailbox: int | Mailbox = 100,
+        supervision: Supervision | None = None,
+        expected: tuple[type[Exception], ...] = (),
+        stop_within: float = 5.0,
+        start_within: float | None = None,
+    ) -> "ActorRef[M, R]": ...
+
+    def spawn(
+        self,
+        factory: Callable[..., Actor[Any, Any]],
+        *,
+        name: str | None = None,
+        mailbox: int | Mailbox = 100,
+        supervision: Supervision | None = None,
+        expected: tuple[type[Exception], ...] = (),
+        stop_within: float = 5.0,
+        start_within: float | None = None,
+    ) -> ActorRef[Any, Any]:
+        """Start an actor, and return the reference to it; it may be sent to at once.
+
+        `factory` makes the actor, now and at every restart. One that has a parameter without a
+        default is called with the actor's `Context`. `name` is unique among the live actors that
+        have the same parent. `mailbox` is how many messages may wait, or a `Mailbox`.
+        `supervision` is `Restart()` unless said otherwise. Exceptions of the `expected` types are
+        answers: they fail the delivery, and the actor goes on.
+
+        `stop_within` is for a child: how many seconds it has for its current message when its
+        parent ends; then the message is cancelled. An actor whose `__aenter__` takes longer than `start_within` seconds has crashed.
+
+        Raises `TypeError` for what makes no actor, such as an actor that is made already,
+        `ValueError` for a name that is taken, and `ActorStopped` after the life of the context.
+        """
+        family = self._own_family()
+        cell = Cell(
+            factory,
+            name=_name_of(factory, family) if name is None else name,
+            family=family,
+            mailbox=mailbox_of(mailbox),
+            supervision=_checked(supervision, family),
+            expected=expected,
+            stop_within=stop_within,
+            start_within=start_within,
+            wants_context=wants_context(factory),
+        )
+        check_seconds(stop_within)
+        if start_within is not None:
+            check_seconds(start_within, least="more than 0")
+        return family.system.start(cell)
+
+    @abstractmethod
+    def _own_family(self) -> Family:
+        """Those that it has spawned."""
+
+
+def _name_of(factory: object, family: Family) -> str:
+    name = getattr(factory, "__name__", "actor")
+    if not (isinstance(name, str) and name.isidentifier()):
+        name = "actor"
+    return f"{name}-{family.system.next_number()}"
+
+
+def _checked(supervision: Supervision | None, family: Family) -> Supervision:
+    if supervision is None:
+        return Restart()
+    if (
+        isinstance(supervision, Restart)
+        and supervision.strategy != "one_for_one"
+        and family.parent is None
+    ):
+        raise ValueError(
+            f"{supervision.strategy} is for siblings, which have one parent: spawn them by the "
+            "parent's context"
+        )
+    return supervision
