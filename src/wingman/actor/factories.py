@@ -12,6 +12,7 @@ from wingman.foreign import shown
 __all__ = ["receive_of", "wants_context"]
 
 _NEW: Any = object.__new__
+_INIT: Any = object.__init__
 _POSITIONAL = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
 
 
@@ -80,6 +81,8 @@ def _required(factory: Callable[..., Any]) -> int:
     itself = 0
     if type(factory) is type and getattr(factory, "__new__", None) is _NEW:
         function, itself = getattr(factory, "__init__", None), 1
+        if function is _INIT:
+            return 0
     if type(function) is FunctionType and not hasattr(function, "__wrapped__"):
         # The usual cases, without the 20 µs of `signature`.
         return max(0, function.__code__.co_argcount - itself - len(function.__defaults__ or ()))

@@ -1,4 +1,4 @@
-"""Family: the actors that one actor, or the system, has spawned; how they end and begin together."""
+"""Family: the actors that one parent, or the system, has spawned."""
 
 import logging
 from collections.abc import Iterable, Sequence

@@ -1,5 +1,6 @@
-"""Mailbox: how many messages may wait for an actor, what happens to one more, and which go first."""
+"""Mailbox: how many messages may wait for an actor, and what becomes of one more."""
 
+from functools import lru_cache
 from typing import Literal, TypeAlias
 
 import attrs
@@ -53,4 +54,9 @@ class Mailbox:
 
 def mailbox_of(given: "int | Mailbox") -> Mailbox:
     """A mailbox, also where only its capacity was given."""
-    return given if isinstance(given, Mailbox) else Mailbox(given)
+    return given if isinstance(given, Mailbox) else _of_capacity(given)
+
+
+@lru_cache(maxsize=64)
+def _of_capacity(capacity: int) -> Mailbox:
+    return Mailbox(capacity)

@@ -1,11 +1,11 @@
 """What an actor takes and gives, in types.
 
-A reference `ActorRef[M, R]` takes messages of type `M`, and gives replies of type `R`: `spawn` reads
+A reference `ActorRef[M, R]` takes messages of type `M` and gives replies of type `R`: `spawn` reads
 both from the actor's `receive`. A message that is a `Request[R]` carries the type of its own reply.
 """
 
 from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, final
+from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar, final
 
 if TYPE_CHECKING:
     # At run time Python 3.11's type variables have no defaults, and none is needed there.
@@ -22,7 +22,6 @@ else:
 __all__ = ["Actor", "Asked", "M_contra", "R_co", "Request"]
 
 M_co = TypeVar("M_co", covariant=True)
-Q = TypeVar("Q")
 
 
 class Actor(Protocol[M_contra, R_co]):
@@ -49,7 +48,7 @@ class Request(Generic[R_co]):
     if TYPE_CHECKING:
 
         @final
-        def _reply_of(self: Q, to: "ActorRef[Q, Any]", /) -> R_co:
+        def _reply_of(self, to: "ActorRef[Self, Any]", /) -> R_co:
             """Ties the reply's type, and the message's own, to the references that take it."""
             raise NotImplementedError
 

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from wingman.actor.cell import Cell
 from wingman.actor.factories import wants_context
@@ -73,7 +73,8 @@ class Spawner(ABC):
         answers: they fail the delivery, and the actor goes on.
 
         `stop_within` is for a child: how many seconds it has for its current message when its
-        parent ends; then the message is cancelled. An actor whose `__aenter__` takes longer than `start_within` seconds has crashed.
+        parent ends; then the message is cancelled. One whose `__aenter__` takes longer than
+        `start_within` seconds has crashed.
 
         Raises `TypeError` for what makes no actor, such as an actor that is made already,
         `ValueError` for a name that is taken, and `ActorStopped` after the life of the context.
