@@ -26,6 +26,7 @@ from wingman.actor import (
     Directory,
     Escalate,
     Instrument,
+    Mailbox,
     MailboxFull,
     Restart,
     Stop,
@@ -492,6 +493,9 @@ async def test_an_instrument_may_raise_whatever_there_is(
         with pytest.raises(ValueError, match="crash"):
             await ref.ask(raising(ValueError("crash")))
         assert await ref.ask("well") == "well"
+        full = system.spawn(Performer, mailbox=Mailbox(1, when_full="drop_oldest"))
+        for number in range(2):
+            full.tell_nowait(number)
         held = await hold(ref)
         ref.tell_nowait("left")
         async with trio.open_nursery() as nursery:

@@ -73,11 +73,16 @@ copied: do not change what you have sent. Nothing here outlives the process.
 #   factories.py    the check of what makes actors
 #   worker.py       takes the messages, one at a time
 #   family.py       parents and children: how they end, and begin again, together
+#   restarts.py     what crashes lead to: the time between two lives
 #   watches.py      messages that say that another actor has ended
 #   timers.py       messages that come later
+#   owner.py        who a cell tells what becomes of it
 #   cell.py         the task behind an actor, through all of its lives
 #   ref.py          the way to an actor from outside
 #   threads.py      the same, from a thread
+#   group.py        actors under one name
+#   topic.py        what is published reaches every subscriber
+#   pool.py         several workers behind one reference
 #   spawner.py      how actors are started
 #   context.py      what an actor has of the system
 #   system.py       the nursery in which actors live
@@ -91,10 +96,12 @@ from wingman.actor.errors import (
     ActorStopped,
     DeliveryCancelled,
     DeliveryPending,
+    GroupEmpty,
     MailboxFull,
     NotAnActor,
     Restarted,
 )
+from wingman.actor.group import Group
 from wingman.actor.instruments import ActorInfo, ActorState, Instrument, Termination
 from wingman.actor.mailbox import Mailbox
 from wingman.actor.protocols import Actor, Request
@@ -102,6 +109,7 @@ from wingman.actor.ref import ActorRef
 from wingman.actor.supervision import Backoff, Escalate, Restart, Stop, Supervision
 from wingman.actor.system import ActorSystem
 from wingman.actor.timers import Timer
+from wingman.actor.topic import Subscription, Topic
 from wingman.actor.watches import Stopped
 
 __all__ = [
@@ -120,6 +128,8 @@ __all__ = [
     "DeliveryState",
     "Directory",
     "Escalate",
+    "Group",
+    "GroupEmpty",
     "Instrument",
     "Mailbox",
     "MailboxFull",
@@ -130,7 +140,9 @@ __all__ = [
     "Restarted",
     "Stop",
     "Stopped",
+    "Subscription",
     "Supervision",
     "Termination",
     "Timer",
+    "Topic",
 ]

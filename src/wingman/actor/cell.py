@@ -8,47 +8,34 @@ import logging
 from collections.abc import Callable, Collection
 from contextlib import AbstractAsyncContextManager, nullcontext
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import trio
 from trio.lowlevel import Task, checkpoint, current_task
 
 from wingman.actor.delivery import CANCELLED, FAILED, Delivery
-from wingman.actor.errors import ActorError, ActorStopped, MailboxFull, NotAnActor, Restarted
+from wingman.actor.errors import ActorError, ActorStopped, MailboxFull, Restarted
 from wingman.actor.factories import receive_of
-from wingman.actor.family import Family, Round
-from wingman.actor.instruments import ActorInfo, ActorState, Instruments, Termination
+from wingman.actor.family import Family
+from wingman.actor.instruments import ActorInfo, ActorState, Termination
 from wingman.actor.mailbox import Mailbox
+from wingman.actor.owner import Owner, Watcher
 from wingman.actor.protocols import Actor
 from wingman.actor.queue import Queue, plain
-from wingman.actor.supervision import Escalate, Restart, RestartHistory, Supervision
+from wingman.actor.ref import ActorRef
+from wingman.actor.restarts import Restarts
+from wingman.actor.supervision import Escalate, Restart, Supervision
 from wingman.actor.worker import Worker
 from wingman.foreign import copy_of, let_on, log_failure, split
 
 if TYPE_CHECKING:
     from wingman.actor.context import Context
-    from wingman.actor.watches import Watch
 
-__all__ = ["Cell", "Owner"]
+__all__ = ["Cell"]
 
 logger = logging.getLogger("wingman.actor")
 
 _NO_CONTEXT: AbstractAsyncContextManager[Any] = nullcontext()
-
-
-class Owner(Protocol):
-    """What a cell tells those who keep it."""
-
-    instruments: Instruments
-
-    def cell_idle(self, cell: "Cell") -> None:
-        """The cell has nothing to do."""
-
-    def cell_ended(self, cell: "Cell", termination: Termination, dead_letters: list[Any]) -> None:
-        """The cell has ended, and will take nothing more."""
-
-    def cell_dropped(self, cell: "Cell", message: Any) -> None:
-        """A message has given way in the cell's mailbox."""
 
 
 class Cell:
@@ -59,13 +46,10 @@ class Cell:
 
     __slots__ = (
         "_context",
-        "_entering",
         "_factory",
         "_kill_scope",
         "_owner",
-        "_pause",
-        "_restart_history",
-        "_round",
+        "_restarts",
         "_start_within",
         "_state",
         "_stopped",
@@ -80,7 +64,6 @@ class Cell:
         "own_name",
         "queue",
         "ref",
-        "restarts",
         "stop_within",
         "task",
         "termination",
@@ -106,7 +89,6 @@ class Cell:
         self.key = key
         self.stop_within = stop_within
         self.actor: Actor[Any, Any] | None = None
-        self.restarts = 0
         self.task: Task | None = None
         self.termination: Termination | None = None
         self.ref: Any = None
@@ -120,16 +102,17 @@ class Cell:
         self._state: ActorState = "starting"
         self._worker = Worker(self, self.queue, expected)
         self._kill_scope = trio.CancelScope()
-        self._pause: trio.CancelScope | None = None
         self._stopped: trio.Event | None = None
-        self._restart_history: RestartHistory | None = None
-        self._round: Round | None = None  # in which it waits, or is to end this life
-        self._entering: Round | None = None  # in which it begins
+        self._restarts: Restarts | None = None
         self._context: Context[Any] | None = None
-        self._watches: dict[Watch, None] | None = None
+        self._watches: dict[Watcher, None] | None = None
 
     def _make_queue(self, mailbox: Mailbox) -> Queue:
         return Queue(mailbox, self._drop)
+
+    def make_ref(self) -> ActorRef[Any, Any]:
+        """The reference to it. For the system, once."""
+        return ActorRef(self, self.queue)
 
     # --- what others ask of it -----------------------------------------------------------------
 
@@ -153,8 +136,8 @@ class Cell:
     def request_stop(self) -> None:
         """End after the current message, if any."""
         self._worker.stopping = True
-        if self._pause is not None:
-            self._pause.cancel()
+        if self._restarts is not None:
+            self._restarts.wake()
         self.queue.wake()
 
     def request_kill(self) -> None:
@@ -172,6 +155,11 @@ class Cell:
     def idle(self) -> bool:
         """Whether the actor lives, and waits for a message."""
         return self.queue.awaited
+
+    @property
+    def burden(self) -> int:
+        """How many messages wait for it, or are processed."""
+        return len(self.queue.items) + self._worker.busy
 
     async def wait_stopped(self) -> Termination:
         """Wait for the task's end, and say why it ended."""
@@ -199,32 +187,31 @@ class Cell:
             )
         self._worker.stashing = True
 
-    def add_watch(self, watch: "Watch") -> None:
+    def add_watch(self, watch: Watcher) -> None:
         """Let a watch know of the end."""
         if self._watches is None:
             self._watches = {}
         self._watches[watch] = None
 
-    def remove_watch(self, watch: "Watch") -> None:
+    def remove_watch(self, watch: Watcher) -> None:
         """A watch is of no interest any more; its absence is no error."""
         if self._watches is not None:
             self._watches.pop(watch, None)
 
-    def join(self, together: Round, refusal: Restarted) -> None:
-        """Be restarted with siblings: this life ends, with `refusal` for the current message."""
-        former, self._round = self._round, together
-        if former is not None:
-            former.leave(self)
-        if self._state == "restarting":
-            # It has no life now, and waits for the next: let it wait in the new round.
-            together.is_down(self)
-            if self._pause is not None:
-                self._pause.cancel()
-        else:
-            self._worker.interrupt(refusal)
+    @property
+    def stopping(self) -> bool:
+        """Whether it is to end."""
+        return self._worker.stopping
+
+    @property
+    def restarts(self) -> Restarts:
+        """What follows its crashes."""
+        if self._restarts is None:
+            self._restarts = Restarts(self, self._supervision)
+        return self._restarts
 
     def crash(self, error: Exception) -> None:
-        """Let this life end as if the actor had raised `error`: a child escalates."""
+        """Let this life end as if the actor had raised `error`."""
         self._worker.interrupt(error)
 
     def info(self, children: Collection[ActorInfo] = ()) -> ActorInfo:
@@ -235,6 +222,8 @@ class Cell:
             state = "stopping"
         elif worker.busy:
             state = "processing"
+        elif self._restarts is not None and self._restarts.waiting:
+            state = "restarting"
         return ActorInfo(
             name=self.name,
             state=state,
@@ -242,7 +231,7 @@ class Cell:
             processing=plain(worker.current) if worker.busy else None,
             processing_for=worker.busy_for if worker.busy else None,
             handled=worker.handled,
-            restarts=self.restarts,
+            restarts=0 if self._restarts is None else self._restarts.number,
             children=tuple(children),
         )
 
@@ -253,8 +242,7 @@ class Cell:
     def _drop(self, item: Any) -> None:
         """A message has given way in the mailbox."""
         if type(item) is Delivery:
-            text = "the message gave way to newer ones: the mailbox was full"
-            item.settle(FAILED, MailboxFull(text))
+            item.settle(FAILED, MailboxFull("the mailbox was full, and the message gave way"))
         self._owner.cell_dropped(self, plain(item))
 
     # --- the task ------------------------------------------------------------------------------
@@ -290,13 +278,14 @@ class Cell:
         worker = self._worker
         while not worker.stopping:
             crash = await self._life()
-            if crash is not None or self._round is not None:
-                if not await self._prepare_restart(crash):
-                    return Termination("crashed", crash)
-                del crash  # its traceback would keep the old actor alive
-            elif worker.passivating and not worker.stopping and not self.queue.items:
-                # No checkpoint from here to `_end`: what arrives before it gets a next life.
-                return Termination("passivated")
+            due = self._restarts is not None and self._restarts.due
+            if crash is None and not due:
+                if worker.passivating and not worker.stopping and not self.queue.items:
+                    # No checkpoint from here to `_end`: what arrives before it gets a next life.
+                    return Termination("passivated")
+            elif worker.stopping or not await self.restarts.prepare(crash):
+                return Termination("stopped") if due else Termination("crashed", crash)
+            del crash  # its traceback would keep the old actor alive
         return Termination("killed" if self._kill_scope.cancel_called else "stopped")
 
     async def _life(self) -> Exception | None:
@@ -315,13 +304,16 @@ class Cell:
         worker = self._worker
         worker.begin_life()
         self._state = "starting"
+        if self._restarts is not None:
+            self._restarts.waiting = False
         try:
             actor: Any = self._make()
             receive = receive_of(actor)
             async with actor if hasattr(actor, "__aexit__") else _NO_CONTEXT:
                 self.actor = actor
                 self._state = "idle"
-                self._has_begun()
+                if self._restarts is not None:
+                    self._restarts.has_begun()
                 if starting is not None:
                     starting.deadline = float("inf")
                 try:
@@ -334,7 +326,8 @@ class Cell:
             if not worker.keep_crash(error):
                 raise
         finally:
-            self._has_begun()
+            if self._restarts is not None:
+                self._restarts.has_begun()
             await self._close_context()  # noqa: ASYNC102 what was not entered may have spawned
             self.actor = self._context = None
             self._log_crash()
@@ -356,73 +349,6 @@ class Cell:
         if crash is not None and type(crash) is not Restarted:
             log_failure(logger, logging.ERROR, crash, "actor %s crashed", self.name)
 
-    # --- between two lives ---------------------------------------------------------------------
-
-    async def _prepare_restart(self, crash: Exception | None) -> bool:
-        """Wait until the next life may begin; False if there is to be none."""
-        if self._round is None:
-            delay = self._delay_of_restart(crash)
-            if delay is None:
-                return False
-            await self._back_off(cast("Exception", crash), delay)
-        elif not self._be_taken_along(self._round):
-            return True
-        while self._round is not None and not self._worker.stopping:
-            together = self._round
-            with trio.CancelScope() as self._pause:
-                await together.turn_of(self)
-            self._pause = None
-            if together is self._round:
-                self._entering, self._round = together, None
-        return True
-
-    def _delay_of_restart(self, crash: Exception | None) -> float | None:
-        """How long to wait before the next life; None if there is to be none."""
-        policy = self._supervision
-        if self._worker.stopping or not isinstance(policy, Restart):
-            return None
-        if isinstance(crash, NotAnActor):
-            return None
-        if self._restart_history is None:
-            self._restart_history = RestartHistory(policy)
-        return self._restart_history.next_delay(trio.current_time())
-
-    async def _back_off(self, crash: Exception, delay: float) -> None:
-        self._say_restarting(crash, delay)
-        logger.warning("actor %s begins again in %.1f s", self.name, delay)
-        siblings = self.family.taken_along(self, cast("Restart", self._supervision).strategy)
-        together = Round(self, siblings, crash) if len(siblings) > 1 else None
-        del crash
-        try:
-            with trio.CancelScope() as self._pause:
-                if together is not None:
-                    await together.all_down()
-                await trio.sleep(delay)
-            self._pause = None
-        finally:
-            if together is not None and together is self._round:
-                together.begin()  # also if this one is stopped: the others wait
-
-    def _be_taken_along(self, together: Round) -> bool:
-        """Go into the round of a sibling; False for an actor that is never restarted."""
-        if self._worker.stopping or not isinstance(self._supervision, Restart):
-            self._worker.stopping = True
-            return False
-        self._say_restarting(together.crash, 0.0)
-        together.is_down(self)
-        return True
-
-    def _say_restarting(self, crash: Exception, delay: float) -> None:
-        self.restarts += 1
-        self._state = "restarting"
-        self.instruments.notify("actor_restarting", self.ref, crash, delay)
-
-    def _has_begun(self) -> None:
-        """It is ready for messages, or has failed to be: the next of its round may begin."""
-        if self._entering is not None:
-            self._entering.leave(self)
-            self._entering = None
-
     # --- the end -------------------------------------------------------------------------------
 
     def _end(self, termination: Termination) -> None:
@@ -430,19 +356,22 @@ class Cell:
         self.task = None
         self.termination = termination.copy()
         refusal = partial(ActorStopped, f"the actor {self.name!r} has ended ({termination})")
-        dead_letters = self._worker.abandon(refusal)
+        dead_letters = self._abandon(refusal)
         if self._stopped is not None:
             self._stopped.set()
-        for together in (self._round, self._entering):
-            if together is not None:
-                together.leave(self)
-        self._round = self._entering = None
+        if self._restarts is not None:
+            self._restarts.leave()
+            self._restarts = None
         self._owner.cell_ended(self, termination, dead_letters)
         watches, self._watches = self._watches, None
         for watch in watches or ():
             watch.fire(self.termination)
         self.ref = None  # it holds the cell: so does the worker, which is retired
         self._worker.retire()
+
+    def _abandon(self, refusal: Callable[[], Exception]) -> list[Any]:
+        """Settle what is left in the mailbox; return the messages."""
+        return self._worker.abandon(refusal)
 
     @property
     def _escalates(self) -> bool:

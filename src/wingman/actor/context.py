@@ -1,6 +1,6 @@
 """Context: what an actor has of the system: itself, its family, watches, timers, the stash."""
 
-from typing import TYPE_CHECKING, Any, Generic, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 import trio
 
@@ -9,6 +9,7 @@ from wingman.actor.family import Family
 from wingman.actor.protocols import M_contra
 from wingman.actor.spawner import Spawner
 from wingman.actor.timers import Timer, check_seconds
+from wingman.actor.topic import ActorSubscription, Overflow, Topic
 from wingman.actor.watches import Stopped, Watch
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from wingman.actor.system import ActorSystem
 
 __all__ = ["Context"]
+
+T = TypeVar("T")
 
 
 class Context(Spawner, Generic[M_contra]):
@@ -31,13 +34,13 @@ class Context(Spawner, Generic[M_contra]):
     `M_contra` are the messages that the actor takes; `watch` needs `Stopped` among them.
     """
 
-    __slots__ = ("_cell", "_family", "_over", "_timers", "_watches")
+    __slots__ = ("_cell", "_family", "_over", "_sources", "_watches")
 
     def __init__(self, cell: "Cell") -> None:
         self._cell = cell
         self._over = False
         self._family: Family | None = None
-        self._timers: set[Timer] = set()
+        self._sources: set[Timer | ActorSubscription[Any]] = set()
         self._watches: dict[Cell, Watch] = {}
 
     def __repr__(self) -> str:
@@ -122,9 +125,27 @@ class Context(Spawner, Generic[M_contra]):
         timers = cell.family.system.timers
         due = trio.current_time() + seconds
         put = cell.queue.put_notice
-        timer = Timer(message, due, period, put=put, mine=self._timers, timers=timers)
+        timer = Timer(message, due, period, put=put, mine=self._sources, timers=timers)
         timers.add(timer, due)
         return timer
+
+    # --- topics --------------------------------------------------------------------------------
+
+    def subscribe(
+        self: "Context[T]",
+        topic: Topic[T],
+        *,
+        capacity: int = 100,
+        when_full: Overflow = "drop_oldest",
+    ) -> ActorSubscription[T]:
+        """Be sent what is published there, until the subscription is cancelled, or this life ends.
+
+        At most `capacity` of its messages wait in the mailbox, and they need no room there.
+        `when_full` says which gives way to one more: "drop_oldest" or "drop_newest". Those that did
+        are counted in the subscription's `lost`.
+        """
+        put = self._of_this_life().queue.put_notice
+        return ActorSubscription(topic, capacity, when_full, put=put, mine=self._sources)
 
     # --- the stash -----------------------------------------------------------------------------
 
@@ -150,8 +171,8 @@ class Context(Spawner, Generic[M_contra]):
     async def close(self) -> None:
         """The life is over: end the timers, the watches and the children. For the cell."""
         self._over = True
-        for timer in list(self._timers):
-            timer.cancel()
+        for source in list(self._sources):
+            source.cancel()
         for watch in list(self._watches.values()):
             watch.end()
         self._cell.queue.forget_notices()
@@ -166,6 +187,11 @@ class Context(Spawner, Generic[M_contra]):
                 "use the one that the newest factory call was given"
             )
         return self._cell
+
+    @property
+    def family(self) -> Family:
+        """Those that it has spawned. For pools."""
+        return self._own_family()
 
     def _own_family(self) -> Family:
         if self._family is None:

@@ -22,7 +22,7 @@ from wingman.actor.errors import ActorStopped
 from wingman.actor.factories import wants_context
 from wingman.actor.instruments import Instruments, Termination
 from wingman.actor.mailbox import Mailbox, mailbox_of
-from wingman.actor.protocols import Actor, M_contra, R_co
+from wingman.actor.protocols import Actor, M_contra, R_co, with_defaults
 from wingman.actor.ref import ActorRef
 from wingman.actor.supervision import Restart, Supervision
 from wingman.actor.system import ActorSystem
@@ -59,11 +59,7 @@ class Directory(Generic[K, M_contra, R_co]):
     """
 
     if not TYPE_CHECKING:
-
-        def __class_getitem__(cls, parameters: Any) -> Any:
-            # Type variables have no defaults at run time before Python 3.13.
-            given = parameters if isinstance(parameters, tuple) else (parameters,)
-            return super().__class_getitem__((*given, Any, Any)[:3])
+        __class_getitem__ = with_defaults(3)
 
     def __init__(
         self,

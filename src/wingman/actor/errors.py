@@ -6,6 +6,7 @@
     ├── DeliveryCancelled   the delivery was cancelled before it was done
     ├── DeliveryPending     the delivery has no reply yet
     ├── Restarted           the actor began again, together with a sibling, during this message
+    ├── GroupEmpty          there is nobody in the group
     └── NotAnActor          what the factory made cannot receive messages; a `TypeError` too
 
 What an actor raises is raised to its asker as it is. What is no `Exception`, such as `SystemExit`,
@@ -17,6 +18,7 @@ __all__ = [
     "ActorStopped",
     "DeliveryCancelled",
     "DeliveryPending",
+    "GroupEmpty",
     "MailboxFull",
     "NotAnActor",
     "Restarted",
@@ -45,6 +47,10 @@ class DeliveryPending(ActorError):
 
 class Restarted(ActorError):
     """The message was cut off: a sibling crashed, with which the actor is restarted together."""
+
+
+class GroupEmpty(ActorError):
+    """There is nobody in the group that one could send to."""
 
 
 class NotAnActor(ActorError, TypeError):

@@ -125,7 +125,7 @@ class Round:
         self._down = trio.Event()
         refusal = f"began again together with {crashed.name!r}, which has crashed"
         for cell in reversed(members):
-            cell.join(self, Restarted(f"the actor {cell.name!r} {refusal}"))
+            cell.restarts.join(self, Restarted(f"the actor {cell.name!r} {refusal}"))
 
     async def all_down(self) -> None:
         """Wait until every member has ended its life, or has had its `stop_within` for that."""

@@ -82,10 +82,13 @@ class Instrument:
     def message_ended(self, ref: "ActorRef", message: Any, error: BaseException | None) -> None:
         """An actor is done with a message, well or with an error."""
 
-    def dead_letter(self, ref: "ActorRef", message: Any, termination: Termination | None) -> None:
-        """A message was accepted and will never be processed.
+    def dead_letter(self, ref: "ActorRef", message: Any, termination: Termination) -> None:
+        """A message was accepted and will never be processed: its actor ended first."""
 
-        Its actor ended first: `termination` says how. None: its mailbox was full, and it gave way.
+    def message_dropped(self, ref: "ActorRef", message: Any) -> None:
+        """A message was accepted and will never be processed: it gave way in a full mailbox.
+
+        It counts among the dead letters.
         """
 
 

@@ -30,7 +30,7 @@ class Mailbox:
       `MailboxFull`.
     - "drop_newest": what is told is dropped; `ask` and `submit` raise `MailboxFull`.
 
-    What is dropped is counted, and shown to the instruments, as a dead letter.
+    What is dropped is counted as a dead letter, and instruments hear of it by `message_dropped`.
 
     A message whose class is one of `urgent`, or derives from one, goes before those that are not.
     Up to `capacity` of them may wait beside the others, and one more is refused with `MailboxFull`.

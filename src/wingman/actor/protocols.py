@@ -19,7 +19,7 @@ else:
     M_contra = TypeVar("M_contra", contravariant=True)
     R_co = TypeVar("R_co", covariant=True)
 
-__all__ = ["Actor", "Asked", "M_contra", "R_co", "Request"]
+__all__ = ["Actor", "Asked", "M_contra", "R_co", "Request", "with_defaults"]
 
 M_co = TypeVar("M_co", covariant=True)
 
@@ -58,3 +58,17 @@ class Asked(Protocol[M_co, R_co]):
 
     def _reply_of(self, to: "ActorRef[M_co, Any]", /) -> R_co:
         """As in `Request`."""
+
+
+def with_defaults(parameters: int) -> Any:
+    """A `__class_getitem__` for a class with so many parameters, the last of which may be left out.
+
+    Type variables have no defaults at run time before Python 3.13. Type checkers know theirs.
+    """
+
+    def class_getitem(cls: Any, given: Any) -> Any:
+        all_given = given if isinstance(given, tuple) else (given,)
+        missing = parameters - len(all_given)
+        return super(cls, cls).__class_getitem__((*all_given, *[Any] * missing))
+
+    return classmethod(class_getitem)

@@ -107,13 +107,13 @@ class Queue:
     """
 
     __slots__ = (
-        "_capacity",
         "_dropped",
         "_lanes",
         "_mailbox",
         "_reader",
         "_refusal",
         "_waits",
+        "capacity",
         "items",
         "senders",
         "stashed",
@@ -123,7 +123,7 @@ class Queue:
         self._lanes = _Lanes() if mailbox.urgent else None
         self.items: Any = deque() if self._lanes is None else self._lanes
         self._mailbox = mailbox
-        self._capacity = mailbox.capacity
+        self.capacity = mailbox.capacity
         self._waits = mailbox.when_full == "wait"
         self._dropped = dropped
         self._reader: Task | None = None
@@ -138,12 +138,12 @@ class Queue:
     @property
     def room(self) -> int:
         """How many more items it takes at once; 0 also when it is closed."""
-        return max(0, self._capacity - len(self.items))
+        return max(0, self.capacity - len(self.items))
 
     @property
     def full(self) -> bool:
         """Whether one has to wait for room. A closed one is not full: it refuses."""
-        return self._waits and 0 < self._capacity <= len(self.items)
+        return self._waits and 0 < self.capacity <= len(self.items)
 
     @property
     def awaited(self) -> bool:
@@ -157,7 +157,7 @@ class Queue:
         items = self.items
         if self._lanes is not None and isinstance(plain(item), self._mailbox.urgent):
             self._put_urgent(self._lanes, item)
-        elif len(items) < self._capacity or self._make_room(item):
+        elif len(items) < self.capacity or self._make_room(item):
             items.append(item)
         reader = self._reader
         if reader is not None:
@@ -172,7 +172,7 @@ class Queue:
 
     def put_notice(self, notice: Notice) -> None:
         """Add what needs no room; nothing happens if the mailbox is closed."""
-        if self._capacity != _CLOSED:
+        if self.capacity != _CLOSED:
             self.items.append(notice)
             self.wake()
 
@@ -200,22 +200,22 @@ class Queue:
 
     def admit_sender(self) -> None:
         """Give the room that was made, if any, to the sender that has waited longest."""
-        if len(self.items) < self._capacity:
+        if len(self.items) < self.capacity:
             sender = self.senders.pop(0)
             self.items.append(sender.item)
             reschedule(sender.task)
 
     def _put_urgent(self, lanes: _Lanes, item: object) -> None:
-        if self._capacity == _CLOSED:
+        if self.capacity == _CLOSED:
             self._refuse()
-        if len(lanes.first) >= self._capacity:
-            raise MailboxFull(f"{self._capacity} urgent messages wait already")
+        if len(lanes.first) >= self.capacity:
+            raise MailboxFull(f"{self.capacity} urgent messages wait already")
         lanes.first.append(item)
 
     def _make_room(self, item: object) -> bool:
         """Whether the item may be added all the same; raises `MailboxFull` where it is refused."""
         when_full = self._mailbox.when_full
-        if self._capacity == _CLOSED or when_full in ("wait", "refuse"):
+        if self.capacity == _CLOSED or when_full in ("wait", "refuse"):
             self._refuse()
         if when_full == "drop_newest":
             if type(item) is Delivery:
@@ -233,19 +233,20 @@ class Queue:
     def _refuse(self) -> None:
         if self._refusal is not None:
             raise self._refusal()
-        raise MailboxFull(f"the mailbox is full ({self._capacity} messages)")
+        raise MailboxFull(f"the mailbox is full ({self.capacity} messages)")
 
     # --- taking out ----------------------------------------------------------------------------
 
-    def remove(self, item: object) -> None:
-        """Take out one item, by identity, wherever it stands; its absence is no error."""
+    def remove(self, item: object) -> bool:
+        """Take out one item, by identity, wherever it stands; False if it is not there."""
         for items in (self.items, self.stashed or deque()):
             for index, candidate in enumerate(items):
                 if candidate is item:
                     del items[index]
                     if self.senders:
                         self.admit_sender()
-                    return
+                    return True
+        return False
 
     async def wait(self) -> None:
         """Sleep until there is an item, or until `wake`. For the one reader."""
@@ -267,7 +268,7 @@ class Queue:
     @property
     def stash_full(self) -> bool:
         """Whether as many messages are put aside as there may be waiting."""
-        return self.stashed is not None and len(self.stashed) >= self._capacity
+        return self.stashed is not None and len(self.stashed) >= self.capacity
 
     def unstash(self) -> None:
         """Put all that was put aside in front of what waits, in the order it came."""
@@ -282,7 +283,7 @@ class Queue:
             kept = [item for item in items if type(item) is not Notice]
             items.clear()
             items.extend(kept)
-            while self.senders and len(self.items) < self._capacity:
+            while self.senders and len(self.items) < self.capacity:
                 self.admit_sender()
 
     def close(self, refusal: Callable[[], Exception]) -> list[Any]:
@@ -290,13 +291,20 @@ class Queue:
         self.unstash()
         left = [item for item in self.items if type(item) is not Notice]
         self.items.clear()
-        self._capacity = _CLOSED
-        self._refusal = refusal
+        self.refuse_with(refusal)
         for sender in self.senders:
             sender.refusal = refusal()
             reschedule(sender.task)
         self.senders.clear()
         return left
+
+    def refuse_with(self, refusal: Callable[[], Exception]) -> None:
+        """Take nothing more."""
+        self.capacity = _CLOSED
+        self._refusal = refusal
+
+    def reader_left(self) -> None:
+        """The reader takes no more in this life. Of interest where there are several."""
 
     def _abort_wait(self, _: RaiseCancelT) -> Abort:
         self._reader = None

@@ -4,13 +4,15 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from trio.lowlevel import checkpoint, current_task
 
-from wingman.actor.cell import Cell
 from wingman.actor.delivery import Delivery
 from wingman.actor.instruments import Termination
-from wingman.actor.protocols import Asked, M_contra, R_co
+from wingman.actor.protocols import Asked, M_contra, R_co, with_defaults
 from wingman.actor.queue import Queue
 from wingman.actor.threads import FromThread
 from wingman.under_trio import require_trio
+
+if TYPE_CHECKING:
+    from wingman.actor.cell import Cell
 
 __all__ = ["ActorRef"]
 
@@ -29,15 +31,11 @@ class ActorRef(Generic[M_contra, R_co]):
     __slots__ = ("_mailbox", "cell")
 
     if not TYPE_CHECKING:
+        __class_getitem__ = with_defaults(2)
 
-        def __class_getitem__(cls, parameters: Any) -> Any:
-            # Type variables have no defaults at run time before Python 3.13.
-            both = parameters if isinstance(parameters, tuple) else (parameters, Any)
-            return super().__class_getitem__(both)
-
-    def __init__(self, cell: Cell, mailbox: Queue | None = None) -> None:
+    def __init__(self, cell: "Cell", mailbox: Queue) -> None:
         self.cell = cell
-        self._mailbox = cell.queue if mailbox is None else mailbox
+        self._mailbox = mailbox
 
     def __repr__(self) -> str:
         return f"<ActorRef {self.name}>"

@@ -8,6 +8,7 @@ from wingman.actor.cell import Cell
 from wingman.actor.factories import wants_context
 from wingman.actor.family import Family
 from wingman.actor.mailbox import Mailbox, mailbox_of
+from wingman.actor.pool import PoolCell, WorkerCell
 from wingman.actor.protocols import Actor
 from wingman.actor.ref import ActorRef
 from wingman.actor.supervision import Restart, Supervision
@@ -80,6 +81,7 @@ class Spawner(ABC):
         `ValueError` for a name that is taken, and `ActorStopped` after the life of the context.
         """
         family = self._own_family()
+        _check_times(stop_within, start_within)
         cell = Cell(
             factory,
             name=_name_of(factory, family) if name is None else name,
@@ -91,10 +93,87 @@ class Spawner(ABC):
             start_within=start_within,
             wants_context=wants_context(factory),
         )
-        check_seconds(stop_within)
-        if start_within is not None:
-            check_seconds(start_within, least="more than 0")
         return family.system.start(cell)
+
+    @overload
+    def spawn_pool(
+        self,
+        factory: "Callable[[], Actor[M, R]]",
+        size: int,
+        *,
+        name: str | None = None,
+        mailbox: int | Mailbox = 100,
+        supervision: Supervision | None = None,
+        expected: tuple[type[Exception], ...] = (),
+        stop_within: float = 5.0,
+        start_within: float | None = None,
+    ) -> "ActorRef[M, R]": ...
+
+    @overload
+    def spawn_pool(
+        self,
+        factory: "Callable[[Context[M]], Actor[M, R]]",
+        size: int,
+        *,
+        name: str | None = None,
+        mailbox: int | Mailbox = 100,
+        supervision: Supervision | None = None,
+        expected: tuple[type[Exception], ...] = (),
+        stop_within: float = 5.0,
+        start_within: float | None = None,
+    ) -> "ActorRef[M, R]": ...
+
+    def spawn_pool(
+        self,
+        factory: Callable[..., Actor[Any, Any]],
+        size: int,
+        *,
+        name: str | None = None,
+        mailbox: int | Mailbox = 100,
+        supervision: Supervision | None = None,
+        expected: tuple[type[Exception], ...] = (),
+        stop_within: float = 5.0,
+        start_within: float | None = None,
+    ) -> ActorRef[Any, Any]:
+        """Start `size` actors that share one mailbox, and return the one reference to them.
+
+        Whoever of them is free takes the message that has waited longest. So messages of one
+        sender begin in the order they were sent, and may end in another. The workers are the
+        pool's children, each supervised by itself. A worker that ends for good leaves its work to
+        the others; when the last one has crashed for good, so has the pool. A worker's timers,
+        watches and subscriptions are its own.
+
+        The other parameters, and what is raised, are as for `spawn`; `stop_within` holds for a
+        worker's current message when the pool ends.
+        """
+        family = self._own_family()
+        needs_context = wants_context(factory)
+        policy = Restart() if supervision is None else supervision
+
+        def make_worker(pool: PoolCell, family: Family, number: int) -> Cell:
+            return WorkerCell(
+                pool,
+                factory,
+                name=f"worker-{number}",
+                family=family,
+                supervision=policy,
+                expected=expected,
+                wants_context=needs_context,
+                stop_within=stop_within,
+                start_within=start_within,
+            )
+
+        _check_times(stop_within, start_within)
+        pool = PoolCell(
+            make_worker,
+            name=_name_of(factory, family) if name is None else name,
+            family=family,
+            size=size,
+            mailbox=mailbox_of(mailbox),
+            supervision=policy,
+            stop_within=stop_within,
+        )
+        return family.system.start(pool)
 
     @abstractmethod
     def _own_family(self) -> Family:
@@ -121,3 +200,9 @@ def _checked(supervision: Supervision | None, family: Family) -> Supervision:
             "parent's context"
         )
     return supervision
+
+
+def _check_times(stop_within: float, start_within: float | None) -> None:
+    check_seconds(stop_within)
+    if start_within is not None:
+        check_seconds(start_within, least="more than 0")

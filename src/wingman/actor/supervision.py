@@ -5,12 +5,11 @@ the delivery; what is decided here is the actor's own fate.
 """
 
 import random
-from collections import deque
 from typing import Literal, TypeAlias
 
 import attrs
 
-__all__ = ["Backoff", "Escalate", "Restart", "RestartHistory", "Stop", "Strategy", "Supervision"]
+__all__ = ["Backoff", "Escalate", "Restart", "Stop", "Strategy", "Supervision"]
 
 _positive = attrs.validators.gt(0.0)
 
@@ -77,23 +76,3 @@ class Restart:
 
 
 Supervision: TypeAlias = Restart | Stop | Escalate
-
-
-class RestartHistory:
-    """When an actor was restarted, as far back as its policy looks."""
-
-    __slots__ = ("_policy", "_times")
-
-    def __init__(self, policy: Restart) -> None:
-        self._policy = policy
-        self._times: deque[float] = deque()
-
-    def next_delay(self, now: float) -> float | None:
-        """Count one more crash: the delay before the restart, or None if it is one too many."""
-        times = self._times
-        while times and now - times[0] > self._policy.within:
-            times.popleft()
-        if len(times) >= self._policy.max_restarts:
-            return None
-        times.append(now)
-        return self._policy.backoff.delay(len(times))

@@ -7,12 +7,14 @@ from contextlib import AsyncExitStack
 from functools import partial
 from types import TracebackType
 from typing import Any, Self
+from weakref import WeakValueDictionary
 
 import trio
 
 from wingman.actor.cell import Cell
 from wingman.actor.context import Context
 from wingman.actor.family import Family
+from wingman.actor.group import Group
 from wingman.actor.instruments import ActorInfo, Instrument, Instruments, Termination
 from wingman.actor.ref import ActorRef
 from wingman.actor.spawner import Spawner
@@ -38,6 +40,7 @@ class ActorSystem(Spawner):
         self.dead_letters = 0
         self.family = Family(self)
         self._timers: Timers | None = None
+        self._groups: WeakValueDictionary[str, Group[Any, Any]] = WeakValueDictionary()
         self._token: trio.lowlevel.TrioToken | None = None
         self._numbers = itertools.count(1)
         # The nursery is opened when this is entered: one can be made where no Trio runs yet.
@@ -69,7 +72,7 @@ class ActorSystem(Spawner):
         """Start a cell's task. For those who make cells: spawners and directories."""
         nursery = self._opened()
         cell.family.add(cell)
-        ref = cell.ref = ActorRef(cell)
+        cell.ref = ref = cell.make_ref()
         _start_apart(nursery, cell.run, cell.own_name)
         return ref
 
@@ -107,6 +110,13 @@ class ActorSystem(Spawner):
         """
         return self.family.snapshot()
 
+    def group(self, name: str) -> Group[Any, Any]:
+        """The group with this name. There is one while anybody holds it, or is in it."""
+        group = self._groups.get(name)
+        if group is None:
+            group = self._groups[name] = Group(name)
+        return group
+
     def cell_idle(self, cell: Cell) -> None:
         """Of no interest here; a directory counts the time from it."""
 
@@ -121,7 +131,7 @@ class ActorSystem(Spawner):
     def cell_dropped(self, cell: Cell, message: Any) -> None:
         """Count and show a message that gave way, since the mailbox was full."""
         self.dead_letters += 1
-        self.instruments.notify("dead_letter", cell.ref, message, None)
+        self.instruments.notify("message_dropped", cell.ref, message)
 
     def _own_family(self) -> Family:
         return self.family

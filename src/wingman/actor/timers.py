@@ -4,7 +4,7 @@ One task serves all timers of a system. Timers that are due put a notice into th
 """
 
 import heapq
-from collections.abc import Callable, MutableSet
+from collections.abc import Callable
 from itertools import count
 from math import isfinite
 from typing import Any, Final
@@ -42,7 +42,7 @@ class Timer:
         period: float | None,
         *,
         put: Callable[[Notice], None],
-        mine: "MutableSet[Timer]",
+        mine: set[Any],
         timers: "Timers",
     ) -> None:
         self.missed = 0
@@ -50,7 +50,7 @@ class Timer:
         self._due = due
         self._period = period
         self._put = put
-        self._mine: MutableSet[Timer] | None = mine  # those of the same life; None when it is over
+        self._mine: set[Any] | None = mine  # those of the same life; None when it is over
         self._timers = timers
         self._waiting = False
         mine.add(self)

@@ -5,7 +5,7 @@ delivery costs a scope, not cancelling any costs none.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from time import perf_counter
 from typing import Any, Protocol, cast
 
@@ -25,7 +25,7 @@ from wingman.actor.instruments import Instruments
 from wingman.actor.queue import Notice, Queue, plain
 from wingman.foreign import failure_of, log_failure, shown, split
 
-__all__ = ["Worker"]
+__all__ = ["Worker", "settle_left"]
 
 logger = logging.getLogger("wingman.actor")
 
@@ -104,8 +104,8 @@ class Worker:
     def cancel(self, delivery: Delivery) -> None:
         """Cancel one delivery: take it out of the mailbox, or cancel the scope that it runs in."""
         if delivery.state is QUEUED:
-            self._mailbox.remove(delivery)
-            delivery.settle_cancelled()
+            if self._mailbox.remove(delivery):
+                delivery.settle_cancelled()
         elif self.current is delivery and self._scope is not None:
             self._scope_used = True
             self._scope.cancel()
@@ -134,6 +134,8 @@ class Worker:
             if self.crash is error:
                 raise
             raise cast("Exception", self.crash) from error  # noqa: ASYNC104
+        finally:
+            self._mailbox.reader_left()
 
     def begin_life(self) -> None:
         """Forget the crash that ended the last one, and that it was to passivate."""
@@ -250,11 +252,7 @@ class Worker:
         """Settle whatever is left; return the messages that nobody will process."""
         left = [] if type(self.current) is Delivery or not self.busy else [self.current]
         self.settle_current(CANCELLED, refusal())
-        for item in self._mailbox.close(refusal):
-            if type(item) is Delivery:
-                item.settle(FAILED, refusal())
-            left.append(plain(item))
-        return left
+        return left + settle_left(self._mailbox.close(refusal), refusal)
 
     def retire(self) -> None:
         """The cell has ended. They would hold each other, and all that hangs on them."""
@@ -272,3 +270,13 @@ class Worker:
 
     def _notify_ended(self, item: Any, error: Exception | None) -> None:
         self._employer.instruments.notify("message_ended", self._employer.ref, plain(item), error)
+
+
+def settle_left(items: Iterable[Any], refusal: Callable[[], Exception]) -> list[Any]:
+    """Settle what nobody will process any more; return the messages."""
+    left = []
+    for item in items:
+        if type(item) is Delivery:
+            item.settle(FAILED, refusal())
+        left.append(plain(item))
+    return left
