@@ -31,6 +31,11 @@ SHOWN = {
         "the history is valid: True",
         "ready",
     ],
+    "pipeline.py": [
+        "comes first",
+        "pipeline/sum restarts 0",
+        "pipeline/counters restarts 1",
+    ],
     "restart.py": [
         "16 runs wait for their turn",
         "16 runs are completed",
@@ -49,6 +54,16 @@ SHOWN = {
         "→ bash {'command': 'echo one; echo two'}",
         "← ['one', 'two']",
         "result: end_turn after 2 steps",
+    ],
+    "supervision.py": [
+        "display on",
+        "reading 1",
+        "reading 2",
+        "display off",
+        "display on",
+        "reading 4",
+        "display off",
+        "station crashed: OSError: the sensor does not answer",
     ],
     "tools.py": [
         "gave: Sessions are actors,",
