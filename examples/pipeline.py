@@ -1,4 +1,4 @@
-"""A pipeline of actors: a reader, a pool of counters, a sum. A full mailbox slows its senders down.
+"""A pipeline of actors: a pool counts words, a full mailbox slows down whoever sends too fast.
 
 Run it: python examples/pipeline.py
 """
@@ -7,99 +7,62 @@ import logging
 from collections import Counter
 from functools import partial
 from pathlib import Path
+from typing import TypeAlias
 
-import attrs
 import trio
 
-from wingman.actor import ActorRef, ActorSystem, Backoff, Context, Request, Restart, Stopped
+from wingman.actor import ActorRef, ActorSystem, Backoff, Context, Restart
 
 logging.getLogger("wingman").setLevel(logging.CRITICAL)  # it logs the crash with its traceback
 
-
-@attrs.frozen
-class Words:
-    """What was counted in one file."""
-
-    counts: Counter[str]
-
-
-@attrs.frozen
-class Result(Request["list[tuple[str, int]]"]):
-    """Asks for the most frequent words, once so many files are counted."""
-
-    files: int
+Words: TypeAlias = Counter[str]
 
 
 class Sum:
-    """Adds up what the counters find."""
+    """Adds up what the counters find; asked for the sum of so many files, it waits until then."""
 
-    def __init__(self, context: Context[Words | Result]) -> None:
-        self.context = context
-        self.files = 0
-        self.words: Counter[str] = Counter()
+    def __init__(self, context: Context[Words | int]) -> None:
+        self.context, self.files, self.words = context, 0, Counter[str]()
 
-    async def receive(self, message: Words | Result) -> list[tuple[str, int]] | None:
+    async def receive(self, message: Words | int) -> Words | None:
         """Add to the sum, or give it when all is there."""
-        if isinstance(message, Words):
+        if isinstance(message, Counter):
             self.files += 1
-            self.words += message.counts
-            self.context.unstash()  # somebody may be waiting for the result
-            return None
-        if self.files < message.files:
-            self.context.stash()  # not ready: it is put aside until there is more
-            return None
-        return self.words.most_common(3)
+            self.words += message
+            self.context.unstash()  # the question may have its answer now
+        elif self.files == message:
+            return self.words
+        else:
+            self.context.stash()  # not ready: the question is put aside
+        return None
 
 
-class CountWords:
+class Count:
     """Counts one file at a time. One that cannot be read crashes it, and costs that file alone."""
 
     def __init__(self, sum_of_all: ActorRef[Words]) -> None:
         self.sum = sum_of_all
 
     async def receive(self, path: Path) -> None:
-        """Count, and tell the sum."""
+        """Count, and tell the sum, which may make it wait."""
         text = await trio.Path(path).read_text(encoding="utf-8")
-        await self.sum.tell(Words(Counter(text.lower().split())))
-
-
-class Pipeline:
-    """The parent of all stages: they end with it, and it hears when one is lost for good."""
-
-    def __init__(self, context: Context[Path | Result | Stopped]) -> None:
-        soon = Restart(max_restarts=10, backoff=Backoff(initial=0.01))
-        self.sum = context.spawn(Sum, name="sum", mailbox=4)
-        self.counters = context.spawn_pool(
-            partial(CountWords, self.sum), 2, name="counters", mailbox=4, supervision=soon
-        )
-        context.watch(self.counters)
-
-    async def receive(self, message: Path | Result | Stopped) -> list[tuple[str, int]] | None:
-        """Pass a file on, waiting while the counters have enough; or the question."""
-        match message:
-            case Stopped(ref, termination):
-                print(ref.name, termination)
-            case Result():
-                return await self.sum.ask(message)
-            case path:
-                await self.counters.tell(path)
-        return None
+        await self.sum.tell(Counter(text.lower().split()))
 
 
 async def main() -> None:
     """Count the words in the examples, and in what is no file."""
     here = Path(__file__).parent
     files = sorted(here.glob("*.py"))
+    soon = Restart(backoff=Backoff(initial=0.01))
     async with ActorSystem() as system:
-        pipeline = system.spawn(Pipeline, name="pipeline", mailbox=1)
-        await pipeline.tell(here)  # a directory: the counter that gets it crashes
-        for path in files:
-            await pipeline.tell(path)
-        with trio.fail_after(10):
-            frequent = await pipeline.ask(Result(len(files)))
-        print("counted", len(files), "files;", frequent[0][0], "comes first")
-        for stage in system.snapshot()[0].children:
-            print(stage.name, "restarts", sum(child.restarts for child in stage.children))
+        total = system.spawn(Sum, name="sum", mailbox=4)
+        counters = system.spawn_pool(partial(Count, total), 2, mailbox=4, supervision=soon)
+        for path in [here, *files]:
+            await counters.tell(path)
+        words = await total.ask(len(files))
+        print("counted", len(files), "files,", len(words or ()), "words")
+        pool = system.snapshot()[-1]
+        print("restarts:", sum(worker.restarts for worker in pool.children))
 
 
 if __name__ == "__main__":
