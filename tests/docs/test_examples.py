@@ -32,7 +32,6 @@ SHOWN = {
         "ready",
     ],
     "pipeline.py": [
-        "counted 8 files,",
         "restarts: 1",
     ],
     "restart.py": [
