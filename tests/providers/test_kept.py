@@ -113,7 +113,7 @@ def ends(history: Sequence[Message]) -> list[int]:
 def test_a_history_that_grows_is_sent_as_if_it_were_written_anew(history, order):
     async def grow() -> None:
         kept = Kept(Shelf())
-        whole = alternate(repair(history))
+        whole = alternate(list(repair(history)))
         for number, end in enumerate(ends(whole)):
             provider, fresh = PROVIDERS[order[number % len(order)]]
             request = ask(whole[:end], kept)
@@ -349,7 +349,7 @@ def of_images(draw: st.DrawFn, history: list[Message], mark: bool) -> list[Messa
 
 @st.composite
 def grown(draw: st.DrawFn) -> list[Message]:
-    return of_images(draw, repair(draw(histories())), draw(st.booleans()))
+    return of_images(draw, list(repair(draw(histories()))), draw(st.booleans()))
 
 
 @settings(deadline=None, max_examples=60)
