@@ -118,6 +118,8 @@ class SessionActor:
             limits=services.limits,
             meter=Meter(services.prices),
             callers=run.callers,
+            time_limit=services.time_limit,
+            expire=run.expire,
         )
         try:
             await loop.execute()
