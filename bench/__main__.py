@@ -12,7 +12,7 @@ import click
 
 from bench._machine import Load, described
 from bench._page import draw, write_page
-from bench._report import Report, tabled
+from bench._report import Report, goals, tabled
 
 BENCHMARKS: Final = (
     "actors",
@@ -74,9 +74,9 @@ def main(
 
 def _summary(reports: list[Report]) -> str:
     """The goals, all together."""
-    rows = [row for report in reports for row in report.rows if row.goal is not None]
+    rows = goals(reports)
     met = sum(bool(row.met) for row in rows)
-    head = f"\nThe goals: {met} of {len(rows)} met"
+    head = f"\nThe goals: {met} of {len(rows)} reached"
     return "\n".join([head, *tabled(row.cells() for row in rows)])
 
 
