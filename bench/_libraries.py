@@ -180,7 +180,7 @@ def _of_case(found: Comparison, case: Case, present: list[str]) -> Iterator[Row]
         yield Row(f"{case.title}, {name}, CPU", cpu, "ms")
     if not present:
         yield Row.unmeasured(
-            f"{case.title}s a second ÷ the fastest library", "No library is there.", case.goal
+            f"{case.title}, rate ÷ the fastest library", "No library is there.", case.goal
         )
     elif case.kind != "naps":  # they sleep
         yield from _beside_the_fastest(found, case, present)
@@ -190,5 +190,5 @@ def _beside_the_fastest(found: Comparison, case: Case, present: list[str]) -> It
     fastest = min(present, key=lambda name: found.each(f"{name}, {case.title}").value)
     mine, theirs = f"Wingman, {case.title}", f"{fastest}, {case.title}"
     to = f"the fastest library ({fastest})"
-    yield Row(f"{case.title}s a second", found.speed(mine, theirs), "×", to, case.goal)
+    yield Row(f"{case.title}, rate", found.speed(mine, theirs), "×", to, case.goal)
     yield Row(f"{case.title}, CPU speed", found.speed(mine, theirs, "cpu"), "×", to)

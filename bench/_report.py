@@ -51,16 +51,16 @@ class Row:
 
     @property
     def verdict(self) -> str:
-        """Of the goal: `reached`, `missed`, or `not measured`; empty if there is none."""
-        if self.goal is None:
-            return ""
-        return {True: "reached", False: "missed", None: "not measured"}[self.met]
+        """Of the goal: `reached` or `missed`; `not measured` where there is no figure."""
+        if self.figure is None:
+            return "not measured"
+        return {True: "reached", False: "missed", None: ""}[self.met]
 
     def cells(self) -> tuple[str, str, str, str]:
-        """Its line of a table: title, median, spread or why there is none, goal and verdict."""
-        goal = "" if self.goal is None else f"{self.goal} {self.verdict}"
+        """Its line of a table: title, median, spread, goal and verdict."""
+        goal = f"{self.goal or ''} {self.verdict}".strip()
         if self.figure is None:
-            return self.title, "", self.why, goal
+            return self.title, "", "", f"{goal}: {self.why}"
         low, high = self.figure.low, self.figure.high
         spread = "" if low == high else f"{_number(low)} … {_number(high)}"
         return self.title, f"{_number(self.figure.value)} {self.unit}", spread, goal
@@ -92,6 +92,8 @@ class Report:
     rows: list[Row]
     load: tuple[Load, Load]
     seconds: float
+    failed: bool = False
+    """Whether it ended by an error: its one row says so."""
 
     def as_json(self) -> dict[str, Any]:
         """The report as a JSON object."""
@@ -99,20 +101,24 @@ class Report:
             "name": self.name,
             "title": self.title,
             "seconds": round(self.seconds, 1),
+            "failed": self.failed,
             "others": [round(load.share, 3) for load in self.load],
             "load_average": [round(load.average, 2) for load in self.load],
             "rows": [row.as_json() for row in self.rows],
         }
 
     def __str__(self) -> str:
-        lines = [f"\n{self.title}", *tabled(row.cells() for row in self.rows)]
+        title = f"\n{self.title} ({self.seconds:.0f} s)"
+        lines = [title, *tabled(row.cells() for row in self.rows)]
         lines += [f"  Not to be trusted: {load}." for load in self.load if load.high][:1]
         return "\n".join(lines)
 
 
 def goals(reports: Iterable[Report]) -> list[Row]:
-    """The rows that have a goal, of all benchmarks together."""
-    return [row for report in reports for row in report.rows if row.goal is not None]
+    """The rows that have a goal, of all benchmarks together, and what benchmarks failed."""
+    return [
+        row for report in reports for row in report.rows if row.goal is not None or report.failed
+    ]
 
 
 def tabled(lines: Iterable[tuple[str, str, str, str]]) -> list[str]:
