@@ -142,7 +142,7 @@ async def _warmed_up(stack: AsyncExitStack, name: str, *, install: bool) -> Libr
 
 async def _measured(quick: bool) -> tuple[Comparison, dict[str, str]]:
     """What was measured, and by library why it does not take part."""
-    turns = 64 if quick else 128
+    turns = 16 if quick else 128
     counts = {case: _NAPS if case.kind == "naps" else turns for case in CASES}
     missing: dict[str, str] = {}
     async with AsyncExitStack() as stack:

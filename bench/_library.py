@@ -220,7 +220,9 @@ def adk(case: str) -> New:
     from google.adk.models.llm_response import LlmResponse
     from google.adk.runners import Runner
     from google.adk.sessions import InMemorySessionService
-    from google.genai.types import Content, FunctionCall, Part
+    from google.genai.types import Content, FunctionCall, GenerateContentResponseUsageMetadata, Part
+
+    used = GenerateContentResponseUsageMetadata(prompt_token_count=7, total_token_count=10)
 
     class StandIn(BaseLlm):
         async def generate_content_async(self, llm_request: Any, stream: bool = False) -> Any:
@@ -231,7 +233,8 @@ def adk(case: str) -> New:
                 for number, (name, given) in enumerate(calls)
             ]
             said = parts or [Part(text="A short answer.")]
-            yield LlmResponse(content=Content(role="model", parts=said))
+            content = Content(role="model", parts=said)
+            yield LlmResponse(content=content, usage_metadata=used)
 
     agent = LlmAgent(name="agent", model=StandIn(model="stand-in"), tools=[add, nap])
     sessions = InMemorySessionService()
@@ -279,13 +282,14 @@ async def main(name: str) -> None:
         "pydantic-ai": pydantic_ai,
         "adk": adk,
     }[name]
+    answers, sys.stdout = sys.stdout, sys.stderr  # a library may print
     gc.set_threshold(50_000, 50, 1_000)  # as Wingman's process has it
     made = {case: make(case) for case in CALLS}
     while line := await asyncio.to_thread(sys.stdin.readline):
         asked = json.loads(line)
         new = made[asked.pop("case")]
         took = await take(new, **asked)
-        print(json.dumps(took), flush=True)
+        print(json.dumps(took), file=answers, flush=True)
 
 
 if __name__ == "__main__":
