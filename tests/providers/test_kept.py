@@ -383,3 +383,12 @@ async def test_what_a_model_is_shown_begins_anew_with_another_history_and_after_
     history += [Message("assistant", (TextBlock("so"),)), Message.user("next")]
     assert await shown.follow(history, provider) == history
     assert len(given_out) == 601
+
+
+def test_a_conversation_that_kept_nothing_and_is_gone_hinders_no_other() -> None:
+    shelf = Shelf()
+    kept = Kept(shelf)
+    Kept(shelf)  # gone at once
+    kept.put("key", "value", 5)
+    assert shelf.bytes == 5
+    assert kept.take("key") == "value"
