@@ -4,7 +4,7 @@ import gc
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 
@@ -14,7 +14,7 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_collection(session: pytest.Session) -> Iterator[None]:
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
     """Collect without collections of garbage: what is made here stays to the end.
 
     It is frozen then, so that no collection looks at it again. A full one, of which some tests ask
@@ -22,11 +22,12 @@ def pytest_collection(session: pytest.Session) -> Iterator[None]:
     """
     gc.disable()
     try:
-        yield
+        result = yield
     finally:
         gc.enable()
     gc.collect()
     gc.freeze()
+    return result
 
 
 @pytest.fixture(scope="session", autouse=True)
