@@ -16,7 +16,7 @@ are set as `wingman serve` sets them. The figure is the median of the rounds, wi
     scale.py      much stored, much live, much queued at the start
     cancel.py     from a cancel until the processes are gone
     start.py      the import, and the server's start
-    peers.py      other agent libraries, each in an environment of its own
+    peers.py      other agent libraries and servers, each in an environment of its own
 
     _rounds.py    contenders that take turns, and what they took
     _machine.py   the machine: what it is, how busy others keep it, what a process takes of it
@@ -25,7 +25,11 @@ are set as `wingman serve` sets them. The figure is the median of the rounds, wi
     _clients.py   a client that costs little
     _apis.py      a server that speaks models' APIs
     _stored.py    what stands in a store before a measurement
-    _library.py   the program that takes turns with one such library
+    _environments.py  what peers need, installed once
+    _libraries.py     turns in process, by libraries and by Wingman
+    _library.py       the program that takes turns with one such library
+    _peer_servers.py  turns over HTTP, by servers and by Wingman
+    _agno.py          the program that serves with agno
     _report.py    rows, tables, JSON
     _page.py      the figures on docs/performance.md, and their picture
 

@@ -3,6 +3,7 @@
 import json
 import sys
 import time
+import traceback
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
@@ -12,7 +13,7 @@ import click
 
 from bench._machine import Load, described
 from bench._page import draw, write_page
-from bench._report import Report, tabled
+from bench._report import Report, Row, goals, tabled
 
 BENCHMARKS: Final = (
     "actors",
@@ -70,27 +71,36 @@ def main(
     if page is not None:
         write_page(page, kept, reports, picture)
     print(_summary(reports))
+    if any(report.failed for report in reports):
+        sys.exit(1)
 
 
 def _summary(reports: list[Report]) -> str:
     """The goals, all together."""
-    rows = [row for report in reports for row in report.rows if row.goal is not None]
+    rows = goals(reports)
     met = sum(bool(row.met) for row in rows)
-    head = f"\nThe goals: {met} of {len(rows)} met"
+    head = f"\nThe goals: {met} of {len(rows)} reached"
     return "\n".join([head, *tabled(row.cells() for row in rows)])
 
 
 def run(name: str, quick: bool) -> Report:
-    """Run one benchmark; the machine's load is looked at before and after it."""
+    """Run one benchmark; the machine's load is looked at before and after it.
+
+    Where it fails, its report has one row, which says so.
+    """
     module = import_module(f"bench.{name}")
     before = Load.sample()
     if before.high:
         print(f"\n{name}: the machine is busy: {before}", file=sys.stderr)
     begin = time.perf_counter()
-    rows = module.measure(quick)
+    try:
+        rows, failed = module.measure(quick), False
+    except Exception as error:  # the others are measured nevertheless
+        traceback.print_exc()
+        rows, failed = [Row.unmeasured(name, f"It failed: {error!r}")], True
     seconds = time.perf_counter() - begin
     title = (module.__doc__ or name).splitlines()[0]
-    return Report(name, title, rows, (before, Load.sample()), seconds)
+    return Report(name, title, rows, (before, Load.sample()), seconds, failed)
 
 
 if __name__ == "__main__":

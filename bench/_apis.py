@@ -1,10 +1,13 @@
 """A server that speaks five models' APIs, a process of its own: what it says is made once.
 
 It answers any message with the same text, in one write (`burst`) or an event a TCP segment, as
-models send them (`segments`). What stands on the wire is what the tests of the adapters have.
+models send them (`segments`). What stands on the wire is what the tests of the adapters have. Chat
+completions are whole where a request does not ask for a stream, as peers do.
 """
 
 import gc
+import json
+import re
 import socket
 import sys
 from collections.abc import Callable, Iterable
@@ -22,6 +25,8 @@ from wingman.providers import Anthropic, Gemini, Ollama, OpenAI, OpenAICompatibl
 __all__ = ["ADAPTERS", "adapter"]
 
 _SEGMENT_SECONDS: Final = 0.001
+
+_STREAMED: Final = re.compile(rb'"stream":\s*true')
 
 ADAPTERS: Final[dict[str, Callable[[str], Provider]]] = {
     "anthropic": lambda url: Anthropic("m", base_url=url, api_key="none"),
@@ -85,11 +90,29 @@ def _answers(pieces: Iterable[str], *, burst: bool) -> list[tuple[bytes, list[by
     return answers
 
 
+def _whole(text: str) -> bytes:
+    """The answer of chat completions, which is not a stream."""
+    message = {"role": "assistant", "content": text}
+    content = json.dumps(
+        {
+            "id": "completion",
+            "object": "chat.completion",
+            "created": 1,
+            "model": "m",
+            "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+            "usage": {"prompt_tokens": 12, "completion_tokens": 5, "total_tokens": 17},
+        }
+    ).encode()
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(content)}"
+    return head.encode() + b"\r\n\r\n" + content
+
+
 class _Api:
     """The server: each connection is kept alive, and each request has its path's answer."""
 
-    def __init__(self, answers: list[tuple[bytes, list[bytes]]]) -> None:
+    def __init__(self, answers: list[tuple[bytes, list[bytes]]], whole: bytes) -> None:
         self._answers = answers
+        self._whole = [whole]
 
     async def converse(self, stream: trio.SocketStream) -> None:
         stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -103,18 +126,24 @@ class _Api:
             length = int(head.partition(b"content-length:")[2].partition(b"\r\n")[0] or 0)
             while len(received) < end + 4 + length:
                 received += await stream.receive_some(1 << 20)
+            body = bytes(received[end + 4 : end + 4 + length])
             del received[: end + 4 + length]
-            line = head.partition(b"\r\n")[0]
-            segments = next(said for path, said in self._answers if path.lower() in line)
+            segments = self._answer(head.partition(b"\r\n")[0], body)
             for segment in segments:
                 await stream.send_all(segment)
                 if len(segments) > 1:
                     await trio.sleep(_SEGMENT_SECONDS)
 
+    def _answer(self, line: bytes, body: bytes) -> list[bytes]:
+        if b"/chat/completions" in line and not _STREAMED.search(body):
+            return self._whole
+        return next(said for path, said in self._answers if path.lower() in line)
+
 
 async def main(way: str, pieces: int) -> None:
     """Serve on a free port; the URL is printed."""
-    api = _Api(_answers(["word "] * pieces, burst=way == "burst"))
+    texts = ["word "] * pieces
+    api = _Api(_answers(texts, burst=way == "burst"), _whole("".join(texts)))
     listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
     port = listeners[0].socket.getsockname()[1]
     gc.freeze()

@@ -1,9 +1,11 @@
 """A program that takes turns with one agent library; it runs where that library is installed.
 
 It knows nothing of Wingman. `python -P _library.py NAME` reads lines of JSON, such as
-`{"case": "text", "turns": 40, "at_once": 1}`, and answers each with what a turn took:
-`{"seconds": …, "cpu": …}`. Each turn is a new conversation; the model is a stand-in in this
-process, and costs nothing.
+`{"case": "text", "turns": 40, "at_once": 1, "create": false}`, and answers each with what a turn
+took: `{"seconds": …, "cpu": …}`. Each turn is the first of a new conversation. What a library makes
+for a conversation before its turn is made before the clock starts, unless `create` asks for it;
+what it makes within the turn belongs to the turn. The model is a stand-in in this process, and
+costs nothing.
 """
 
 import asyncio
@@ -15,6 +17,9 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 Turn = Callable[[], Awaitable[Any]]
+New = Callable[[], Awaitable[Turn]]
+"""Makes a new conversation, and gives its turn."""
+
 Calls = dict[str, list[tuple[str, dict[str, Any]]]]
 
 CALLS: Calls = {"text": [], "tool": [("add", {"a": 1, "b": 2})], "naps": [("nap", {})] * 8}
@@ -31,7 +36,16 @@ async def nap() -> str:
     return "slept"
 
 
-def strands(case: str) -> Turn:
+def always(turn: Turn) -> New:
+    """For a library in which nothing is made for a conversation before its turn."""
+
+    async def new() -> Turn:
+        return turn
+
+    return new
+
+
+def strands(case: str) -> New:
     """strands-agents: its own `Model`."""
     from strands import Agent, tool
     from strands.models.model import Model
@@ -60,10 +74,15 @@ def strands(case: str) -> Turn:
             yield {"messageStop": {"stopReason": "tool_use" if calls else "end_turn"}}
 
     model, tools = StandIn(), [tool(add), tool(nap)]
-    return lambda: Agent(model=model, tools=tools, callback_handler=None).invoke_async("go")
+
+    async def new() -> Turn:
+        agent = Agent(model=model, tools=tools, callback_handler=None)  # it holds the history
+        return lambda: agent.invoke_async("go")
+
+    return new
 
 
-def pydantic_ai(case: str) -> Turn:
+def pydantic_ai(case: str) -> New:
     """pydantic-ai: its `FunctionModel`."""
     from pydantic_ai import Agent
     from pydantic_ai.messages import ModelResponse, TextPart, ToolCallPart, ToolReturnPart
@@ -76,10 +95,10 @@ def pydantic_ai(case: str) -> Turn:
         return ModelResponse(parts=[ToolCallPart(name, given) for name, given in CALLS[case]])
 
     agent = Agent(FunctionModel(answer), tools=[add, nap])
-    return lambda: agent.run("go")
+    return always(lambda: agent.run("go"))
 
 
-def langgraph(case: str) -> Turn:
+def langgraph(case: str) -> New:
     """langgraph: its prebuilt agent, with a chat model of langchain-core's."""
     from langchain_core.language_models.chat_models import BaseChatModel
     from langchain_core.messages import AIMessage, ToolMessage
@@ -107,10 +126,10 @@ def langgraph(case: str) -> Turn:
             return self._generate(messages)
 
     agent = create_react_agent(StandIn(), [add, nap])
-    return lambda: agent.ainvoke({"messages": [("user", "go")]})
+    return always(lambda: agent.ainvoke({"messages": [("user", "go")]}))
 
 
-def agno(case: str) -> Turn:
+def agno(case: str) -> New:
     """agno: its own `Model`."""
     from agno.agent import Agent
     from agno.models.base import Model
@@ -138,10 +157,10 @@ def agno(case: str) -> Turn:
             return ModelResponse(role="assistant", tool_calls=uses)
 
     agent = Agent(model=StandIn(id="stand-in"), tools=[add, nap], telemetry=False)
-    return lambda: agent.arun("go")
+    return always(lambda: agent.arun("go"))
 
 
-def openai_agents(case: str) -> Turn:
+def openai_agents(case: str) -> New:
     """openai-agents: its own `Model`."""
     from agents import Agent, Runner, function_tool, set_tracing_disabled
     from agents.items import ModelResponse
@@ -191,18 +210,61 @@ def openai_agents(case: str) -> Turn:
             raise NotImplementedError
 
     agent = Agent("agent", model=StandIn(), tools=[function_tool(add), function_tool(nap)])
-    return lambda: Runner.run(agent, "go")
+    return always(lambda: Runner.run(agent, "go"))
 
 
-async def take(turn: Turn, turns: int, at_once: int) -> dict[str, float]:
+def adk(case: str) -> New:
+    """google-adk: its own `BaseLlm`, and sessions in memory."""
+    from google.adk.agents import LlmAgent
+    from google.adk.models.base_llm import BaseLlm
+    from google.adk.models.llm_response import LlmResponse
+    from google.adk.runners import Runner
+    from google.adk.sessions import InMemorySessionService
+    from google.genai.types import Content, FunctionCall, GenerateContentResponseUsageMetadata, Part
+
+    used = GenerateContentResponseUsageMetadata(prompt_token_count=7, total_token_count=10)
+
+    class StandIn(BaseLlm):
+        async def generate_content_async(self, llm_request: Any, stream: bool = False) -> Any:
+            answered = any(part.function_response for part in llm_request.contents[-1].parts)
+            calls = [] if answered else CALLS[case]
+            parts = [
+                Part(function_call=FunctionCall(id=f"call_{number}", name=name, args=given))
+                for number, (name, given) in enumerate(calls)
+            ]
+            said = parts or [Part(text="A short answer.")]
+            content = Content(role="model", parts=said)
+            yield LlmResponse(content=content, usage_metadata=used)
+
+    agent = LlmAgent(name="agent", model=StandIn(model="stand-in"), tools=[add, nap])
+    sessions = InMemorySessionService()
+    runner = Runner(app_name="bench", agent=agent, session_service=sessions)
+    message = Content(role="user", parts=[Part(text="go")])
+
+    async def new() -> Turn:
+        session = await sessions.create_session(app_name="bench", user_id="user")
+
+        async def turn() -> None:
+            events = runner.run_async(user_id="user", session_id=session.id, new_message=message)
+            async for _ in events:
+                pass
+
+        return turn
+
+    return new
+
+
+async def take(new: New, turns: int, at_once: int, create: bool) -> dict[str, float]:
     """Take so many turns, so many at once; what one took."""
+    ready = [] if create else [await new() for _ in range(turns)]
     left = iter(range(turns))
 
     async def work() -> None:
         for _ in left:
+            turn = await new() if create else ready.pop()
             await turn()
 
-    await turn()
+    await (await new())()
     gc.collect()
     cpu, begin = time.process_time(), time.perf_counter()
     await asyncio.gather(*(work() for _ in range(at_once)))
@@ -218,13 +280,16 @@ async def main(name: str) -> None:
         "openai-agents": openai_agents,
         "langgraph": langgraph,
         "pydantic-ai": pydantic_ai,
+        "adk": adk,
     }[name]
+    answers, sys.stdout = sys.stdout, sys.stderr  # a library may print
     gc.set_threshold(50_000, 50, 1_000)  # as Wingman's process has it
     made = {case: make(case) for case in CALLS}
     while line := await asyncio.to_thread(sys.stdin.readline):
         asked = json.loads(line)
-        took = await take(made[asked["case"]], asked["turns"], asked["at_once"])
-        print(json.dumps(took), flush=True)
+        new = made[asked.pop("case")]
+        took = await take(new, **asked)
+        print(json.dumps(took), file=answers, flush=True)
 
 
 if __name__ == "__main__":

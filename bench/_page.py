@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import Any, Final
 
-from bench._report import Report, Row
+from bench._report import Report, Row, goals
 
 __all__ = ["draw", "write_page"]
 
@@ -47,15 +47,11 @@ def _machine(kept: dict[str, Any]) -> list[str]:
 
 def _goals(reports: list[Report]) -> list[str]:
     """The rows that have a goal, all together."""
-    rows = [row for report in reports for row in report.rows if row.goal is not None]
+    rows = goals(reports)
     met = sum(bool(row.met) for row in rows)
-    lines = [(row.title, f"{row.cells()[1]}", row.goal or "", _verdict(row)) for row in rows]
-    head = [f"### The goals: {met} of {len(rows)} met", ""]
+    lines = [(row.title, row.cells()[1], row.goal or "", row.verdict) for row in rows]
+    head = [f"### The goals: {met} of {len(rows)} reached", ""]
     return [*head, *_table(("", "figure", "goal", ""), lines)] if rows else []
-
-
-def _verdict(row: Row) -> str:
-    return "met" if row.met else "missed"
 
 
 def _table(head: tuple[str, ...], lines: list[tuple[str, str, str, str]]) -> list[str]:
@@ -68,7 +64,7 @@ def draw(picture: Path, reports: list[Report]) -> None:
     import pygal  # an extra, `bench`, and only this needs it
     from pygal.style import CleanStyle
 
-    rows = [row for report in reports for row in report.rows if row.goal is not None]
+    rows = [row for row in goals(reports) if row.figure is not None]
     chart = pygal.HorizontalBar(
         js=(),
         style=CleanStyle(colors=("#2a7f62", "#b5543c")),
@@ -76,7 +72,7 @@ def draw(picture: Path, reports: list[Report]) -> None:
         width=900,
         show_legend=False,
         truncate_label=-1,
-        title="How far each figure is beyond its goal (1: just met)",
+        title="How far each figure is beyond its goal (1: just reached)",
         range=(0, _MOST),
         value_formatter=lambda value: f"{value:.2g} ×",
     )
@@ -88,8 +84,11 @@ def draw(picture: Path, reports: list[Report]) -> None:
 
 
 def _bar(row: Row) -> dict[str, Any]:
-    sign, bound = (row.goal or "≥ 1").split()
-    good = row.value / float(bound) if sign == "≥" else float(bound) / max(row.value, 1e-9)
+    assert row.figure is not None
+    assert row.goal is not None
+    sign, bound = row.goal.split()
+    value = max(row.figure.value, 1e-9)
+    good = value / float(bound) if sign == "≥" else float(bound) / value
     color = "#2a7f62" if row.met else "#b5543c"
     label = f"{row.cells()[1]}, goal {row.goal}"
     return {"value": min(good, _MOST), "color": color, "label": label}

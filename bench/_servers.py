@@ -1,12 +1,13 @@
 """The servers that are measured, each a process of its own, as `wingman serve` would have it."""
 
 import gc
+import os
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
@@ -23,7 +24,16 @@ from wingman import Runtime
 from wingman.cli.serve import collect_seldom
 from wingman.server import serve
 
-__all__ = ["Server", "Started", "as_served", "listens", "running", "wingman_serve"]
+__all__ = [
+    "Server",
+    "Started",
+    "as_served",
+    "free_port",
+    "listens",
+    "running",
+    "started",
+    "wingman_serve",
+]
 
 _PATIENCE: Final = 300
 """Seconds, for a server that begins with much to do."""
@@ -72,17 +82,40 @@ class Started(Server):
     healthy_after: float
 
 
-@asynccontextmanager
-async def wingman_serve(database: Path, *options: str) -> AsyncIterator[Started]:
-    """Run `wingman serve`, until the block ends; it begins when `/health` says that all is well."""
+def free_port() -> int:
+    """A port on loopback that nobody has."""
     with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "wingman", "serve", "--port", str(port), "--db", str(database)]
+        port: int = free.getsockname()[1]
+    return port
+
+
+@asynccontextmanager
+async def started(
+    command: Sequence[str],
+    port: int,
+    *,
+    health: str = "/health",
+    directory: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> AsyncIterator[Started]:
+    """Run a server's command until the block ends; it begins when all is well with the server.
+
+    Raises `RuntimeError` if its process ends before.
+    """
     begin = time.perf_counter()
-    process = await trio.lowlevel.open_process([*command, *options], stderr=subprocess.DEVNULL)
+    process = await trio.lowlevel.open_process(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd=directory,
+        env={**os.environ, **(environment or {})},
+    )
     try:
         with trio.fail_after(_PATIENCE):
-            while not await _is_well(port):  # noqa: ASYNC110 another process
+            while not await _is_well(port, health):
+                if process.poll() is not None:
+                    raise RuntimeError(f"{command[0]} has ended with {process.returncode}")
                 await trio.sleep(0.002)
         yield Started("127.0.0.1", port, process.pid, time.perf_counter() - begin)
     finally:
@@ -91,10 +124,22 @@ async def wingman_serve(database: Path, *options: str) -> AsyncIterator[Started]
             await process.wait()
 
 
-async def _is_well(port: int) -> bool:
+@asynccontextmanager
+async def wingman_serve(
+    database: Path, *options: str, environment: Mapping[str, str] | None = None
+) -> AsyncIterator[Started]:
+    """Run `wingman serve`, until the block ends; it begins when `/health` says that all is well."""
+    port = free_port()
+    command = [sys.executable, "-m", "wingman", "serve", "--port", str(port), "--db", str(database)]
+    async with started([*command, *options], port, environment=environment) as server:
+        yield server
+
+
+async def _is_well(port: int, health: str) -> bool:
     try:
         async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
-            await stream.send_all(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            asked = f"GET {health} HTTP/1.1\r\nHost: localhost\r\n\r\n"
+            await stream.send_all(asked.encode())
             return b" 200 " in await stream.receive_some(1024)
     except OSError:
         return False

@@ -26,6 +26,7 @@ from wingman import Agent, Runtime
 TURNS_EACH: Final = 10
 AT_ONCE: Final = 16
 DELTAS: Final = 4_000
+GOAL: Final = "≤ 1.3"
 MEGABYTE: Final = 1024 * 1024
 
 SHORT: Final = text("short", "A short answer.")
@@ -108,17 +109,23 @@ def measure(quick: bool) -> list[Row]:
     small = _in_a_process("many", turns)
     big = _in_a_process("large", megabytes)
     kept = _in_a_process("live", sessions)
-    grown = (kept["after"] - kept["before"]) / sessions
-    return [
+    grown = small["after"] / small["warm"]
+    held = (kept["after"] - kept["before"]) / sessions
+    rows = [
         Row("RSS, warm", small["warm"] / MEGABYTE, "MB"),
         Row(f"RSS after {turns:,} turns", small["after"] / MEGABYTE, "MB"),
-        Row(f"RSS after {turns:,} turns", small["after"] / small["warm"], "×", "warm", "≤ 1.3"),
+        Row(f"RSS after {turns:,} turns", grown, "×", "warm", None if quick else GOAL),
         Row(f"RSS after {turns:,} turns, collected", small["collected"] / MEGABYTE, "MB"),
         Row("RSS, warm with turns of 1 MB", big["warm"] / MEGABYTE, "MB"),
         Row(f"RSS after {megabytes} turns of 1 MB", big["after"] / MEGABYTE, "MB"),
         Row(f"RSS after {megabytes} turns of 1 MB", big["after"] / big["warm"], "×", "warm"),
-        Row(f"a live session after {DELTAS:,} pieces", grown / 1024, "KB"),
+        Row(f"RSS after {megabytes} turns of 1 MB, collected", big["collected"] / MEGABYTE, "MB"),
+        Row(f"a live session after {DELTAS:,} pieces", held / 1024, "KB"),
     ]
+    if quick:
+        why = f"With --quick there are {turns:,}."
+        rows.append(Row.unmeasured("RSS after 45,000 turns ÷ warm", why, GOAL))
+    return rows
 
 
 if __name__ == "__main__":

@@ -28,6 +28,8 @@ KEYLESS: Final = AgentRecord(
     "keyless", "keyless", "", (), ProviderConfig("scripted"), None, None, NOW, NOW
 )
 
+GOAL: Final = "≤ 1.5"
+"""Seconds until a server is healthy that starts with 10,000 queued runs."""
 
 DONE: Final = (
     "a new session's turn, and its end",
@@ -132,7 +134,10 @@ def measure(quick: bool) -> list[Row]:
             ]
         rows += trio.run(_live, live, 10 if quick else 50)
     for count in queued:
-        goal = "≤ 1.5" if count == 10_000 else None
+        goal = GOAL if count == 10_000 else None
         after = Figure.of(trio.run(healthy_after, count) for _ in range(1 if quick else 3))
         rows.append(Row(f"healthy with {count:,} queued runs after", after, "s", goal=goal))
+    if quick:
+        why = f"With --quick there are {queued[-1]}."
+        rows.append(Row.unmeasured("healthy with 10,000 queued runs after", why, GOAL))
     return rows

@@ -11,7 +11,7 @@ import selectors
 import socket
 import sys
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -34,6 +34,12 @@ LATEST: Final = 0.1
 """Seconds: what the 99th percentile of the delays must stay below."""
 
 MEGABYTE: Final = 1024 * 1024
+
+MOST: Final = (1_500, 2_000)
+"""How many streams are tried where fewer are no trouble."""
+
+_BEGUN_WITHIN: Final = 60
+"""Seconds for all streams to begin."""
 
 _SAID: Final = re.compile(rb"@(\d+);")
 
@@ -80,7 +86,10 @@ class Delays:
 
 
 def read_streams(server: Server, requests: Sequence[bytes], seconds: float) -> Delays:
-    """Open a stream for each request; when all have begun, take the times for so many seconds."""
+    """Open a stream for each request; when all have begun, take the times for so many seconds.
+
+    Raises `TimeoutError` if some do not begin, or say nothing then.
+    """
     delays: list[int] = []
     waiting = set()
     with selectors.DefaultSelector() as selector:
@@ -90,6 +99,7 @@ def read_streams(server: Server, requests: Sequence[bytes], seconds: float) -> D
             connection.setblocking(False)
             selector.register(connection, selectors.EVENT_READ)
             waiting.add(connection)
+        opened = time.perf_counter()
         begin = cpu = 0.0
         while not begin or time.perf_counter() < begin + seconds:
             for key, _ in selector.select(0.1):
@@ -102,10 +112,14 @@ def read_streams(server: Server, requests: Sequence[bytes], seconds: float) -> D
                     waiting.discard(key.fileobj)
             if not begin and not waiting:
                 begin, cpu = time.perf_counter(), cpu_seconds(server.pid)
+            if not begin and time.perf_counter() > opened + _BEGUN_WITHIN:
+                raise TimeoutError(f"{len(waiting)} did not begin within {_BEGUN_WITHIN} s.")
         taken = time.perf_counter() - begin
         cpu = (cpu_seconds(server.pid) - cpu) / taken
         for key in list(selector.get_map().values()):
             key.fileobj.close()  # type: ignore[union-attr]
+    if not delays:
+        raise TimeoutError(f"They said nothing for {seconds} s.")
     delays.sort()
     due = len(requests) * A_SECOND * seconds
     p50, p99 = (delays[int(len(delays) * part)] / 1e9 for part in (0.5, 0.99))
@@ -169,31 +183,41 @@ async def _hold(stream: trio.SocketStream) -> None:
 def measure(quick: bool) -> list[Row]:
     """Measure all of it; a minute, or some seconds."""
     raise_limit()
-    counts, seconds = ((20, 100), 1.0) if quick else ((250, 500, 1_000, 1_500, 2_000), 5.0)
     readers, megabytes = (20, 1) if quick else (200, 5)
-    rows: list[Row] = []
+    return [*_many(quick), *_many_readers(readers, megabytes)]
+
+
+def _many(quick: bool) -> Iterator[Row]:
+    title = f"streams × {A_SECOND}/s with p99 < 100 ms"
+    counts, seconds = ((20, 100), 1.0) if quick else ((250, 500, 1_000, *MOST), 5.0)
     held = 0
     for count in counts:
-        found = trio.run(many_streams, count, seconds)
-        rows += [
-            Row(f"{count:,} streams, delay p50", found.p50 * 1e3, "ms"),
-            Row(f"{count:,} streams, delay p99", found.p99 * 1e3, "ms"),
-            Row(f"{count:,} streams, the server takes", found.cpu * 100, "% of a CPU"),
-        ]
-        if found.p99 >= LATEST or not found.complete:
+        if count in MOST and held < 1_000:
             break
-        held = count
-    rows.append(Row(f"streams × {A_SECOND}/s with p99 < 100 ms", held, "at least", goal="≥ 1000"))
+        try:
+            found = trio.run(many_streams, count, seconds)
+        except TimeoutError as error:
+            yield Row.unmeasured(f"{count:,} streams", str(error))
+            break
+        yield Row(f"{count:,} streams, delay p50", found.p50 * 1e3, "ms")
+        yield Row(f"{count:,} streams, delay p99", found.p99 * 1e3, "ms")
+        yield Row(f"{count:,} streams, the server takes", found.cpu * 100, "% of a CPU")
+        if found.p99 < LATEST and found.complete:
+            held = count
+    if quick:
+        yield Row.unmeasured(title, f"With --quick there are {counts[-1]} at most.", "≥ 1000")
+    else:
+        yield Row(title, held, "at least", goal="≥ 1000")
+
+
+def _many_readers(readers: int, megabytes: int) -> Iterator[Row]:
     alone = trio.run(partial(fan_out, 0, megabytes, reading=True))
-    rows.append(Row(f"{megabytes} MB, no reader", alone.seconds, "s"))
+    yield Row(f"{megabytes} MB, no reader", alone.seconds, "s")
     for who, reading in ((f"{readers} readers", True), (f"{readers} that stop", False)):
-        found_out = trio.run(partial(fan_out, readers, megabytes, reading=reading))
-        rows += [
-            Row(f"{megabytes} MB, {who}", found_out.seconds, "s"),
-            Row(f"{megabytes} MB, {who}", found_out.seconds / alone.seconds, "×", "no reader"),
-            Row(f"{megabytes} MB, {who}, RSS grows by", found_out.grown / MEGABYTE, "MB"),
-        ]
-    return rows
+        found = trio.run(partial(fan_out, readers, megabytes, reading=reading))
+        yield Row(f"{megabytes} MB, {who}", found.seconds, "s")
+        yield Row(f"{megabytes} MB, {who}", found.seconds / alone.seconds, "×", "no reader")
+        yield Row(f"{megabytes} MB, {who}, RSS grows by", found.grown / MEGABYTE, "MB")
 
 
 if __name__ == "__main__":

@@ -54,7 +54,7 @@ def hold(cost: Cost, bound: Cost) -> None:
     assert not over, f"more than it was, as (now, bound): {over}"
 
 
-TURN = Cost(steps=10, tasks=0, scopes=2, threads=2, statements=12, commits=2, written=57680)
+TURN = Cost(steps=10, tasks=0, scopes=1, threads=2, statements=12, commits=2, written=57680)
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ TURN = Cost(steps=10, tasks=0, scopes=2, threads=2, statements=12, commits=2, wr
     [
         ("text", TURN),
         ("eventful", TURN),  # fifty events cost no more steps than one
-        ("tools", Cost(15, 0, 3, 3, 21, 3, 74160)),
+        ("tools", Cost(15, 0, 2, 3, 21, 3, 74160)),
     ],
 )
 async def test_a_turn_in_process_costs_no_more_than_it_did(
@@ -93,15 +93,15 @@ async def test_the_first_turn_of_a_stored_session_costs_no_more_than_it_did(
 
     async with Runtime(database, agents=AGENTS.values()) as runtime:
         cost = await counting.least(activated, times=6)
-    hold(cost, Cost(23, 3, 6, 6, 26, 3, 74160))
+    hold(cost, Cost(23, 3, 5, 6, 26, 3, 74160))
 
 
 @pytest.mark.parametrize(
     ("agent", "form", "bytes_bound", "bound"),
     [
-        ("text", "message", 395, Cost(14, 1, 4, 2, 12, 2, 57680)),
-        ("tools", "message", 475, Cost(19, 1, 5, 3, 21, 3, 74160)),
-        ("eventful", "message/stream", 2510, Cost(19, 1, 11, 2, 12, 2, 57680)),
+        ("text", "message", 395, Cost(14, 1, 3, 2, 12, 2, 57680)),
+        ("tools", "message", 475, Cost(19, 1, 4, 3, 21, 3, 74160)),
+        ("eventful", "message/stream", 2510, Cost(16, 1, 6, 2, 12, 2, 57680)),
     ],
 )
 async def test_a_turn_over_http_costs_no_more_than_it_did(

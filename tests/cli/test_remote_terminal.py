@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trio
 from click.testing import CliRunner, Result
 from rich.cells import cell_len
 
@@ -22,6 +23,7 @@ from client.troupe import NAME
 from client.worlds import served
 from wingman.cli import main
 from wingman.cli.console import clip, escaped
+from wingman.cli.launch import launch
 from wingman.client import SyncClient, SyncSession
 
 PATIENCE = 30.0
@@ -134,6 +136,20 @@ def test_what_is_cut_fits_by_the_columns_it_takes() -> None:
     assert clip("漢字漢字", 6) == "漢字…"
     assert clip("abc", 3) == "abc"
     assert clip("abcd", 3) == "ab…"
+
+
+def test_ctrl_c_interrupts_a_command_where_it_waits_and_nowhere_else() -> None:
+    lines = []
+
+    async def command() -> int:
+        signal.raise_signal(signal.SIGINT)
+        lines.append("between two lines")
+        await trio.sleep_forever()
+        return 0
+
+    with pytest.raises(KeyboardInterrupt):
+        launch(command)
+    assert lines == ["between two lines"]
 
 
 @pytest.mark.parametrize("command", [("wait", "run"), ("ps",)])

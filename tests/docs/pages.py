@@ -26,6 +26,13 @@ PAGES: Final = sorted(
 
 _BLOCK: Final = re.compile(r"^```(\w*)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
+MYPY: Final = (
+    *(sys.executable, "-m", "mypy", "--strict"),
+    # What mypy knows of Wingman and its dependencies is kept for the next time.
+    f"--cache-dir={REPOSITORY / '.mypy_cache' / 'docs'}",
+)
+"""A strict mypy."""
+
 TIMEOUT: Final = 60
 """Seconds that one program of the documentation may take."""
 

@@ -2,12 +2,11 @@
 
 import ast
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from docs.pages import REPOSITORY, TIMEOUT, printed_by
+from docs.pages import MYPY, REPOSITORY, TIMEOUT, printed_by
 
 EXAMPLES = sorted((REPOSITORY / "examples").glob("*.py"))
 
@@ -96,7 +95,7 @@ def test_an_example_is_short_and_says_how_to_run_it(example: Path) -> None:
 
 def test_the_examples_are_strictly_typed() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "mypy", "--strict", *EXAMPLES],
+        [*MYPY, *EXAMPLES],
         cwd=REPOSITORY / "examples",
         capture_output=True,
         text=True,

@@ -17,6 +17,7 @@ import pytest
 
 from docs.pages import (
     BLOCKS,
+    MYPY,
     PAGES,
     PYTHON,
     REPOSITORY,
@@ -55,7 +56,7 @@ def test_the_python_blocks_are_strictly_typed(tmp_path: Path) -> None:
     for number, block in enumerate(block for block in PYTHON if block.mark not in MISSING):
         (tmp_path / f"block{number}.py").write_text(f"# {block.name}\n{block.code}")
     done = subprocess.run(
-        [sys.executable, "-m", "mypy", "--strict", "."],
+        [*MYPY, "."],
         cwd=tmp_path,
         capture_output=True,
         text=True,

@@ -133,7 +133,7 @@ def recorded(provider: str) -> list[Message]:
 
 
 def asked(messages: Sequence[Message]) -> Request:
-    history = alternate(repair(messages))
+    history = alternate(list(repair(messages)))
     assert all(one.role != other.role for one, other in pairwise(history))
     return Request(history, system="Be brief.", tools=TOOLS)
 

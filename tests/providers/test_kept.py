@@ -113,7 +113,7 @@ def ends(history: Sequence[Message]) -> list[int]:
 def test_a_history_that_grows_is_sent_as_if_it_were_written_anew(history, order):
     async def grow() -> None:
         kept = Kept(Shelf())
-        whole = alternate(repair(history))
+        whole = alternate(list(repair(history)))
         for number, end in enumerate(ends(whole)):
             provider, fresh = PROVIDERS[order[number % len(order)]]
             request = ask(whole[:end], kept)
@@ -349,7 +349,7 @@ def of_images(draw: st.DrawFn, history: list[Message], mark: bool) -> list[Messa
 
 @st.composite
 def grown(draw: st.DrawFn) -> list[Message]:
-    return of_images(draw, repair(draw(histories())), draw(st.booleans()))
+    return of_images(draw, list(repair(draw(histories()))), draw(st.booleans()))
 
 
 @settings(deadline=None, max_examples=60)
@@ -383,3 +383,12 @@ async def test_what_a_model_is_shown_begins_anew_with_another_history_and_after_
     history += [Message("assistant", (TextBlock("so"),)), Message.user("next")]
     assert await shown.follow(history, provider) == history
     assert len(given_out) == 601
+
+
+def test_a_conversation_that_kept_nothing_and_is_gone_hinders_no_other() -> None:
+    shelf = Shelf()
+    kept = Kept(shelf)
+    Kept(shelf)  # gone at once
+    kept.put("key", "value", 5)
+    assert shelf.bytes == 5
+    assert kept.take("key") == "value"

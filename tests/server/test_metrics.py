@@ -8,7 +8,7 @@ from server_kit import serving
 from wingman import Runtime
 from wingman.agent import Agent
 from wingman.errors import ProviderError
-from wingman.providers import Fail, Scripted, ToolCalls
+from wingman.providers import Delay, Fail, Scripted, ToolCalls
 from wingman.providers.transport import Call
 from wingman.server import create_app
 from wingman.session import Run
@@ -20,6 +20,8 @@ AGENT = Agent(
             ToolCalls(("nope", {})),
             "Done.",
             Fail(ProviderError("It is down.", provider="scripted")),
+            # The run that waits behind this one is cancelled before it can begin.
+            Delay(Fail(ProviderError("It is down.", provider="scripted")), first=60),
         ]
     ),
 )
@@ -48,7 +50,7 @@ async def test_runs_steps_tokens_tools_and_retries_are_counted(autojump_clock: o
         await queued[0].wait()
         counted = await samples(runtime)
     assert counted["wingman_runs_total", "completed"] == 1
-    assert counted["wingman_runs_total", "failed"] == 2  # the script has run out
+    assert counted["wingman_runs_total", "failed"] == 2
     assert counted["wingman_runs_total", "cancelled"] == 1
     assert counted["wingman_steps_total", "scripted"] == 4
     assert counted["wingman_tool_calls_total", "error"] == 1

@@ -17,7 +17,7 @@ async def test_random_operations_with_failing_commits_find_no_lie(
     seed: int, autojump_clock: MockClock
 ) -> None:
     seed_scheduler(seed)
-    fuzz = Fuzz(seed, 400, tuple(mode for mode in MODES if mode != "written"), one_in=20)
+    fuzz = Fuzz(seed, 500, tuple(mode for mode in MODES if mode != "written"), one_in=20)
     assert await fuzz.run() == []
     _check_it_did_something(fuzz)
 

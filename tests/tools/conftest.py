@@ -112,13 +112,12 @@ def loop_watch() -> Callable[[], contextlib.AbstractAsyncContextManager[LoopWatc
     async def watching() -> AsyncIterator[LoopWatch]:
         watch = LoopWatch()
         gc.collect()
-        gc.freeze()  # else a full collection of all that the tests have made is counted
-        try:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(watch.look)
-                yield watch
-                nursery.cancel_scope.cancel()
-        finally:
-            gc.unfreeze()
+        # Else a full collection of all that the tests have made is counted. It stays frozen, as all
+        # that was made when the tests were collected.
+        gc.freeze()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(watch.look)
+            yield watch
+            nursery.cancel_scope.cancel()
 
     return watching

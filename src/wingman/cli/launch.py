@@ -31,7 +31,9 @@ def launch(
     look; so is Ctrl-C. Any other is a bug, and shows its traceback.
     """
     try:
-        code = trio.run(main)
+        # Ctrl-C interrupts a command where it waits. Between two lines of an HTTP client it would
+        # leave an `async with` without its end, and Python would warn of that.
+        code = trio.run(main, restrict_keyboard_interrupt_to_checkpoints=True)
     except (WingmanError, BaseExceptionGroup) as error:
         leaves = list(leaves_of(error))
         if not all(isinstance(leaf, _EXPECTED) for leaf in leaves):

@@ -31,7 +31,9 @@ class Shelf:
 
     def reference(self, kept: "Kept") -> "weakref.ref[Kept]":
         """What `used` takes."""
-        return weakref.ref(kept, self._gone.append)
+        reference = weakref.ref(kept, self._gone.append)
+        hash(reference)  # a reference remembers its hash, and cannot make it once `kept` is gone
+        return reference
 
     def used(self, reference: "weakref.ref[Kept]", size: int) -> None:
         """A conversation keeps so many bytes now."""

@@ -27,6 +27,7 @@ session: who takes runs in which order, and who waits for them, is decided in `s
 #   reader.py     a cursor into a channel
 #   event_memory.py  what the readers of all sessions make the process hold, and its bound
 #   state.py      where a run stands
+#   time_limit.py  ends the runs that have had their time
 #   history.py    the rules of a history, as pure functions
 #   limits.py     every bound, with its default
 
@@ -44,6 +45,7 @@ from wingman.run.published import Published, encode_event
 from wingman.run.reader import BATCH, Reader
 from wingman.run.shown import Shown
 from wingman.run.state import CutBy, Phase, RunState
+from wingman.run.time_limit import TimeLimit
 
 __all__ = [
     "BATCH",
@@ -68,6 +70,7 @@ __all__ = [
     "RunState",
     "Shown",
     "Spent",
+    "TimeLimit",
     "ToolCall",
     "complete_step",
     "cut",

@@ -74,6 +74,9 @@ class EventMemory:
 
     def make_room(self) -> None:
         """Let go of what can be, if more is held than may be."""
+        if self.held <= self.most:
+            self._tried = 0
+            return
         for _ in range(len(self._holders)):  # one that is asked may come again
             holder = next(self._holders.keys(), None)
             if holder is None or self.held <= self.most:

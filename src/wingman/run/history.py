@@ -5,7 +5,7 @@ user's message right after it; there is no other `tool_result`; no message is em
 writes is valid by construction; `repair` is for what comes from elsewhere.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from types import MappingProxyType
 from typing import Any
@@ -65,13 +65,13 @@ def with_left_behind(reason: str, text: str) -> str:
     return f"{reason}\nIts output until then:\n{text}" if text else reason
 
 
-def repair(messages: Iterable[Message]) -> list[Message]:
+def repair(messages: Iterable[Message]) -> Iterator[Message]:
     """Make a history valid, changing as little as can be. Idempotent.
 
     Results are moved to where they belong, the first of several wins; a call without one gets an
     error in its place; results without a call, calls that repeat an id, and empty messages go.
+    What is left is given message by message: a history may be long.
     """
-    kept: list[Message] = []
     waiting: dict[str, ToolUseBlock] = {}
     seen: set[str] = set()
     for message in messages:
@@ -80,15 +80,14 @@ def repair(messages: Iterable[Message]) -> list[Message]:
             waiting = {}
         else:
             if waiting:
-                kept.append(Message("user", tuple(map(_missing, waiting))))
+                yield Message("user", tuple(map(_missing, waiting)))
             content = _new_calls(message, seen)
             waiting = {b.id: b for b in content if isinstance(b, ToolUseBlock)}
         if content:
             same = content == message.content
-            kept.append(message if same else msgspec.structs.replace(message, content=content))
+            yield message if same else msgspec.structs.replace(message, content=content)
     if waiting:
-        kept.append(Message("user", tuple(map(_missing, waiting))))
-    return kept
+        yield Message("user", tuple(map(_missing, waiting)))
 
 
 def alternate(messages: Sequence[Message]) -> Sequence[Message]:

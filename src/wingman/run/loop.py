@@ -4,7 +4,7 @@ Send the message, infer, run the tool calls, again, until a final response or a 
 loop: who wants to stream reads the session's channel, who wants the result waits for the end.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from time import perf_counter
@@ -30,6 +30,7 @@ from wingman.run.logbook import call_ended, run_started, step_ended
 from wingman.run.progress import ProgressMeter
 from wingman.run.shown import Shown
 from wingman.run.state import RunState
+from wingman.run.time_limit import TimeLimit
 
 __all__ = ["RunLoop"]
 
@@ -45,7 +46,7 @@ class RunLoop:
 
     `shown` is what the session's models are shown of it, `tool_ids` the ids of its tool calls so
     far; the run adds its own. `callers` are the sessions that wait for what the run's tools do, its
-    own among them.
+    own among them. `expire` notes that the run's time is over, and cancels what awaits `execute`.
     """
 
     journal: RunJournal
@@ -59,6 +60,8 @@ class RunLoop:
     limits: Limits
     meter: Meter
     callers: frozenset[str]
+    time_limit: TimeLimit
+    expire: Callable[[], None]
     steps: int = 0
     messages: list[Message] = attrs.field(factory=list)
     _inference: Inference | None = None
@@ -81,7 +84,7 @@ class RunLoop:
         except BaseException as error:  # noqa: ASYNC103 contained lets a cancellation through
             # The boundary of a run: whatever is raised is its failure, and the session goes on.
             # Only a cancel passes `contained`, and then the run was cut.
-            ending = cut(self.state.cut_by)
+            ending = self._cut()
             ending = failure(self.journal.record.id, contained(error), self.state.cut_by)
         finally:
             if ending is not None and self.state.phase == "running":
@@ -95,16 +98,25 @@ class RunLoop:
         await self.journal.began(message)
         self._add((message,))
         run_started(self.journal.record, self.agent)
-        seconds, began = self.limits.seconds, perf_counter()
-        ending: Ending | None = None
-        with trio.move_on_after(seconds):
+        began = perf_counter()
+        self.time_limit.begin(self.expire)
+        try:
             ending = await self._step()
             while ending is None:
                 if perf_counter() - began > _TURN_SECONDS:
                     await trio.lowlevel.checkpoint()
                     began = perf_counter()
                 ending = await self._step()
-        return ending or limit_struck("time_limit", f"time limit ({seconds:g} s)", self.messages)
+            return ending
+        finally:
+            self.time_limit.end(self.expire)
+
+    def _cut(self) -> Ending:
+        """The ending of a run that is cancelled: by name, by its time limit, or with all."""
+        if not self.state.timed_out or self.state.cut_by is not None:
+            return cut(self.state.cut_by)
+        what = f"time limit ({self.time_limit.seconds:g} s)"
+        return limit_struck("time_limit", what, self.messages)
 
     async def _step(self) -> Ending | None:
         """One inference and its tool calls; the run's ending, if it ends with it."""

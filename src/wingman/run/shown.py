@@ -45,6 +45,12 @@ class Shown:
         """
         model = (provider.id, provider.model)
         new, anew = history[self._taken :], True
+        if history is self._history and model == self._model and _are_plain(new):
+            self._history = None  # as below
+            for message in new:
+                self._add(message)
+            self._history, self._taken = history, len(history)
+            return self.messages.copy()
         if history is self._history and model == self._model:
             anew = any(withholds(message, *model) for message in new)
         self._history = None  # what is left in the middle begins anew
@@ -75,3 +81,10 @@ class Shown:
         if self.messages and self.messages[-1].role == message.role:
             message = joined(self.messages.pop(), message)
         self.messages.append(message)
+
+
+def _are_plain(messages: Sequence[Message]) -> bool:
+    """Whether these few messages are shown as they are, and change nothing of what was shown."""
+    if len(messages) > _A_SLICE:
+        return False
+    return not any(message.withheld is not None or image_sizes(message) for message in messages)

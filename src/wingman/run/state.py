@@ -19,7 +19,8 @@ CutBy: TypeAlias = Literal["cancelled", "interrupted"]
 
 @attrs.define(eq=False)
 class RunState:
-    """Where a run stands, until its end. `cut_by` says who asked for its end, if somebody did.
+    """Where a run stands, until its end. `cut_by` says who asked for its end, if somebody did;
+    `timed_out`: its time limit did.
 
     `calls` are those of the step under way, `announced` those that the model has made in it, by id,
     from the moment when the world learns of them.
@@ -30,6 +31,7 @@ class RunState:
 
     phase: Phase = "queued"
     cut_by: CutBy | None = None
+    timed_out: bool = False
     calls: ToolCalls | None = attrs.field(default=None, repr=False)
     announced: dict[str, ToolCall] = attrs.field(factory=dict, repr=False)
     waiting_for: RunFailure | None = None

@@ -11,7 +11,7 @@ from wingman.agent import Agent
 from wingman.given import listed, one
 from wingman.metrics import Metrics
 from wingman.providers import ProviderRegistry, Transport
-from wingman.run import EventMemory, Limits, Model, Price, Prices
+from wingman.run import EventMemory, Limits, Model, Price, Prices, TimeLimit
 from wingman.runtime.agents import Agents
 from wingman.runtime.credentials import Credentials
 from wingman.runtime.models import Models
@@ -66,6 +66,7 @@ class Root:
             prices=prices,
             room=Room(limits),
             events=EventMemory(limits.event_bytes),
+            time_limit=TimeLimit(limits.seconds),
         )
         self.host = SessionHost(self.services, idle_after)
         self._stack = AsyncExitStack()

@@ -136,13 +136,11 @@ class Connection(TCPServer):
     async def protocol_send(self, event: Event) -> None:
         """What the protocol has for us: bytes to send, and whether it is idle or done."""
         match event:
-            case _WholeAnswer():
-                # Most clients take it at once, and then nobody has to wait: its task ends here.
+            case RawData():
+                # Most clients take it at once, and then nobody has to wait.
                 rest = event.data[self._send_now(event.data) :]
                 if rest:
                     await self._send(rest)
-            case RawData():
-                await self._send(event.data)
             case Updated():
                 # No checkpoint here: quart-trio cancels the task that comes this way, as soon as
                 # its answer is complete, and the connection would not be made ready again.
@@ -192,10 +190,6 @@ class Connection(TCPServer):
                     pass
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             pass
-
-
-class _WholeAnswer(RawData):
-    """The bytes of an answer from its head to its end."""
 
 
 class _Http1(H11Protocol):
@@ -284,9 +278,7 @@ class _Http1(H11Protocol):
             self._held += data
         else:
             held, self._held = self._held or b"", None
-            if held and isinstance(event, h11.EndOfMessage):
-                await self.send(_WholeAnswer(data=held + data))
-            elif len(data) <= _ONE_PIECE:
+            if len(data) <= _ONE_PIECE:
                 await self.send(RawData(data=held + data))
             else:
                 await self.send(RawData(data=held))

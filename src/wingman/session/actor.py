@@ -11,7 +11,7 @@ from wingman.agent import Agent
 from wingman.api import RunFailure
 from wingman.errors import NotFound, StoreError, StoreUnavailable, WingmanError
 from wingman.foreign import contained, copy_of, reason
-from wingman.run import Meter, RunJournal, RunLoop, RunState, repair
+from wingman.run import Meter, RunJournal, RunLoop, RunState
 from wingman.session.admission import queued_error, unrecorded_error
 from wingman.session.live import LiveSession
 from wingman.session.live_run import LiveRun
@@ -118,6 +118,8 @@ class SessionActor:
             limits=services.limits,
             meter=Meter(services.prices),
             callers=run.callers,
+            time_limit=services.time_limit,
+            expire=run.expire,
         )
         try:
             await loop.execute()
@@ -205,9 +207,9 @@ class SessionActor:
         live.channel.mark_stored(live.channel.last_id)
         found = await store.session_with_history(live.id)
         if found is not None:
-            live.load(found[0].usage, repair(found[1]))
+            await live.load(found[0].usage, found[1])
         elif live.deleted:
-            live.load(live.journal.usage, [])
+            await live.load(live.journal.usage, ())
         else:
             raise NotFound("session", live.id)
 

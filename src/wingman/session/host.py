@@ -72,6 +72,7 @@ class SessionHost:
         await settle_leftovers(self._store, self._services.model.metrics)
         self._sessions = ActiveSessions(self._services, self._idle_after)
         self._sessions.backlog.fill(await self._store.sessions_with_queue())
+        self._services.spawn(self._services.time_limit.watch, "time limit")
         self._services.spawn(self._sessions.take_up_backlog, "take up queued runs")
         return self
 

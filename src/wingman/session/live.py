@@ -4,18 +4,19 @@ It outlives the actor object: it is there when an actor that has crashed begins 
 admitted here, in one block without a checkpoint, and leaves here; neither waits for the actor.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
 import attrs
+import trio
 
 from wingman.actor import Delivery
 from wingman.agent import Agent, ChosenAgent, weight_of_agent
-from wingman.conversation import Message, ToolUseBlock, Usage
+from wingman.conversation import Message, Usage
 from wingman.errors import MailboxFull, NotFound, SessionBusy, StoreError, WingmanError
 from wingman.ids import new_id
-from wingman.run import EventChannel, Journal, Outcome, RunJournal, Shown, now
+from wingman.run import EventChannel, Journal, Outcome, RunJournal, Shown, now, repair
 from wingman.session.admission import (
     RunRequest,
     check_same_body,
@@ -31,6 +32,8 @@ from wingman.store import RunRecord, SessionRecord
 __all__ = ["LiveSession"]
 
 _REMEMBERED_REQUESTS = 1024
+
+_A_SLICE = 256  # messages of a history, after which others have their turn
 
 
 @attrs.define(eq=False)
@@ -83,16 +86,20 @@ class LiveSession:
             return self.current
         return next((run for run in self.runs.values() if run.state.cut_by is None), None)
 
-    def load(self, usage: Usage, history: list[Message]) -> None:
-        """Take the history, and the usage with it, as the store has them."""
+    async def load(self, usage: Usage, stored: Iterable[Message]) -> None:
+        """Take the usage, and the history, as the store has them.
+
+        Others have their turn while a long one is taken.
+        """
+        history: list[Message] = []
+        tool_ids: set[str] = set()
+        for message in repair(stored):
+            history.append(message)
+            tool_ids.update(use.id for use in message.tool_uses)
+            if len(history) % _A_SLICE == 0:
+                await trio.lowlevel.checkpoint()
         self.journal.usage = usage
-        self.history = history
-        self.tool_ids = {
-            block.id
-            for message in history
-            for block in message.content
-            if isinstance(block, ToolUseBlock)
-        }
+        self.history, self.tool_ids = history, tool_ids
 
     def has_announced(self, run_id: str, tool_use_id: str) -> bool:
         """Whether this run is in flight, and has such a call that is not in the history yet."""

@@ -156,6 +156,12 @@ class LiveRun:
         elif self.delivery is not None:
             self.delivery.cancel()
 
+    def expire(self) -> None:
+        """Its time limit is reached: cancel what it does."""
+        if self.state.phase == "running" and self.state.cut_by is None and self.delivery:
+            self.state.timed_out = True
+            self.delivery.cancel()
+
     async def _end_before_start(self) -> None:
         try:
             await self.journal.end(cut(self.state.cut_by), NOTHING_SPENT)

@@ -9,7 +9,7 @@ import trio
 from wingman.actor import ActorSystem
 from wingman.agent import Agent, ChosenAgent
 from wingman.errors import Overloaded, ShuttingDown
-from wingman.run import EventMemory, Limits, Model, Prices
+from wingman.run import EventMemory, Limits, Model, Prices, TimeLimit
 from wingman.store import RunRecord, Store
 
 __all__ = ["AgentSource", "Room", "Services"]
@@ -96,6 +96,7 @@ class Services:
     prices: Prices
     room: Room
     events: EventMemory
+    time_limit: TimeLimit
 
     def spawn(self, function: Callable[[], object], name: str) -> None:
         """Start a task that belongs to the runtime and to no request."""

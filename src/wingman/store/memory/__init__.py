@@ -2,6 +2,7 @@
 
     store.py     MemoryStore: its face
     ledger.py    what it keeps, in dicts, and what each change does to it
+    kept.py      a session and a run in it, and the order in which pages show runs
 
 It knows no file and no thread.
 """

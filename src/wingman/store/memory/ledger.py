@@ -4,15 +4,11 @@
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
 from typing import Any
 
-import attrs
 import msgspec
 
-from wingman.api import AgentRecord, Credential, RunFailure
-from wingman.conversation import Message, ToolResultBlock, Usage
-from wingman.events import Result
+from wingman.api import AgentRecord, Credential
 from wingman.store.changes import (
     AgentDeleted,
     AgentSaved,
@@ -30,71 +26,10 @@ from wingman.store.changes import (
     StepEnded,
     StepRecorded,
 )
-from wingman.store.records import RunRecord, RunStatus, SessionRecord
+from wingman.store.memory.kept import Run, RunOrder, Session
+from wingman.store.records import RunRecord, RunStatus
 
-__all__ = ["Ledger", "Run", "Session"]
-
-
-@attrs.define(eq=False)
-class Session:
-    """A session's own fields, as they stand, and what hangs on it. `seq` is its place in pages."""
-
-    seq: int
-    saved: SessionRecord
-    updated_at: datetime
-    last_event_id: int
-    event_ceiling: int
-    usage: Usage
-    deleting: bool = False
-    history: list[Message] = attrs.Factory(list)
-    runs: dict[str, "Run"] = attrs.Factory(dict)
-    requests: dict[str, "Run"] = attrs.Factory(dict)
-
-    def record(self) -> SessionRecord:
-        return msgspec.structs.replace(
-            self.saved,
-            updated_at=self.updated_at,
-            last_event_id=self.last_event_id,
-            event_ceiling=self.event_ceiling,
-            usage=self.usage,
-        )
-
-
-@attrs.define(eq=False)
-class Run:
-    """What has become of a run since its admission. `seq` is its place in pages."""
-
-    seq: int
-    admitted: RunRecord
-    session: Session
-    status: RunStatus
-    started_at: datetime | None
-    ended_at: datetime | None
-    result: Result | None
-    error: RunFailure | None
-    usage: Usage
-    steps: int
-    cost: float | None
-    messages: list[Message] = attrs.Factory(list)
-    pending: StepRecorded | None = None
-    results: list[ToolResultBlock] = attrs.Factory(list)
-
-    def record(self) -> RunRecord:
-        return msgspec.structs.replace(
-            self.admitted,
-            status=self.status,
-            started_at=self.started_at,
-            ended_at=self.ended_at,
-            result=self.result,
-            error=self.error,
-            usage=self.usage,
-            steps=self.steps,
-            cost=self.cost,
-        )
-
-    def extend(self, messages: Iterable[Message]) -> None:
-        self.session.history.extend(messages)
-        self.messages.extend(messages)
+__all__ = ["Ledger"]
 
 
 class Ledger:
@@ -105,6 +40,7 @@ class Ledger:
         self.credentials: dict[str, Credential] = {}
         self.sessions: dict[str, Session] = {}
         self.runs: dict[str, Run] = {}
+        self.order = RunOrder()
         self._last_seq = 0
 
     def apply(self, changes: Sequence[Change]) -> str | None:
@@ -180,12 +116,20 @@ class Ledger:
 
     def _mark_session(self, change: SessionDeleting) -> None:
         if session := self.sessions.get(change.session_id):
-            session.deleting = True
+            self._hide(session)
 
     def _erase_session(self, change: SessionErased) -> None:
         if session := self.sessions.pop(change.session_id, None):
+            self._hide(session)
             for run_id in session.runs:
                 del self.runs[run_id]
+
+    def _hide(self, session: Session) -> None:
+        """From here on no read shows the session or its runs."""
+        if not session.deleting:
+            session.deleting = True
+            for run in session.runs.values():
+                self.order.remove(run)
 
     def _queue_run(self, change: RunQueued) -> None:
         new = change.run
@@ -207,10 +151,12 @@ class Ledger:
             self.runs[new.id] = session.runs[new.id] = run
             if new.request_id is not None:
                 session.requests[new.request_id] = run
+            if not session.deleting:
+                self.order.add(run)
 
     def _start_run(self, change: RunStarted) -> None:
         if run := self._run_of(change.session_id, change.run_id):
-            run.status = "running"
+            self._set_status(run, "running")
             run.started_at = change.started_at
             run.extend((change.message,))
             run.session.event_ceiling = change.event_ceiling
@@ -242,7 +188,7 @@ class Ledger:
             return
         run.extend(change.messages)
         run.pending = None
-        run.status = change.status
+        self._set_status(run, change.status)
         run.ended_at = change.ended_at
         run.result = change.result
         run.error = change.error
@@ -255,6 +201,14 @@ class Ledger:
             session.usage = change.session_usage
         if change.last_event_id is not None:
             session.last_event_id = change.last_event_id
+
+    def _set_status(self, run: Run, status: RunStatus) -> None:
+        if run.session.deleting:
+            run.status = status
+        else:
+            self.order.remove(run)
+            run.status = status
+            self.order.add(run)
 
     def _run_of(self, session_id: str, run_id: str) -> Run | None:
         session = self.sessions.get(session_id)

@@ -5,7 +5,8 @@ so it works under trio's `autojump_clock`. What is written is not copied: the va
 """
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from heapq import merge
 from types import TracebackType
 from typing import Self
 
@@ -18,7 +19,8 @@ from wingman.errors import StoreError, StoreUnavailable
 from wingman.store.call import Call
 from wingman.store.changes import Change
 from wingman.store.listing import CUT_OFF_CHARS, PAGE_CHARS, WHOLE_RESULT, listed
-from wingman.store.memory.ledger import Ledger, Run, Session
+from wingman.store.memory.kept import Run, Session, age
+from wingman.store.memory.ledger import Ledger
 from wingman.store.protocol import Chain, Commit
 from wingman.store.records import (
     CutRun,
@@ -206,12 +208,7 @@ class MemoryStore:
     ) -> RunPage:
         await trio.lowlevel.checkpoint()
         page: list[Run] = []
-        for run in reversed(self._candidates(session_id).values()):
-            status = "cancelling" if run.admitted.id in cancelling else run.status
-            if statuses and status not in statuses:
-                continue
-            if run.session.deleting or (before is not None and run.seq >= before):
-                continue
+        for run in self._newest(session_id, statuses, before, cancelling):
             if len(page) == limit:
                 return RunPage(tuple(_listed(each.record()) for each in page), page[-1].seq)
             page.append(run)
@@ -235,18 +232,31 @@ class MemoryStore:
 
     def _runs(self, session_id: str | None, statuses: Sequence[RunStatus]) -> Sequence[Run]:
         """The runs that are shown, of one session or of all, in the order of their admission."""
-        return [
-            run
-            for run in self._candidates(session_id).values()
-            if not run.session.deleting and (not statuses or run.status in statuses)
-        ]
+        return [*self._ledger.order.newest(session_id, statuses)][::-1]
 
-    def _candidates(self, session_id: str | None) -> dict[str, Run]:
-        """The runs of one session or of all, also of sessions that are being deleted."""
-        if session_id is None:
-            return self._ledger.runs
-        session = self._ledger.sessions.get(session_id)
-        return session.runs if session else {}
+    def _newest(
+        self,
+        session_id: str | None,
+        statuses: Sequence[Status],
+        before: int | None,
+        cancelling: Collection[str],
+    ) -> Iterator[Run]:
+        """The runs that are shown, newest first, where these are `cancelling` and nothing else."""
+        order = self._ledger.order
+        if not statuses:
+            return order.newest(session_id, (), before)
+        stored = [status for status in statuses if status != "cancelling"]
+        runs = order.newest(session_id, stored, before) if stored else ()
+        others = (run for run in runs if run.admitted.id not in cancelling)
+        if "cancelling" not in statuses:
+            return others
+        asked = [
+            run
+            for run in filter(None, map(self._shown_run, cancelling))
+            if session_id in (None, run.session.saved.id) and (before is None or run.seq < before)
+        ]
+        asked.sort(key=age)
+        return merge(others, asked, key=age)
 
     def _shown(self, session_id: str) -> Session | None:
         session = self._ledger.sessions.get(session_id)
