@@ -17,6 +17,7 @@ from bench._report import Report, Row, goals, tabled
 
 BENCHMARKS: Final = (
     "actors",
+    "trees",
     "store",
     "turns",
     "http",

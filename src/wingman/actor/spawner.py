@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
 from wingman.actor.cell import Cell
 from wingman.actor.factories import wants_context
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from wingman.actor.context import Context
 
 __all__ = ["Spawner"]
+
+_USUAL: Final = Restart()
 
 M = TypeVar("M")
 R = TypeVar("R")
@@ -148,7 +150,7 @@ class Spawner(ABC):
         """
         family = self._own_family()
         needs_context = wants_context(factory)
-        policy = Restart() if supervision is None else supervision
+        policy = _USUAL if supervision is None else supervision
 
         def make_worker(pool: PoolCell, family: Family, number: int) -> Cell:
             return WorkerCell(
@@ -189,7 +191,7 @@ def _name_of(factory: object, family: Family) -> str:
 
 def _checked(supervision: Supervision | None, family: Family) -> Supervision:
     if supervision is None:
-        return Restart()
+        return _USUAL
     if (
         isinstance(supervision, Restart)
         and supervision.strategy != "one_for_one"
