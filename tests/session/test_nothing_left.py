@@ -25,7 +25,8 @@ from wingman import Agent, Limits, Runtime, Session
 from wingman.actor import Restart
 from wingman.actor.cell import Cell
 from wingman.actor.delivery import Delivery
-from wingman.actor.mailbox import Mailbox
+from wingman.actor.queue import Queue
+from wingman.actor.restarts import Restarts
 from wingman.actor.worker import Worker
 from wingman.errors import ProviderRejected, WingmanError
 from wingman.providers import Anthropic, Fallback, ToolCalls
@@ -42,7 +43,7 @@ OURS = (
     *(LiveSession, LiveRun, SessionActor, Run, Session),
     *(EventChannel, Published, Reader, Journal, RunJournal, RunState),
     *(RunLoop, Inference, StepDraft, CallsOfStep, ToolCall),
-    *(Chain, Cell, Worker, Mailbox, Delivery),
+    *(Chain, Cell, Worker, Queue, Restarts, Delivery),
 )
 ROUNDS = 2
 

@@ -335,10 +335,11 @@ class Cell:
         return worker.crash
 
     def _make(self) -> Any:
-        if not self._wants_context:
-            return self._factory()
-        self._context = self.family.system.context_of(self)
-        return self._factory(self._context)
+        return self._factory(self._open_context()) if self._wants_context else self._factory()
+
+    def _open_context(self) -> "Context[Any]":
+        context = self._context = self.family.system.context_of(self)
+        return context
 
     async def _close_context(self) -> None:
         if self._context is not None:

@@ -58,13 +58,12 @@ class PoolCell(Cell):
         # one escalates: that goes on to the pool's parent.
         last = supervision.exhausted if isinstance(supervision, Restart) else supervision
         super().__init__(
-            self._make_pool,
+            _Pool,
             name=name,
             family=family,
             mailbox=_OWN,
             supervision=Escalate() if isinstance(last, Escalate) else Stop(),
             expected=(),
-            wants_context=True,
             stop_within=stop_within,
         )
 
@@ -98,11 +97,10 @@ class PoolCell(Cell):
         info = super().info(children)
         return attrs.evolve(info, mailbox=len(self.shared), handled=handled)
 
-    def _make_pool(self, context: "Context[Any]") -> "_Pool":
-        return _Pool(
-            context,
-            [self._make_worker(self, context.family, n + 1) for n in range(self._size)],
-        )
+    def _make(self) -> "_Pool":
+        context = self._open_context()
+        family = context.family
+        return _Pool(context, [self._make_worker(self, family, n + 1) for n in range(self._size)])
 
     def _abandon(self, refusal: Callable[[], Exception]) -> list[Any]:
         super()._abandon(refusal)

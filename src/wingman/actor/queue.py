@@ -302,6 +302,7 @@ class Queue:
         """Take nothing more."""
         self.capacity = _CLOSED
         self._refusal = refusal
+        self._dropped = _ignore  # it holds the cell, which holds this
 
     def reader_left(self) -> None:
         """The reader takes no more in this life. Of interest where there are several."""
@@ -309,3 +310,7 @@ class Queue:
     def _abort_wait(self, _: RaiseCancelT) -> Abort:
         self._reader = None
         return Abort.SUCCEEDED
+
+
+def _ignore(_: Any) -> None:
+    """Nothing gives way in a closed mailbox."""

@@ -9,7 +9,7 @@ import sys
 from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 import trio
 
@@ -24,7 +24,7 @@ from wingman.errors import (
     WingmanError,
 )
 from wingman.run import NOTHING_SPENT, Ending
-from wingman.session.actor import SessionActor
+from wingman.session.actor import BeginAgain, SessionActor
 from wingman.session.backlog import Backlog
 from wingman.session.live import LiveSession
 from wingman.session.live_run import LiveRun
@@ -57,7 +57,7 @@ class ActiveSessions:
         self._services = services
         self._live: dict[str, LiveSession] = {}
         self._locks: dict[str, trio.Lock] = {}
-        self._directory: Directory[str] = Directory(
+        self._directory: Directory[str, LiveRun | BeginAgain, None] = Directory(
             services.system,
             lambda id: SessionActor(self._live[id]),
             idle_after=idle_after,
@@ -176,7 +176,7 @@ class ActiveSessions:
         """Make a session live. Without its `history`, its actor reads it."""
         directory = self._directory
 
-        def submit(message: Any) -> Delivery:
+        def submit(message: LiveRun | BeginAgain) -> Delivery[None]:
             return directory.ref(record.id).submit(message)
 
         live = LiveSession(self._services, record, submit, history)

@@ -48,7 +48,7 @@ class LiveSession:
 
     services: Services = attrs.field(repr=False)
     record: SessionRecord
-    submit: Callable[[Any], Delivery] = attrs.field(repr=False)
+    submit: Callable[[Any], Delivery[None]] = attrs.field(repr=False)
     history: list[Message] | None = attrs.field(default=None, repr=False)
     runs: dict[str, LiveRun] = attrs.field(factory=dict, repr=False)
     requests: dict[str, LiveRun] = attrs.field(factory=dict, repr=False)

@@ -37,7 +37,7 @@ class LiveRun:
     first_event: int = 0
     state: RunState = attrs.field(factory=RunState)
     admission: Commit | None = attrs.field(default=None, repr=False)
-    delivery: Delivery | None = attrs.field(default=None, repr=False)
+    delivery: Delivery[None] | None = attrs.field(default=None, repr=False)
     outcome: Outcome | None = attrs.field(default=None, repr=False)
     not_cancelled: StoreError | None = attrs.field(default=None, repr=False)
     _changed: ParkingLot = attrs.field(factory=ParkingLot, repr=False)
