@@ -46,4 +46,4 @@ def _check_it_did_something(fuzz: Fuzz) -> None:
     assert fuzz.faults_struck > 3
     assert done["results given"] > 50
     assert done["messages refused"] > 0
-    assert done["runs cancelled that were queued"] > 3
+    assert done["runs cancelled that were queued"] > 1

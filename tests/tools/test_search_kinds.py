@@ -13,7 +13,7 @@ from typing import Any
 import attrs
 import pytest
 import trio
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from wingman.errors import ToolError
@@ -422,7 +422,7 @@ async def test_a_warning_of_pythons_is_no_result(pattern: str, context: ToolCont
     assert await glob.call({"pattern": pattern}, context) == "Nothing found."
 
 
-TEXT = st.text(alphabet="ab1_ .-é\r", max_size=8)
+TEXT = st.text(alphabet="ab1_ .-é:\r", max_size=8)
 PATTERN = st.text(alphabet="ab1.*+?|()[]^$\\wsdb-é{2,}", min_size=1, max_size=7)
 
 
@@ -430,6 +430,9 @@ PATTERN = st.text(alphabet="ab1.*+?|()[]^$\\wsdb-é{2,}", min_size=1, max_size=7
     not any(os.access(f"{d}/rg", os.X_OK) for d in os.get_exec_path()), reason="no rg"
 )
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@example(lines=["1"], pattern="()$", end="\n")
+@example(lines=["", "1\x1f2\x1f3\x1f4"], pattern="()$", end="\n")
+@example(lines=["", "\x1f:7"], pattern="$", end="\r\n")
 @given(lines=st.lists(TEXT, max_size=4), pattern=PATTERN, end=st.sampled_from(["\n", "\r\n"]))
 def test_ripgrep_and_python_find_the_same(lines: list[str], pattern: str, end: str) -> None:
     with tempfile.TemporaryDirectory() as name, pytest.MonkeyPatch.context() as patch:

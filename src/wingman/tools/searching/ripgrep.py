@@ -49,11 +49,15 @@ class Ripgrep:
 
     def __init__(self, program: str, request: Request, pattern: Pattern) -> None:
         self._pattern = pattern
+        self._between = os.urandom(8).hex()  # stands between fields, and in no text
         self._argv = [program, "--no-config", "--no-messages", "--color=never", "--no-heading"]
         self._argv += ["--with-filename", "--line-number", "--column", "--byte-offset", "--null"]
         # One thread: the files are searched in the order in which they are given.
         self._argv += ["--threads=1", "--no-mmap", "--text", "--crlf", f"--max-columns={_LONG}"]
-        self._argv += [f"--max-count={request['limit'] + 1}"]
+        self._argv += [
+            f"--max-count={request['limit'] + 1}",
+            f"--field-match-separator={self._between}",
+        ]
         self._argv += ["--ignore-case"] if request["ignore_case"] else []
         self._argv += ["--regexp", request["pattern"], "--"]
         self._waiting: list[str] = []
@@ -105,10 +109,15 @@ class Ripgrep:
                 process.kill()
 
     def _shown(self, line: bytes) -> str | None:
-        """`path NUL line:column:offset:text`, where the offset is the line's, as it is shown."""
+        """`path NUL line column offset text`, where the offset is the line's, as it is shown."""
         name, _, rest = line.partition(b"\0")
-        number, column, offset, text = rest.rstrip(b"\n").split(b":", 3)
-        path, at = os.fsdecode(name.removeprefix(b"./")), int(column) - 1
+        number, *column, offset, text = rest.rstrip(b"\n").split(self._between.encode())
+        if not column:
+            # Left out, with a carriage return added, where the match is at the end of a file whose
+            # last line has no end.
+            text = text.removesuffix(b"\r")
+        path = os.fsdecode(name.removeprefix(b"./"))
+        at = int(column[0]) - 1 if column else len(text)
         if text.startswith(b"[Omitted long"):
             before, after = _near(path, int(offset), at)
         else:
