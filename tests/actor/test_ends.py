@@ -7,7 +7,7 @@ import pytest
 import trio
 
 from actor.troupe import Performer, raising
-from wingman.actor import ActorRef, ActorSystem, Backoff, Context, Restart
+from wingman.actor import ActorRef, ActorSystem, Backoff, Context, Directory, Restart
 from wingman.actor.testing import run
 
 
@@ -87,3 +87,22 @@ def test_members_of_a_round_that_end_late_begin_in_the_order_they_were_spawned()
 
     for seed in range(5):
         assert run(main, seed=seed) == [str(number) for number in range(12)]
+
+
+async def test_an_actor_passivates_when_what_it_has_put_aside_is_cancelled(
+    system: ActorSystem,
+) -> None:
+    class Unready:
+        def __init__(self, context: Context[Any]) -> None:
+            self.context = context
+
+        async def receive(self, message: Any) -> None:
+            self.context.stash()
+
+    directory = Directory(system, lambda _, context: Unready(context), idle_after=3)
+    delivery = directory.ref("a").submit("not yet")
+    await trio.sleep(20)
+    assert "a" in directory  # it has something to do, some time
+    delivery.cancel()
+    await trio.sleep(7)
+    assert "a" not in directory
