@@ -136,6 +136,7 @@ def test_the_server_speaks_no_http_of_its_own_to_others() -> None:
 
 PACKAGES = (
     "actor",
+    "actor.testing",
     "client",
     "images",
     "processes",

@@ -14,7 +14,6 @@ import attrs
 import trio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from trio.testing import MockClock
 
 from actor.troupe import AT_ONCE
 from wingman.actor import (
@@ -31,8 +30,8 @@ from wingman.actor import (
     Restart,
     Stop,
     Supervision,
-    Termination,
 )
+from wingman.actor.testing import Recorder, run
 from wingman.foreign import ForeignFailure
 
 
@@ -132,16 +131,6 @@ class Saboteur(Instrument):
         raise FOREIGN[list(FOREIGN)[message.number % len(FOREIGN)]]()
 
 
-class Undertaker(Instrument):
-    """Remembers what was never processed."""
-
-    def __init__(self, world: World) -> None:
-        self.world = world
-
-    def dead_letter(self, ref: ActorRef, message: Any, termination: Termination) -> None:
-        self.world.dead.append(message)
-
-
 def fail_in_turns(turns: Iterator[int], *_: object) -> bool:
     """A directory's hook that fails two times out of three."""
     turn = next(turns)
@@ -164,6 +153,7 @@ supervisions = st.sampled_from(
     [AT_ONCE, Restart(max_restarts=1, backoff=Backoff(initial=1, jitter=0)), Stop()]
 )
 ends = st.sampled_from(["stop", "kill", None])
+orders = st.integers(0, 1_000)
 quick = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
@@ -200,9 +190,10 @@ async def take(world: World, ref: ActorRef, step: Step, play: Play) -> None:
                 assert play not in world.done
 
 
-def run(main: Callable[[World, ActorSystem], Any]) -> World:
-    """Run a program in a system of its own and in virtual time; every delivery's ends counted."""
+def play(main: Callable[[World, ActorSystem], Any], seed: int) -> World:
+    """Run a program in a system of its own, in a seed's order; every delivery's ends counted."""
     world = World()
+    recorder = Recorder()
     settle = Delivery.settle
 
     def counting(delivery: Delivery, state: DeliveryState, reply: Any) -> None:
@@ -211,15 +202,15 @@ def run(main: Callable[[World, ActorSystem], Any]) -> World:
 
     async def bounded() -> None:
         before = trio.lowlevel.current_statistics().tasks_living
-        with trio.fail_after(10_000):
-            async with ActorSystem(instruments=(Undertaker(world), Saboteur())) as system:
-                await main(world, system)
+        async with ActorSystem(instruments=(recorder, Saboteur())) as system:
+            await main(world, system)
+        world.dead = [record.message for record in recorder.dead_letters]
         assert trio.lowlevel.current_statistics().tasks_living == before, "a task is left"
         assert system.snapshot() == []
 
     silence = mock.patch.object(logging.getLogger("wingman.actor"), "disabled", True)
     with silence, mock.patch.object(Delivery, "settle", counting):
-        trio.run(bounded, clock=MockClock(autojump_threshold=0))
+        run(bounded, seed=seed, within=10_000)
     return world
 
 
@@ -269,9 +260,14 @@ def hold_to_its_state(world: World, delivery: Delivery) -> None:
 
 
 @quick
-@given(senders, supervisions, st.integers(1, 3), ends, times)
+@given(senders, supervisions, st.integers(1, 3), ends, times, orders)
 def test_an_actor_keeps_its_promises_whatever_the_program(
-    parts: list[list[Step]], supervision: Supervision, mailbox: int, end: str | None, after: float
+    parts: list[list[Step]],
+    supervision: Supervision,
+    mailbox: int,
+    end: str | None,
+    after: float,
+    seed: int,
 ) -> None:
     async def main(world: World, system: ActorSystem) -> None:
         ref = system.spawn(
@@ -284,13 +280,13 @@ def test_an_actor_keeps_its_promises_whatever_the_program(
                 await trio.sleep(after)
                 await getattr(ref, end)()
 
-    hold_to_the_promises(run(main))
+    hold_to_the_promises(play(main, seed))
 
 
 @quick
-@given(senders, st.integers(1, 3), times, times)
+@given(senders, st.integers(1, 3), times, times, orders)
 def test_a_directory_loses_nothing_however_often_its_actor_passivates(
-    parts: list[list[Step]], mailbox: int, idle_after: float, leaving: float
+    parts: list[list[Step]], mailbox: int, idle_after: float, leaving: float, seed: int
 ) -> None:
     class Leaving(Player):
         async def __aenter__(self) -> None:
@@ -317,4 +313,4 @@ def test_a_directory_loses_nothing_however_often_its_actor_passivates(
         assert len(directory) == 0
         assert system.dead_letters == 0
 
-    hold_to_the_promises(run(main))
+    hold_to_the_promises(play(main, seed))

@@ -87,6 +87,7 @@ copied: do not change what you have sent. Nothing here outlives the process.
 #   context.py      what an actor has of the system
 #   system.py       the nursery in which actors live
 #   directory.py    actors by key: activation and passivation
+#   testing/        a probe, a recorder, and runs whose order is chosen by a seed
 
 from wingman.actor.context import Context
 from wingman.actor.delivery import Delivery, DeliveryState

@@ -198,9 +198,10 @@ class Directory(Generic[K, M_contra, R_co]):
             now = trio.current_time()
             for cell in self._due(now):
                 del self._idle[cell]
-                if not cell.idle:
+                if not cell.idle and not cell.queue.stashed:
                     continue  # it is counted again when it is
-                if self._agrees(cell):
+                # What is put aside may be cancelled while the actor sleeps: it is looked at again.
+                if cell.idle and self._agrees(cell):
                     cell.request_passivation()
                 else:
                     self._idle[cell] = now

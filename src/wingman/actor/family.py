@@ -141,7 +141,7 @@ class Round:
     def begin(self) -> None:
         """Let the first begin. Those that have not ended yet come last, and hold up nobody."""
         self._open = True
-        for cell in self._up & self._turns.keys():
+        for cell in [cell for cell in self._turns if cell in self._up]:
             self._turns[cell] = self._turns.pop(cell)
         self._call_next()
 

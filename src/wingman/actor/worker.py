@@ -109,6 +109,8 @@ class Worker:
         elif self.current is delivery and self._scope is not None:
             self._scope_used = True
             self._scope.cancel()
+        elif self.current is delivery:  # its `receive` has unwound, and the actor is on its way out
+            self.settle_current(CANCELLED, None)
 
     def interrupt(self, error: Exception) -> None:
         """Let this life of the actor crash with `error`: the current message is cancelled."""
@@ -129,6 +131,7 @@ class Worker:
                 self.settle_current(CANCELLED, None)
         except BaseException as error:
             if not self.keep_crash(error):
+                self._has_unwound(error)
                 raise
             self.settle_current(FAILED, self.crash)
             if self.crash is error:
@@ -136,6 +139,17 @@ class Worker:
             raise cast("Exception", self.crash) from error  # noqa: ASYNC104
         finally:
             self._mailbox.reader_left()
+
+    def _has_unwound(self, error: BaseException) -> None:
+        """The actor is being cancelled, and `receive` is over.
+
+        Whoever has given up the current message hears of its end now, or when that comes about: a
+        child that asked for it holds up the end of this actor until then.
+        """
+        if self._scope_used and self.interruption is None:
+            failure = split(error)[1]
+            self.settle_current(CANCELLED if failure is None else FAILED, failure)
+        self._scope = None
 
     def begin_life(self) -> None:
         """Forget the crash that ended the last one, and that it was to passivate."""
