@@ -19,6 +19,7 @@ Hook: TypeAlias = Literal[
     "message_started",
     "message_ended",
     "dead_letter",
+    "message_dropped",
 ]
 
 
@@ -40,7 +41,7 @@ class Record:
 
     def __str__(self) -> str:
         words = [f"{self.at:g}", self.hook, self.ref.name]
-        if self.hook in ("message_started", "message_ended", "dead_letter"):
+        if self.hook in ("message_started", "message_ended", "dead_letter", "message_dropped"):
             words.append(shown(self.message))
         if self.error is not None:
             words.append(f"({reason(self.error)})")
@@ -92,7 +93,7 @@ class Recorder(Instrument):
     @property
     def dead_letters(self) -> list[Record]:
         """What was accepted and never processed, each with its `message`."""
-        return self._with("dead_letter")
+        return self._with("dead_letter", "message_dropped")
 
     def clear(self) -> None:
         """Forget all."""
@@ -123,19 +124,21 @@ class Recorder(Instrument):
         """Keep it."""
         self._keep("message_ended", ref, message=message, error=error)
 
-    def dead_letter(
-        self, ref: ActorRef[Any, Any], message: Any, termination: Termination | None
-    ) -> None:
+    def dead_letter(self, ref: ActorRef[Any, Any], message: Any, termination: Termination) -> None:
         """Keep it."""
         self._keep("dead_letter", ref, message=message, termination=termination)
+
+    def message_dropped(self, ref: ActorRef[Any, Any], message: Any) -> None:
+        """Keep it."""
+        self._keep("message_dropped", ref, message=message)
 
     def _keep(self, hook: Hook, ref: ActorRef[Any, Any], **what: Any) -> None:
         if len(self._records) == self._records.maxlen:
             self.forgotten += 1
         self._records.append(Record(trio.current_time(), hook, ref, **what))
 
-    def _with(self, hook: Hook) -> list[Record]:
-        return [record for record in self._records if record.hook == hook]
+    def _with(self, *hooks: Hook) -> list[Record]:
+        return [record for record in self._records if record.hook in hooks]
 
 
 def _is_crash(record: Record) -> bool:
