@@ -54,7 +54,7 @@ class ActorRef(Generic[M_contra, R_co]):
         """Put a message into the mailbox, waiting for room. Nobody will say what came of it."""
         require_trio()
         item = self._item_of(message)
-        if self._mailbox.full:
+        if self._mailbox.full and self._mailbox.must_wait(item):
             self.cell.refuse_itself()
         await self._mailbox.put(item)
 
