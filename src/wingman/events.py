@@ -5,7 +5,7 @@ are the contract's; `Thinking`, `Step` and `ToolProgress` are sent to those who 
 `Done` or `Error` is the last event of every run.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar, Literal, TypeAlias
 
 import msgspec
@@ -27,6 +27,7 @@ __all__ = [
     "ToolResult",
     "ToolUse",
     "events_of",
+    "summarize",
 ]
 
 Kind: TypeAlias = Literal[
@@ -161,3 +162,43 @@ def events_of(messages: Iterable[Message]) -> list[Event]:
                 case _:
                     pass
     return events
+
+
+def summarize(
+    run_id: str,
+    messages: Sequence[Message],
+    stop_reason: StopReason,
+    steps: int,
+    usage: Usage,
+    detail: str | None = None,
+    output: Any = None,
+    cost: float | None = None,
+) -> Result:
+    """What a run came to, read off the messages that it added to the history.
+
+    Its response is the text after the last tool result; a user's text in between, a demand to
+    correct it, begins it anew once there is a correction.
+    """
+    response: list[str] = []
+    uses: list[ToolUseBlock] = []
+    results: dict[str, ToolResultBlock] = {}
+    anew = False
+    for message in messages:
+        if message.role == "assistant":
+            if anew:
+                response.clear()
+            anew = False
+            response.append(message.text)
+            uses += message.tool_uses
+            continue
+        found = [block for block in message.content if isinstance(block, ToolResultBlock)]
+        anew = not found
+        if found:
+            response.clear()
+            results.update((block.tool_use_id, block) for block in found)
+    calls = tuple(
+        ToolCallResult(use.id, use.name, use.input, result.content, result.is_error)
+        for use in uses
+        if (result := results.get(use.id)) is not None
+    )
+    return Result(run_id, "".join(response), stop_reason, steps, calls, usage, detail, output, cost)

@@ -116,12 +116,19 @@ class Follower:
                 self.results.add(frame.data["tool_use_id"])
                 self.known.calls_under_way.pop(frame.data["tool_use_id"], None)
             case "done":
-                self.done.add(frame.data["run_id"])
+                self._end(frame.data["run_id"])
                 self.book.ended(frame.data["run_id"])
             case "error" if "run_id" in frame.data:  # else it is about the stream
-                self.done.add(frame.data["run_id"])
+                self._end(frame.data["run_id"])
         self.last_id = frame.id or self.last_id
         return True
+
+    def _end(self, run_id: str) -> None:
+        """A run is over, and with it the calls of a step that was cut off."""
+        self.done.add(run_id)
+        under_way = self.known.calls_under_way
+        for call_id in [call for call, of in under_way.items() if of == run_id]:
+            del under_way[call_id]
 
     async def _read(self, http: httpx.AsyncClient, resumed_at: int | None) -> bool:
         """Read the session; what comes from here on is seen. False if it, or its server, went."""

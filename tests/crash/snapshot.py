@@ -114,11 +114,35 @@ def _row(each: sqlite3.Row, added: list[dict[str, Any]], pending: list[dict[str,
         status=each["status"],
         started_at=each["started_at"],
         usage=json.loads(each["usage"]),
-        result=json.loads(each["result"] or "null"),
+        result=_result(each, added),
         error=json.loads(each["error"] or "null"),
         added=tuple(added),
         pending=tuple(pending),
     )
+
+
+def _result(each: sqlite3.Row, added: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """The run's result; of a long one the row has only what is short, and `added` the rest."""
+    result: dict[str, Any] | None = json.loads(each["result"] or "null")
+    if result is None or not each["result_cut"]:
+        return result
+    blocks = [(message["role"], block) for message in added for block in message["content"]]
+    given = {b["tool_use_id"]: b for _, b in blocks if b["type"] == "tool_result"}
+    places = [place for place, (role, _) in enumerate(blocks) if role == "user"]
+    said = blocks[places[-1] + 1 if places else 0 :]
+    result["response"] = "".join(block["text"] for _, block in said if block["type"] == "text")
+    result["tool_calls"] = [
+        {
+            "id": block["id"],
+            "tool_name": block["name"],
+            "input": block["input"],
+            "output": given[block["id"]]["content"],
+            "is_error": given[block["id"]]["is_error"],
+        }
+        for _, block in blocks
+        if block["type"] == "tool_use"
+    ]
+    return result
 
 
 def _rows(each: sqlite3.Row, runs: list[Row], history: list[tuple[str, dict[str, Any]]]) -> Rows:

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from session_kit import assert_sendable, assert_valid
 from wingman import Message
 from wingman.conversation import NO_USAGE, CutShort, TextBlock, ToolResultBlock, ToolUseBlock
-from wingman.run.history import alternate, complete_step, repair, summarize
+from wingman.events import summarize
+from wingman.run.history import alternate, complete_step, repair
 
 IDS = st.sampled_from(["a", "b", "c", "d"])
 TEXT = st.builds(TextBlock, st.sampled_from(["x", "y"]))

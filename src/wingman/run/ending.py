@@ -8,10 +8,9 @@ import attrs
 
 from wingman.conversation import CutShort, Message, ToolResultBlock, Usage
 from wingman.errors import RunFailed, WingmanError
-from wingman.events import Result, StopReason
+from wingman.events import Result, StopReason, summarize
 from wingman.foreign import copy_of
 from wingman.run.cost import Spent
-from wingman.run.history import summarize
 from wingman.store import RunStatus
 from wingman.telemetry import log_event
 

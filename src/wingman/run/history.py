@@ -8,7 +8,6 @@ writes is valid by construction; `repair` is for what comes from elsewhere.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from types import MappingProxyType
-from typing import Any
 
 import msgspec
 
@@ -18,11 +17,9 @@ from wingman.conversation import (
     Message,
     ToolResultBlock,
     ToolUseBlock,
-    Usage,
 )
-from wingman.events import Result, StopReason, ToolCallResult
 
-__all__ = ["alternate", "complete_step", "joined", "repair", "summarize", "with_left_behind"]
+__all__ = ["alternate", "complete_step", "joined", "repair", "with_left_behind"]
 
 _NOTHING_LEFT: Mapping[str, str] = MappingProxyType({})
 
@@ -108,46 +105,6 @@ def alternate(messages: Sequence[Message]) -> Sequence[Message]:
 def joined(one: Message, other: Message) -> Message:
     """Two neighbours of one role as one."""
     return Message(other.role, one.content + other.content)
-
-
-def summarize(
-    run_id: str,
-    messages: Sequence[Message],
-    stop_reason: StopReason,
-    steps: int,
-    usage: Usage,
-    detail: str | None = None,
-    output: Any = None,
-    cost: float | None = None,
-) -> Result:
-    """What a run came to, read off the messages that it added to the history.
-
-    Its response is the text after the last tool result; a user's text in between, a demand to
-    correct it, begins it anew once there is a correction.
-    """
-    response: list[str] = []
-    uses: list[ToolUseBlock] = []
-    results: dict[str, ToolResultBlock] = {}
-    anew = False
-    for message in messages:
-        if message.role == "assistant":
-            if anew:
-                response.clear()
-            anew = False
-            response.append(message.text)
-            uses += message.tool_uses
-            continue
-        found = [block for block in message.content if isinstance(block, ToolResultBlock)]
-        anew = not found
-        if found:
-            response.clear()
-            results.update((block.tool_use_id, block) for block in found)
-    calls = tuple(
-        ToolCallResult(use.id, use.name, use.input, result.content, result.is_error)
-        for use in uses
-        if (result := results.get(use.id)) is not None
-    )
-    return Result(run_id, "".join(response), stop_reason, steps, calls, usage, detail, output, cost)
 
 
 def _missing(tool_use_id: str) -> ToolResultBlock:

@@ -221,6 +221,7 @@ class RunJournal:
         begun = self.record.status != "queued"
         last_id = session.channel.last_id
         usage = session.usage + spent.usage
+        result = ending.result(self.record.id, messages, steps, spent, output)
         ended = RunEnded(
             session_id=session.session_id,
             run_id=self.record.id,
@@ -229,11 +230,12 @@ class RunJournal:
             steps=steps,
             usage=spent.usage,
             messages=tail,
-            result=ending.result(self.record.id, messages, steps, spent, output),
+            result=result,
             error=None if error is None else RunFailure(error.code, error.message),
             session_usage=usage if begun else None,
             last_event_id=last_id if begun else None,
             cost=spent.cost,
+            from_messages=result is not None,
         )
         session.reserve(self._chain)
         await self._write_and_wait(ended, within)

@@ -3,6 +3,7 @@
     protocol.py     Store, Commit, Chain: changes in, whole values out
     records.py      what is kept, and read: runs, sessions, credentials
     listing.py      what a list shows of a run
+    results.py      what is kept of a long result beside its run's messages
     changes.py      what can be written
     call.py         the changes of one write, and the promise that they will be safe
     writer.py       group commit: one thread that commits whatever is queued

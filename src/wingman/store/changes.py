@@ -150,6 +150,9 @@ class RunEnded(msgspec.Struct, frozen=True, kw_only=True):
     history now contains all that was published up to `last_event_id` (both None: the run had not
     started, and the session's counters are not its matter). The `event_ceiling` stays: the run's
     last event is published after this, and whoever is told an id never sees it given again.
+
+    `from_messages`: the result is what `summarize` makes of all messages that this run has in the
+    history, so that a store need not keep them twice.
     """
 
     session_id: str
@@ -164,6 +167,7 @@ class RunEnded(msgspec.Struct, frozen=True, kw_only=True):
     session_usage: Usage | None = None
     last_event_id: int | None = None
     cost: float | None = None
+    from_messages: bool = False
 
 
 Change: TypeAlias = (

@@ -11,17 +11,12 @@ from wingman.api import RunFailure
 from wingman.conversation import NO_USAGE, Usage
 from wingman.events import Result, StopReason
 from wingman.store.records import ListedRun, RunRecord
+from wingman.store.results import MOST_CHARS
 
-__all__ = ["CUT_OFF_CHARS", "MESSAGE_BYTES", "MOST_CHARS", "PAGE_CHARS", "WHOLE_RESULT", "listed"]
-
-MOST_CHARS: Final = 1000
-"""Characters of a text that a list shows."""
+__all__ = ["CUT_OFF_CHARS", "MESSAGE_BYTES", "PAGE_CHARS", "listed"]
 
 MESSAGE_BYTES: Final = 4 * MOST_CHARS + 4
 """Bytes of UTF-8 that have one character more, whatever they are."""
-
-WHOLE_RESULT: Final = 4000
-"""Characters of JSON that a result may have to be shown whole in a list."""
 
 PAGE_CHARS: Final = 1_000_000
 """Characters of JSON after which a page of a history ends."""
@@ -41,41 +36,44 @@ class _Outline(msgspec.Struct):
     detail: str | None = None
     cost: float | None = None
 
+    def shortened(self) -> Result:
+        return Result(
+            run_id=self.run_id,
+            response=self.response[:MOST_CHARS],
+            stop_reason=self.stop_reason,
+            steps=self.steps,
+            tool_calls=(),
+            usage=self.usage,
+            detail=self.detail,
+            cost=self.cost,
+        )
+
 
 _decode_outline: Final = msgspec.json.Decoder(_Outline).decode
 
 
 def listed(
-    record: RunRecord, beginning: bytes | None = None, long_result: str | bytes | None = None
+    record: RunRecord,
+    beginning: bytes | None = None,
+    long_result: str | bytes | None = None,
+    *,
+    result_cut: bool = False,
 ) -> ListedRun:
     """A run as a list has it.
 
     `beginning` has the first `MESSAGE_BYTES` of a message that is not in the record. `long_result`
     is the JSON of a result that is too long to be shown whole: what is left of it is the beginning
-    of its response, and what is small.
+    of its response, and what is small. `result_cut`: the record's result is that already.
     """
     message, error, result = record.message, record.error, record.result
     if beginning is not None:
         message = beginning.decode(errors="ignore")
-    cut = len(message) > MOST_CHARS
+    cut = result_cut or len(message) > MOST_CHARS
     if error is not None and len(error.message) > MOST_CHARS:
         error, cut = RunFailure(error.code, error.message[:MOST_CHARS]), True
     if long_result is not None:
-        result, cut = _shortened(_decode_outline(long_result)), True
+        result, cut = _decode_outline(long_result).shortened(), True
     shown = msgspec.structs.replace(
         record, message=message[:MOST_CHARS], error=error, result=result, agent=None, images=None
     )
     return ListedRun(shown, cut)
-
-
-def _shortened(outline: _Outline) -> Result:
-    return Result(
-        run_id=outline.run_id,
-        response=outline.response[:MOST_CHARS],
-        stop_reason=outline.stop_reason,
-        steps=outline.steps,
-        tool_calls=(),
-        usage=outline.usage,
-        detail=outline.detail,
-        cost=outline.cost,
-    )

@@ -18,7 +18,7 @@ from wingman.conversation import Message
 from wingman.errors import StoreError, StoreUnavailable
 from wingman.store.call import Call
 from wingman.store.changes import Change
-from wingman.store.listing import CUT_OFF_CHARS, PAGE_CHARS, WHOLE_RESULT, listed
+from wingman.store.listing import CUT_OFF_CHARS, PAGE_CHARS, listed
 from wingman.store.memory.kept import Run, Session, age
 from wingman.store.memory.ledger import Ledger
 from wingman.store.protocol import Chain, Commit
@@ -34,6 +34,7 @@ from wingman.store.records import (
     SessionPage,
     SessionRecord,
 )
+from wingman.store.results import WHOLE_RESULT
 from wingman.under_trio import require_trio
 
 __all__ = ["MemoryStore"]

@@ -9,6 +9,8 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+import msgspec
+
 from wingman.api import AgentRecord, Credential
 from wingman.conversation import Message
 from wingman.store.listing import PAGE_CHARS
@@ -21,6 +23,7 @@ from wingman.store.records import (
     SessionPage,
     SessionRecord,
 )
+from wingman.store.results import restored
 from wingman.store.sqlite.schema import (
     AGENT,
     RUN,
@@ -60,6 +63,10 @@ LAST: Final = 2**63 - 1
 
 def _column(connection: sqlite3.Connection, query: str, *values: Any) -> Sequence[Any]:
     return tuple(value for (value,) in connection.execute(query, values))
+
+
+_MESSAGES_OF_RUN: Final = "SELECT message FROM history WHERE run_id = ? ORDER BY seq"
+_WHOLE_RUN: Final = f"runs.result_cut, {RUN.columns}"
 
 
 def _messages(connection: sqlite3.Connection, query: str, id: str) -> Sequence[Message]:
@@ -180,6 +187,16 @@ def deleting(connection: sqlite3.Connection) -> Sequence[str]:
 # --- runs -----------------------------------------------------------------------------------------
 
 
+def _whole(connection: sqlite3.Connection, row: Sequence[Any]) -> RunRecord:
+    """The run in this row, with its whole result: if it is kept in short, from its messages."""
+    result_cut, *columns = row
+    record = RUN.read(columns)
+    if not result_cut or record.result is None:
+        return record
+    messages = _messages(connection, _MESSAGES_OF_RUN, record.id)
+    return msgspec.structs.replace(record, result=restored(record.result, messages))
+
+
 def _where(session_id: str | None, statuses: Sequence[RunStatus]) -> tuple[str, list[Any]]:
     """The condition for these runs, and its values."""
     terms: list[str] = ["true"]
@@ -200,26 +217,28 @@ def runs(
     limit: int | None,
 ) -> Sequence[RunRecord]:
     where, values = _where(session_id, statuses)
-    query = f"SELECT {RUN.columns} FROM {SHOWN_RUNS} WHERE {where} ORDER BY runs.seq DESC LIMIT ?"
+    query = f"SELECT {_WHOLE_RUN} FROM {SHOWN_RUNS} WHERE {where} ORDER BY runs.seq DESC LIMIT ?"
     rows = connection.execute(query, (*values, -1 if limit is None else limit)).fetchall()
-    return tuple(map(RUN.read, reversed(rows)))
+    return tuple([_whole(connection, row) for row in reversed(rows)])
 
 
 def run(connection: sqlite3.Connection, session_id: str | None, run_id: str) -> RunRecord | None:
-    query = f"SELECT {RUN.columns} FROM {SHOWN_RUNS} WHERE runs.id = ?"
-    row = connection.execute(query, (run_id,)).fetchone()
-    found = None if row is None else RUN.read(row)
-    return found if found and session_id in (None, found.session_id) else None
+    query = (
+        f"SELECT {_WHOLE_RUN} FROM {SHOWN_RUNS} WHERE runs.id = ?"
+        " AND (? IS NULL OR runs.session_id = ?)"
+    )
+    row = connection.execute(query, (run_id, session_id, session_id)).fetchone()
+    return None if row is None else _whole(connection, row)
 
 
 def run_by_request(
     connection: sqlite3.Connection, session_id: str, request_id: str
 ) -> RunRecord | None:
     query = (
-        f"SELECT {RUN.columns} FROM {SHOWN_RUNS} WHERE runs.session_id = ? AND runs.request_id = ?"
+        f"SELECT {_WHOLE_RUN} FROM {SHOWN_RUNS} WHERE runs.session_id = ? AND runs.request_id = ?"
     )
     row = connection.execute(query, (session_id, request_id)).fetchone()
-    return None if row is None else RUN.read(row)
+    return None if row is None else _whole(connection, row)
 
 
 def run_messages(connection: sqlite3.Connection, run_id: str) -> Sequence[Message]:

@@ -14,27 +14,30 @@ from typing import Any, Final, TypeAlias, get_args
 import msgspec
 
 from wingman.api import Status
-from wingman.store.listing import MESSAGE_BYTES, WHOLE_RESULT, listed
+from wingman.store.listing import MESSAGE_BYTES, listed
 from wingman.store.records import ListedRun, RunPage, RunStatus
+from wingman.store.results import WHOLE_RESULT
 from wingman.store.sqlite.reads import LAST
 from wingman.store.sqlite.schema import RUN
 
 __all__ = ["run_page"]
 
 Row: TypeAlias = Sequence[Any]
-"""A run's `seq`, its id, the beginning of its message, a long result, and the rest of it."""
+"""A run's `seq`, its id, the beginning of its message, whether of its result only what is short is
+kept, a long result, and the rest of it."""
 
+_SHORT: Final = f"runs.result_cut OR length(runs.result) <= {WHOLE_RESULT}"
 # What a list reads of a run: no image, no agent, and of long texts the beginning. That of its
 # message is read as bytes: SQLite takes a NUL for the end of a text.
 _LISTED: Final = RUN.select(
     message="''",
-    result=f"CASE WHEN length(runs.result) <= {WHOLE_RESULT} THEN runs.result END",
+    result=f"CASE WHEN {_SHORT} THEN runs.result END",
     agent="NULL",
     images="NULL",
 )
 _MESSAGE: Final = f"substr(CAST(runs.message AS BLOB), 1, {MESSAGE_BYTES})"
-_LONG_RESULT: Final = f"CASE WHEN length(runs.result) > {WHOLE_RESULT} THEN runs.result END"
-_SELECT: Final = f"SELECT runs.seq, runs.id, {_MESSAGE}, {_LONG_RESULT}, {_LISTED} FROM runs"
+_RESULT: Final = f"runs.result_cut, CASE WHEN {_SHORT} THEN NULL ELSE runs.result END"
+_SELECT: Final = f"SELECT runs.seq, runs.id, {_MESSAGE}, {_RESULT}, {_LISTED} FROM runs"
 
 # Which index is used is said by name: SQLite guesses another one where statistics of the tables
 # tell it that nearly all runs have this status. CROSS JOIN: the runs are the outer loop.
@@ -66,12 +69,12 @@ def run_page(
     page: list[ListedRun] = []
     oldest = None
     # One by one: a row may have a result of many megabytes, of which little is kept.
-    for seq, _, message, result, *row in _rows(
+    for seq, _, message, result_cut, result, *row in _rows(
         connection, session_id, statuses, limit, before, cancelling
     ):
         if len(page) == limit:
             return RunPage(tuple(page), oldest)
-        page.append(listed(RUN.read(row), message, result))
+        page.append(listed(RUN.read(row), message, result, result_cut=bool(result_cut)))
         oldest = seq
     return RunPage(tuple(page), None)
 

@@ -10,6 +10,7 @@ import msgspec
 
 from wingman.conversation import Message, Usage
 from wingman.store.changes import RunEnded, RunQueued, StepRecorded
+from wingman.store.results import is_long, shortened
 from wingman.store.sqlite.statements import Row, Statement, as_json, as_text
 
 __all__ = [
@@ -198,13 +199,21 @@ FROM change WHERE {_THE_SESSION_OF_THE_RUN}""",
 # --- the end --------------------------------------------------------------------------------------
 
 
+def _kept_result(change: RunEnded) -> tuple[str | None, int]:
+    """The JSON of the result, and whether it is only what is short in it."""
+    result = change.result
+    if result is None or not change.from_messages or result.output is not None:
+        return as_json(result), 0
+    return (as_json(shortened(result)), 1) if is_long(result) else (as_json(result), 0)
+
+
 def _end_row(change: RunEnded) -> Iterable[Row]:
     yield (
         change.session_id,
         change.run_id,
         change.status,
         as_text(change.ended_at),
-        as_json(change.result),
+        *_kept_result(change),
         as_json(change.error),
         change.steps,
         as_json(change.usage),
@@ -216,12 +225,12 @@ END_RUN = (
     _APPEND_MESSAGES,
     _FORGET_STEP,
     Statement(
-        "session_id, run_id, status, ended_at, result, error, steps, usage, cost",
+        "session_id, run_id, status, ended_at, result, result_cut, error, steps, usage, cost",
         _end_row,
         f"""
 UPDATE runs SET status = change.status, ended_at = change.ended_at, result = change.result,
-    error = change.error, steps = change.steps, usage = change.usage,
-    cost = change.cost
+    result_cut = change.result_cut, error = change.error, steps = change.steps,
+    usage = change.usage, cost = change.cost
 FROM change WHERE {_THE_RUN}""",
     ),
     Statement(

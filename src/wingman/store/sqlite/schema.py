@@ -106,6 +106,8 @@ TABLES: Final[Mapping[str, Mapping[str, Decode]]] = {
         "steps": _as_it_is,
         "usage": _json(Usage),
         "result": _json(Result),
+        # Whether that is only what is short in it: the rest is read off the run's messages.
+        "result_cut": _as_it_is,
         "error": _json(RunFailure),
         "images": _json(tuple[ImageBlock, ...]),
         "cost": _as_it_is,

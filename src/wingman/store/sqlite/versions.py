@@ -171,11 +171,17 @@ CREATE TABLE agent_versions (
     connection.execute("CREATE INDEX runs_agent ON runs (agent) WHERE agent IS NOT NULL")
 
 
+def _let_results_refer_to_the_history(connection: sqlite3.Connection) -> None:
+    """Of a long result only what is short may be kept; all that there are yet are whole."""
+    connection.execute("ALTER TABLE runs ADD COLUMN result_cut INTEGER NOT NULL DEFAULT 0")
+
+
 STEPS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     _create,
     _let_messages_have_images,
     _count_the_cost,
     _find_runs_by_status,
     _keep_each_agent_once,
+    _let_results_refer_to_the_history,
 )
 """What makes version n + 1 of the schema from version n, for each n from 0."""
