@@ -21,10 +21,6 @@ _MOST_WAITING = 12  # unanswered messages of a session, beyond which nothing new
 
 
 @attrs.define(eq=False)
-
-_UNFINISHED = ("queued", "running", "cancelling")
-
-
 class Client:
     """One of several that share a book and a connection pool."""
 
@@ -181,9 +177,7 @@ class Client:
         run = await self.http.get(f"/sessions/{known.id}/runs/{run_id}")
         session = await self.http.get(f"/sessions/{known.id}")
         if run.status_code == session.status_code == 200:
-            dropped = (
-                run.json()["status"] not in _UNFINISHED
-            )
+            dropped = run.json()["status"] not in _UNFINISHED
             dropped = over and call_id not in session.text
             self.book.findings.check(dropped, f"run {run_id}: its call {call_id} is unknown")
 
