@@ -20,6 +20,9 @@ _MOST_SESSIONS = 10
 _MOST_WAITING = 12  # unanswered messages of a session, beyond which nothing new is sent to it
 
 
+_UNFINISHED = ("queued", "running", "cancelling")
+
+
 @attrs.define(eq=False)
 class Client:
     """One of several that share a book and a connection pool."""
@@ -177,7 +180,7 @@ class Client:
         run = await self.http.get(f"/sessions/{known.id}/runs/{run_id}")
         session = await self.http.get(f"/sessions/{known.id}")
         if run.status_code == session.status_code == 200:
-            dropped = run.json()["status"] not in _UNFINISHED
+            over = run.json()["status"] not in _UNFINISHED
             dropped = over and call_id not in session.text
             self.book.findings.check(dropped, f"run {run_id}: its call {call_id} is unknown")
 
