@@ -11,6 +11,7 @@ from wingman.actor.spawner import Spawner
 from wingman.actor.timers import Timer, check_seconds
 from wingman.actor.topic import ActorSubscription, Overflow, Topic
 from wingman.actor.watches import Stopped, Watch
+from wingman.under_trio import require_trio
 
 if TYPE_CHECKING:
     from wingman.actor.cell import Cell
@@ -170,6 +171,7 @@ class Context(Spawner, Generic[M_contra]):
 
     async def close(self) -> None:
         """The life is over: end the timers, the watches and the children. For the cell."""
+        require_trio()
         self._over = True
         for source in list(self._sources):
             source.cancel()
