@@ -1,7 +1,5 @@
 """Cancelling by name: exactly what was named stops, and the receipt says what has."""
 
-from functools import partial
-
 import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
@@ -10,10 +8,9 @@ from session_kit import LateStore, agent, assert_valid, echo, idle, live_of, ope
 from wingman import Limits, Session, tool
 from wingman.api import CancelledTool, Receipt
 from wingman.conversation import ToolResultBlock
-from wingman.errors import NotFound
 from wingman.providers import Delay, ToolCalls
 from wingman.session import Run
-from wingman.store import Chain, Change, Commit, MemoryStore, RunEnded
+from wingman.store import MemoryStore, RunEnded
 
 
 async def test_a_cancel_takes_the_run_in_flight_and_returns_when_it_has_stopped(
@@ -146,43 +143,6 @@ async def test_a_call_that_is_cancelled_while_the_model_still_speaks_never_runs(
         assert ran == ["two"]
         assert await run.cancel_tool("toolu_1") == Receipt(())
         assert_valid(await session.history())
-
-
-class EndsLate(MemoryStore):
-    """A store that has the end of a run only after a second."""
-
-    def write(self, *changes: Change, chain: Chain | None = None) -> Commit:
-        write = partial(super().write, *changes, chain=chain)
-        if not isinstance(changes[0], RunEnded):
-            return write()
-
-        class Later:
-            safe = False
-
-            async def wait(self) -> None:
-                await trio.sleep(1)
-                await write().wait()
-                self.safe = True
-
-        return Later()
-
-
-async def test_a_call_of_a_step_that_was_cut_off_is_known_while_the_end_is_being_recorded(
-    autojump_clock: MockClock,
-) -> None:
-    calls = Delay(ToolCalls(("wait", {"seconds": 1}), ("wait", {"seconds": 1})), each=100)
-    helper = agent([calls])
-    async with opened(helper, store=EndsLate()) as runtime:
-        session = await runtime.create_session(helper)
-        run = await session.submit("go")
-        await wait_all_tasks_blocked()
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(run.cancel)
-            await trio.sleep(0.5)
-            assert await run.cancel_tool("toolu_1") == Receipt(())
-            with pytest.raises(NotFound):
-                await run.cancel_tool("toolu_3")
-        assert await run.cancel_tool("toolu_1") == Receipt(())
 
 
 async def test_one_tool_call_is_cancelled_alone(autojump_clock: MockClock) -> None:

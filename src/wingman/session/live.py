@@ -43,8 +43,7 @@ class LiveSession:
 
     `runs` are those queued and in flight, in the order they were admitted; `requests` the runs of
     this activation by request id, as many as are remembered. `submit` puts a message into the
-    actor's mailbox. `lost` is the run whose end is not recorded, and why. `before_run` is how many
-    messages there were when `current` began.
+    actor's mailbox. `lost` is the run whose end is not recorded, and why.
     """
 
     services: Services = attrs.field(repr=False)
@@ -56,7 +55,6 @@ class LiveSession:
     current: LiveRun | None = attrs.field(default=None, repr=False)
     lost: tuple[LiveRun, WingmanError] | None = attrs.field(default=None, repr=False)
     tool_ids: set[str] = attrs.field(factory=set, repr=False)
-    before_run: int = attrs.field(default=0, init=False)
     journal: Journal = attrs.field(init=False, repr=False)
     shown: Shown = attrs.field(init=False, repr=False)
 
@@ -104,12 +102,11 @@ class LiveSession:
         self.history, self.tool_ids = history, tool_ids
 
     def has_announced(self, run_id: str, tool_use_id: str) -> bool:
-        """Whether this run is in flight, and has such a call. The store may not have it yet."""
+        """Whether this run is in flight, and has such a call that is not in the history yet."""
         if self.current is None or self.current.id != run_id:
             return False
-        before = (self.history or ())[: self.before_run]
         return tool_use_id in self.tool_ids and not any(
-            tool_use_id == use.id for message in before for use in message.tool_uses
+            tool_use_id == use.id for message in self.history or () for use in message.tool_uses
         )
 
     # --- admission -----------------------------------------------------------------------------
@@ -228,7 +225,6 @@ class LiveSession:
     def begin(self, run: LiveRun) -> None:
         """The run has its place among those in flight."""
         self.current = run
-        self.before_run = len(self.history or ())
         self.services.room.waiting -= 1
         run.begin()
 
