@@ -39,7 +39,10 @@ async def _look_at(http: httpx.AsyncClient, rows: Rows, book: Book) -> None:
         for run, view in zip(rows.runs, oldest_first, strict=False):
             if view.get("cut"):  # a list has not all of a long run
                 target = f"/sessions/{rows.id}/runs/{run.id}"
-                view = (await http.get(target)).json()
+                answer = await http.get(target)
+                if answer.status_code == 503:  # it stops
+                    return
+                view = answer.json()
             _check_run(view, run, book.findings)
 
 

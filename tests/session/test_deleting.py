@@ -13,7 +13,7 @@ from wingman.errors import NotFound, SessionDeleted, StoreError
 from wingman.events import Error
 from wingman.providers import ToolCalls
 from wingman.session import Run
-from wingman.store import Change, Commit, MemoryStore, SessionDeleting, SessionRecord
+from wingman.store import Chain, Change, Commit, MemoryStore, SessionDeleting, SessionRecord
 
 
 async def assert_gone(runtime: Runtime, session: Session) -> None:
@@ -215,8 +215,8 @@ class Ahead(MemoryStore):
         await trio.sleep(0.5)
         return await super().session_with_history(session_id)
 
-    def write(self, *changes: Change) -> Commit:
-        commit = super().write(*changes)
+    def write(self, *changes: Change, chain: Chain | None = None) -> Commit:
+        commit = super().write(*changes, chain=chain)
         if not isinstance(changes[0], SessionDeleting):
             return commit
 
@@ -235,6 +235,20 @@ async def test_an_actor_that_is_still_loading_when_its_session_is_deleted_does_n
         await trio.sleep(30)
         await runtime.session(session.id)
         await runtime.delete(session.id)
+        await assert_gone(runtime, session)
+    assert caplog.records == []
+
+
+async def test_an_actor_that_reads_a_mark_before_memory_hears_of_it_does_not_crash(
+    autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with opened(echo(), store=Ahead(), idle_after=10) as runtime:
+        session = await runtime.create_session("echo")
+        await trio.sleep(30)
+        run = await session.submit("hello")
+        await runtime.delete(session.id)
+        with pytest.raises(SessionDeleted):
+            await run.result()
         await assert_gone(runtime, session)
     assert caplog.records == []
 

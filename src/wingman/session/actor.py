@@ -208,10 +208,14 @@ class SessionActor:
         found = await store.session_with_history(live.id)
         if found is not None:
             await live.load(found[0].usage, found[1])
-        elif live.deleted:
-            await live.load(live.journal.usage, ())
-        else:
+            return
+        with trio.move_on_after(_PATIENCE):
+            # The mark is stored, and memory is about to hear of it.
+            while not live.deleted:  # noqa: ASYNC110 it is no event
+                await trio.sleep(_PAUSE)
+        if not live.deleted:
             raise NotFound("session", live.id)
+        await live.load(live.journal.usage, ())
 
     async def _put_off(self) -> None:
         """After a while, tell whoever waits for the lost run how it stands."""
