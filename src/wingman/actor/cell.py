@@ -277,16 +277,24 @@ class Cell:
     async def _live(self) -> Termination:
         worker = self._worker
         while not worker.stopping:
-            crash = await self._life()
-            due = self._restarts is not None and self._restarts.due
+            # A sibling may have crashed, and take this one along, before its first life.
+            crash = None if self._due else await self._life()
+            due = self._due
             if crash is None and not due:
                 if worker.passivating and not worker.stopping and not self.queue.items:
                     # No checkpoint from here to `_end`: what arrives before it gets a next life.
                     return Termination("passivated")
             elif worker.stopping or not await self.restarts.prepare(crash):
-                return Termination("stopped") if due else Termination("crashed", crash)
+                if due:
+                    break
+                return Termination("crashed", crash)
             del crash  # its traceback would keep the old actor alive
         return Termination("killed" if self._kill_scope.cancel_called else "stopped")
+
+    @property
+    def _due(self) -> bool:
+        """Whether it is to begin again together with a sibling."""
+        return self._restarts is not None and self._restarts.due
 
     async def _life(self) -> Exception | None:
         """One life, from the factory's call to the end of its context; the crash that ended it."""
@@ -384,7 +392,8 @@ class Cell:
         parent = self.family.parent
         if parent is None:
             raise error
-        parent.crash(cast("Exception", copy_of(error)))
+        if not self.family.closed:  # the parent's next life has no part in this
+            parent.crash(cast("Exception", copy_of(error)))
 
 
 def _let_on(error: BaseException) -> None:
