@@ -24,7 +24,7 @@ from wingman.actor.protocols import Actor
 from wingman.actor.queue import Queue, plain
 from wingman.actor.ref import ActorRef
 from wingman.actor.restarts import Restarts
-from wingman.actor.supervision import Escalate, Restart, Supervision
+from wingman.actor.supervision import Supervision, escalates
 from wingman.actor.worker import Worker
 from wingman.foreign import copy_of, let_on, log_failure, split
 
@@ -261,7 +261,7 @@ class Cell:
             _let_on(error)
         finally:
             self._end(termination)
-        if termination.error is not None and self._escalates:
+        if termination.error is not None and escalates(self._supervision):
             self._escalate(termination.error)
 
     def _torn(self, error: BaseException) -> Termination | None:
@@ -277,16 +277,23 @@ class Cell:
     async def _live(self) -> Termination:
         worker = self._worker
         while not worker.stopping:
-            crash = await self._life()
-            due = self._restarts is not None and self._restarts.due
-            if crash is None and not due:
+            # A sibling may have crashed, and take this one along, before its first life.
+            crash = None if self._due else await self._life()
+            if crash is None and not self._due:
                 if worker.passivating and not worker.stopping and not self.queue.items:
                     # No checkpoint from here to `_end`: what arrives before it gets a next life.
                     return Termination("passivated")
             elif worker.stopping or not await self.restarts.prepare(crash):
-                return Termination("stopped") if due else Termination("crashed", crash)
+                if not self._due:
+                    return Termination("crashed", crash)
+                break
             del crash  # its traceback would keep the old actor alive
         return Termination("killed" if self._kill_scope.cancel_called else "stopped")
+
+    @property
+    def _due(self) -> bool:
+        """Whether it is to begin again together with a sibling."""
+        return self._restarts is not None and self._restarts.due
 
     async def _life(self) -> Exception | None:
         """One life, from the factory's call to the end of its context; the crash that ended it."""
@@ -374,17 +381,12 @@ class Cell:
         """Settle what is left in the mailbox; return the messages."""
         return self._worker.abandon(refusal)
 
-    @property
-    def _escalates(self) -> bool:
-        policy = self._supervision
-        last = policy.exhausted if isinstance(policy, Restart) else policy
-        return isinstance(last, Escalate)
-
     def _escalate(self, error: BaseException) -> None:
         parent = self.family.parent
         if parent is None:
             raise error
-        parent.crash(cast("Exception", copy_of(error)))
+        if not self.family.closed:  # the parent's next life has no part in this
+            parent.crash(cast("Exception", copy_of(error)))
 
 
 def _let_on(error: BaseException) -> None:

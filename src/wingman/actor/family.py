@@ -26,24 +26,24 @@ _LAST: Final = 5.0
 class Family:
     """Those that have one parent, by their own names, in the order they were spawned.
 
-    `parent` is None for the system's own.
+    `parent` is None for the system's own. `closed` is whether the parent's life is over.
     """
 
-    __slots__ = ("_closed", "_emptied", "cells", "parent", "system")
+    __slots__ = ("_emptied", "cells", "closed", "parent", "system")
 
     def __init__(self, system: "ActorSystem", parent: "Cell | None" = None) -> None:
         self.system = system
         self.parent = parent
         self.cells: dict[str, Cell] = {}
         self._emptied: trio.Event | None = None
-        self._closed = False
+        self.closed = False
 
     def add(self, cell: "Cell") -> None:
         """Take in a cell that is about to start.
 
         Raises `ValueError` if its name is taken, and `ActorStopped` if the parent's life is over.
         """
-        if self._closed and self.parent is not None:
+        if self.closed and self.parent is not None:
             raise ActorStopped(f"{self.parent.name!r} spawns no more: this life of it has ended")
         if cell.own_name in self.cells:
             raise ValueError(f"there is a live actor named {cell.name!r} already")
@@ -61,7 +61,7 @@ class Family:
 
         When this is cancelled, all are killed. It returns when they have ended.
         """
-        self._closed = True
+        self.closed = True
         began = trio.current_time()
         for cell in reversed(list(self.cells.values())):
             cell.request_stop()

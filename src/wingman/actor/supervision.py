@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 
 import attrs
 
-__all__ = ["Backoff", "Escalate", "Restart", "Stop", "Strategy", "Supervision"]
+__all__ = ["Backoff", "Escalate", "Restart", "Stop", "Strategy", "Supervision", "escalates"]
 
 _positive = attrs.validators.gt(0.0)
 
@@ -76,3 +76,9 @@ class Restart:
 
 
 Supervision: TypeAlias = Restart | Stop | Escalate
+
+
+def escalates(policy: Supervision) -> bool:
+    """Whether an actor that has crashed for good lets its parent crash."""
+    last = policy.exhausted if isinstance(policy, Restart) else policy
+    return isinstance(last, Escalate)
