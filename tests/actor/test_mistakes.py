@@ -112,7 +112,7 @@ async def test_nothing_is_spawned_after_the_end() -> None:
 
     async with ActorSystem() as system:
         await system.spawn(make).ask("hello")
-    with pytest.raises(ActorStopped):
+    with pytest.raises(RuntimeError, match="is not open: use `async with"):
         system.spawn(Performer)
     with pytest.raises(ActorStopped, match="has ended"):
         contexts[0].spawn(Performer)
@@ -221,5 +221,5 @@ def test_where_no_trio_runs_an_actor_says_so(where: Callable[[Any], None]) -> No
 
     trio.run(main)
     for act in (partial(refs[0].tell, 1), partial(refs[0].ask, 1), refs[0].stop):
-        with pytest.raises(RuntimeError, match="[Tt]rio"):
+        with pytest.raises(RuntimeError, match=r"[Tt]rio"):
             where(act)
