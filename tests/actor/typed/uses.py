@@ -131,9 +131,8 @@ async def use(system: ActorSystem, make: Callable[[], Account]) -> None:
     reveal_type(await system.spawn(AnyActor).ask("x"))  # -> Any
     reveal_type(system.spawn(Watcher))  # -> ActorRef[Deposit | Stopped, None]
     reveal_type(system.spawn(lambda: Account()))  # -> ActorRef[Deposit | Balance, int | None]
-    reveal_type(
-        system.spawn(partial(account_of, "x"))
-    )  # -> ActorRef[Deposit | Balance, int | None]
+    spawned = system.spawn(partial(account_of, "x"))
+    reveal_type(spawned)  # -> ActorRef[Deposit | Balance, int | None]
     reveal_type(system.spawn(make))  # -> ActorRef[Deposit | Balance, int | None]
     reveal_type(system.spawn(partial(Box[int], 3)))  # -> ActorRef[int, list[int]]
     reveal_type(system.spawn_pool(Upper, 3))  # -> ActorRef[str, str]
@@ -144,6 +143,7 @@ async def use(system: ActorSystem, make: Callable[[], Account]) -> None:
     narrower: ActorRef[Deposit] = account
     wider: ActorRef[Balance | Owner] = account  # E
     bare: ActorRef = account
+    await bare.tell(wider)
     reveal_type(await narrower.ask(Deposit(3)))  # -> None
 
 
