@@ -52,6 +52,18 @@ stops, restarts or passivates. Its task starts in an empty `contextvars` context
 18. Whatever an actor raises, `SystemExit` and asyncio's `CancelledError` too, is a crash of that
     actor alone; who asked gets an `Exception`, with that as its cause.
 19. A directory's hook that raises is logged, and ends nothing.
+30. What gives way in a full mailbox is counted as a dead letter, and whoever waits for its reply
+    gets `MailboxFull`. What is refused has never been in the mailbox.
+31. Urgent messages go before the others and keep their order; as many may wait as the mailbox
+    has room for, and one more is refused.
+32. Senders that wait for room are served in the order they came, without those that gave up.
+33. What an actor puts aside comes back in front of what waits, in its order; no more may be put
+    aside than the mailbox has room for.
+34. A message on which `receive` raises is not put aside. A restart puts back what is aside; at the
+    end of the actor it fails with `ActorStopped` and is counted as a dead letter.
+35. What one thread tells and asks is processed in its order, and what the actor raises reaches
+    that thread; after the end of `trio.run` it gets `ActorStopped`.
+36. What makes no actor is refused by `spawn`, or crashes the actor once: no restart mends it.
 
 Ctrl-C is not the actors': it ends the program, wherever it lands.
 
