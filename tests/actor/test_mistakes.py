@@ -223,3 +223,9 @@ def test_where_no_trio_runs_an_actor_says_so(where: Callable[[Any], None]) -> No
     for act in (partial(refs[0].tell, 1), partial(refs[0].ask, 1), refs[0].stop):
         with pytest.raises(RuntimeError, match=r"[Tt]rio"):
             where(act)
+
+
+@pytest.mark.parametrize("capacity", ["3", 2.5, True, None])
+def test_a_capacity_is_a_whole_number(capacity: Any) -> None:
+    with pytest.raises(TypeError, match="a number of messages"):
+        Mailbox(capacity)

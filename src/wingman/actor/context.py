@@ -156,7 +156,8 @@ class Context(Spawner, Generic[M_contra]):
         For an actor that is not ready: `unstash` puts all of them back in front of the mailbox, in
         their order; so does the end of this life. If `receive` raises, the message is not put
         aside. Raises `MailboxFull` when as many are put aside as the mailbox has room for, and
-        `ActorError` while no message is processed.
+        `ActorError` while no message is processed. An actor with messages put aside does not
+        passivate.
         """
         cell = self._of_this_life()
         if cell.queue.stash_full:

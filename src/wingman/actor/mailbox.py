@@ -48,6 +48,8 @@ class Mailbox:
 
     @capacity.validator
     def _has_room(self, _: object, value: int) -> None:
+        if type(value) is not int:
+            raise TypeError(f"the capacity of a mailbox is a number of messages, not {value!r}")
         if value < 1:
             raise ValueError(f"a mailbox needs room for at least one message, not {value}")
 
@@ -57,6 +59,6 @@ def mailbox_of(given: "int | Mailbox") -> Mailbox:
     return given if isinstance(given, Mailbox) else _of_capacity(given)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=64, typed=True)
 def _of_capacity(capacity: int) -> Mailbox:
     return Mailbox(capacity)

@@ -58,9 +58,10 @@ class Restart:
 
     `strategy` says which siblings are restarted with it: none ("one_for_one"), all
     ("one_for_all"), or those that were spawned after it ("rest_for_one"). Their current message is
-    cancelled and fails with `Restarted`; what waits in their mailboxes stays there. When all have
-    ended this life, they begin in the order they were spawned, each after the one before it has
-    been entered. Siblings whose own supervision is `Stop` or `Escalate` end instead.
+    cancelled and fails with `Restarted`, unless it ends well all the same; what waits in their
+    mailboxes stays there. When all have ended this life, they begin in the order they were spawned,
+    each after the one before it has been entered. One that shields itself for longer than its
+    `stop_within` begins last. Siblings whose own supervision is `Stop` or `Escalate` end instead.
     """
 
     max_restarts: int = attrs.field(default=5, validator=attrs.validators.ge(0))
