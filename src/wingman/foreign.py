@@ -34,6 +34,7 @@ __all__ = [
     "failure_of",
     "leaves",
     "let_on",
+    "let_on_trios_own",
     "log_failure",
     "reason",
     "shown",
@@ -90,6 +91,16 @@ def let_on(passing: BaseException) -> NoReturn:
     finally:
         passing.__context__ = context
         del passing, context
+
+
+def let_on_trios_own(error: BaseException) -> None:
+    """Raise what of `error` is Trio's own, if anything is."""
+    passing = split(error)[0]
+    try:
+        if passing is not None:
+            let_on(passing)
+    finally:
+        del passing, error  # as `let_on` does
 
 
 def split(error: BaseException) -> tuple[BaseException | None, Exception | None]:

@@ -40,15 +40,17 @@ guarantee = pytest.mark.guarantee
 
 def test_each_sentence_of_the_docstring_has_a_test() -> None:
     promised = re.findall(r"^(\d+)\. ", wingman.actor.__doc__ or "", re.MULTILINE)
+    # The first ones are held here, the others by the file of their theme.
+    files = sorted(Path(__file__).parent.glob("test_*.py"))
     held = {
         mark.args[0]
-        for file in Path(__file__).parent.glob("test_*.py")
+        for file in files
         for name, function in vars(importlib.import_module(f"actor.{file.stem}")).items()
         for mark in getattr(function, "pytestmark", [])
         if name.startswith("test_") and mark.name == "guarantee"
     }
     assert held == {int(number) for number in promised}
-    assert {*range(1, 20), *range(30, 37)} <= held
+    assert held >= set(range(1, 37))
 
 
 @guarantee(1)

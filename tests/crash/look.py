@@ -40,7 +40,7 @@ async def _look_at(http: httpx.AsyncClient, rows: Rows, book: Book) -> None:
             if view.get("cut"):  # a list has not all of a long run
                 target = f"/sessions/{rows.id}/runs/{run.id}"
                 answer = await http.get(target)
-                if answer.status_code == 503:  # it stops
+                if answer.status_code in (404, 503):  # deleted, or the server stops
                     return
                 view = answer.json()
             _check_run(view, run, book.findings)

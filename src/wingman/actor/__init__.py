@@ -52,6 +52,19 @@ stops, restarts or passivates. Its task starts in an empty `contextvars` context
 18. Whatever an actor raises, `SystemExit` and asyncio's `CancelledError` too, is a crash of that
     actor alone; who asked gets an `Exception`, with that as its cause.
 19. A directory's hook that raises is logged, and ends nothing.
+20. An actor's children end before its own `__aexit__` begins.
+21. A child has its `stop_within` for its message, and is killed then. One that shields itself is
+    left to the system, with a warning in the log.
+22. What a life has spawned, watched, set and subscribed ends with it.
+23. `Escalate` crashes the parent, and goes no further than the parents pass it.
+24. A name is unique among live siblings, and free again after the end.
+25. After its life a context spawns, watches and sets nothing, nor does it spawn in `__aexit__`.
+26. An actor that was told to stop refuses what is sent to it, and what is queued, as soon as its
+    current message is over: before its children end.
+27. A strategy restarts those it names, and no other: all of them end, then each begins when the one
+    before it is ready.
+28. A restart with a sibling fails the message in flight with `Restarted`; what waits stays.
+29. Only an actor's own crashes count against its budget.
 30. What gives way in a full mailbox is counted as a dead letter, and whoever waits for its reply
     gets `MailboxFull`. What is refused has never been in the mailbox.
 31. Urgent messages go before the others and keep their order; as many may wait as the mailbox

@@ -14,7 +14,7 @@ import trio
 from trio.lowlevel import Task, checkpoint, current_task
 
 from wingman.actor.delivery import CANCELLED, FAILED, Delivery
-from wingman.actor.errors import ActorError, ActorStopped, MailboxFull, Restarted
+from wingman.actor.errors import ActorError, MailboxFull, Restarted
 from wingman.actor.factories import receive_of
 from wingman.actor.family import Family
 from wingman.actor.instruments import ActorInfo, ActorState, Termination
@@ -25,8 +25,8 @@ from wingman.actor.queue import Queue, plain
 from wingman.actor.ref import ActorRef
 from wingman.actor.restarts import Restarts
 from wingman.actor.supervision import Supervision, escalates
-from wingman.actor.worker import Worker
-from wingman.foreign import copy_of, let_on, log_failure, split
+from wingman.actor.worker import Worker, settle_left
+from wingman.foreign import copy_of, let_on_trios_own, log_failure, split
 
 if TYPE_CHECKING:
     from wingman.actor.context import Context
@@ -48,6 +48,7 @@ class Cell:
         "_context",
         "_factory",
         "_kill_scope",
+        "_left",
         "_owner",
         "_restarts",
         "_start_within",
@@ -106,6 +107,7 @@ class Cell:
         self._restarts: Restarts | None = None
         self._context: Context[Any] | None = None
         self._watches: dict[Watcher, None] | None = None
+        self._left: list[Any] | None = None  # what was in the mailbox when it began to end
 
     def _make_queue(self, mailbox: Mailbox) -> Queue:
         return Queue(mailbox, self._drop)
@@ -119,14 +121,7 @@ class Cell:
     @property
     def name(self) -> str:
         """Its own name after those of its ancestors: "pipeline/parser"."""
-        parent = self.family.parent
-        if parent is None:
-            return self.own_name
-        names = [self.own_name]
-        while parent is not None:
-            names.append(parent.own_name)
-            parent = parent.family.parent
-        return "/".join(reversed(names))
+        return self.family.name_of(self.own_name)
 
     @property
     def children(self) -> "Collection[Cell]":
@@ -139,11 +134,13 @@ class Cell:
         if self._restarts is not None:
             self._restarts.wake()
         self.queue.wake()
+        self._refuse_if_over()
 
     def request_kill(self) -> None:
         """End now: the current message is cancelled."""
         self._worker.stopping = True
         self._kill_scope.cancel()
+        self._refuse_if_over()
 
     def request_passivation(self) -> None:
         """End if there is still nothing to do."""
@@ -214,7 +211,7 @@ class Cell:
         """Let this life end as if the actor had raised `error`."""
         self._worker.interrupt(error)
 
-    def info(self, children: Collection[ActorInfo] = ()) -> ActorInfo:
+    def info(self, name: str, children: Collection[ActorInfo] = ()) -> ActorInfo:
         """The cell as the snapshot shows it."""
         worker = self._worker
         state = self._state
@@ -225,7 +222,7 @@ class Cell:
         elif self._restarts is not None and self._restarts.waiting:
             state = "restarting"
         return ActorInfo(
-            name=self.name,
+            name=name,
             state=state,
             mailbox=len(self.queue),
             processing=plain(worker.current) if worker.busy else None,
@@ -255,10 +252,10 @@ class Cell:
             self.instruments.notify("actor_started", self.ref)
             with self._kill_scope:
                 termination = await self._live()
-        except BaseException as error:  # noqa: ASYNC103 - raised by `_let_on`
+        except BaseException as error:  # noqa: ASYNC103 - raised by `let_on_trios_own`
             # What it needs stands in functions: every actor's frame has room for its variables.
             termination = self._torn(error) or termination
-            _let_on(error)
+            let_on_trios_own(error)
         finally:
             self._end(termination)
         if termination.error is not None and escalates(self._supervision):
@@ -326,6 +323,8 @@ class Cell:
                 try:
                     await worker.serve(receive)
                 finally:
+                    if worker.stopping:
+                        self._refuse_more()
                     await self._close_context()  # noqa: ASYNC102 it bounds what it shields
             if worker.crash is None and not (worker.stopping or worker.passivating):
                 raise ActorError("the actor was cancelled from within its own context")
@@ -357,14 +356,14 @@ class Cell:
         if crash is not None and type(crash) is not Restarted:
             log_failure(logger, logging.ERROR, crash, "actor %s crashed", self.name)
 
-    # --- the end -------------------------------------------------------------------------------
-
     def _end(self, termination: Termination) -> None:
         """The last thing the task does; without a checkpoint."""
         self.task = None
         self.termination = termination.copy()
-        refusal = partial(ActorStopped, f"the actor {self.name!r} has ended ({termination})")
-        dead_letters = self._abandon(refusal)
+        refusal = partial(self.family.refusal, self.own_name, f"has ended ({termination})")
+        dead_letters = self._worker.abandon(refusal)
+        dead_letters += (self._left or []) + self._close_mailbox(refusal)
+        self._left = None
         if self._stopped is not None:
             self._stopped.set()
         if self._restarts is not None:
@@ -377,9 +376,20 @@ class Cell:
         self.ref = None  # it holds the cell: so does the worker, which is retired
         self._worker.retire()
 
-    def _abandon(self, refusal: Callable[[], Exception]) -> list[Any]:
-        """Settle what is left in the mailbox; return the messages."""
-        return self._worker.abandon(refusal)
+    def _refuse_if_over(self) -> None:
+        if self._context is not None and self._context.over:
+            self._refuse_more()
+
+    def _refuse_more(self) -> None:
+        """The last life is over. A child that asks this actor would hold up its end otherwise."""
+        if self._left is None:
+            how = "killed" if self._kill_scope.cancel_called else "stopped"
+            refusal = partial(self.family.refusal, self.own_name, f"is being {how}")
+            self._left = self._close_mailbox(refusal)
+
+    def _close_mailbox(self, refusal: Callable[[], Exception]) -> list[Any]:
+        """Refuse what comes, and settle what is left; return its messages."""
+        return settle_left(self.queue.close(refusal), refusal)
 
     def _escalate(self, error: BaseException) -> None:
         parent = self.family.parent
@@ -387,13 +397,3 @@ class Cell:
             raise error
         if not self.family.closed:  # the parent's next life has no part in this
             parent.crash(cast("Exception", copy_of(error)))
-
-
-def _let_on(error: BaseException) -> None:
-    """Raise what of `error` is Trio's own, if anything is."""
-    passing = split(error)[0]
-    try:
-        if passing is not None:
-            let_on(passing)
-    finally:
-        del passing, error  # as `let_on` does

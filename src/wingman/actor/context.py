@@ -170,6 +170,11 @@ class Context(Spawner, Generic[M_contra]):
 
     # --- the end -------------------------------------------------------------------------------
 
+    @property
+    def over(self) -> bool:
+        """Whether the life is over. For the cell."""
+        return self._over
+
     async def close(self) -> None:
         """The life is over: end the timers, the watches and the children. For the cell."""
         require_trio()

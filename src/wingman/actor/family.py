@@ -56,11 +56,30 @@ class Family:
             self._emptied.set()
             self._emptied = None
 
+    def name_of(self, own_name: str) -> str:
+        """A member's own name after those of its ancestors: "pipeline/parser"."""
+        names = [own_name]
+        parent = self.parent
+        while parent is not None:
+            names.append(parent.own_name)
+            parent = parent.family.parent
+        return "/".join(reversed(names))
+
+    def refusal(self, own_name: str, how: str) -> ActorStopped:
+        """What is raised to who sends to a member that takes nothing more.
+
+        Its text is made when it is needed: the names in a deep tree are long.
+        """
+        return ActorStopped(f"the actor {self.name_of(own_name)!r} {how}")
+
     async def end(self) -> None:
         """Stop all, the youngest first; kill each that takes longer than its `stop_within`.
 
-        When this is cancelled, all are killed. It returns when they have ended.
+        When this is cancelled, all are killed. It returns when they have ended. Once is enough: who
+        outlives that is not waited for again.
         """
+        if self.closed:
+            return
         self.closed = True
         began = trio.current_time()
         for cell in reversed(list(self.cells.values())):
@@ -98,13 +117,16 @@ class Family:
     def snapshot(self) -> list[ActorInfo]:
         """What is to be seen of each, and of those below it."""
         found = list(self.cells.values())
-        for cell in found:  # it grows: a tree may be deeper than Python's stack
-            found.extend(cell.children)
-        below: dict[Cell, list[ActorInfo]] = {}
-        for cell in reversed(found[len(self.cells) :]):
-            info = cell.info(below.pop(cell, [])[::-1])
-            below.setdefault(cell.family.parent, []).append(info)  # type: ignore[arg-type]
-        return [cell.info(below.get(cell, [])[::-1]) for cell in self.cells.values()]
+        names = [cell.name for cell in found]
+        for cell, name in zip(found, names, strict=False):  # they grow: recursion has no such depth
+            for child in cell.children:
+                found.append(child)
+                names.append(f"{name}/{child.own_name}")
+        below: dict[Cell | None, list[ActorInfo]] = {}
+        for cell in reversed(found):
+            info = cell.info(names.pop(), below.pop(cell, [])[::-1])
+            below.setdefault(cell.family.parent, []).append(info)
+        return below.get(self.parent, [])[::-1]
 
 
 class Round:

@@ -91,10 +91,10 @@ class PoolCell(Cell):
         """How many messages wait or are processed."""
         return len(self.shared) + sum(worker.burden for worker in self.children)
 
-    def info(self, children: Collection[ActorInfo] = ()) -> ActorInfo:
+    def info(self, name: str, children: Collection[ActorInfo] = ()) -> ActorInfo:
         """The pool as the snapshot shows it: the mailbox and the work are its workers'."""
         handled = sum(child.handled for child in children)
-        info = super().info(children)
+        info = super().info(name, children)
         return attrs.evolve(info, mailbox=len(self.shared), handled=handled)
 
     def _make(self) -> "_Pool":
@@ -102,8 +102,8 @@ class PoolCell(Cell):
         family = context.family
         return _Pool(context, [self._make_worker(self, family, n + 1) for n in range(self._size)])
 
-    def _abandon(self, refusal: Callable[[], Exception]) -> list[Any]:
-        super()._abandon(refusal)
+    def _close_mailbox(self, refusal: Callable[[], Exception]) -> list[Any]:
+        super()._close_mailbox(refusal)
         return settle_left(self.shared.close(refusal), refusal)
 
 

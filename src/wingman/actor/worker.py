@@ -263,10 +263,12 @@ class Worker:
             self._notify_ended(item, error)
 
     def abandon(self, refusal: Callable[[], Exception]) -> list[Any]:
-        """Settle whatever is left; return the messages that nobody will process."""
-        left = [] if type(self.current) is Delivery or not self.busy else [self.current]
+        """Settle the current message, if there is one still; return it if it was told."""
+        if not self.busy:
+            return []
+        left = [] if type(self.current) is Delivery else [self.current]
         self.settle_current(CANCELLED, refusal())
-        return left + settle_left(self._mailbox.close(refusal), refusal)
+        return left
 
     def retire(self) -> None:
         """The cell has ended. They would hold each other, and all that hangs on them."""
