@@ -72,9 +72,7 @@ def child_of(life: Parent, name: str, **options: Any) -> ActorRef[Any]:
 
 @guarantee(20)
 @pytest.mark.parametrize("end", ["stop", "kill", "crash", "restart"])
-async def test_children_end_before_their_parents_aexit_the_youngest_first(
-    system: ActorSystem, end: str
-) -> None:
+async def test_children_end_before_their_parents_aexit(system: ActorSystem, end: str) -> None:
     log: list[str] = []
     ref, lives = await parent_of(system, log=log, supervision=AT_ONCE if end != "crash" else Stop())
     children = [child_of(lives[0], name) for name in "abc"]
@@ -259,8 +257,8 @@ async def test_a_name_is_unique_among_siblings_and_free_again_after_the_end(
     first = child_of(lives[0], "child")
     with pytest.raises(ValueError, match="parent/child"):
         child_of(lives[0], "child")
-    child_of_first = system.spawn(Performer, name="child")
-    assert child_of_first.name == "child"
+    of_the_system = system.spawn(Performer, name="child")
+    assert of_the_system.name == "child"
     await first.stop()
     assert await child_of(lives[0], "child").ask("well") == "well"
 
