@@ -159,6 +159,7 @@ async def test_timers_end_with_the_life_also_those_whose_message_waits(
     else:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(getattr(ref, end))
+            await wait_all_tasks_blocked()
             held.release()
     await trio.sleep(100)
     assert not any(timer.active for timer in timers)
