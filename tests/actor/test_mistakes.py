@@ -18,6 +18,7 @@ from wingman.actor import (
     ActorStopped,
     ActorSystem,
     Context,
+    Directory,
     Mailbox,
     NotAnActor,
     Restart,
@@ -229,3 +230,26 @@ def test_where_no_trio_runs_an_actor_says_so(where: Callable[[Any], None]) -> No
 def test_a_capacity_is_a_whole_number(capacity: Any) -> None:
     with pytest.raises(TypeError, match="a number of messages"):
         Mailbox(capacity)
+
+
+@pytest.mark.parametrize("way", ["spawn", "spawn_pool", "directory"])
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"supervision": "restart"}, r"Restart\(\), Stop\(\) or Escalate\(\)"),
+        ({"supervision": Restart}, r"Restart\(\), Stop\(\) or Escalate\(\)"),
+        ({"expected": [ValueError]}, "a tuple of classes of exceptions"),
+        ({"expected": ("ValueError",)}, "a tuple of classes of exceptions"),
+        ({"expected": (SystemExit,)}, "a tuple of classes of exceptions"),
+    ],
+)
+async def test_what_says_nothing_of_crashes_is_refused(
+    system: ActorSystem, way: str, options: Any, words: str
+) -> None:
+    begin: dict[str, Callable[..., Any]] = {
+        "spawn": partial(system.spawn, Performer),
+        "spawn_pool": partial(system.spawn_pool, Performer, 2),
+        "directory": partial(Directory, system, lambda _: Performer()),
+    }
+    with pytest.raises(TypeError, match=words):
+        begin[way](**options)

@@ -259,16 +259,45 @@ async def test_the_snapshot_shows_a_pool_with_its_workers(system: ActorSystem) -
     assert [child.name for child in info.children] == ["crew/worker-1", "crew/worker-2"]
 
 
-async def test_workers_may_be_restarted_together(system: ActorSystem) -> None:
-    together = Restart(strategy="one_for_all", backoff=AT_ONCE.backoff)
-    pool = system.spawn_pool(Performer, 2, supervision=together)
-    held = Held()
-    pool.tell_nowait(held)
-    await held.started.wait()
-    with pytest.raises(ValueError, match="crash"):
-        await pool.ask(raising(ValueError("crash")))
-    assert await pool.ask("well") == "well"
-    assert held.ended == "cancelled"
+async def test_workers_are_restarted_one_by_one_and_a_strategy_is_refused(
+    system: ActorSystem,
+) -> None:
+    for strategy in ("one_for_all", "rest_for_one"):
+        with pytest.raises(ValueError, match="one by one"):
+            system.spawn_pool(Performer, 2, supervision=Restart(strategy=strategy))
+
+
+@pytest.mark.parametrize("strategy", ["one_for_all", "rest_for_one"])
+@pytest.mark.parametrize("supervision", [Restart(), Stop(), Escalate()], ids=str)
+async def test_a_pool_begins_again_with_its_siblings_and_keeps_what_waits(
+    system: ActorSystem, strategy: Any, supervision: Any
+) -> None:
+    together = Restart(strategy=strategy, backoff=AT_ONCE.backoff)
+    refs: list[Any] = []
+
+    class Top:
+        def __init__(self, context: Context[Any]) -> None:
+            refs.append(context.spawn(Performer, name="a", supervision=together))
+            refs.append(context.spawn_pool(Performer, 2, name="pool", supervision=supervision))
+
+        async def receive(self, message: Any) -> None:
+            """Nothing."""
+
+    system.spawn(Top)
+    await settled()
+    held = [Held(), Held()]
+    for each in held:
+        refs[1].tell_nowait(each)
+        await each.started.wait()
+    waits = refs[1].submit("waits")
+    crash = refs[0].submit(raising(ValueError("crash")))
+    await crash.wait()
+    for each in held:
+        each.release()
+    assert await waits.ask() == "waits"
+    assert await refs[1].ask("well") == "well"
+    (top,) = system.snapshot()
+    assert [child.restarts for child in top.children] == [1, 1]
 
 
 @pytest.mark.parametrize("size", [0, -1])

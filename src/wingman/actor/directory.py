@@ -24,6 +24,7 @@ from wingman.actor.instruments import Instruments, Termination
 from wingman.actor.mailbox import Mailbox, mailbox_of
 from wingman.actor.protocols import Actor, M_contra, R_co, with_defaults
 from wingman.actor.ref import ActorRef
+from wingman.actor.spawner import check_policy
 from wingman.actor.supervision import Restart, Supervision
 from wingman.actor.system import ActorSystem
 from wingman.foreign import ForeignFailure, contained, log_failure, reason, shown
@@ -77,6 +78,7 @@ class Directory(Generic[K, M_contra, R_co]):
         name: Callable[[K], str] = str,
     ) -> None:
         needs_context = wants_context(factory, "the key")
+        check_policy(supervision, expected)
         if idle_after is not None and idle_after <= 0:
             raise ValueError(f"idle_after is a time in seconds, not {idle_after}")
         self.instruments: Instruments = system.instruments

@@ -17,7 +17,7 @@ from wingman.actor.instruments import ActorInfo
 from wingman.actor.mailbox import Mailbox
 from wingman.actor.queue import Notice, Queue
 from wingman.actor.ref import ActorRef
-from wingman.actor.supervision import Escalate, Restart, Stop, Supervision
+from wingman.actor.supervision import Escalate, Restart, Stop, Supervision, escalates
 from wingman.actor.watches import Stopped
 from wingman.actor.worker import settle_left
 
@@ -54,15 +54,15 @@ class PoolCell(Cell):
         self.shared = SharedQueue(mailbox, self._drop)
         self._make_worker = make_worker
         self._size = size
-        # The workers are restarted one by one. The pool itself crashes when none is left, or when
-        # one escalates: that goes on to the pool's parent.
-        last = supervision.exhausted if isinstance(supervision, Restart) else supervision
+        # A crash of the pool, when no worker is left or one escalates, is its end, and the parent's
+        # where it escalates. With its siblings it is restarted as any other.
+        itself = Restart(0, exhausted=Escalate() if escalates(supervision) else Stop())
         super().__init__(
             _Pool,
             name=name,
             family=family,
             mailbox=_OWN,
-            supervision=Escalate() if isinstance(last, Escalate) else Stop(),
+            supervision=itself,
             expected=(),
             stop_within=stop_within,
         )

@@ -102,6 +102,8 @@ class ActorRef(Generic[M_contra, R_co]):
     async def stop(self) -> None:
         """End the actor after its current message, and return when it has ended.
 
+        One that is being entered is entered first: `start_within` bounds that, and `kill` does not
+        wait for it. A child that stops its own parent waits until it is cancelled itself.
         What is left in the mailbox fails with `ActorStopped`. Called by the actor itself, it does
         not wait, and the actor ends after the message that it is processing.
         """

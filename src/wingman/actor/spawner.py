@@ -11,13 +11,14 @@ from wingman.actor.mailbox import Mailbox, mailbox_of
 from wingman.actor.pool import PoolCell, WorkerCell
 from wingman.actor.protocols import Actor
 from wingman.actor.ref import ActorRef
-from wingman.actor.supervision import Restart, Supervision
+from wingman.actor.supervision import Escalate, Restart, Stop, Supervision
 from wingman.actor.timers import check_seconds
+from wingman.foreign import shown
 
 if TYPE_CHECKING:
     from wingman.actor.context import Context
 
-__all__ = ["Spawner"]
+__all__ = ["Spawner", "check_policy"]
 
 _USUAL: Final = Restart()
 
@@ -84,6 +85,7 @@ class Spawner(ABC):
         """
         family = self._own_family()
         _check_times(stop_within, start_within)
+        check_policy(supervision, expected)
         cell = Cell(
             factory,
             name=_name_of(factory, family) if name is None else name,
@@ -141,9 +143,10 @@ class Spawner(ABC):
 
         Whoever of them is free takes the message that has waited longest. So messages of one
         sender begin in the order they were sent, and may end in another. The workers are the
-        pool's children, each supervised by itself. A worker that ends for good leaves its work to
-        the others; when the last one has crashed for good, so has the pool. A worker's timers,
-        watches and subscriptions are its own.
+        pool's children. `supervision` is theirs, and each is restarted alone. A worker that ends
+        for good leaves its work to the others; when the last one has crashed for good, so has the
+        pool. The pool as a whole begins again where a sibling's strategy says so, with its mailbox
+        as it was. A worker's timers, watches and subscriptions are its own.
 
         The other parameters, and what is raised, are as for `spawn`; `stop_within` holds for a
         worker's current message when the pool ends.
@@ -151,6 +154,12 @@ class Spawner(ABC):
         family = self._own_family()
         needs_context = wants_context(factory)
         policy = _USUAL if supervision is None else supervision
+        check_policy(policy, expected)
+        if isinstance(policy, Restart) and policy.strategy != "one_for_one":
+            raise ValueError(
+                f"{policy.strategy} is for siblings, and a pool restarts its workers one by one: "
+                "the pool itself begins again where a sibling's strategy says so"
+            )
 
         def make_worker(pool: PoolCell, family: Family, number: int) -> Cell:
             return WorkerCell(
@@ -208,3 +217,16 @@ def _check_times(stop_within: float, start_within: float | None) -> None:
     check_seconds(stop_within)
     if start_within is not None:
         check_seconds(start_within, least="more than 0")
+
+
+def check_policy(supervision: object, expected: object) -> None:
+    """Raise `TypeError` for what says nothing of crashes; the text says what to give."""
+    if not isinstance(supervision, Restart | Stop | Escalate | None):
+        raise TypeError(f"supervision is Restart(), Stop() or Escalate(), not {shown(supervision)}")
+    if not isinstance(expected, tuple) or not all(
+        isinstance(kind, type) and issubclass(kind, Exception) for kind in expected
+    ):
+        raise TypeError(
+            f"`expected` is a tuple of classes of exceptions, such as (ValueError,), "
+            f"not {shown(expected)}"
+        )

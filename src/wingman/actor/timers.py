@@ -21,10 +21,10 @@ _BURST: Final = 512
 _CLUTTER: Final = 64
 
 
-def check_seconds(seconds: float, *, least: str = "0") -> None:
-    """Raise `ValueError` for what is no time; `least` is "0", or "more than 0" of a period."""
-    if not isfinite(seconds) or seconds < 0 or (seconds == 0 and least != "0"):
-        raise ValueError(f"a time in seconds is finite and {least} or more, not {seconds!r}")
+def check_seconds(seconds: float, *, least: str = "0 or more") -> None:
+    """Raise `ValueError` for what is no time; `least` is "more than 0" of a period."""
+    if not isfinite(seconds) or seconds < 0 or (seconds == 0 and least == "more than 0"):
+        raise ValueError(f"a time in seconds is finite and {least}, not {seconds!r}")
 
 
 class Timer:
