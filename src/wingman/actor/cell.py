@@ -5,7 +5,7 @@ makes the actor, lets a worker feed it, and decides what follows when it crashes
 """
 
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Coroutine
 from contextlib import AbstractAsyncContextManager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
@@ -275,7 +275,7 @@ class Cell:
         worker = self._worker
         while not worker.stopping:
             # A sibling may have crashed, and take this one along, before its first life.
-            crash = None if self._due else await self._life()
+            crash = None if self._due else await self._next_life()
             if crash is None and not self._due:
                 if worker.passivating and not worker.stopping and not self.queue.items:
                     # No checkpoint from here to `_end`: what arrives before it gets a next life.
@@ -292,18 +292,19 @@ class Cell:
         """Whether it is to begin again together with a sibling."""
         return self._restarts is not None and self._restarts.due
 
-    async def _life(self) -> Exception | None:
-        """One life, from the factory's call to the end of its context; the crash that ended it."""
-        if self._start_within is None:
-            return await self._live_once(None)
-        with trio.CancelScope(deadline=trio.current_time() + self._start_within) as starting:
-            return await self._live_once(starting)
-        crash = ActorError(f"the actor did not start within {self._start_within} seconds")
+    def _next_life(self) -> Coroutine[Any, Any, Exception | None]:
+        seconds = self._start_within  # no coroutine here: an actor weighs most by its task's frames
+        return self._life() if seconds is None else self._life_begun_within(seconds)
+
+    async def _life_begun_within(self, seconds: float) -> Exception | None:
+        """One life, which is a crash if the actor takes longer than so many seconds to begin."""
+        with trio.CancelScope(deadline=trio.current_time() + seconds) as starting:
+            return await self._life(starting)
+        crash = self._worker.crash = ActorError(f"the actor did not start within {seconds} seconds")
         logger.error("actor %s crashed: %s", self.name, crash)
-        self._worker.crash = crash
         return crash
 
-    async def _live_once(self, starting: trio.CancelScope | None) -> Exception | None:
+    async def _life(self, starting: trio.CancelScope | None = None) -> Exception | None:
         """Make the actor, enter it, serve, exit it; return the exception that ended it, if any."""
         worker = self._worker
         worker.begin_life()
