@@ -97,8 +97,8 @@ copied: do not change what you have sent. Nothing here outlives the process.
 #   instruments.py  what can be observed: hooks, snapshots, why an actor ended
 #   factories.py    the check of what makes actors
 #   worker.py       takes the messages, one at a time
-#   family.py       parents and children: how they end, and begin again, together
-#   restarts.py     what crashes lead to: the time between two lives
+#   family.py       parents and children, and how children end
+#   restarts.py     what crashes lead to: the time between two lives, of one or of siblings
 #   watches.py      messages that say that another actor has ended
 #   timers.py       messages that come later
 #   owner.py        who a cell tells what becomes of it

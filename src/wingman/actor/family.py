@@ -1,12 +1,12 @@
 """Family: the actors that one parent, or the system, has spawned."""
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 import trio
 
-from wingman.actor.errors import ActorStopped, Restarted
+from wingman.actor.errors import ActorStopped
 from wingman.actor.instruments import ActorInfo
 from wingman.actor.supervision import Strategy
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from wingman.actor.cell import Cell
     from wingman.actor.system import ActorSystem
 
-__all__ = ["Family", "Round"]
+__all__ = ["Family"]
 
 logger = logging.getLogger("wingman.actor")
 
@@ -127,58 +127,3 @@ class Family:
             info = cell.info(names.pop(), below.pop(cell, [])[::-1])
             below.setdefault(cell.family.parent, []).append(info)
         return below.get(self.parent, [])[::-1]
-
-
-class Round:
-    """One restart of several siblings together.
-
-    All of them end their lives. Then they begin, in the order they were spawned: each when the one
-    before it is ready for messages, or has failed. A member that crashes as it begins opens a round
-    of its own, and takes along those that still wait in this one.
-    """
-
-    __slots__ = ("_down", "_open", "_turns", "_up", "crash")
-
-    def __init__(self, crashed: "Cell", members: "Sequence[Cell]", crash: Exception) -> None:
-        self.crash = crash
-        self._open = False
-        self._turns = {cell: trio.Event() for cell in members}
-        self._up = set(members)
-        self._down = trio.Event()
-        refusal = f"began again together with {crashed.name!r}, which has crashed"
-        for cell in reversed(members):
-            cell.restarts.join(self, Restarted(f"the actor {cell.name!r} {refusal}"))
-
-    async def all_down(self) -> None:
-        """Wait until every member has ended its life, or has had its `stop_within` for that."""
-        with trio.move_on_after(max((cell.stop_within for cell in self._up), default=0.0)):
-            await self._down.wait()
-
-    def is_down(self, cell: "Cell") -> None:
-        """A member has ended its life."""
-        self._up.discard(cell)
-        if not self._up:
-            self._down.set()
-
-    def begin(self) -> None:
-        """Let the first begin. Those that have not ended yet come last, and hold up nobody."""
-        self._open = True
-        for cell in [cell for cell in self._turns if cell in self._up]:
-            self._turns[cell] = self._turns.pop(cell)
-        self._call_next()
-
-    async def turn_of(self, cell: "Cell") -> None:
-        """Wait until this member may begin."""
-        await self._turns[cell].wait()
-
-    def leave(self, cell: "Cell") -> None:
-        """A member is ready for messages, has failed to begin, or goes elsewhere."""
-        self._turns.pop(cell, None)
-        self.is_down(cell)
-        if self._open:
-            self._call_next()
-
-    def _call_next(self) -> None:
-        for turn in self._turns.values():
-            turn.set()
-            break

@@ -155,7 +155,7 @@ class Queue:
     def put_nowait(self, item: object) -> None:
         """Add an item, or raise `MailboxFull` (or the refusal of a closed mailbox)."""
         items = self.items
-        if self._lanes is not None and isinstance(plain(item), self._mailbox.urgent):
+        if self._lanes is not None and self._is_urgent(item):
             self._put_urgent(self._lanes, item)
         elif len(items) < self.capacity or self._make_room(item):
             items.append(item)
@@ -166,9 +166,10 @@ class Queue:
 
     def must_wait(self, item: object) -> bool:
         """Whether there is no room for this item, and its sender is to wait for some."""
-        return self.full and not (
-            self._lanes is not None and isinstance(plain(item), self._mailbox.urgent)
-        )
+        return self.full and not self._is_urgent(item)
+
+    def _is_urgent(self, item: object) -> bool:
+        return isinstance(plain(item), self._mailbox.urgent)
 
     def put_notice(self, notice: Notice) -> None:
         """Add what needs no room; nothing happens if the mailbox is closed."""

@@ -2,12 +2,12 @@
 
 import logging
 from collections import deque
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import trio
 
 from wingman.actor.errors import NotAnActor, Restarted
-from wingman.actor.family import Round
 from wingman.actor.supervision import Restart, Supervision
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Restarts:
         """Whether it is to begin again, though it has not crashed itself."""
         return self._round is not None
 
-    def join(self, together: Round, refusal: Restarted) -> None:
+    def join(self, together: "Round", refusal: Restarted) -> None:
         """Be restarted with siblings: this life ends, with `refusal` for the current message."""
         former, self._round = self._round, together
         if former is not None:
@@ -123,7 +123,7 @@ class Restarts:
             if together is not None and together is self._round:
                 together.begin()  # also if this one is stopped: the others wait
 
-    def _be_taken_along(self, together: Round) -> bool:
+    def _be_taken_along(self, together: "Round") -> bool:
         """Wait in a sibling's round; False for an actor that is never restarted."""
         if not isinstance(self._policy, Restart):
             return False
@@ -135,3 +135,58 @@ class Restarts:
         self.number += 1
         self.waiting = True
         self._cell.instruments.notify("actor_restarting", self._cell.ref, crash, delay)
+
+
+class Round:
+    """One restart of several siblings together.
+
+    All of them end their lives. Then they begin, in the order they were spawned: each when the one
+    before it is ready for messages, or has failed. A member that crashes as it begins opens a round
+    of its own, and takes along those that still wait in this one.
+    """
+
+    __slots__ = ("_down", "_open", "_turns", "_up", "crash")
+
+    def __init__(self, crashed: "Cell", members: "Sequence[Cell]", crash: Exception) -> None:
+        self.crash = crash
+        self._open = False
+        self._turns = {cell: trio.Event() for cell in members}
+        self._up = set(members)
+        self._down = trio.Event()
+        refusal = f"began again together with {crashed.name!r}, which has crashed"
+        for cell in reversed(members):
+            cell.restarts.join(self, Restarted(f"the actor {cell.name!r} {refusal}"))
+
+    async def all_down(self) -> None:
+        """Wait until every member has ended its life, or has had its `stop_within` for that."""
+        with trio.move_on_after(max((cell.stop_within for cell in self._up), default=0.0)):
+            await self._down.wait()
+
+    def is_down(self, cell: "Cell") -> None:
+        """A member has ended its life."""
+        self._up.discard(cell)
+        if not self._up:
+            self._down.set()
+
+    def begin(self) -> None:
+        """Let the first begin. Those that have not ended yet come last, and hold up nobody."""
+        self._open = True
+        for cell in [cell for cell in self._turns if cell in self._up]:
+            self._turns[cell] = self._turns.pop(cell)
+        self._call_next()
+
+    async def turn_of(self, cell: "Cell") -> None:
+        """Wait until this member may begin."""
+        await self._turns[cell].wait()
+
+    def leave(self, cell: "Cell") -> None:
+        """A member is ready for messages, has failed to begin, or goes elsewhere."""
+        self._turns.pop(cell, None)
+        self.is_down(cell)
+        if self._open:
+            self._call_next()
+
+    def _call_next(self) -> None:
+        for turn in self._turns.values():
+            turn.set()
+            break

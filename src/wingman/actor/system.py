@@ -70,10 +70,10 @@ class ActorSystem(Spawner):
 
     def start(self, cell: Cell) -> ActorRef[Any, Any]:
         """Start a cell's task. For those who make cells: spawners and directories."""
-        nursery = self._opened()
+        self._opened()  # before the family has it
         cell.family.add(cell)
         cell.ref = ref = cell.make_ref()
-        _start_apart(nursery, cell.run, cell.own_name)
+        self.start_task(cell.run, cell.own_name)
         return ref
 
     @property
@@ -100,8 +100,12 @@ class ActorSystem(Spawner):
         return self._timers
 
     def start_task(self, function: Callable[[], Any], name: str) -> None:
-        """Start a task that ends with the system, in a context of its own."""
-        _start_apart(self._opened(), function, name)
+        """Start a task that ends with the system, in a context of its own.
+
+        An actor outlives who spawned it: it must not inherit that task's context variables
+        (a request's, a span's).
+        """
+        contextvars.Context().run(partial(self._opened().start_soon, function, name=name))
 
     def snapshot(self) -> list[ActorInfo]:
         """Every live actor: name, state, mailbox, current message and its age, restarts.
@@ -150,12 +154,3 @@ class ActorSystem(Spawner):
             for cell in cells:
                 await cell.wait_stopped()
         self._opened().cancel_scope.cancel()  # only sweepers and timers are left
-
-
-def _start_apart(nursery: trio.Nursery, function: Callable[[], Any], name: str) -> None:
-    """Start a task in a context of its own.
-
-    An actor outlives who spawned it: it must not inherit that task's context variables
-    (a request's, a span's).
-    """
-    contextvars.Context().run(partial(nursery.start_soon, function, name=name))
