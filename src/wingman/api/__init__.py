@@ -5,6 +5,7 @@
     sessions.py    }
     messages.py    }
     runs.py        }
+    permissions.py }
     providers.py   }
     system.py      }
     routes.py      ROUTES: the table
@@ -24,6 +25,17 @@ from wingman.api.agents import AgentFields, AgentRecord, AgentsQuery, NewAgent, 
 from wingman.api.errors import CODES, ErrorAnswer, ErrorDetail
 from wingman.api.frames import EXTRA, RUN_STREAM, SESSION_STREAM, USUAL, Frames, Notice
 from wingman.api.messages import Accepted, MessageBody, OnBusy, OnDisconnect, StreamQuery
+from wingman.api.permissions import (
+    Decision,
+    Effect,
+    OnAsk,
+    PermissionAnswer,
+    PermissionForm,
+    PermissionRequest,
+    PermissionRule,
+    PermissionsQuery,
+    PermissionStatus,
+)
 from wingman.api.providers import (
     AuthBody,
     AuthView,
@@ -87,7 +99,9 @@ __all__ = [
     "Credential",
     "CredentialFields",
     "CredentialView",
+    "Decision",
     "Deleted",
+    "Effect",
     "Empty",
     "ErrorAnswer",
     "ErrorDetail",
@@ -99,9 +113,16 @@ __all__ = [
     "NewAgent",
     "NewSession",
     "Notice",
+    "OnAsk",
     "OnBusy",
     "OnDisconnect",
     "PageQuery",
+    "PermissionAnswer",
+    "PermissionForm",
+    "PermissionRequest",
+    "PermissionRule",
+    "PermissionStatus",
+    "PermissionsQuery",
     "ProviderConfig",
     "ProviderView",
     "Readiness",

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from wingman.api import AgentRecord, Credential, RunFailure
+from wingman.api import AgentRecord, Credential, PermissionRequest, RunFailure
 from wingman.conversation import Message, ToolResultBlock, Usage
 from wingman.events import Result
 from wingman.store.records import RunRecord, RunStatus, SessionRecord
@@ -21,6 +21,8 @@ __all__ = [
     "Change",
     "CredentialDeleted",
     "CredentialSaved",
+    "PermissionAsked",
+    "PermissionResolved",
     "RunEnded",
     "RunQueued",
     "RunStarted",
@@ -119,6 +121,22 @@ class StepRecorded(msgspec.Struct, frozen=True):
     cost: float | None = None
 
 
+class PermissionAsked(msgspec.Struct, frozen=True):
+    """A call of the step under way needs a person's answer: its run is `waiting`."""
+
+    request: PermissionRequest
+
+
+class PermissionResolved(msgspec.Struct, frozen=True):
+    """A request that was `pending` is not any more; one that was not stays as it is.
+
+    `request` is all of it, as it is now. Where nothing of the run waits any more, the run is
+    `running`.
+    """
+
+    request: PermissionRequest
+
+
 class CallEnded(msgspec.Struct, frozen=True):
     """A call of the step under way has its result."""
 
@@ -145,6 +163,8 @@ class StepEnded(msgspec.Struct, frozen=True):
 
 class RunEnded(msgspec.Struct, frozen=True, kw_only=True):
     """A run is over, whatever it was before; the messages of its last step enter the history.
+
+    What of it waits for an answer is `cancelled`, at the same time.
 
     Exactly one of `result` and `error` is given. `session_usage` is the session's new sum. The
     history now contains all that was published up to `last_event_id` (both None: the run had not
@@ -182,6 +202,8 @@ Change: TypeAlias = (
     | RunStarted
     | CeilingRaised
     | StepRecorded
+    | PermissionAsked
+    | PermissionResolved
     | CallEnded
     | StepEnded
     | RunEnded

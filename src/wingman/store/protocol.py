@@ -17,7 +17,7 @@ from typing import Protocol, Self
 
 import trio
 
-from wingman.api import AgentRecord, Credential, Status
+from wingman.api import AgentRecord, Credential, PermissionRequest, PermissionStatus, Status
 from wingman.conversation import Message
 from wingman.errors import StoreError, StoreUnavailable
 from wingman.store.changes import Change
@@ -26,6 +26,7 @@ from wingman.store.records import (
     HistoryPage,
     MessagePage,
     PendingStep,
+    PermissionPage,
     RunPage,
     RunRecord,
     RunStatus,
@@ -153,7 +154,8 @@ class Store(Protocol):
     async def session_with_queue(
         self, session_id: str
     ) -> tuple[SessionRecord, Sequence[RunRecord]] | None:
-        """One session and its runs that are `queued`, in order of admission, as of one moment."""
+        """One session and its runs that are `waiting` or `queued`, in order of admission, as of one
+        moment."""
 
     async def queues(
         self, session_ids: Sequence[str]
@@ -164,7 +166,8 @@ class Store(Protocol):
         """
 
     async def sessions_with_queue(self) -> Mapping[str, int]:
-        """How many queued runs each session has, in the order of their oldest such run.
+        """How many runs that are `waiting` or `queued` each session has, in the order of their
+        oldest such run.
 
         Sessions without one, and those that are being deleted, are not among them.
         """
@@ -211,3 +214,25 @@ class Store(Protocol):
 
     async def pending_step(self, run_id: str) -> PendingStep | None:
         """The step of this run that is recorded and not ended; None if there is none."""
+
+    async def permissions(
+        self,
+        session_id: str | None,
+        statuses: Sequence[PermissionStatus],
+        limit: int,
+        before: int | None = None,
+    ) -> PermissionPage:
+        """Up to `limit` (≥ 1) requests, newest first, after the page whose `next` is `before`.
+
+        With `statuses`, only those that have one of them. An `input` of more than 16 KiB of JSON is
+        left out, and the request is `cut`.
+        """
+
+    async def permission(self, session_id: str, permission_id: str) -> PermissionRequest | None:
+        """One request of one session, whole."""
+
+    async def run_permissions(self, run_id: str) -> Sequence[PermissionRequest]:
+        """All requests of one run, whole, in the order in which they were asked."""
+
+    async def grants(self, session_id: str) -> frozenset[tuple[str, str]]:
+        """The actions and resources that were answered with `always` in a session."""

@@ -5,7 +5,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from wingman.api import AgentRecord, RunFailure
+from wingman.api import AgentRecord, OnAsk, PermissionForm, PermissionRequest, RunFailure
 from wingman.conversation import NO_USAGE, ImageBlock, Message, ToolResultBlock, Usage
 from wingman.events import Result
 
@@ -15,6 +15,7 @@ __all__ = [
     "ListedRun",
     "MessagePage",
     "PendingStep",
+    "PermissionPage",
     "RunPage",
     "RunRecord",
     "RunStatus",
@@ -23,9 +24,11 @@ __all__ = [
 ]
 
 RunStatus: TypeAlias = Literal[
-    "queued", "running", "completed", "failed", "cancelled", "interrupted"
+    "queued", "running", "waiting", "completed", "failed", "cancelled", "interrupted"
 ]
-"""What the store knows of a run's status; `cancelling` is only ever seen in the live runtime."""
+"""What the store knows of a run's status; `cancelling` is only ever seen in the live runtime.
+
+`waiting`: the run has begun, and a person has not answered about one of its calls."""
 
 
 class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,6 +37,8 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     `agent` is the agent as it was at admission; it is None for one that a program defines in code,
     which is found again by `agent_id`, its name. `body_hash` tells whether a request id comes
     again with the same body. `cost` is what the run has cost up to here, None where nobody knows.
+    `permissions` are the message's own rules, `on_ask` and `ask_timeout` (seconds) what becomes of a
+    call that needs an answer.
     """
 
     id: str
@@ -54,6 +59,9 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     error: RunFailure | None = None
     images: tuple[ImageBlock, ...] | None = None
     cost: float | None = None
+    permissions: PermissionForm | None = None
+    on_ask: OnAsk | None = None
+    ask_timeout: float | None = None
 
 
 class SessionRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,6 +80,14 @@ class SessionRecord(msgspec.Struct, frozen=True, kw_only=True):
     last_event_id: int = 0
     event_ceiling: int = 0
     usage: Usage = NO_USAGE
+    permissions: PermissionForm | None = None
+
+
+class PermissionPage(msgspec.Struct, frozen=True):
+    """Some requests, newest first; `next` is the cursor of the next page, None at the end."""
+
+    requests: tuple[PermissionRequest, ...]
+    next: int | None
 
 
 class PendingStep(msgspec.Struct, frozen=True):

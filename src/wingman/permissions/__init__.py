@@ -1,0 +1,16 @@
+"""Permissions: what the rules say of a tool call, before it runs.
+
+    rules.py      a set of rules, and several in order: what they say of a resource
+    patterns.py   which texts and paths a rule's pattern matches
+    resources.py  what a call is about: commands, paths or other texts
+    shell.py      the simple commands of a bash command line
+    programs.py   the programs that run what they are given
+
+It knows values alone: no tool, no run, and nobody who might be asked.
+"""
+
+from wingman.permissions.patterns import HOLE
+from wingman.permissions.resources import resources_of
+from wingman.permissions.rules import NO_RULES, Policy, Resource, Rules
+
+__all__ = ["HOLE", "NO_RULES", "Policy", "Resource", "Rules", "resources_of"]

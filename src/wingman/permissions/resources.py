@@ -1,0 +1,95 @@
+"""Resources: what a tool call is about, read off its input, in the form that rules are held
+against."""
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from wingman.permissions.patterns import HOLE
+from wingman.permissions.rules import Resource
+from wingman.permissions.shell import parse
+
+__all__ = ["resources_of"]
+
+# Actions whose resources are paths; `*` in a rule for one stays within a name.
+_OF_PATHS: Final = frozenset({"read", "edit", "write"})
+_LONGEST_PATH: Final = 4096
+_MOST: Final = 100  # things of one call that rules are held against one by one
+
+
+def resources_of(action: str, given: Iterable[Any], work_dir: Path) -> tuple[Resource, ...]:
+    """The resources of a call of this action, whose input names these.
+
+    Files are looked for on the way: call it in a thread. What is not known, or is too much to look
+    at, is one resource that may be anything.
+    """
+    found = tuple(_each(action, given, work_dir))
+    return found if len(found) <= _MOST else (_unknown(f"{len(found)} resources"),)
+
+
+def _each(action: str, given: Iterable[Any], work_dir: Path) -> Iterator[Resource]:
+    for value in given:
+        if isinstance(value, list | tuple):
+            yield from _each(action, value, work_dir)
+        elif not isinstance(value, str):
+            yield _unknown(repr(value))
+        elif action == "bash":
+            yield from _commands(value, work_dir)
+        elif action in _OF_PATHS:
+            yield _path(value, work_dir)
+        else:
+            yield Resource(value, value)
+
+
+def _unknown(shown: str) -> Resource:
+    """Something that may be anything."""
+    return Resource(shown, HOLE)
+
+
+def _path(path: str, work_dir: Path) -> Resource:
+    """A file, by the path that is given and by the one that it leads to."""
+    try:
+        named = os.path.normpath(work_dir / path)
+        real = os.path.realpath(named)
+        is_directory = os.path.isdir(real)  # noqa: PTH112 - a path of bytes or of text, as it came
+    except (OSError, ValueError):
+        return _unknown(path)
+    if len(named) > _LONGEST_PATH or HOLE in path:
+        return _unknown(path)
+    texts = [_relative(each, work_dir) for each in dict.fromkeys((real, named))]
+    if is_directory:  # what is in it is meant as well
+        texts = [HOLE if text == "." else f"{text}/{HOLE}" for text in texts]
+    return Resource(texts[0].replace(HOLE, "**"), texts[0], tuple(texts[1:]), is_path=True)
+
+
+def _relative(path: str, work_dir: Path) -> str:
+    """A path within the working directory relative to that; any other one as it is."""
+    relative = os.path.relpath(path, work_dir)
+    outside = relative == os.pardir or relative.startswith(os.pardir + os.sep)
+    return path if outside else relative
+
+
+def _commands(line: str, work_dir: Path) -> Iterator[Resource]:
+    parsed = parse(line)
+    complete = parsed.complete
+    commands: list[Resource] = []
+    for command in parsed.commands:
+        within: list[tuple[str, Resource]] = []
+        for action, paths in (("read", command.reads), ("edit", command.writes)):
+            for path in paths:
+                file = _path(path, work_dir)
+                within.append((action, file))
+                if parsed.moves or any(text.startswith("/") for text in file.texts):
+                    complete = False  # it is outside of the working directory, or may be
+        commands.append(Resource(command.shown, command.text, command.also, within=tuple(within)))
+    if complete:
+        yield from commands
+        return
+    # It may do anything, and does at least what could be told.
+    yield Resource(
+        line,
+        HOLE,
+        tuple(text for each in commands for text in each.texts),
+        within=tuple(thing for each in commands for thing in each.within),
+    )
