@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 Status: TypeAlias = Literal[
-    "queued", "running", "cancelling", "completed", "failed", "cancelled", "interrupted"
+    "queued", "running", "waiting", "cancelling", "completed", "failed", "cancelled", "interrupted"
 ]
 """What is shown of a run. The store knows all of these but `cancelling`."""
 
