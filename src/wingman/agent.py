@@ -14,6 +14,7 @@ from wingman.api import AgentRecord
 from wingman.foreign import shown
 from wingman.given import of_kind
 from wingman.output import OutputCheck
+from wingman.permissions import Rules
 from wingman.providers import Provider, require_provider
 from wingman.tools import Tool
 
@@ -48,6 +49,9 @@ class Agent:
     a JSON Schema (a dict), or a type (a dataclass, a TypedDict, a pydantic model, …), of which the
     output is then an instance. A bad schema raises `ValueError`, here, and a type that is no JSON
     `TypeError`. `output_check` has the JSON Schema in either case.
+
+    `permissions` are rules for what its tools may do, as `{"bash": {"*": "ask", "ls *": "allow"}}`:
+    without any, whatever they can. Mistakes in them raise `ValueError`.
     """
 
     name: str = attrs.field(
@@ -64,6 +68,7 @@ class Agent:
             attrs.validators.and_(of_kind(int), attrs.validators.ge(1))
         ),
     )
+    permissions: Rules = attrs.field(default=None, kw_only=True, converter=Rules.of)
     output_check: OutputCheck | None = attrs.field(init=False, eq=False, repr=False)
 
     @output_check.default

@@ -7,6 +7,7 @@
     │   ├── SessionDeleted          the session was deleted while one waited for it
     │   ├── SessionBusy             a run is in flight, and the message said `on_busy: "reject"`
     │   ├── RequestIdConflict       the same request id came with a different body
+    │   ├── AlreadyResolved         the request for a permission was answered, or is over
     │   ├── NotInFlight             the run that was to be cancelled is queued, or has ended
     │   ├── WaitsForItself          a tool would wait for the run that waits for it
     │   ├── Unauthorized            the server's token is missing or wrong
@@ -41,6 +42,7 @@ over HTTP has the `request_id` under which the server's log knows it.
 """
 
 __all__ = [
+    "AlreadyResolved",
     "BadAnswer",
     "ContextTooLong",
     "Forbidden",
@@ -129,6 +131,18 @@ class RequestIdConflict(RequestError):
     """The same request id came with a different body."""
 
     code = "request_id_conflict"
+
+
+class AlreadyResolved(RequestError):
+    """A request for a permission waits no more: somebody has answered it, its time was over, or its
+    call or its run has ended. `status` is what it came to."""
+
+    code = "already_resolved"
+
+    def __init__(self, permission_id: str, status: str) -> None:
+        stands = "its run is ending" if status == "pending" else f"it is {status}"
+        super().__init__(f"Permission {permission_id} waits for no answer any more: {stands}.")
+        self.status = status
 
 
 class NotInFlight(RequestError):

@@ -1,7 +1,7 @@
 """What a run tells the world, as it happens: a closed union of frozen values.
 
-Each is the `data` of one Server-Sent Event, whose `event:` is the class's `kind`. The first five
-are the contract's; `Thinking`, `Step` and `ToolProgress` are sent to those who ask for them.
+Each is the `data` of one Server-Sent Event, whose `event:` is the class's `kind`. The
+first of them are sent to everybody; `Thinking`, `Step` and `ToolProgress` to those who ask for them.
 `Done` or `Error` is the last event of every run.
 """
 
@@ -17,6 +17,8 @@ __all__ = [
     "Error",
     "Event",
     "Kind",
+    "PermissionRequested",
+    "PermissionResolved",
     "Result",
     "Step",
     "StopReason",
@@ -31,7 +33,16 @@ __all__ = [
 ]
 
 Kind: TypeAlias = Literal[
-    "text", "tool_use", "tool_result", "done", "error", "thinking", "step", "tool_progress"
+    "text",
+    "tool_use",
+    "tool_result",
+    "permission_requested",
+    "permission_resolved",
+    "done",
+    "error",
+    "thinking",
+    "step",
+    "tool_progress",
 ]
 
 StopReason: TypeAlias = Literal[
@@ -101,6 +112,33 @@ class ToolResult(msgspec.Struct, frozen=True):
     is_error: bool
 
 
+class PermissionRequested(msgspec.Struct, frozen=True):
+    """A tool call waits until a person answers. `action` and `resources` say what it would do, and
+    `always` what the answer `always` would grant. After a restart it comes again, with its id."""
+
+    kind: ClassVar[Kind] = "permission_requested"
+    id: str
+    run_id: str
+    tool_use_id: str
+    tool: str
+    action: str
+    resources: tuple[str, ...]
+    always: tuple[str, ...]
+
+
+class PermissionResolved(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A tool call waits no more: it runs (`allowed`), or it does not. `message` is what the person
+    told the model."""
+
+    kind: ClassVar[Kind] = "permission_resolved"
+    id: str
+    run_id: str
+    tool_use_id: str
+    status: Literal["allowed", "rejected", "cancelled", "expired"]
+    decision: Literal["once", "always", "reject"] | None = None
+    message: str | None = None
+
+
 class Done(msgspec.Struct, frozen=True):
     """The run ended; its data is the result itself."""
 
@@ -144,7 +182,18 @@ class ToolProgress(msgspec.Struct, frozen=True):
     text: str
 
 
-Event: TypeAlias = Text | ToolUse | ToolResult | Done | Error | Thinking | Step | ToolProgress
+Event: TypeAlias = (
+    Text
+    | ToolUse
+    | ToolResult
+    | PermissionRequested
+    | PermissionResolved
+    | Done
+    | Error
+    | Thinking
+    | Step
+    | ToolProgress
+)
 
 
 def events_of(messages: Iterable[Message]) -> list[Event]:

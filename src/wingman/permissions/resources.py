@@ -5,6 +5,9 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import unquote
+
+import httpx
 
 from wingman.permissions.patterns import HOLE
 from wingman.permissions.rules import Resource
@@ -38,8 +41,23 @@ def _each(action: str, given: Iterable[Any], work_dir: Path) -> Iterator[Resourc
             yield from _commands(value, work_dir)
         elif action in _OF_PATHS:
             yield _path(value, work_dir)
+        elif action == "webfetch":
+            yield _url(value)
         else:
             yield Resource(value, value)
+
+
+def _url(text: str) -> Resource:
+    """A URL as it is fetched, and its variants: percent signs resolved, a host's last dot gone."""
+    try:
+        url = httpx.URL(text.strip())
+        address = f"{url.scheme}://{url.netloc.decode()}"
+        target = url.raw_path.decode()
+    except (httpx.InvalidURL, ValueError, TypeError):
+        return _unknown(text)  # it is none, and the tool says so
+    named = f"{address}{target}"
+    plain = f"{url.scheme}://{url.netloc.decode().rstrip('.').replace('.:', ':')}{unquote(target)}"
+    return Resource(named, named, () if plain == named else (plain,))
 
 
 def _unknown(shown: str) -> Resource:

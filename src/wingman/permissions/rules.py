@@ -68,6 +68,10 @@ class Rules:
     def __bool__(self) -> bool:
         return bool(self.rules)
 
+    def concern(self, actions: Collection[str]) -> bool:
+        """Whether any of them speaks of one of these actions."""
+        return any(_names(rule, actions) for rule in self.rules)
+
     def effect(self, actions: Collection[str], resource: Resource) -> Effect | None:
         """What the rules say of a thing that is called by these actions; None: nothing at all.
 
@@ -82,7 +86,7 @@ class Rules:
         found: list[Effect | None] = []
         allows = False
         for rule in reversed(self.rules):
-            if not any(match_text(rule.action, action) == "yes" for action in actions):
+            if not _names(rule, actions):
                 continue
             allows = allows or rule.effect == "allow"
             match: Match = (match_path if is_path else match_text)(rule.resource, text)
@@ -93,6 +97,10 @@ class Rules:
                 return _strictest(found)
         # Who allows a part of an action does not allow the rest of it.
         return _strictest([*found, "ask" if allows else None])
+
+
+def _names(rule: PermissionRule, actions: Collection[str]) -> bool:
+    return any(match_text(rule.action, action) == "yes" for action in actions)
 
 
 def _strictest(effects: Iterable[Effect | None]) -> Effect | None:
@@ -138,6 +146,10 @@ class Policy:
     def __bool__(self) -> bool:
         """Whether there is any rule."""
         return bool(self.rules)
+
+    def concerns(self, actions: Collection[str]) -> bool:
+        """Whether any rule speaks of one of these actions."""
+        return self.rules.concern(actions)
 
     def effect(self, actions: Collection[str], resource: Resource) -> Effect:
         """What holds for this thing. An answer `always` turns `ask` into `allow`, never `deny`."""

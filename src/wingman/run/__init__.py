@@ -14,6 +14,10 @@ session: who takes runs in which order, and who waits for them, is decided in `s
 #   refusals.py   whether an API has refused a request for what is in it
 #   draft.py      a step as far as it has come
 #   calls.py      a step's tool calls, side by side
+#   gate.py       the rules, held against a call: it may run, may not, or somebody is asked
+#   permits.py    which calls of a step may run, and what those are told that may not
+#   asks.py       what a person is asked, and the answers: durable before they count
+#   place.py      a run's place among those in flight, left while it waits for people
 #   apart.py      a single call in its run's task, and a context of its own
 #   progress.py   what a tool says while it runs, from any thread
 #   told.py       what the model is told of a tool that failed
@@ -28,19 +32,25 @@ session: who takes runs in which order, and who waits for them, is decided in `s
 #   event_memory.py  what the readers of all sessions make the process hold, and its bound
 #   state.py      where a run stands
 #   time_limit.py  ends the runs that have had their time
+#   clock.py      the time of day
 #   history.py    the rules of a history, as pure functions
 #   limits.py     every bound, with its default
 
+from wingman.run.asks import Approver, Ask, Asks
 from wingman.run.calls import CALLERS, ToolCall
 from wingman.run.channel import EventChannel
+from wingman.run.clock import now
 from wingman.run.cost import NOTHING_SPENT, Meter, Price, Prices, Spent
-from wingman.run.ending import Ending, cut
+from wingman.run.ending import Ending, cut, waiting_error
 from wingman.run.event_memory import EventMemory
+from wingman.run.gate import Gate
 from wingman.run.history import complete_step, repair
 from wingman.run.inference import Model
-from wingman.run.journal import Journal, Outcome, RunJournal, now, recorded_error
+from wingman.run.journal import Journal, Outcome, RunJournal, recorded_error
 from wingman.run.limits import Limits
 from wingman.run.loop import RunLoop
+from wingman.run.permits import Permits
+from wingman.run.place import Place
 from wingman.run.published import Published, encode_event
 from wingman.run.reader import BATCH, Reader
 from wingman.run.shown import Shown
@@ -51,16 +61,22 @@ __all__ = [
     "BATCH",
     "CALLERS",
     "NOTHING_SPENT",
+    "Approver",
+    "Ask",
+    "Asks",
     "CutBy",
     "Ending",
     "EventChannel",
     "EventMemory",
+    "Gate",
     "Journal",
     "Limits",
     "Meter",
     "Model",
     "Outcome",
+    "Permits",
     "Phase",
+    "Place",
     "Price",
     "Prices",
     "Published",
@@ -78,4 +94,5 @@ __all__ = [
     "now",
     "recorded_error",
     "repair",
+    "waiting_error",
 ]

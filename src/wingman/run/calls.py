@@ -12,8 +12,10 @@ from contextvars import ContextVar
 from functools import partial
 from math import inf
 from pathlib import Path
+from typing import Protocol
 
 import attrs
+import msgspec
 import trio
 
 from wingman.api import CallOutcome
@@ -25,11 +27,12 @@ from wingman.processes import environment_of
 from wingman.run.apart import apart
 from wingman.run.history import with_left_behind
 from wingman.run.limits import Limits
+from wingman.run.place import Place
 from wingman.run.progress import CallProgress
 from wingman.run.told import told
 from wingman.tools import Tool, ToolContext, ToolOutput
 
-__all__ = ["CALLERS", "ToolCall", "ToolCalls"]
+__all__ = ["CALLERS", "Admission", "ToolCall", "ToolCalls"]
 
 CALLERS: ContextVar[frozenset[str]] = ContextVar("wingman_callers", default=frozenset())
 """The sessions whose runs wait for the code that runs in this context: a tool, or what it started.
@@ -84,10 +87,30 @@ class ToolCall:
             self.leftover = leftover
 
 
+class Admission(Protocol):
+    """Who says whether a call may run. It knows only of calls that may not, or not without a
+    person's answer."""
+
+    def concerns(self, block: ToolUseBlock) -> bool:
+        """Whether this call is one of those."""
+
+    async def admit(self, block: ToolUseBlock) -> tuple[ToolUseBlock, str]:
+        """The call as it may run, once it may, and what the model is told of that.
+
+        Raises `ToolError` where it may not.
+        """
+
+    def allows(self, action: str, resource: str) -> bool:
+        """Whether a call that runs may turn to this as well."""
+
+
 @attrs.define(eq=False)
 class ToolCalls:
     """The calls of one step under way. `on_result` is told of each result as it comes, `on_end` of
     each call's end, also of one that is cancelled.
+
+    `admission` says which calls may run, None: all. `place` is the run's, which is left while all
+    calls that have not ended wait to be admitted; it may not be held when this is done.
 
     `calls` are those that were announced, by id. `progress` is given pieces of output with the id
     of their call. `callers` are the sessions that wait for these calls. What calls leave behind
@@ -101,8 +124,12 @@ class ToolCalls:
     progress: Callable[[str, str], None]
     on_result: Callable[[ToolResultBlock], None]
     on_end: Callable[[ToolCall], None]
+    place: Place
+    admission: Admission | None = None
     left_behind: dict[str, str] = attrs.field(factory=dict)
     calls: dict[str, ToolCall] = attrs.field(factory=dict)
+    _working: int = 0
+    _waiting: int = 0
 
     async def run(self, blocks: Sequence[ToolUseBlock]) -> None:
         """Run these calls side by side, as many at once as the limit allows."""
@@ -110,6 +137,7 @@ class ToolCalls:
         for call in self.calls.values():
             call.due = True
         calls, most = tuple(self.calls.values()), self.limits.parallel_tools
+        self._working = len(calls)
         if len(calls) == 1:
             await apart(self._run_one(*calls))
             return
@@ -126,6 +154,8 @@ class ToolCalls:
             # Also where the whole run is being cancelled: whoever waits for this call's end
             # waits for this.
             call.ended.set()
+            self._working -= 1
+            self._leave_place()
             self.on_end(call)
         if call.result is None:  # else it had a result, or the Cancelled had gone on
             call.stopped = True
@@ -134,7 +164,7 @@ class ToolCalls:
 
     async def _result(self, call: ToolCall, slots: trio.Semaphore | None) -> ToolResultBlock | None:
         """What the model is told of the call; None where it was cancelled alone."""
-        block = call.block
+        block, note = call.block, ""
         progress = CallProgress(partial(self.progress, block.id))
         context = ToolContext(
             work_dir=self.work_dir,
@@ -144,14 +174,18 @@ class ToolCalls:
             environment=environment_of(self.callers),
             leave_behind=partial(self._leave_behind, block.id),
         )
+        if self.admission is not None:
+            context = attrs.evolve(context, allows=self.admission.allows)
         try:
             with call.scope:
+                if self.admission is not None and self.admission.concerns(block):
+                    block, note = await self._admitted(self.admission, block)
                 if slots is None:
                     await trio.lowlevel.checkpoint_if_cancelled()
                 else:
                     await slots.acquire()
                 try:
-                    return await self._given(call, context)
+                    return _with_note(note, await self._given(call, block, context))
                 finally:
                     if slots is not None:
                         slots.release()
@@ -163,14 +197,36 @@ class ToolCalls:
         except BaseException as error:  # noqa: ASYNC103 contained lets a cancellation through
             # The boundary of a tool call: whatever it raises is the model's to read, but a cancel.
             words = told(block, contained(error))
-            return _error(block, self._shown(words))  # noqa: ASYNC104 the same
+            failed = _error(block, self._shown(words))
+            return _with_note(note, failed)  # noqa: ASYNC104 the same
         finally:
             progress.end()
 
-    async def _given(self, call: ToolCall, context: ToolContext) -> ToolResultBlock:
+    async def _admitted(
+        self, admission: Admission, block: ToolUseBlock
+    ) -> tuple[ToolUseBlock, str]:
+        """The call as it may run, once it may, and the run has a place to run it in."""
+        self._working -= 1
+        self._waiting += 1
+        try:
+            self._leave_place()
+            admitted = await admission.admit(block)
+        finally:
+            self._waiting -= 1
+            self._working += 1
+        await self.place.take()
+        return admitted
+
+    def _leave_place(self) -> None:
+        if self._waiting and not self._working:
+            self.place.leave()
+
+    async def _given(
+        self, call: ToolCall, block: ToolUseBlock, context: ToolContext
+    ) -> ToolResultBlock:
         """What the tool gives, in time."""
         call.began = trio.current_time()
-        block, tool = call.block, self._find(call.block)
+        tool = self._find(block)
         call.scope.deadline = call.began + self.limits.tool_seconds
         output = await tool.call(block.input, context)
         if isinstance(output, ToolOutput):
@@ -227,6 +283,13 @@ def _text(output: object) -> str:
             f"the tool gave a {type(output).__name__}: it has to give text, or a ToolOutput"
         )
     return str.__str__(output)
+
+
+def _with_note(note: str, result: ToolResultBlock) -> ToolResultBlock:
+    """The result, below what the model is to know of how its call came to run."""
+    if not note:
+        return result
+    return msgspec.structs.replace(result, content=f"{note}\n{result.content}")
 
 
 def _error(block: ToolUseBlock, content: str) -> ToolResultBlock:

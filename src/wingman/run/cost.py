@@ -69,6 +69,10 @@ class Meter:
     _current: Usage = NO_USAGE
     _paid: float | None = 0.0  # for all inferences but the current one; None: that is not known
 
+    def resume(self, usage: Usage, cost: float | None) -> None:
+        """The run has used so much before, in an earlier process."""
+        self.usage, self._paid = usage, cost
+
     def begin(self, provider: str, model: str) -> None:
         """An inference begins: what it counts comes on top of what there was."""
         self._paid = self._total()

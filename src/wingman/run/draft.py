@@ -1,6 +1,7 @@
 """StepDraft: one step as far as it has come. Parts in, blocks out; no I/O."""
 
-from typing import assert_never
+from collections.abc import Iterable
+from typing import Self, assert_never
 
 import attrs
 import msgspec
@@ -52,6 +53,14 @@ class StepDraft:
     _blocks: list[Block] = attrs.field(factory=list)
     _text: list[str] = attrs.field(factory=list)
     _thinking: list[str] = attrs.field(factory=list)
+
+    @classmethod
+    def recorded(cls, message: Message, results: Iterable[ToolResultBlock]) -> Self:
+        """A step as an earlier process has recorded it, with the results that there are."""
+        draft = cls(set(), message.withheld, {each.tool_use_id: each for each in results})
+        draft._blocks += message.content
+        draft.finish = "tool_use"
+        return draft
 
     def add(self, part: Part) -> Event | None:
         """Take one part of the stream; return what the world learns of it, if anything."""

@@ -7,14 +7,14 @@ from typing import Any, Literal
 import attrs
 
 from wingman.conversation import CutShort, Message, ToolResultBlock, Usage
-from wingman.errors import RunFailed, WingmanError
+from wingman.errors import RunFailed, ShuttingDown, WingmanError
 from wingman.events import Result, StopReason, summarize
 from wingman.foreign import copy_of
 from wingman.run.cost import Spent
 from wingman.store import RunStatus
 from wingman.telemetry import log_event
 
-__all__ = ["Ending", "cut", "failure", "limit_struck", "reached"]
+__all__ = ["Ending", "cut", "failure", "limit_struck", "reached", "waiting_error"]
 
 logger = logging.getLogger("wingman.run")
 
@@ -113,6 +113,15 @@ def cut(cut_by: Literal["cancelled", "interrupted"] | None) -> Ending:
     """The ending of a run that is cancelled, by name or with all that runs here."""
     why = cut_by or "interrupted"
     return Ending(why, why, cut_short=why)
+
+
+def waiting_error(run_id: str) -> ShuttingDown:
+    """What those get who wait for a run that waits for a person when the runtime closes."""
+    return ShuttingDown(
+        f"The server is shutting down; run {run_id} waits for an answer to a permission request, "
+        "and goes on with it when the server is up again.",
+        run_id=run_id,
+    )
 
 
 def failure(

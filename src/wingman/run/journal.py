@@ -12,7 +12,6 @@ A journal knows the store's protocol and the event channel. It knows no actor an
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final, TypeAlias
 
@@ -20,13 +19,15 @@ import attrs
 import msgspec
 import trio
 
-from wingman.api import RunFailure
+from wingman.api import PermissionRequest, RunFailure
 from wingman.conversation import Message, ToolResultBlock, Usage
 from wingman.errors import RunFailed, StoreError, WingmanError
 from wingman.events import Done, Error, Event, Result, ToolProgress, ToolResult
 from wingman.foreign import copy_of
 from wingman.metrics import Metrics
+from wingman.run.asks import Asks
 from wingman.run.channel import EventChannel
+from wingman.run.clock import now
 from wingman.run.cost import Spent
 from wingman.run.ending import Ending
 from wingman.run.event_memory import EventMemory
@@ -35,18 +36,21 @@ from wingman.store import (
     CallEnded,
     CeilingRaised,
     Chain,
+    Change,
     Commit,
+    PermissionAsked,
     RunEnded,
     RunQueued,
     RunRecord,
     RunStarted,
+    RunStatus,
     SessionRecord,
     StepEnded,
     StepRecorded,
     Store,
 )
 
-__all__ = ["Journal", "Outcome", "RunJournal", "now", "recorded_error"]
+__all__ = ["Journal", "Outcome", "RunJournal", "recorded_error"]
 
 # Ids of events are reserved in the store so many at a time, and again when half are left.
 _RESERVED: Final = 8192
@@ -57,11 +61,6 @@ _HELD: Final = 1024
 
 Outcome: TypeAlias = Result | WingmanError
 """What a run came to, or what whoever waits for it is told instead."""
-
-
-def now() -> datetime:
-    """The time of day, in UTC."""
-    return datetime.now(UTC)
 
 
 @attrs.define(eq=False)
@@ -138,14 +137,23 @@ class RunJournal:
     """The journal of one run, from its admission to its end.
 
     `record` is the run as the store has it, as far as this process has written it. `on_end` is
-    told, in one moment with the publishing of the run's last event, what the run came to.
+    told, in one moment with the publishing of the run's last event, what the run came to. `asks`
+    has what a person is asked in it, where that may be.
     """
 
     session: Journal = attrs.field(repr=False)
     record: RunRecord
     on_end: Callable[[Outcome], None] | None = attrs.field(default=None, repr=False)
+    asks: Asks | None = attrs.field(default=None, repr=False)
     _chain: Chain = attrs.field(factory=Chain, repr=False)
     _told: bool = False
+
+    @property
+    def status(self) -> RunStatus:
+        """Where the run stands, as it is stored."""
+        if self.asks is None or self.record.status not in ("running", "waiting"):
+            return self.record.status
+        return "waiting" if self.asks.pending else "running"
 
     def queued(self) -> Commit:
         """The run is admitted."""
@@ -160,15 +168,33 @@ class RunJournal:
         await self._write_and_wait(change)
         self.record = msgspec.structs.replace(record, status="running", started_at=started)
 
-    async def step_recorded(self, step: int, message: Message, spent: Spent) -> None:
-        """The model asks for tools. Returns when that is safe, and they may be called."""
+    async def step_recorded(
+        self,
+        step: int,
+        message: Message,
+        spent: Spent,
+        requests: Sequence[PermissionRequest] = (),
+    ) -> None:
+        """The model asks for tools. Returns when that is safe, and they may be called: all but
+        those that the `requests` are about."""
         session_id, run_id = self.session.session_id, self.record.id
         change = StepRecorded(session_id, run_id, step, message, spent.usage, spent.cost)
-        await self._write_and_wait(change)
+        await self._write_and_wait(change, *map(PermissionAsked, requests))
+        if self.asks is not None:
+            self.asks.begin(requests)
+
+    def resumed(self) -> None:
+        """A run that an earlier process has begun goes on."""
+        self.record = msgspec.structs.replace(self.record, status="running")
 
     def call_ended(self, result: ToolResultBlock) -> None:
         """A tool call has its result."""
-        self._write(CallEnded(self.session.session_id, self.record.id, result))
+        ended = CallEnded(self.session.session_id, self.record.id, result)
+        waited = None if self.asks is None else self.asks.cancel(result.tool_use_id)
+        if waited is None:
+            self._write(ended)
+        else:
+            self._write(waited, ended)
         self.session.metrics.tool_call_ended(result.is_error)
         self.publish(ToolResult(result.tool_use_id, result.content, result.is_error))
 
@@ -238,7 +264,11 @@ class RunJournal:
             from_messages=result is not None,
         )
         session.reserve(self._chain)
-        await self._write_and_wait(ended, within)
+        if self.asks is not None:
+            self.asks.close()
+        await self._write_and_wait(ended, within=within)
+        if self.asks is not None:
+            self.asks.end(ended.ended_at)
         if begun:
             session.usage = usage
             session.channel.mark_stored(last_id)
@@ -251,7 +281,7 @@ class RunJournal:
     async def look_for_end(self) -> None:
         """Show the end that the store has, if it has one. Raises `StoreError`."""
         record = await self.session.store.run(self.session.session_id, self.record.id)
-        if record is not None and record.status not in ("queued", "running"):
+        if record is not None and record.ended:
             self.ended_already(record)
 
     def release(self, error: WingmanError) -> None:
@@ -271,17 +301,12 @@ class RunJournal:
         await self._chain.settled()
         self._chain = Chain()
 
-    def _write(
-        self,
-        change: RunQueued | RunStarted | StepRecorded | CallEnded | StepEnded | RunEnded,
-    ) -> Commit:
-        return self.session.store.write(change, chain=self._chain)
+    def _write(self, *changes: Change) -> Commit:
+        return self.session.store.write(*changes, chain=self._chain)
 
-    async def _write_and_wait(
-        self, change: RunStarted | StepRecorded | RunEnded, within: float | None = None
-    ) -> None:
+    async def _write_and_wait(self, *changes: Change, within: float | None = None) -> None:
         """Write, and return when that is safe: at once where it is, without a checkpoint."""
-        commit = self._write(change)
+        commit = self._write(*changes)
         if commit.safe:
             return
         if within is None:

@@ -10,6 +10,7 @@ from typing import Final
 import trio
 
 from wingman.agent import Agent
+from wingman.api import PermissionRequest
 from wingman.conversation import Usage
 from wingman.errors import ProviderError, WingmanError
 from wingman.run.calls import ToolCall
@@ -18,7 +19,15 @@ from wingman.run.draft import StepDraft
 from wingman.store import RunRecord
 from wingman.telemetry import log_event
 
-__all__ = ["asked_again", "call_ended", "run_ended", "run_started", "step_ended"]
+__all__ = [
+    "asked_again",
+    "call_ended",
+    "permission_changed",
+    "run_ended",
+    "run_resumed",
+    "run_started",
+    "step_ended",
+]
 
 logger: Final = logging.getLogger("wingman.run")
 
@@ -40,6 +49,36 @@ def run_started(record: RunRecord, agent: Agent) -> None:
         provider=agent.provider.id,
         model=agent.provider.model,
         waited_ms=waited,
+    )
+
+
+def run_resumed(record: RunRecord, agent: Agent) -> None:
+    """A run that waited for a person when an earlier process ended goes on."""
+    log_event(
+        logger,
+        logging.INFO,
+        "run resumed",
+        session_id=record.session_id,
+        run_id=record.id,
+        agent_id=record.agent_id,
+        provider=agent.provider.id,
+        model=agent.provider.model,
+    )
+
+
+def permission_changed(request: PermissionRequest) -> None:
+    """A call waits for a person, or waits no more."""
+    log_event(
+        logger,
+        logging.INFO,
+        "permission requested" if request.status == "pending" else "permission resolved",
+        session_id=request.session_id,
+        run_id=request.run_id,
+        tool_use_id=request.tool_use_id,
+        permission_id=request.id,
+        action=request.action,
+        outcome=None if request.status == "pending" else request.status,
+        decision=request.decision,
     )
 
 

@@ -4,7 +4,7 @@ Send the message, infer, run the tool calls, again, until a final response or a 
 loop: who wants to stream reads the session's channel, who wants the result waits for the end.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 from time import perf_counter
@@ -14,7 +14,8 @@ import attrs
 import trio
 
 from wingman.agent import Agent
-from wingman.conversation import Message, ToolResultBlock
+from wingman.api import PermissionRequest
+from wingman.conversation import Message, ToolResultBlock, ToolUseBlock
 from wingman.errors import StoreError
 from wingman.events import Step, ToolProgress, ToolResult
 from wingman.foreign import contained
@@ -22,15 +23,16 @@ from wingman.run.answer import FinalOutput
 from wingman.run.calls import ToolCalls
 from wingman.run.cost import Meter
 from wingman.run.draft import StepDraft
-from wingman.run.ending import Ending, cut, failure, limit_struck, reached
+from wingman.run.ending import Ending, cut, failure, limit_struck, reached, waiting_error
 from wingman.run.inference import Inference, Model
 from wingman.run.journal import RunJournal
 from wingman.run.limits import Limits
-from wingman.run.logbook import call_ended, run_started, step_ended
+from wingman.run.logbook import call_ended, run_resumed, run_started, step_ended
+from wingman.run.permits import Permits
+from wingman.run.place import Place
 from wingman.run.progress import ProgressMeter
 from wingman.run.shown import Shown
 from wingman.run.state import RunState
-from wingman.run.time_limit import TimeLimit
 
 __all__ = ["RunLoop"]
 
@@ -46,7 +48,8 @@ class RunLoop:
 
     `shown` is what the session's models are shown of it, `tool_ids` the ids of its tool calls so
     far; the run adds its own. `callers` are the sessions that wait for what the run's tools do, its
-    own among them. `expire` notes that the run's time is over, and cancels what awaits `execute`.
+    own among them. `place` is the run's among those in flight. `permits` say which calls may run;
+    None: all of them.
     """
 
     journal: RunJournal
@@ -60,25 +63,28 @@ class RunLoop:
     limits: Limits
     meter: Meter
     callers: frozenset[str]
-    time_limit: TimeLimit
-    expire: Callable[[], None]
+    place: Place
+    permits: Permits | None = None
     steps: int = 0
     messages: list[Message] = attrs.field(factory=list)
     _inference: Inference | None = None
+    _resumed: StepDraft | None = None
     _output: FinalOutput = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self._output = FinalOutput(self.agent.output_check)
 
-    async def execute(self) -> None:
-        """Run to the end, which is recorded and published whatever happens.
+    async def execute(self, resumed: CutRun | None = None) -> None:
+        """Run to the end, which is recorded and published whatever happens. Only a run that waits
+        for a person stays as it is stored where the runtime closes, and goes on at the next start:
+        `resumed` is then what it had left.
 
         Raises `StoreError` if the store has failed: then the run has not ended, memory may be
         ahead of what is stored, and the caller goes on from there.
         """
         ending: Ending | None = None
         try:
-            ending = await self._run()
+            ending = await (self._run() if resumed is None else self._resume(resumed))
         except StoreError:
             raise
         except BaseException as error:  # noqa: ASYNC103 contained lets a cancellation through
@@ -88,7 +94,10 @@ class RunLoop:
             ending = failure(self.journal.record.id, contained(error), self.state.cut_by)
         finally:
             if ending is not None and self.state.phase == "running":
-                await self._end(ending)  # noqa: ASYNC102 the journal's shield, which is bounded
+                if ending.status == "interrupted" and self.journal.status == "waiting":
+                    self.journal.release(waiting_error(self.journal.record.id))
+                else:
+                    await self._end(ending)  # noqa: ASYNC102 the journal's shield, is bounded
 
     # --- the loop ------------------------------------------------------------------------------
 
@@ -98,24 +107,49 @@ class RunLoop:
         await self.journal.began(message)
         self._add((message,))
         run_started(self.journal.record, self.agent)
-        began = perf_counter()
-        self.time_limit.begin(self.expire)
+        self.place.count()
         try:
-            ending = await self._step()
-            while ending is None:
-                if perf_counter() - began > _TURN_SECONDS:
-                    await trio.lowlevel.checkpoint()
-                    began = perf_counter()
-                ending = await self._step()
-            return ending
+            return await self._steps()
         finally:
-            self.time_limit.end(self.expire)
+            self.place.stop_counting()
+
+    async def _resume(self, left: CutRun) -> Ending:
+        """Go on with the step in which an earlier process has stopped."""
+        step = left.pending
+        if step is None or self.permits is None:
+            raise RuntimeError("only a run that waits for a person goes on")
+        self.journal.resumed()
+        self.messages += left.messages
+        self.steps = step.step
+        self.meter.resume(step.usage, step.cost)
+        self._resumed = draft = StepDraft.recorded(step.message, step.results)
+        self.tool_ids.update(use.id for use in step.message.tool_uses)
+        run_resumed(self.journal.record, self.agent)
+        self.place.count()
+        try:
+            blocks = [use for use in step.message.tool_uses if use.id not in draft.results]
+            self.permits.resume(blocks)
+            await self._run_calls(draft, blocks)
+            self._end_step(draft.messages())
+            return self._limit() or await self._steps()
+        finally:
+            self.place.stop_counting()
+
+    async def _steps(self) -> Ending:
+        began = perf_counter()
+        ending = await self._step()
+        while ending is None:
+            if perf_counter() - began > _TURN_SECONDS:
+                await trio.lowlevel.checkpoint()
+                began = perf_counter()
+            ending = await self._step()
+        return ending
 
     def _cut(self) -> Ending:
         """The ending of a run that is cancelled: by name, by its time limit, or with all."""
         if not self.state.timed_out or self.state.cut_by is not None:
             return cut(self.state.cut_by)
-        what = f"time limit ({self.time_limit.seconds:g} s)"
+        what = f"time limit ({self.place.time_limit.seconds:g} s)"
         return limit_struck("time_limit", what, self.messages)
 
     async def _step(self) -> Ending | None:
@@ -172,7 +206,19 @@ class RunLoop:
 
     async def _call_tools(self, draft: StepDraft, message: Message) -> None:
         journal = self.journal
-        await journal.step_recorded(self.steps, message, self.meter.spent)
+        requests: Sequence[PermissionRequest] = ()
+        if self.permits is not None:
+            due = [use for use in message.tool_uses if not self._is_cancelled(use)]
+            requests = await self.permits.judge(journal.record, due)
+        await journal.step_recorded(self.steps, message, self.meter.spent, requests)
+        await self._run_calls(draft, message.tool_uses)
+
+    def _is_cancelled(self, use: ToolUseBlock) -> bool:
+        call = self.state.announced.get(use.id)
+        return call is not None and call.outcome == "stopped"
+
+    async def _run_calls(self, draft: StepDraft, blocks: Sequence[ToolUseBlock]) -> None:
+        journal = self.journal
 
         def on_result(result: ToolResultBlock) -> None:
             draft.results[result.tool_use_id] = result
@@ -189,16 +235,19 @@ class RunLoop:
             progress=ProgressMeter(progress),
             on_result=on_result,
             on_end=partial(call_ended, journal.record, self.steps),
+            place=self.place,
+            admission=self.permits,
             left_behind=draft.left_behind,
             calls=self.state.announced,
         )
-        await calls.run(message.tool_uses)
+        await calls.run(blocks)
+        await self.place.take()
         self.state.calls = None
         # A tool that shields itself may have swallowed a cancel: the step ends here all the same.
         await trio.lowlevel.checkpoint_if_cancelled()
 
     def _end_step(self, messages: tuple[Message, ...]) -> None:
-        self._inference = None
+        self._inference = self._resumed = None
         self.journal.step_ended(messages, self.steps, self.meter.spent)
         self._add(messages)
 
@@ -220,10 +269,11 @@ class RunLoop:
 
     def _close_draft(self, ending: Ending) -> tuple[Message, ...]:
         """The messages of the step under way; calls it leaves unanswered are answered for it."""
-        inference, self._inference = self._inference, None
-        if inference is None:
+        draft = self._resumed if self._inference is None else self._inference.draft
+        self._inference = self._resumed = None
+        if draft is None:
             return ()
-        draft = inference.draft
+        self._answer_those_that_wait(draft, ending)
         answered = set(draft.results)
         messages = draft.messages(ending.unanswered, ending.cut_short)
         for block in messages[-1].content if len(messages) > 1 else ():
@@ -231,6 +281,15 @@ class RunLoop:
                 result = ToolResult(block.tool_use_id, block.content, block.is_error)
                 self.journal.publish(result)
         return messages
+
+    def _answer_those_that_wait(self, draft: StepDraft, ending: Ending) -> None:
+        """Of a call that waits for a person it is known that it has not run."""
+        for ask in () if self.journal.asks is None else self.journal.asks.pending:
+            id = ask.request.tool_use_id
+            text = f"{ending.unanswered} It was waiting for permission, and has not run."
+            result = ToolResultBlock(id, text, is_error=True, cut_short=ending.cut_short)
+            if draft.results.setdefault(id, result) is result:
+                self.journal.publish(ToolResult(id, text, is_error=True))
 
     def _add(self, messages: Iterable[Message]) -> None:
         added = tuple(messages)

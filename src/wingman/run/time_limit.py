@@ -1,10 +1,12 @@
 """TimeLimit: ends the runs that have had their time.
 
 One task looks after all runs of a process, where a cancel scope for each would cost a tenth of a
-short run. All runs may take the same time, so they reach its end in the order in which they began.
+short run. All runs may take the same time, so they reach its end in the order in which they began;
+only one that has waited for a person goes on with less.
 """
 
 from collections.abc import Callable
+from math import inf
 from typing import Final, NoReturn
 
 import trio
@@ -17,28 +19,33 @@ class TimeLimit:
 
     def __init__(self, seconds: float) -> None:
         self.seconds: Final = seconds
-        self._deadlines: dict[Callable[[], None], float] = {}
-        self._lot = trio.lowlevel.ParkingLot()
+        self._deadlines: dict[Callable[[], None], float] = {}  # the earliest first
+        self._changed = trio.lowlevel.ParkingLot()
 
-    def begin(self, expire: Callable[[], None]) -> None:
-        """A run begins: unless it ends before, `expire` is called when it has had its time."""
-        self._deadlines[expire] = trio.current_time() + self.seconds
-        if self._lot:
-            self._lot.unpark()
+    def begin(self, expire: Callable[[], None], left: float | None = None) -> None:
+        """A run begins, or goes on with the seconds that it has `left`: unless it ends before,
+        `expire` is called when it has had its time."""
+        self._deadlines[expire] = trio.current_time() + (self.seconds if left is None else left)
+        if left is not None:
+            by_deadline = sorted(self._deadlines.items(), key=lambda item: item[1])
+            self._deadlines = dict(by_deadline)
+        if self._changed and (left is not None or len(self._deadlines) == 1):
+            self._changed.unpark()
 
-    def end(self, expire: Callable[[], None]) -> None:
-        """A run has ended, or its time was over."""
-        self._deadlines.pop(expire, None)
+    def end(self, expire: Callable[[], None]) -> float | None:
+        """A run has ended, or waits, or its time was over. Returns the seconds that it has left;
+        None: it had not begun."""
+        deadline = self._deadlines.pop(expire, None)
+        return None if deadline is None else max(deadline - trio.current_time(), 0)
 
     async def watch(self) -> NoReturn:
         """Call those whose time is over, for ever."""
         while True:
             # Nothing here refers to a run while this waits: it may end before, and is to be gone.
-            first = next(iter(self._deadlines.values()), None)
-            if first is None:
-                await self._lot.park()
-            elif first > trio.current_time():
-                await trio.sleep_until(first)
+            first = next(iter(self._deadlines.values()), inf)
+            if first > trio.current_time():
+                with trio.move_on_at(first):
+                    await self._changed.park()
             else:
                 self._expire_first()
 

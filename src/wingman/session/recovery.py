@@ -39,7 +39,7 @@ async def end_from_store(journal: RunJournal, ending: Ending) -> None:
         # Its session is being deleted, or its admission was never recorded: nothing of it is kept.
         journal.release(ending.error or NotFound("run", run_id))
         return
-    if record.status not in ("queued", "running"):
+    if record.ended:
         journal.ended_already(record)
         return
     journal.record = record

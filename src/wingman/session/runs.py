@@ -44,10 +44,10 @@ class SessionRuns:
         if run is None:
             record = await self._record(session_id, run_id)
             run = self._live_run(session_id, run_id)
-            if run is None and record.status in ("queued", "running"):
+            if run is None and not record.ended:
                 # It ended while we were reading, or waits for the next start.
                 record = await self._record(session_id, run_id)
-                if record.status in ("queued", "running"):
+                if not record.ended:
                     raise queued_error(run_id)
             if run is None:
                 return Run(record)

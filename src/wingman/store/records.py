@@ -63,6 +63,11 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     on_ask: OnAsk | None = None
     ask_timeout: float | None = None
 
+    @property
+    def ended(self) -> bool:
+        """Whether the run is over."""
+        return self.status not in ("queued", "running", "waiting")
+
 
 class SessionRecord(msgspec.Struct, frozen=True, kw_only=True):
     """A session without its history.

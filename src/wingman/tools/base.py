@@ -11,7 +11,7 @@ import sys
 import warnings
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import attrs
 
@@ -21,6 +21,9 @@ from wingman.given import listed, of_kind
 __all__ = ["Tool", "ToolContext", "ToolOutput"]
 
 
+Resources: TypeAlias = Callable[[Mapping[str, Any]], Iterable[str]]
+"""What a call is about, by its arguments."""
+
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -28,8 +31,23 @@ def _as_tuple(images: Iterable[ImageBlock]) -> tuple[ImageBlock, ...]:
     return listed("images", images, ImageBlock)
 
 
+def _resources(given: "Iterable[str] | Resources") -> "tuple[str, ...] | Resources":
+    if callable(given):
+        return given
+    return listed("resources", given, str)
+
+
 def _discard(text: str) -> None:
     """The progress, or the confession, of a tool to which nobody listens."""
+
+
+def _allow(action: str, resource: str) -> bool:
+    """There are no rules."""
+    return True
+
+
+def _as_it_is(input: Mapping[str, Any]) -> Mapping[str, Any]:
+    return input
 
 
 def _check_name(_tool: object, _field: object, name: str) -> None:
@@ -59,6 +77,9 @@ class ToolContext:
 
     `leave_behind` is called by a call that is being cancelled, with the text that it has to show so
     far: the model reads it below the reason. The last text counts.
+
+    `allows` says whether the call may turn to one more resource of an action, such as the URL that
+    it is redirected to: the permissions allow it, without anybody being asked.
     """
 
     work_dir: Path
@@ -67,6 +88,7 @@ class ToolContext:
     report_still_running: Callable[[str], None] = _discard
     environment: Mapping[str, str] = attrs.field(factory=dict)
     leave_behind: Callable[[str], None] = _discard
+    allows: Callable[[str, str], bool] = _allow
 
 
 _OURS: Final = str(Path(__file__).parents[1])
@@ -89,6 +111,12 @@ class Tool:
     against `input_schema` before anything else, and raises `ToolError` naming the field's path
     where it does not fit.
 
+    `permission` is the action that rules for calls of it name, beside its own name: `"edit"` for
+    what changes files. `resources` is what a call is about: the names of those parameters, or a
+    function from the arguments to texts. Of `bash` they are command lines, of `read` and `edit`
+    paths, of `webfetch` URLs. `arguments` is what an input means, in the parameters' types; it
+    raises `ToolError` where the input does not fit.
+
     Without a `description` the model has the name alone to go by: that is a warning in the log, and
     no error, since a model can often guess, and a program need not stop for it.
     """
@@ -99,14 +127,36 @@ class Tool:
     call: Callable[[Mapping[str, Any], ToolContext], Awaitable[str | ToolOutput]] = attrs.field(
         repr=False
     )
+    permission: str | None = attrs.field(
+        default=None, kw_only=True, validator=attrs.validators.optional(_check_name)
+    )
+    resources: tuple[str, ...] | Resources = attrs.field(
+        default=(), kw_only=True, converter=_resources, repr=False
+    )
+    arguments: Callable[[Mapping[str, Any]], Mapping[str, Any]] = attrs.field(
+        default=_as_it_is, kw_only=True, repr=False
+    )
 
     def __attrs_post_init__(self) -> None:
+        if isinstance(self.resources, tuple):
+            known = self.input_schema.get("properties", {})
+            if unknown := [name for name in self.resources if name not in known]:
+                raise ValueError(
+                    f"tool {self.name!r}: resources name its parameters, and {unknown[0]!r} is none"
+                )
         if not self.description.strip():
             warnings.warn(
                 f"the tool {self.name!r} has no description, and a model would not know what it is "
                 "for: write a docstring, or @tool(description=...)",
                 stacklevel=_to_the_user(),
             )
+
+    @property
+    def actions(self) -> tuple[str, ...]:
+        """The actions that rules may name for it: its permission, and its own name."""
+        if self.permission is None or self.permission == self.name:
+            return (self.name,)
+        return (self.permission, self.name)
 
 
 def _to_the_user() -> int:

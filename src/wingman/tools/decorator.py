@@ -3,7 +3,7 @@
 import contextlib
 import functools
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar, overload
 
 import attrs
@@ -11,7 +11,7 @@ import attrs
 from wingman.errors import ToolError
 from wingman.foreign import let_on, shown
 from wingman.schemas import json_text
-from wingman.tools.base import Tool, ToolContext, ToolOutput
+from wingman.tools.base import Resources, Tool, ToolContext, ToolOutput
 from wingman.tools.docstrings import parse_docstring
 from wingman.tools.schema import Parameters, parameters_of
 from wingman.tools.threads import run_in_thread
@@ -46,13 +46,21 @@ class _Decorator(Protocol):
 @overload
 def tool(function: Callable[P, R], /) -> FunctionTool[P, R]: ...
 @overload
-def tool(*, name: str | None = None, description: str | None = None) -> _Decorator: ...
+def tool(
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    permission: str | None = None,
+    resources: Iterable[str] | Resources = (),
+) -> _Decorator: ...
 def tool(
     function: Callable[..., Any] | None = None,
     /,
     *,
     name: str | None = None,
     description: str | None = None,
+    permission: str | None = None,
+    resources: Iterable[str] | Resources = (),
 ) -> Any:
     """Make a tool of a typed function, async or sync: `@tool`, or `@tool(name=…, description=…)`.
 
@@ -67,15 +75,24 @@ def tool(
     the call is cancelled it has 4 s to return (`trio.from_thread.check_cancelled()` tells it)
     before it is abandoned.
 
+    `permission` and `resources` are what rules go by, as `Tool` says: `@tool(permission="edit",
+    resources=("path",))` for one that changes the file at its parameter `path`.
+
     Raises `TypeError` for a signature that no model could fill.
     """
-    if function is None:
-        return functools.partial(_make, name=name, description=description)
-    return _make(function, name=name, description=description)
+    make = functools.partial(
+        _make, name=name, description=description, permission=permission, resources=resources
+    )
+    return make if function is None else make(function)
 
 
 def _make(
-    function: Callable[..., Any], *, name: str | None, description: str | None
+    function: Callable[..., Any],
+    *,
+    name: str | None,
+    description: str | None,
+    permission: str | None,
+    resources: Iterable[str] | Resources,
 ) -> FunctionTool[..., Any]:
     name = name if name is not None else _name_of(function)
     _check_callable(function, name)
@@ -87,6 +104,9 @@ def _make(
         input_schema=parameters.schema,
         call=_caller(function, name, parameters),
         function=function,
+        permission=permission,
+        resources=resources,
+        arguments=parameters.read,
     )
 
 

@@ -77,6 +77,11 @@ async def fetch(url: str, context: ToolContext, most: int) -> Answer:
                 if answer.status not in _REDIRECTS or not location:
                     return answer
                 target = _parsed(location, target)
+                if not context.allows("webfetch", str(target)):
+                    raise ToolError(
+                        f"{shown(url)} redirects to {shown(str(target))}, which may need the "
+                        "user's permission: fetch that address itself if you need it."
+                    )
     except OSError as error:  # no descriptor is left for the certificates, or there are none
         raise ToolError(f"{shown(url)} could not be fetched: {error}. Try again later.") from error
     except _FAILURES as error:

@@ -45,7 +45,14 @@ class Parameters:
     _defaults: Mapping[str, Callable[[], Any]]
 
     def bind(self, input: Mapping[str, Any], context: ToolContext) -> dict[str, Any]:
-        """The keyword arguments for one call; what the input leaves out is left to the function.
+        """The keyword arguments for one call, as `read` has them, and the context."""
+        arguments = self.read(input)
+        if self.context_name is not None:
+            arguments[self.context_name] = context
+        return arguments
+
+    def read(self, input: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments that an input means; what it leaves out is left to the function.
 
         Raises `ToolError`, with the path of the field, where the input does not fit.
         """
@@ -57,8 +64,6 @@ class Parameters:
         for name in values.__struct_fields__:
             if (value := getattr(values, name)) is not msgspec.UNSET:
                 arguments[name] = value
-        if self.context_name is not None:
-            arguments[self.context_name] = context
         return arguments
 
 

@@ -19,7 +19,7 @@ Command = Annotated[str, msgspec.Meta(min_length=1)]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=600)]
 
 
-@tool
+@tool(resources=("command",))
 async def bash(command: Command, context: ToolContext, timeout: Seconds = 120) -> str:
     """Run a shell command in the working directory and return its output (stdout and stderr).
 

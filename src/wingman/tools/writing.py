@@ -34,7 +34,7 @@ _PATIENCE = 0.1  # seconds between two looks whether the call was cancelled
 NonEmpty = Annotated[str, msgspec.Meta(min_length=1)]
 
 
-@tool
+@tool(permission="edit", resources=("path",))
 def write(path: NonEmpty, content: str, context: ToolContext) -> str:
     """Write a file in the working directory: make it, with its directories, or replace all of it.
 
@@ -55,7 +55,7 @@ def write(path: NonEmpty, content: str, context: ToolContext) -> str:
     return f"Wrote {len(data):,} bytes to {display(context, resolved)}."
 
 
-@tool
+@tool(resources=("path",))
 def edit(
     path: NonEmpty, old: NonEmpty, new: str, context: ToolContext, replace_all: bool = False
 ) -> str:

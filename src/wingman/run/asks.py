@@ -1,0 +1,304 @@
+"""Asks: what a person is asked about the calls of a run, and the answers, durable before they count.
+
+A request is recorded with its step, and waits: for an answer, for its time to be over, or for the
+end of its call or its run. Whichever comes first counts.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
+from functools import partial
+from math import inf
+from typing import Any, Final, TypeAlias
+
+import attrs
+import msgspec
+import trio
+from trio.lowlevel import ParkingLot
+
+from wingman.api import Decision, PermissionAnswer, PermissionRequest, PermissionStatus
+from wingman.errors import (
+    AlreadyResolved,
+    InvalidRequest,
+    StoreError,
+    StoreUnavailable,
+    ToolError,
+)
+from wingman.events import Event, PermissionRequested, PermissionResolved
+from wingman.foreign import contained
+from wingman.run.clock import now
+from wingman.run.logbook import permission_changed
+from wingman.store import PermissionResolved as Resolved
+from wingman.store import Store
+from wingman.telemetry import log_event
+
+__all__ = ["Approver", "Ask", "Asks"]
+
+logger = logging.getLogger("wingman.run")
+
+# Between two tries to write to a store that does not say that it fails.
+_PAUSE: Final = 0.1
+
+Approver: TypeAlias = Callable[[PermissionRequest], Awaitable[PermissionAnswer | Decision]]
+"""Who answers a program's requests: an async function of its own."""
+
+Denies: TypeAlias = Callable[[Mapping[str, Any]], Awaitable[str | None]]
+"""Why a call may not run with an input that a person has edited; raises `ToolError` if it is none
+for the tool."""
+
+Grants: TypeAlias = set[tuple[str, str]]
+
+
+@attrs.define(eq=False)
+class Ask:
+    """One call that a person is asked about. `request` is how it stands, as it is stored.
+
+    `deciding`: what it comes to is just being recorded. `earlier`: an earlier process resolved it,
+    and whether its call has run is not known.
+    """
+
+    request: PermissionRequest
+    deciding: bool = False
+    earlier: bool = False
+    _changed: ParkingLot = attrs.field(factory=ParkingLot, repr=False)
+
+    @property
+    def pending(self) -> bool:
+        """Whether it waits."""
+        return self.request.status == "pending"
+
+    async def resolved(self) -> PermissionRequest:
+        """Wait until it waits no more."""
+        while self.pending:
+            await self._changed.park()
+        return self.request
+
+    async def decided(self) -> None:
+        """Wait until what it comes to is recorded, or could not be."""
+        while self.deciding:
+            await self._changed.park()
+
+    def settle(self, request: PermissionRequest) -> None:
+        """It stands so from now on."""
+        self.request = request
+        self.deciding = False
+        self._changed.unpark_all()
+
+    def stay(self) -> None:
+        """What it should have come to could not be recorded: it waits as before."""
+        self.deciding = False
+        self._changed.unpark_all()
+
+
+@attrs.define(eq=False)
+class Asks:
+    """The requests of a run's step under way. `granted` is what the session's answers `always` have
+    granted, and `publish` tells the session's readers."""
+
+    store: Store = attrs.field(repr=False)
+    publish: Callable[[Event], object] = attrs.field(repr=False)
+    granted: Grants = attrs.field(factory=set, repr=False)
+    _asks: tuple[Ask, ...] = ()
+    _closed: bool = False
+    _changed: ParkingLot = attrs.field(factory=ParkingLot, repr=False)
+
+    @property
+    def pending(self) -> Sequence[Ask]:
+        """Those that wait."""
+        return [ask for ask in self._asks if ask.pending]
+
+    def find(self, permission_id: str) -> Ask | None:
+        """The request with this id, if it is of the step under way."""
+        return next((ask for ask in self._asks if ask.request.id == permission_id), None)
+
+    def of_call(self, tool_use_id: str) -> Ask | None:
+        """The request for this call, if there is one."""
+        return next((ask for ask in self._asks if ask.request.tool_use_id == tool_use_id), None)
+
+    def begin(self, requests: Iterable[PermissionRequest]) -> None:
+        """These are the requests of a step, and are stored: tell of those that wait."""
+        self._asks = tuple(
+            Ask(request, earlier=request.status != "pending") for request in requests
+        )
+        for ask in self.pending:
+            permission_changed(ask.request)
+            self.publish(_requested(ask.request))
+
+    # --- waiting -------------------------------------------------------------------------------
+
+    async def wait(
+        self, ask: Ask, denies: Denies, approver: Approver | None = None
+    ) -> PermissionRequest:
+        """Wait until a request waits no more, at most as long as it may. An `approver` is asked."""
+        if approver is None and ask.request.expires_at is None:
+            return await ask.resolved()
+        async with trio.open_nursery() as nursery:
+            if ask.request.expires_at is not None:
+                nursery.start_soon(self._expire, ask, ask.request.expires_at)
+            if approver is not None:
+                nursery.start_soon(self._ask, ask, denies, approver)
+            request = await ask.resolved()
+            nursery.cancel_scope.cancel()
+        return request
+
+    async def wait_any(self) -> None:
+        """Wait until one of them is resolved, or should be, since its time is over."""
+        expiries = [ask.request.expires_at for ask in self.pending if ask.request.expires_at]
+        seconds = (min(expiries) - now()).total_seconds() if expiries else inf
+        with trio.move_on_after(max(seconds, 0)):
+            while all(ask.pending for ask in self._asks):
+                await self._changed.park()
+
+    async def _expire(self, ask: Ask, moment: datetime) -> None:
+        await trio.sleep(max((moment - now()).total_seconds(), 0))
+        await self._insist(ask, "expired")
+
+    async def _ask(self, ask: Ask, denies: Denies, approver: Approver) -> None:
+        """Take an approver's answer. It is foreign code: where it fails, that is no permission."""
+        try:
+            given = await approver(ask.request)
+            answer = PermissionAnswer(given) if isinstance(given, str) else given  # type: ignore[arg-type]
+            await self.answer(ask, msgspec.convert(answer, PermissionAnswer), denies)
+            return
+        except AlreadyResolved:
+            return
+        except BaseException as raised:  # noqa: ASYNC103 contained lets a cancellation through
+            error = contained(raised)
+        text = "the answer to a permission request could not be had"
+        ids = {"session_id": ask.request.session_id, "run_id": ask.request.run_id}
+        log_event(logger, logging.ERROR, text, error, **ids)
+        await self._insist(ask, "rejected", message="The user could not be asked.")
+
+    async def _insist(self, ask: Ask, status: PermissionStatus, **fields: Any) -> None:
+        """Record what nobody would try again, as soon as the store can be written."""
+        with suppress(AlreadyResolved):
+            while True:
+                try:
+                    await self._resolve(ask, status, **fields)
+                    return
+                except StoreUnavailable:
+                    await self.store.wait_until_well()
+                    await trio.sleep(_PAUSE)
+
+    # --- resolving -----------------------------------------------------------------------------
+
+    async def answer(self, ask: Ask, answer: PermissionAnswer, denies: Denies) -> PermissionRequest:
+        """Record a person's answer, which then counts, and what else of the step it settles.
+
+        Raises `AlreadyResolved` where something else came first, `InvalidRequest` for an answer
+        that cannot be, and `StoreError` where it could not be recorded: then the request waits as
+        before.
+        """
+        if answer.input is not None:
+            await self._check_input(answer, denies)
+        if answer.decision == "always" and not ask.request.always:
+            raise InvalidRequest(
+                "What this call does is too long to be shown, and cannot be granted for later. "
+                "Answer once or reject - at `$.decision`"
+            )
+        status: PermissionStatus = "rejected" if answer.decision == "reject" else "allowed"
+        return await self._resolve(
+            ask,
+            status,
+            decision=answer.decision,
+            message=answer.message,
+            input=ask.request.input if answer.input is None else answer.input,
+        )
+
+    async def _check_input(self, answer: PermissionAnswer, denies: Denies) -> None:
+        if answer.decision == "reject":
+            raise InvalidRequest("A call that is rejected has no input - at `$.input`")
+        try:
+            refusal = await denies(answer.input or {})
+        except ToolError as error:
+            raise InvalidRequest(f"{error.message} - at `$.input`") from error
+        if refusal is not None:
+            raise InvalidRequest(f"{refusal} - at `$.input`")
+
+    async def _resolve(
+        self, ask: Ask, status: PermissionStatus, **fields: Any
+    ) -> PermissionRequest:
+        while ask.deciding:
+            await ask.decided()
+        if not ask.pending or self._closed:
+            raise AlreadyResolved(ask.request.id, ask.request.status)
+        resolved = {"status": status, "resolved_at": now(), **fields}
+        settled = {ask: msgspec.structs.replace(ask.request, **resolved)}
+        if fields.get("decision") == "always":
+            granted = self.granted | _granted(ask.request)
+            resolved.pop("input")
+            for other in self.pending:
+                if other is not ask and not other.deciding and _granted(other.request) <= granted:
+                    settled[other] = msgspec.structs.replace(other.request, **resolved)
+        commit = self.store.write(*map(Resolved, settled.values()))
+        for each in settled:
+            each.deciding = True
+        # The one who waits for the commit may go away: what is recorded counts all the same.
+        commit.then(partial(self._recorded, settled))
+        await commit.wait()
+        return ask.request
+
+    def _recorded(
+        self, settled: Mapping[Ask, PermissionRequest], failure: StoreError | None
+    ) -> None:
+        for ask, request in settled.items():
+            if failure is not None:
+                ask.stay()
+                continue
+            if request.decision == "always":
+                self.granted |= _granted(request)
+            self._settle(ask, request)
+
+    def _settle(self, ask: Ask, request: PermissionRequest) -> None:
+        ask.settle(request)
+        permission_changed(request)
+        self.publish(_resolved(request))
+        self._changed.unpark_all()
+
+    def cancel(self, tool_use_id: str) -> Resolved | None:
+        """The change that a call's end makes of its request, if that waits."""
+        ask = self.of_call(tool_use_id)
+        if ask is None or not ask.pending or ask.deciding:
+            return None
+        request = msgspec.structs.replace(ask.request, status="cancelled", resolved_at=now())
+        self._settle(ask, request)
+        return Resolved(request)
+
+    def close(self) -> None:
+        """The run is ending: nothing is answered any more."""
+        self._closed = True
+
+    def end(self, moment: datetime) -> None:
+        """The run has ended, and with it what waited."""
+        for ask in self.pending:
+            request = msgspec.structs.replace(ask.request, status="cancelled", resolved_at=moment)
+            self._settle(ask, request)
+
+
+def _granted(request: PermissionRequest) -> Grants:
+    """What the answer `always` grants. Without anything that can be, a request is never covered."""
+    return {(request.action, resource) for resource in request.always or (request.id,)}
+
+
+def _requested(request: PermissionRequest) -> PermissionRequested:
+    return PermissionRequested(
+        request.id,
+        request.run_id,
+        request.tool_use_id,
+        request.tool,
+        request.action,
+        request.resources,
+        request.always,
+    )
+
+
+def _resolved(request: PermissionRequest) -> PermissionResolved:
+    return PermissionResolved(
+        request.id,
+        request.run_id,
+        request.tool_use_id,
+        request.status,  # type: ignore[arg-type]  # it waits no more
+        request.decision,
+        request.message,
+    )

@@ -1,0 +1,102 @@
+"""Permits: which calls of the step under way may run, and what those are told that may not."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Final
+
+import attrs
+import msgspec
+
+from wingman.api import PermissionRequest
+from wingman.conversation import ToolUseBlock
+from wingman.errors import ToolError
+from wingman.run.asks import Approver, Asks
+from wingman.run.gate import Gate
+from wingman.store import RunRecord
+from wingman.tools import Tool
+
+__all__ = ["Permits"]
+
+_MAY_HAVE_RUN: Final = (
+    "Interrupted: the server died before this call had ended. It may have run, in part or whole."
+)
+_LONGEST_NOTE: Final = 2_000  # characters of an edited input, as the model is told of it
+
+
+@attrs.define(eq=False)
+class Permits:
+    """The permits of one run. `gate` has its rules, `asks` the requests of its step under way.
+
+    An `approver` answers them, beside those who answer from outside.
+    """
+
+    gate: Gate
+    asks: Asks
+    tools: Mapping[str, Tool]
+    approver: Approver | None = None
+    _refusals: dict[str, str] = attrs.field(factory=dict)
+
+    async def judge(
+        self, record: RunRecord, blocks: Sequence[ToolUseBlock]
+    ) -> tuple[PermissionRequest, ...]:
+        """Look at the calls of a step, and return the requests for those that need an answer."""
+        self._refusals.clear()
+        requests: list[PermissionRequest] = []
+        for block in blocks:
+            verdict = await self.gate.judge(record, self.tools.get(block.name), block)
+            if verdict.refusal is not None:
+                self._refusals[block.id] = verdict.refusal
+            if verdict.request is not None:
+                requests.append(verdict.request)
+        return tuple(requests)
+
+    def resume(self, blocks: Sequence[ToolUseBlock]) -> None:
+        """These calls of a step that an earlier process began have no result. Those that wait still
+        do; of the others it is not known whether they have run."""
+        for block in blocks:
+            ask = self.asks.of_call(block.id)
+            if ask is None or (ask.earlier and ask.request.status == "allowed"):
+                self._refusals[block.id] = _MAY_HAVE_RUN
+
+    def concerns(self, block: ToolUseBlock) -> bool:
+        """Whether this call may not run, or not without an answer."""
+        return block.id in self._refusals or self.asks.of_call(block.id) is not None
+
+    async def admit(self, block: ToolUseBlock) -> tuple[ToolUseBlock, str]:
+        """The call as it may run, once somebody has allowed it, and what the model is told of that.
+
+        Raises `ToolError` where it may not run.
+        """
+        refusal = self._refusals.get(block.id)
+        if refusal is not None:
+            raise ToolError(refusal)
+        ask = self.asks.of_call(block.id)
+        if ask is None:
+            raise RuntimeError("only a call that is refused or asked about is to be admitted")
+        denies = partial(self.gate.denies, self.tools.get(block.name))
+        request = await self.asks.wait(ask, denies, self.approver)
+        if request.status != "allowed":
+            raise ToolError(_refused(request))
+        note = f"[The user says: {request.message}]" if request.message else ""
+        if request.input is not None and request.input != block.input:
+            edited = msgspec.json.encode(request.input).decode()
+            if len(edited) > _LONGEST_NOTE:
+                edited = f"{edited[:_LONGEST_NOTE]}…"
+            note = f"[The user has changed the input of this call: {edited}]\n{note}".rstrip()
+            block = msgspec.structs.replace(block, input=request.input)
+        return block, note
+
+    def allows(self, action: str, resource: str) -> bool:
+        """Whether a call that runs may turn to this as well."""
+        return self.gate.allows(action, resource)
+
+
+def _refused(request: PermissionRequest) -> str:
+    """What the model is told of a call that nobody has allowed."""
+    if request.status == "expired":
+        return "Not executed: this call needs the user's permission, and nobody answered in time."
+    if request.status == "cancelled":
+        return "Cancelled: the user cancelled this tool call. It has not run."
+    if request.message:
+        return f"Not executed: the user rejected this call, and says: {request.message}"
+    return "Not executed: the user rejected this call. Do not try the same again."
