@@ -30,6 +30,7 @@ VALUES = {
 } | {
     "output",
     "api",
+    "permissions",
     "agent",
 }
 ALLOWED: dict[str, set[str]] = {
@@ -75,7 +76,16 @@ ALLOWED: dict[str, set[str]] = {
     },
     "permissions": {"api"},
     "output": {"schemas"},
-    "agent": {"foreign", "given", "conversation", "output", "api", "providers", "tools"},
+    "agent": {
+        "foreign",
+        "given",
+        "conversation",
+        "output",
+        "api",
+        "permissions",
+        "providers",
+        "tools",
+    },
     "store": VALUES,
     "run": VALUES | {"sse", "images", "providers", "processes", "tools", "store", "metrics"},
     "session": VALUES | {"images", "actor", "store", "metrics", "run"},

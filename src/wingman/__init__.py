@@ -14,6 +14,7 @@
 #   images/          images that can be sent: decoded, measured, made to fit
 #   tools/           @tool, and the built-in ones
 #   processes/       a command, and the end of all that descends from it
+#   permissions/     what rules say of a tool call
 #   schemas/         Python types as JSON: their schemas, reading, writing
 #   api/             the HTTP contract as data: routes, bodies, answers, errors, events
 #   actor/           the generic actor runtime: knows nothing of language models
@@ -42,12 +43,14 @@ from wingman.lazy import lazily
 
 if TYPE_CHECKING:
     from wingman.agent import Agent
-    from wingman.api import Receipt
+    from wingman.api import PermissionAnswer, PermissionRequest, PermissionRule, Receipt
     from wingman.conversation import ImageBlock, Message, Usage
     from wingman.errors import ToolError, WingmanError
     from wingman.events import (
         Done,
         Event,
+        PermissionRequested,
+        PermissionResolved,
         Result,
         Step,
         Text,
@@ -69,6 +72,11 @@ __all__ = [
     "ImageBlock",
     "Limits",
     "Message",
+    "PermissionAnswer",
+    "PermissionRequest",
+    "PermissionRequested",
+    "PermissionResolved",
+    "PermissionRule",
     "Price",
     "Receipt",
     "Result",

@@ -10,7 +10,7 @@ from typing import Any
 import attrs
 import msgspec
 
-from wingman.api import AgentRecord
+from wingman.api import AgentRecord, PermissionForm
 from wingman.foreign import shown
 from wingman.given import of_kind
 from wingman.output import OutputCheck
@@ -35,6 +35,10 @@ def _tools(tools: Iterable[Tool]) -> tuple[Tool, ...]:
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise ValueError(f"two tools have the same name: {', '.join(twice)}")
     return tools
+
+
+def _rules(given: "PermissionForm | Rules | None") -> Rules:
+    return Rules.of(given)
 
 
 def _is_provider(_agent: object, _field: object, provider: Provider) -> None:
@@ -68,7 +72,7 @@ class Agent:
             attrs.validators.and_(of_kind(int), attrs.validators.ge(1))
         ),
     )
-    permissions: Rules = attrs.field(default=None, kw_only=True, converter=Rules.of)
+    permissions: Rules = attrs.field(default=None, kw_only=True, converter=_rules)
     output_check: OutputCheck | None = attrs.field(init=False, eq=False, repr=False)
 
     @output_check.default

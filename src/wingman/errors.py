@@ -12,6 +12,7 @@
     │   ├── WaitsForItself          a tool would wait for the run that waits for it
     │   ├── Unauthorized            the server's token is missing or wrong
     │   ├── Forbidden               the server does not go by this name, or not for this page
+    │   ├── ForbiddenTool           a tool's command would answer a request for a permission
     │   ├── ProviderNotConfigured   the provider has no key, or no model is named
     │   └── ContextTooLong          the history does not fit into the model's context window
     ├── Unavailable             not now; `retry_after` says when to ask again
@@ -46,6 +47,7 @@ __all__ = [
     "BadAnswer",
     "ContextTooLong",
     "Forbidden",
+    "ForbiddenTool",
     "InvalidRequest",
     "MailboxFull",
     "NotFound",
@@ -178,6 +180,12 @@ class Forbidden(RequestError):
     """The server does not go by this name, or does not answer pages of this origin."""
 
     code = "forbidden_host"
+
+
+class ForbiddenTool(RequestError):
+    """A tool's command would answer a request for a permission, which only people may."""
+
+    code = "forbidden_tool"
 
 
 class ProviderNotConfigured(RequestError):

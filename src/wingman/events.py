@@ -1,7 +1,7 @@
 """What a run tells the world, as it happens: a closed union of frozen values.
 
 Each is the `data` of one Server-Sent Event, whose `event:` is the class's `kind`. The
-first of them are sent to everybody; `Thinking`, `Step` and `ToolProgress` to those who ask for them.
+first of them are sent to everybody; `Thinking`, `Step` and `ToolProgress` to those who ask.
 `Done` or `Error` is the last event of every run.
 """
 

@@ -59,10 +59,18 @@ _ALL: Final = (
     ErrorCode("unauthorized", 401, "the token is missing or wrong"),
     ErrorCode("forbidden_host", 403, "the server does not go by this name"),
     ErrorCode("forbidden_origin", 403, "the request comes from a page of another origin"),
+    ErrorCode(
+        "forbidden_tool",
+        403,
+        "a tool's command would answer the request for a permission: only people may",
+    ),
     ErrorCode("session_not_found", 404, "there is no such session"),
     ErrorCode("agent_not_found", 404, "there is no such agent"),
     ErrorCode("run_not_found", 404, "there is no such run, or not in this session"),
     ErrorCode("tool_call_not_found", 404, "the run has no such tool call"),
+    ErrorCode(
+        "permission_not_found", 404, "there is no such request for a permission in this session"
+    ),
     ErrorCode("provider_not_found", 404, "there is no such provider"),
     ErrorCode("model_not_found", 404, "the provider has no such model"),
     ErrorCode("asset_not_found", 404, "the page at `/docs` has no such file"),
@@ -79,6 +87,11 @@ _ALL: Final = (
         "session_busy", 409, 'a run is in flight, and the message said `"on_busy": "reject"`'
     ),
     ErrorCode("request_id_conflict", 409, "the `request_id` was used before, with another body"),
+    ErrorCode(
+        "already_resolved",
+        409,
+        "the request for a permission was answered before, or its call or its run is over",
+    ),
     ErrorCode("run_ended", 409, "the run that a cancel names has ended"),
     ErrorCode("run_queued", 409, "the run that a cancel names waits for its turn"),
     ErrorCode(

@@ -6,12 +6,33 @@ from typing import Any, Final
 
 import msgspec
 
-from wingman.events import Error, Result, Step, Text, Thinking, ToolProgress, ToolResult, ToolUse
+from wingman.events import (
+    Error,
+    PermissionRequested,
+    PermissionResolved,
+    Result,
+    Step,
+    Text,
+    Thinking,
+    ToolProgress,
+    ToolResult,
+    ToolUse,
+)
 
 __all__ = ["EXTRA", "RUN_STREAM", "SESSION_STREAM", "USUAL", "Frames", "Notice"]
 
-USUAL: Final = frozenset({"text", "tool_use", "tool_result", "done", "error"})
-"""The events that every stream has."""
+USUAL: Final = frozenset(
+    {
+        "text",
+        "tool_use",
+        "tool_result",
+        "permission_requested",
+        "permission_resolved",
+        "done",
+        "error",
+    }
+)
+"""The events that every stream has. Those of permissions come only where there are rules."""
 
 EXTRA: Final[Mapping[str, str]] = MappingProxyType(
     {"thinking": "thinking", "step": "step", "progress": "tool_progress"}
@@ -43,6 +64,8 @@ _RUN: Final = {
     "text": Text,
     "tool_use": ToolUse,
     "tool_result": ToolResult,
+    "permission_requested": PermissionRequested,
+    "permission_resolved": PermissionResolved,
     "done": Result,
     "error": Error,
     "thinking": Thinking,
@@ -56,6 +79,6 @@ RUN_STREAM: Final = Frames("RunFrame", _RUN)
 SESSION_STREAM: Final = Frames(
     "SessionFrame",
     {**_RUN, "error": Notice, "resync": Notice},
-    with_run_id=frozenset(_RUN) - {"done", "error"},
+    with_run_id=frozenset(_RUN) - {"permission_requested", "permission_resolved", "done", "error"},
 )
 """A session, from run to run."""

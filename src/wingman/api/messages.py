@@ -5,6 +5,7 @@ from typing import Annotated, Final, Literal, TypeAlias
 import msgspec
 
 from wingman.api.frames import RUN_STREAM
+from wingman.api.permissions import OnAsk, PermissionForm
 from wingman.api.route import LOCATION, WRITE, Answer, Body, Header, Route
 from wingman.api.runs import Status
 from wingman.conversation import ImageBlock
@@ -20,7 +21,12 @@ OnDisconnect: TypeAlias = Literal["continue", "cancel"]
 
 
 class MessageBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A message, and how it is to be run."""
+    """A message, and how it is to be run.
+
+    `permissions` are rules for this message alone, after all others. A call that needs a person's
+    answer waits for one, `ask_timeout` seconds at most; with `on_ask` `reject` it does not run, and
+    the model is told that nobody can be asked.
+    """
 
     message: Annotated[str, msgspec.Meta(min_length=1)]
     agent_id: str | None = None
@@ -29,6 +35,9 @@ class MessageBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_steps: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] | None = None
     on_busy: OnBusy = "queue"
     on_disconnect: OnDisconnect = "continue"
+    permissions: PermissionForm | None = None
+    on_ask: OnAsk | None = None
+    ask_timeout: Annotated[float, msgspec.Meta(gt=0, le=31_536_000)] | None = None
 
 
 class Accepted(msgspec.Struct, frozen=True):

@@ -147,7 +147,7 @@ ROUTES: Final[tuple[Route, ...]] = (
             "already_resolved",
             "session_deleted",
             "session_quarantined",
-            "waits_for_itself",
+            "forbidden_tool",
             *WRITE,
         ),
     ),

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from wingman.api import agents, messages, providers, runs, sessions, system
+from wingman.api import agents, messages, permissions, providers, runs, sessions, system
 from wingman.api.route import Route
 
 __all__ = ["ROUTES", "SECTIONS"]
@@ -12,6 +12,7 @@ SECTIONS: Final = {
     "sessions": "A session keeps a history, and takes its messages one at a time.",
     "messages": "Send a message, and wait for its run, follow it, or leave it.",
     "runs": "A run is one message, from its admission to its end.",
+    "permissions": "What people are asked before a tool runs, and what they answer.",
     "providers": "The APIs of models, and how they are reached.",
     "server": "The server itself.",
 }
@@ -22,6 +23,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *sessions.ROUTES,
     *messages.ROUTES,
     *runs.ROUTES,
+    *permissions.ROUTES,
     *providers.ROUTES,
     *system.ROUTES,
 )

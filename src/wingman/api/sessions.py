@@ -6,6 +6,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from wingman.api.frames import SESSION_STREAM
+from wingman.api.permissions import PermissionForm
 from wingman.api.route import (
     DELETED,
     LINK,
@@ -43,6 +44,7 @@ class NewSession(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     work_dir: str = "."
     title: str | None = None
     agent_id: str | None = None
+    permissions: PermissionForm | None = None
 
 
 class SessionFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -51,6 +53,7 @@ class SessionFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     work_dir: str | UnsetType = UNSET
     title: str | UnsetType | None = UNSET
     agent_id: str | UnsetType | None = UNSET
+    permissions: PermissionForm | UnsetType | None = UNSET
 
 
 class SessionView(msgspec.Struct, frozen=True):
@@ -69,6 +72,7 @@ class SessionView(msgspec.Struct, frozen=True):
     created_at: Time
     updated_at: Time
     usage: Usage
+    permissions: PermissionForm | None = None
     history: tuple[Message, ...] | UnsetType = UNSET
 
 

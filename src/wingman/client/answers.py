@@ -33,6 +33,8 @@ _CLASSES: Final[Mapping[str, type[WingmanError]]] = {
     "session_busy": errors.SessionBusy,
     "request_id_conflict": errors.RequestIdConflict,
     "waits_for_itself": errors.WaitsForItself,
+    "forbidden_tool": errors.ForbiddenTool,
+    "already_resolved": errors.AlreadyResolved,
     "run_ended": errors.NotInFlight,
     "run_queued": errors.NotInFlight,
     "provider_not_configured": errors.ProviderNotConfigured,

@@ -1,4 +1,4 @@
-"""Asks: what a person is asked about the calls of a run, and the answers, durable before they count.
+"""Asks: what a person is asked about a run's calls, and the answers, durable before they count.
 
 A request is recorded with its step, and waits: for an answer, for its time to be over, or for the
 end of its call or its run. Whichever comes first counts.
@@ -158,7 +158,7 @@ class Asks:
         """Take an approver's answer. It is foreign code: where it fails, that is no permission."""
         try:
             given = await approver(ask.request)
-            answer = PermissionAnswer(given) if isinstance(given, str) else given  # type: ignore[arg-type]
+            answer = {"decision": given} if isinstance(given, str) else msgspec.to_builtins(given)
             await self.answer(ask, msgspec.convert(answer, PermissionAnswer), denies)
             return
         except AlreadyResolved:

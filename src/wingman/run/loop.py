@@ -4,7 +4,7 @@ Send the message, infer, run the tool calls, again, until a final response or a 
 loop: who wants to stream reads the session's channel, who wants the result waits for the end.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from time import perf_counter
@@ -33,6 +33,7 @@ from wingman.run.place import Place
 from wingman.run.progress import ProgressMeter
 from wingman.run.shown import Shown
 from wingman.run.state import RunState
+from wingman.store import CutRun
 
 __all__ = ["RunLoop"]
 

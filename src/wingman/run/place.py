@@ -29,7 +29,8 @@ class Places(Protocol):
 
 @attrs.define(eq=False)
 class Place:
-    """The place of one run, and its time. `expire` is called when that is over.
+    """The place of one run, and its time. `expire` is called when that is over, and `on_leave` when
+    the place is left.
 
     It begins `held`, or with a run that waits for people from the beginning. `close` it at the end.
     """
@@ -37,10 +38,11 @@ class Place:
     places: Places = attrs.field(repr=False)
     time_limit: TimeLimit = attrs.field(repr=False)
     expire: Callable[[], None] = attrs.field(repr=False)
+    on_leave: Callable[[], None] = attrs.field(repr=False)
     held: bool = True
     _left: float | None = None  # seconds; None: all
     _counts: bool = False
-    _taking: trio.Lock = attrs.field(factory=trio.Lock, repr=False)
+    _taking: trio.Lock | None = attrs.field(default=None, repr=False)
 
     def __attrs_post_init__(self) -> None:
         if not self.held:
@@ -61,14 +63,18 @@ class Place:
         """Have a place; without a checkpoint where it is held."""
         if self.held:
             return
+        if self._taking is None:
+            self._taking = trio.Lock()  # other calls of the run wait for the same place
         async with self._taking:
-            if self.held:  # another call of the run has waited as well
-                return
-            await self.places.take_slot()
-            self.places.asking -= 1
-            self.held = True
-            if self._counts:
-                self.time_limit.begin(self.expire, self._left)
+            if not self.held:
+                await self._take()
+
+    async def _take(self) -> None:
+        await self.places.take_slot()
+        self.places.asking -= 1
+        self.held = True
+        if self._counts:
+            self.time_limit.begin(self.expire, self._left)
 
     def leave(self) -> None:
         """Have none: all that is under way waits for people."""
@@ -79,6 +85,7 @@ class Place:
         self.places.leave_slot()
         if self._counts:
             self._left = self.time_limit.end(self.expire)
+        self.on_leave()
 
     def close(self) -> None:
         """The run is over, or goes on elsewhere."""

@@ -8,10 +8,13 @@ from typing import Self
 
 from wingman.actor import ActorSystem, Instrument
 from wingman.agent import Agent
+from wingman.api import OnAsk, PermissionForm
+from wingman.foreign import shown
 from wingman.given import listed, one
 from wingman.metrics import Metrics
+from wingman.permissions import Rules
 from wingman.providers import ProviderRegistry, Transport
-from wingman.run import EventMemory, Limits, Model, Price, Prices, TimeLimit
+from wingman.run import Approver, EventMemory, Limits, Model, Price, Prices, TimeLimit
 from wingman.runtime.agents import Agents
 from wingman.runtime.credentials import Credentials
 from wingman.runtime.models import Models
@@ -25,7 +28,8 @@ __all__ = ["Root"]
 class Root:
     """Store, transport, agents, actors, sessions: one of each. An async context manager.
 
-    What sessions share is put together once, in `services`. The parameters are those of `Runtime`.
+    What sessions share is put together once, in `services`. The parameters are those of `Runtime`;
+    `on_ask` is what becomes of a call that needs an answer where the message does not say.
     """
 
     def __init__(
@@ -39,6 +43,9 @@ class Root:
         prices: Prices | None = None,
         idle_after: float | None = 300.0,
         instruments: tuple[Instrument, ...] = (),
+        permissions: PermissionForm | None = None,
+        ask: Approver | None = None,
+        on_ask: OnAsk = "wait",
     ) -> None:
         agents, tools = listed("agents", agents, Agent), listed("tools", tools, Tool)
         self.store: Store = open_store(store) if isinstance(store, str | Path) else _store(store)
@@ -67,6 +74,9 @@ class Root:
             room=Room(limits),
             events=EventMemory(limits.event_bytes),
             time_limit=TimeLimit(limits.seconds),
+            rules=Rules.of(permissions),
+            on_ask=on_ask,
+            approver=_approver(ask),
         )
         self.host = SessionHost(self.services, idle_after)
         self._stack = AsyncExitStack()
@@ -95,6 +105,12 @@ class Root:
     ) -> None:
         # What the block raised goes on its way alone: the actors' nursery would wrap it.
         await self._stack.aclose()
+
+
+def _approver(given: Approver | None) -> Approver | None:
+    if given is not None and not callable(given):
+        raise TypeError(f"ask is an async function that answers requests, not {shown(given)}")
+    return given
 
 
 def _store(given: Store) -> Store:

@@ -6,14 +6,25 @@ A program asks it, and so does the HTTP server, which is one face of it.
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import attrs
 from msgspec import UNSET, UnsetType
 
 from wingman.actor import ActorInfo, Instrument
 from wingman.agent import Agent
-from wingman.api import ModelInfo, Receipt, RunView, SessionView, Status
+from wingman.api import (
+    Decision,
+    ModelInfo,
+    PermissionAnswer,
+    PermissionForm,
+    PermissionRequest,
+    PermissionStatus,
+    Receipt,
+    RunView,
+    SessionView,
+    Status,
+)
 from wingman.conversation import HistoryPart, Message
 from wingman.errors import ShuttingDown, Unavailable
 from wingman.face import AnyRuns
@@ -21,12 +32,14 @@ from wingman.given import one
 from wingman.metrics import Metrics
 from wingman.processes import Address, commands
 from wingman.providers import ProviderRegistry
-from wingman.run import Limits, Prices, Reader
+from wingman.run import Approver, Limits, Prices, Reader
 from wingman.runtime.agents import Agents
+from wingman.runtime.answers import answered
 from wingman.runtime.credentials import Credentials
 from wingman.runtime.root import Root
 from wingman.runtime.session import Session
 from wingman.session import (
+    PermissionList,
     Run,
     RunList,
     RunRequest,
@@ -48,7 +61,8 @@ class RuntimeStatus:
 
     `actors` are the live ones, `quarantined` the sessions that are set aside, with the reason.
     `dead_letters` counts messages that no actor will process, `in_flight` the runs that have a
-    place, and `waiting` those without one.
+    place, `waiting` those that have not had one yet, and `asking` those that have left theirs, since
+    they wait for people.
     """
 
     unready: Unavailable | None
@@ -57,6 +71,7 @@ class RuntimeStatus:
     dead_letters: int
     in_flight: int
     waiting: int
+    asking: int
 
 
 class Runtime:
@@ -73,6 +88,9 @@ class Runtime:
     are all among them have a `cost`. `idle_after` is how many seconds an idle session
     stays in memory (None: for ever). The tools of agents in code are theirs alone.
 
+    `permissions` are rules for all sessions, and what they deny nobody can allow. `ask` is an async
+    function that answers what needs an answer; without one, calls wait for `answer`.
+
     Leaving the block interrupts what still runs; `drain` first, to let it finish. Queued runs stay
     in the store and go on when it is opened again.
     """
@@ -88,6 +106,8 @@ class Runtime:
         prices: Prices | None = None,
         idle_after: float | None = 300.0,
         instruments: tuple[Instrument, ...] = (),
+        permissions: PermissionForm | None = None,
+        ask: Approver | None = None,
     ) -> None:
         self._root = Root(
             store,
@@ -98,6 +118,8 @@ class Runtime:
             prices=prices,
             idle_after=idle_after,
             instruments=instruments,
+            permissions=permissions,
+            ask=ask,
         )
 
     async def __aenter__(self) -> Self:
@@ -159,8 +181,10 @@ class Runtime:
         *,
         work_dir: str | Path = ".",
         title: str | None = None,
+        permissions: PermissionForm | None = None,
     ) -> Session:
         """Make a session; durable when this returns. `agent` is its default, in code or by id.
+        `permissions` are rules for this session, after those of its agents.
 
         Raises `NotFound` for an unknown agent, `InvalidRequest` if `work_dir` does not exist.
         """
@@ -174,7 +198,7 @@ class Runtime:
             agent_id = agent
             if agent is not None:
                 self.agents.known(agent)
-        live = await host.create(work_dir, title, agent_id)
+        live = await host.create(work_dir, title, agent_id, permissions)
         return Session.attached(host, live.id)
 
     async def session(self, session_id: str) -> Session:
@@ -207,10 +231,11 @@ class Runtime:
         work_dir: str | UnsetType = UNSET,
         title: str | UnsetType | None = UNSET,
         agent_id: str | UnsetType | None = UNSET,
+        permissions: PermissionForm | UnsetType | None = UNSET,
     ) -> None:
         """Change what is given of a session, for the next run to start."""
         host = self._host
-        given: dict[str, str | None] = {}
+        given: dict[str, Any] = {}
         if work_dir is not UNSET:
             given["work_dir"] = await check_work_dir(work_dir)
         if title is not UNSET:
@@ -219,6 +244,8 @@ class Runtime:
             if agent_id is not None:
                 self.agents.known(agent_id)
             given["agent_id"] = agent_id
+        if permissions is not UNSET:
+            given["permissions"] = permissions
         await host.update(session_id, given)
 
     async def delete(self, session_id: str) -> None:
@@ -305,6 +332,36 @@ class Runtime:
         """
         return await self._host.runs.cancel_tool(session_id, run_id, tool_use_id)
 
+    # --- permissions ---------------------------------------------------------------------------
+
+    async def permissions(
+        self,
+        session_id: str | None = None,
+        statuses: Sequence[PermissionStatus] = ("pending",),
+        limit: int = 100,
+        before: int | None = None,
+    ) -> PermissionList:
+        """What people are asked, in one session or in all, newest first: what waits, or what has
+        one of these `statuses` (none: all). `before` is the `next` of the page before."""
+        page = await self._host.permissions.list(session_id, statuses, limit, before)
+        return PermissionList.of(page.requests, page.next)
+
+    async def permission(self, session_id: str, permission_id: str) -> PermissionRequest:
+        """One request, whole. Raises `NotFound`."""
+        return await self._host.permissions.get(session_id, permission_id)
+
+    async def answer(
+        self, session_id: str, permission_id: str, answer: PermissionAnswer | Decision
+    ) -> PermissionRequest:
+        """Answer a request, `"once"`, `"always"`, `"reject"`, or in more words; recorded when this
+        returns. The call then runs, or is rejected.
+
+        The first answer counts: `AlreadyResolved` for a later one. Raises `NotFound`,
+        `InvalidRequest` for an answer that cannot be, and `StoreUnavailable` where it could not be
+        recorded: then the request still waits.
+        """
+        return await self._host.permissions.answer(session_id, permission_id, answered(answer))
+
     # --- the whole -----------------------------------------------------------------------------
 
     async def models(self, provider: str) -> Sequence[ModelInfo]:
@@ -328,6 +385,7 @@ class Runtime:
             services.system.dead_letters,
             services.room.in_flight,
             services.room.waiting,
+            services.room.asking,
         )
 
     async def drain(self, grace: float = 30.0, patience: float = 10.0) -> None:

@@ -9,12 +9,22 @@ from typing import TYPE_CHECKING, Self
 import trio
 
 from wingman.agent import Agent
-from wingman.api import OnBusy, Receipt, SessionView
+from wingman.api import (
+    Decision,
+    OnAsk,
+    OnBusy,
+    PermissionAnswer,
+    PermissionForm,
+    PermissionRequest,
+    Receipt,
+    SessionView,
+)
 from wingman.conversation import HistoryPart, ImageBlock, Message
 from wingman.events import Done, Error, Event, Result
 from wingman.face import AnyRun, AnyRunStream, AnySession
 from wingman.given import listed, one
-from wingman.run import BATCH, CALLERS, Limits, Published, Reader
+from wingman.run import BATCH, CALLERS, Approver, Limits, Published, Reader
+from wingman.runtime.answers import answered
 from wingman.runtime.following import Following
 from wingman.runtime.root import Root
 from wingman.session import Run, RunRequest, SessionHost
@@ -36,10 +46,20 @@ class Session:
             result = await session.run("What files are in this directory?")
 
     One of many, which may be durable, comes from a `Runtime` and needs no block.
+
+    Where the agent's `permissions`, or those given here, say that a call needs an answer, `ask` is
+    called: an async function that is given the `PermissionRequest`, and returns `"once"`,
+    `"always"`, `"reject"` or a `PermissionAnswer`. Without it such calls are rejected at once.
     """
 
     def __init__(
-        self, agent: Agent, *, work_dir: str | Path = ".", limits: Limits | None = None
+        self,
+        agent: Agent,
+        *,
+        work_dir: str | Path = ".",
+        limits: Limits | None = None,
+        permissions: PermissionForm | None = None,
+        ask: Approver | None = None,
     ) -> None:
         if not isinstance(agent, Agent):
             raise TypeError(f"a session needs an Agent, not {agent!r}")
@@ -48,6 +68,8 @@ class Session:
         self._agent = agent
         self._work_dir = work_dir
         self._limits = limits
+        self._permissions = permissions
+        self._ask = ask
         self._host: SessionHost | None = None
         self._id = ""
         self._root: Root | None = None
@@ -64,7 +86,14 @@ class Session:
     async def __aenter__(self) -> Self:
         require_trio()
         if self._host is None:
-            root = Root(agents=[self._agent], limits=self._limits, idle_after=None)
+            root = Root(
+                agents=[self._agent],
+                limits=self._limits,
+                idle_after=None,
+                permissions=self._permissions,
+                ask=self._ask,
+                on_ask="reject" if self._ask is None else "wait",
+            )
             await root.__aenter__()
             try:
                 self._id = (await root.host.create(self._work_dir, None, self._agent.name)).id
@@ -128,12 +157,26 @@ class Session:
         max_steps: int | None = None,
         request_id: str | None = None,
         on_busy: OnBusy = "queue",
+        permissions: PermissionForm | None = None,
+        on_ask: OnAsk | None = None,
+        ask_timeout: float | None = None,
     ) -> Run:
         """Send a message and return at once: as soon as it is durable, if the store is.
 
         The run goes on without its caller. The same `request_id` gives the same run again.
+        `permissions` are rules for this message alone, after all others. A call that needs an
+        answer waits `ask_timeout` seconds at most, or is rejected with `on_ask="reject"`.
         """
-        run = await self._admit(message, images, max_steps, request_id, on_busy)
+        run = await self._admit(
+            message,
+            images,
+            max_steps,
+            request_id,
+            on_busy,
+            permissions=permissions,
+            on_ask=on_ask,
+            ask_timeout=ask_timeout,
+        )
         await run.admitted()
         return run
 
@@ -160,6 +203,18 @@ class Session:
         """The session as it stands, with its history and its status."""
         return await self._opened().reader.session(self._id)
 
+    async def permissions(self) -> Sequence[PermissionRequest]:
+        """The requests that wait for an answer, newest first."""
+        page = await self._opened().permissions.list(self._id, ("pending",), 1000, None)
+        return page.requests
+
+    async def answer(
+        self, permission_id: str, answer: PermissionAnswer | Decision
+    ) -> PermissionRequest:
+        """Answer a request, as `Runtime.answer` does."""
+        given = answered(answer)
+        return await self._opened().permissions.answer(self._id, permission_id, given)
+
     def follow(self, after: int | None = None) -> Following:
         """Its events, from now on or after the event `after`: `async with` it, and iterate."""
         host = self._opened()
@@ -178,6 +233,9 @@ class Session:
         on_busy: OnBusy = "queue",
         *,
         waits: bool = False,
+        permissions: PermissionForm | None = None,
+        on_ask: OnAsk | None = None,
+        ask_timeout: float | None = None,
     ) -> Run:
         """Send a message. Cancelled before it returns, it has sent none."""
         host = self._opened()
@@ -188,6 +246,9 @@ class Session:
             request_id=request_id,
             on_busy=on_busy,
             callers=CALLERS.get() if waits else frozenset(),
+            permissions=permissions,
+            on_ask=on_ask,
+            ask_timeout=ask_timeout,
         )
         return await host.admit(self._id, request)
 

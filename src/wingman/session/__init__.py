@@ -13,6 +13,8 @@ where agents come from, nor HTTP; how one run goes is the matter of `run/`.
 #   live.py        what the process knows of a live session: its runs, from admission to end
 #   live_run.py    one run of a live session, and where it stands
 #   actor.py       takes the runs one at a time
+#   asking.py      what a run may do, and what people are asked about, before it begins
+#   permissions.py what people are asked in all sessions, and their answers
 #   recovery.py    the end of a run that was cut off, from what is stored
 #   cancelling.py  ask for the end of runs or calls, wait for it, give a receipt
 #   handed_over.py what a cancel does not reach: work that a service does for a command
@@ -30,13 +32,14 @@ from wingman.session.live_run import LiveRun
 from wingman.session.reading import SessionPages
 from wingman.session.run import Run, check_not_itself
 from wingman.session.services import AgentSource, Room, Services
-from wingman.session.views import RunList, SessionList
+from wingman.session.views import PermissionList, RunList, SessionList
 from wingman.session.work_dir import check_work_dir
 
 __all__ = [
     "AgentSource",
     "LiveRun",
     "LiveSession",
+    "PermissionList",
     "Room",
     "Run",
     "RunList",

@@ -11,8 +11,9 @@ from wingman.agent import Agent
 from wingman.api import RunFailure
 from wingman.errors import NotFound, StoreError, StoreUnavailable, WingmanError
 from wingman.foreign import contained, copy_of, reason
-from wingman.run import Meter, RunJournal, RunLoop, RunState
-from wingman.session.admission import queued_error, unrecorded_error
+from wingman.run import Meter, Place, RunJournal, RunLoop, RunState
+from wingman.session.admission import stays_error, unrecorded_error
+from wingman.session.asking import Prepared, prepare, until_answered
 from wingman.session.live import LiveSession
 from wingman.session.live_run import LiveRun
 from wingman.session.recovery import end_from_store, ending_after
@@ -80,27 +81,40 @@ class SessionActor:
             return
         run, room = message, self.live.services.room
         self._taken = run
+        if run.record.status == "waiting":
+            await until_answered(self.live, run)
         # Again, where a cancel is being recorded, or the start could not be.
         while not run.state.begun:
             await run.wait_decided()
             if room.draining.is_set() or not await self._ready(run):
-                # If it was not just cancelled, it stays queued in the store until the next start.
+                # If it was not just cancelled, it stays in the store as it is until the next start.
                 await run.wait_decided()
-                run.journal.release(queued_error(run.id))
+                run.journal.release(stays_error(run.record))
                 return
             agent = run.agent or await self._agent(run)
-            await room.take_slot()
+            prepared = await prepare(self.live, run, agent)
+            place = run.place = await self._place(run)
             try:
                 if not run.undecided and not run.ended:
-                    await self._execute(run, agent)
+                    await self._execute(run, agent, prepared, place)
             finally:
-                room.slots.release()
+                run.place = None
+                place.close()
         self._taken = None  # where this is left by an error, it stays
         if self.live.runs:
             # A run may have waited for nothing: it is the others' turn before the next one.
             await trio.lowlevel.checkpoint()
 
-    async def _execute(self, run: LiveRun, agent: Agent) -> None:
+    async def _place(self, run: LiveRun) -> Place:
+        """A place among the runs in flight; one that waits for people needs none for the present."""
+        services = self.live.services
+        waits = run.record.status == "waiting"
+        if not waits:
+            await services.room.take_slot()
+        limit = services.time_limit
+        return Place(services.room, limit, run.expire, run.moved, held=not waits)
+
+    async def _execute(self, run: LiveRun, agent: Agent, prepared: Prepared, place: Place) -> None:
         """Run to the end; or, where the start could not be recorded, leave the run queued."""
         live, services = self.live, self.live.services
         if live.history is None:
@@ -118,11 +132,11 @@ class SessionActor:
             limits=services.limits,
             meter=Meter(services.prices),
             callers=run.callers,
-            time_limit=services.time_limit,
-            expire=run.expire,
+            place=place,
+            permits=prepared.permits,
         )
         try:
-            await loop.execute()
+            await loop.execute(prepared.left)
         except StoreError as error:
             if run.ended:
                 return  # its admission had failed, and nothing of it was written
@@ -202,6 +216,8 @@ class SessionActor:
             live.lost = None
         for record in await store.runs(live.id, ("running",)):
             known = live.runs.get(record.id)  # its start was recorded after all
+            if known is not None and known.record.status == "waiting":
+                continue  # it has been answered since, and goes on
             journal = RunJournal(live.journal, record) if known is None else known.journal
             await end_from_store(journal, ending_after(None, "interrupted", record.id))
         live.channel.mark_stored(live.channel.last_id)

@@ -8,7 +8,7 @@ from typing import Final, get_args
 import attrs
 import msgspec
 
-from wingman.api import OnBusy
+from wingman.api import OnAsk, OnBusy, PermissionForm
 from wingman.conversation import ImageBlock
 from wingman.errors import (
     InvalidRequest,
@@ -19,16 +19,20 @@ from wingman.errors import (
     StoreUnavailable,
 )
 from wingman.images import MOST_IMAGES, ImageRefused, fit_images
+from wingman.permissions import Rules
+from wingman.run import waiting_error
 from wingman.store import RunRecord
 
 __all__ = [
     "RunRequest",
+    "check_rules",
     "check_same_body",
     "check_text",
     "check_title",
     "deleted_error",
     "queued_error",
     "refused_error",
+    "stays_error",
     "unrecorded_error",
     "weight_of",
 ]
@@ -36,6 +40,10 @@ __all__ = [
 # Characters: a list shows a thousand of them.
 _LONGEST_TITLE: Final = 4096
 
+# Seconds: a year.
+_LONGEST_WAIT: Final = 31_536_000
+
+ON_ASK: Final[tuple[str, ...]] = get_args(OnAsk)
 ON_BUSY: Final[tuple[str, ...]] = get_args(OnBusy)
 
 
@@ -46,6 +54,9 @@ class RunRequest:
     `agent_id` is None for the session's own agent. `callers` are the sessions that wait for
     whoever sends this and waits for the run's end. `kept_images` are the `images` as they enter the
     history; None: they have not been looked at.
+
+    `permissions` are rules for this message alone. A call that needs an answer waits for one, for
+    `ask_timeout` seconds at most, or with `on_ask="reject"` is rejected, since nobody is there.
     """
 
     message: str
@@ -56,6 +67,9 @@ class RunRequest:
     on_busy: OnBusy = "queue"
     callers: frozenset[str] = frozenset()
     kept_images: tuple[ImageBlock, ...] | None = None
+    permissions: PermissionForm | None = None
+    on_ask: OnAsk | None = None
+    ask_timeout: float | None = None
 
     def __attrs_post_init__(self) -> None:
         given: object = self.message  # a program without a type checker gives anything
@@ -67,6 +81,16 @@ class RunRequest:
             raise InvalidRequest(
                 f"on_busy is one of {', '.join(ON_BUSY)}, not {self.on_busy!r} - at `$.on_busy`"
             )
+        if self.on_ask is not None and self.on_ask not in ON_ASK:
+            raise InvalidRequest(
+                f"on_ask is one of {', '.join(ON_ASK)}, not {self.on_ask!r} - at `$.on_ask`"
+            )
+        timeout: object = self.ask_timeout
+        if timeout is not None and not _is_duration(timeout):
+            raise InvalidRequest(
+                f"ask_timeout is a number of seconds > 0, not {timeout!r} - at `$.ask_timeout`"
+            )
+        check_rules(self.permissions)
         for name in ("agent_id", "request_id"):
             value: object = getattr(self, name)
             if value is not None and not isinstance(value, str):
@@ -116,7 +140,11 @@ class RunRequest:
         return record.body_hash in hashes
 
     def _hash(self, agent_id: str | None) -> str:
+        body: tuple[object, ...]
         body = (agent_id, self.message, self.max_steps, self.on_busy, *self.images)
+        asks = self.permissions, self.on_ask, self.ask_timeout
+        if asks != (None, None, None):  # earlier versions knew none of these
+            body += asks
         return hashlib.sha256(msgspec.json.encode(body)).hexdigest()
 
 
@@ -129,6 +157,20 @@ def check_text(text: str | None, path: str) -> None:
         (text or "").encode()
     except UnicodeEncodeError as error:
         raise InvalidRequest(f"The text is not valid Unicode: {error} - at `{path}`") from None
+
+
+def check_rules(permissions: PermissionForm | None) -> None:
+    """Raise `InvalidRequest` for permissions that are none."""
+    try:
+        Rules.of(permissions)
+    except ValueError as error:
+        raise InvalidRequest(f"{error} - at `$.permissions`") from error
+
+
+def _is_duration(value: object) -> bool:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return 0 < value <= _LONGEST_WAIT
 
 
 def check_title(title: str | None) -> None:
@@ -172,6 +214,11 @@ def queued_error(run_id: str) -> ShuttingDown:
         f"The server is shutting down; run {run_id} is queued and starts when it is up again.",
         run_id=run_id,
     )
+
+
+def stays_error(record: RunRecord) -> ShuttingDown:
+    """What those get who wait for a run that stays in the store as it is until the next start."""
+    return (waiting_error if record.status == "waiting" else queued_error)(record.id)
 
 
 def unrecorded_error(run_id: str) -> ShuttingDown:

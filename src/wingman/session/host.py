@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import msgspec
 import trio
 
+from wingman.api import PermissionForm
 from wingman.errors import (
     InvalidRequest,
     NotFound,
@@ -24,11 +25,13 @@ from wingman.run import CALLERS, Reader, now
 from wingman.session.active import ActiveSessions
 from wingman.session.admission import (
     RunRequest,
+    check_rules,
     check_same_body,
     check_title,
     weight_of,
 )
 from wingman.session.live import LiveSession
+from wingman.session.permissions import SessionPermissions
 from wingman.session.reading import SessionReader
 from wingman.session.recovery import settle_leftovers
 from wingman.session.run import Run, check_not_itself
@@ -99,6 +102,11 @@ class SessionHost:
         return SessionRuns(self._services, self.active)
 
     @property
+    def permissions(self) -> SessionPermissions:
+        """Who knows what people are asked, and takes their answers."""
+        return SessionPermissions(self._services, self.active)
+
+    @property
     def reader(self) -> SessionReader:
         """Who reads sessions and runs."""
         return SessionReader(self._store, self.active)
@@ -106,11 +114,16 @@ class SessionHost:
     # --- sessions ------------------------------------------------------------------------------
 
     async def create(
-        self, work_dir: str | Path = ".", title: str | None = None, agent_id: str | None = None
+        self,
+        work_dir: str | Path = ".",
+        title: str | None = None,
+        agent_id: str | None = None,
+        permissions: PermissionForm | None = None,
     ) -> LiveSession:
         """Make a session; it is durable when this returns."""
         self._services.room.check_open()
         check_title(title)
+        check_rules(permissions)
         moment = now()
         record = SessionRecord(
             id=new_id(),
@@ -119,13 +132,15 @@ class SessionHost:
             agent_id=agent_id,
             created_at=moment,
             updated_at=moment,
+            permissions=permissions,
         )
         await self._store.write(SessionSaved(record)).wait()
         return self.active.activate(record, [])
 
-    async def update(self, session_id: str, fields: Mapping[str, str | None]) -> None:
-        """Change a session's title, work_dir or agent_id, for the next run to start."""
+    async def update(self, session_id: str, fields: Mapping[str, Any]) -> None:
+        """Change a session's title, work_dir, agent_id or permissions, for the next run to start."""
         check_title(fields.get("title"))
+        check_rules(fields.get("permissions"))
         await self.active.present(session_id)
         async with self.active.alone(session_id):
             stored = await self._store.session(session_id)
@@ -240,7 +255,8 @@ class SessionHost:
     async def drain(self, grace: float, patience: float = STOP_SECONDS) -> None:
         """Take no more runs, let those in flight have `grace` seconds, then interrupt them.
 
-        Runs that have not started stay queued in the store; who waits for one is told so. What was
+        Runs that have not started stay queued in the store, and those that wait for people stay
+        there as they are; who waits for one is told so. What was
         interrupted is waited for `patience` seconds at most; then all streams end.
         """
         self._services.room.draining.set()
@@ -250,7 +266,7 @@ class SessionHost:
         left = [run for live in self.active.all() for run in live.runs.values()]
         with trio.move_on_after(grace):
             for run in left:
-                await run.wait_worked()
+                await run.wait_at_rest()
         for run in left:
             run.request_cancel("interrupted")
         with trio.move_on_after(patience):

@@ -21,8 +21,8 @@ from wingman.session.admission import (
     RunRequest,
     check_same_body,
     deleted_error,
-    queued_error,
     refused_error,
+    stays_error,
     weight_of,
 )
 from wingman.session.live_run import LiveRun
@@ -43,7 +43,8 @@ class LiveSession:
 
     `runs` are those queued and in flight, in the order they were admitted; `requests` the runs of
     this activation by request id, as many as are remembered. `submit` puts a message into the
-    actor's mailbox. `lost` is the run whose end is not recorded, and why.
+    actor's mailbox. `lost` is the run whose end is not recorded, and why. `granted` is what answers
+    `always` have granted in it, None until it has been read.
     """
 
     services: Services = attrs.field(repr=False)
@@ -55,6 +56,7 @@ class LiveSession:
     current: LiveRun | None = attrs.field(default=None, repr=False)
     lost: tuple[LiveRun, WingmanError] | None = attrs.field(default=None, repr=False)
     tool_ids: set[str] = attrs.field(factory=set, repr=False)
+    granted: set[tuple[str, str]] | None = attrs.field(default=None, repr=False)
     journal: Journal = attrs.field(init=False, repr=False)
     shown: Shown = attrs.field(init=False, repr=False)
 
@@ -148,6 +150,9 @@ class LiveSession:
             request_id=request.request_id,
             body_hash=request.body_hash,
             max_steps=request.max_steps,
+            permissions=request.permissions,
+            on_ask=request.on_ask,
+            ask_timeout=request.ask_timeout,
         )
         run = self._run(record, chosen.agent, request.callers, weight)
         run.state.phase = "admitting"
@@ -266,7 +271,7 @@ class LiveSession:
         """Free who waits for what has not started: it stays queued in the store."""
         for run in list(self.runs.values()):
             if not run.state.begun and run.state.cut_by is None:
-                run.journal.release(queued_error(run.id))
+                run.journal.release(stays_error(run.record))
 
     def release_all(self, error: WingmanError) -> None:
         """Free who waits for anything here: the actor has ended, and nobody ends their runs."""

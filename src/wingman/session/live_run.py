@@ -11,8 +11,19 @@ from wingman.actor import Delivery
 from wingman.agent import Agent
 from wingman.api import Status
 from wingman.errors import StoreError, StoreUnavailable
-from wingman.run import NOTHING_SPENT, CutBy, Outcome, Reader, RunJournal, RunState, cut
+from wingman.run import (
+    NOTHING_SPENT,
+    Asks,
+    CutBy,
+    Outcome,
+    Place,
+    Reader,
+    RunJournal,
+    RunState,
+    cut,
+)
 from wingman.session.admission import refused_error
+from wingman.session.recovery import end_from_store
 from wingman.store import Commit, RunRecord
 
 __all__ = ["LiveRun"]
@@ -27,6 +38,7 @@ class LiveRun:
     bytes its message takes in memory. `spawn` starts a task
     of the runtime. `outcome` is what whoever waits is told: at the end, or before it, where the end
     cannot be recorded for some time. `not_cancelled` is why the last cancel was not recorded.
+    `place` is its place among those in flight, once it has begun.
     """
 
     journal: RunJournal
@@ -40,6 +52,7 @@ class LiveRun:
     delivery: Delivery[None] | None = attrs.field(default=None, repr=False)
     outcome: Outcome | None = attrs.field(default=None, repr=False)
     not_cancelled: StoreError | None = attrs.field(default=None, repr=False)
+    place: Place | None = attrs.field(default=None, repr=False)
     _changed: ParkingLot = attrs.field(factory=ParkingLot, repr=False)
 
     @property
@@ -60,12 +73,22 @@ class LiveRun:
     @property
     def status(self) -> Status:
         """Where it stands."""
-        return self.state.shown(self.record.status)
+        return self.state.shown(self.journal.status)
 
     @property
     def undecided(self) -> bool:
         """Whether a cancel of it, while it is queued, is just being recorded."""
         return self.state.cut_by is not None and self.state.phase in ("admitting", "queued")
+
+    @property
+    def asks(self) -> Asks | None:
+        """What a person is asked in it, as far as it is known."""
+        return self.journal.asks
+
+    @property
+    def only_waits(self) -> bool:
+        """Whether it has begun, and does nothing but wait for people."""
+        return self.place is not None and not self.place.held
 
     def reader(self) -> Reader:
         """A reader of this run's events, from its admission on."""
@@ -95,6 +118,12 @@ class LiveRun:
         while self.outcome is None:
             await self._changed.park()
 
+    async def wait_asks(self) -> Asks | None:
+        """Wait until it is known what a person is asked in it; None: it has ended before."""
+        while self.journal.asks is None and not self.ended:
+            await self._changed.park()
+        return None if self.ended else self.journal.asks
+
     async def wait_decided(self) -> None:
         """Wait until a cancel that is being recorded is, or has failed."""
         while self.undecided:
@@ -111,10 +140,24 @@ class LiveRun:
         while not self.ended and self.state.phase != "unrecorded":
             await self._changed.park()
 
+    async def wait_at_rest(self) -> None:
+        """As `wait_worked`, or until it does nothing but wait for people."""
+        while not self.ended and self.state.phase != "unrecorded" and not self.only_waits:
+            await self._changed.park()
+
     # --- what becomes of it --------------------------------------------------------------------
 
+    def moved(self) -> None:
+        """It has left its place, or taken it again."""
+        self._changed.unpark_all()
+
+    def ask(self, asks: Asks) -> None:
+        """From now on people may be asked in it."""
+        self.journal.asks = asks
+        self._changed.unpark_all()
+
     def begin(self) -> None:
-        """The run has its place among those in flight."""
+        """The run has its place among those in flight, or waits for people."""
         self.state.phase = "running"
         self.state.waiting_for = None
 
@@ -164,7 +207,10 @@ class LiveRun:
 
     async def _end_before_start(self) -> None:
         try:
-            await self.journal.end(cut(self.state.cut_by), NOTHING_SPENT)
+            if self.record.status == "waiting":  # an earlier process began it
+                await end_from_store(self.journal, cut(self.state.cut_by))
+            else:
+                await self.journal.end(cut(self.state.cut_by), NOTHING_SPENT)
         except StoreError as error:
             await self.journal.begin_again()
             with suppress(StoreError):

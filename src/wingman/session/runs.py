@@ -19,6 +19,7 @@ from wingman.session.cancelling import (
     not_recorded,
 )
 from wingman.session.live_run import LiveRun
+from wingman.session.recovery import end_from_store
 from wingman.session.run import Run
 from wingman.session.services import Services
 from wingman.store import RunRecord
@@ -124,7 +125,7 @@ class SessionRuns:
         if run is not None:
             return await cancel_runs((run,))
         record = await self._record(session_id, run_id)
-        if record.status == "queued":
+        if record.status in ("queued", "waiting"):
             return Receipt(tuple(await self._cancel_stored(session_id, run_id)))
         run = self._live_run(session_id, run_id)
         return Receipt(()) if run is None else await cancel_runs((run,))
@@ -162,7 +163,7 @@ class SessionRuns:
     async def _cancel_stored(
         self, session_id: str, run_id: str | None = None
     ) -> Sequence[CancelledRun]:
-        """Cancel queued runs that only the store knows: nothing can start them meanwhile."""
+        """Cancel runs that only the store knows, and that wait: nothing can start them meanwhile."""
         async with self._active.alone(session_id):
             found = await self._store.session_with_queue(session_id)
             if found is None:
@@ -176,11 +177,14 @@ class SessionRuns:
             async def end(record: RunRecord) -> None:
                 start = trio.current_time()
                 try:
-                    await RunJournal(journal, record).end(cut("cancelled"), NOTHING_SPENT)
+                    if record.status == "waiting":  # an earlier process began it
+                        await end_from_store(RunJournal(journal, record), cut("cancelled"))
+                    else:
+                        await RunJournal(journal, record).end(cut("cancelled"), NOTHING_SPENT)
                 except StoreError as error:
-                    failures.append(f"run {record.id} is still queued ({error.message})")
+                    failures.append(f"run {record.id} is still {record.status} ({error.message})")
                 else:
-                    receipts.append(CancelledRun(record.id, "queued", milliseconds(start)))
+                    receipts.append(CancelledRun(record.id, record.status, milliseconds(start)))
                     log_receipt(session_id, receipts[-1])
 
             # At once: they share a commit, and where that fails, one wait for it.

@@ -8,8 +8,10 @@ import trio
 
 from wingman.actor import ActorSystem
 from wingman.agent import Agent, ChosenAgent
+from wingman.api import OnAsk
 from wingman.errors import Overloaded, ShuttingDown
-from wingman.run import EventMemory, Limits, Model, Prices, TimeLimit
+from wingman.permissions import NO_RULES, Rules
+from wingman.run import Approver, EventMemory, Limits, Model, Prices, TimeLimit
 from wingman.store import RunRecord, Store
 
 __all__ = ["AgentSource", "Room", "Services"]
@@ -32,8 +34,9 @@ class Room:
     """How many runs the process takes, and whether it takes any.
 
     Places in flight are given in the order they are asked for: as a session has one run in flight
-    at most, sessions take turns. `waiting` counts the runs without a place, `held` the bytes of the
-    messages of all runs that have not ended. `draining` is set once no more runs are taken,
+    at most, sessions take turns. `waiting` counts the runs that have not had a place yet, `asking`
+    those that have left theirs, since they wait for people, `held` the bytes of the messages of all
+    runs that have not ended. `draining` is set once no more runs are taken,
     `closing` once nothing that has not ended is waited for any more.
     """
 
@@ -41,6 +44,7 @@ class Room:
         self.slots = trio.Semaphore(limits.runs)
         self._places = limits.runs
         self.waiting = 0
+        self.asking = 0
         self.held = 0
         self.draining = trio.Event()
         self.closing = trio.Event()
@@ -61,10 +65,10 @@ class Room:
                 f"The messages that wait or run have {self.held:,} bytes, and this one {weight:,}; "
                 f"{self._most_held:,} is the limit: send the message again later."
             )
-        if self.waiting >= self._most_waiting:
+        if self.waiting + self.asking >= self._most_waiting:
             raise Overloaded(
-                f"{self.waiting} runs are waiting for their turn, which is the limit: "
-                "send the message again later."
+                f"{self.waiting} runs are waiting for their turn, and {self.asking} for answers to "
+                "permission requests, which is the limit: send the message again later."
             )
 
     def check_open(self) -> None:
@@ -79,13 +83,19 @@ class Room:
         except trio.WouldBlock:
             await self.slots.acquire()
 
+    def leave_slot(self) -> None:
+        """Give a place back."""
+        self.slots.release()
+
 
 @attrs.frozen
 class Services:
     """One store, one actor system, one way to the models; one set of agents, limits and prices.
 
     Made once, by the runtime. `model` holds the door to the network, what is known of context
-    windows, and the metrics.
+    windows, and the metrics. `rules` hold for all sessions, and what they deny is denied; `on_ask`
+    is what becomes of a call that needs an answer where the message does not say, and `approver`
+    answers for all sessions.
     """
 
     store: Store
@@ -97,6 +107,9 @@ class Services:
     room: Room
     events: EventMemory
     time_limit: TimeLimit
+    rules: Rules = NO_RULES
+    on_ask: OnAsk = "wait"
+    approver: Approver | None = None
 
     def spawn(self, function: Callable[[], object], name: str) -> None:
         """Start a task that belongs to the runtime and to no request."""

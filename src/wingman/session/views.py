@@ -4,23 +4,28 @@ These are the shapes of the HTTP contract, and what the runtime gives to program
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Self
+from typing import Self, TypeVar
 
 import msgspec
 from msgspec import UNSET
 
-from wingman.api import RunView, SessionStatus, SessionView
+from wingman.api import PermissionRequest, RunView, SessionStatus, SessionView
 from wingman.conversation import Message
 from wingman.session.live import LiveSession
-from wingman.store import ListedRun, RunRecord, SessionRecord
+from wingman.session.live_run import LiveRun
+from wingman.store import ListedRun, RunRecord, RunStatus, SessionRecord
 
 __all__ = [
+    "PermissionList",
     "RunList",
     "SessionList",
     "listed_view",
     "run_view",
     "session_view",
 ]
+
+
+T = TypeVar("T")
 
 
 class SessionList(msgspec.Struct, frozen=True):
@@ -30,17 +35,25 @@ class SessionList(msgspec.Struct, frozen=True):
     next: int | None
 
 
-class RunList(tuple[RunView, ...]):
-    """Some runs, newest first; `next` is the cursor of the next page, None at the end."""
+class Page(tuple[T, ...]):
+    """Some of a list, newest first; `next` is the cursor of the next page, None at the end."""
 
     next: int | None = None
 
     @classmethod
-    def of(cls, runs: Iterable[RunView], next: int | None) -> Self:
-        """These runs, and the cursor."""
-        page = cls(runs)
+    def of(cls, entries: Iterable[T], next: int | None) -> Self:
+        """These, and the cursor."""
+        page = cls(entries)
         page.next = next
         return page
+
+
+class RunList(Page[RunView]):
+    """Some runs."""
+
+
+class PermissionList(Page[PermissionRequest]):
+    """Some requests for permissions."""
 
 
 def session_view(
@@ -71,6 +84,7 @@ def session_view(
         created_at=record.created_at,
         updated_at=record.updated_at,
         usage=record.usage,
+        permissions=record.permissions,
         history=UNSET if history is None else tuple(history),
     )
 
@@ -79,14 +93,14 @@ def run_view(record: RunRecord, live: LiveSession | None) -> RunView:
     """A run as it is stored; one that is being cancelled says so, and one that waits why."""
     run = None if live is None else live.runs.get(record.id)
     waiting_for = None
-    if run is not None and record.status == "queued":
+    if run is not None and record.status in ("queued", "waiting"):
         waiting_for = run.state.waiting_for
     return RunView(
         id=record.id,
         session_id=record.session_id,
         message=record.message,
         agent_id=record.agent_id,
-        status=record.status if run is None else run.state.shown(record.status),
+        status=record.status if run is None else run.state.shown(_stored(record, run)),
         result=record.result,
         error=record.error,
         steps=record.steps,
@@ -97,6 +111,11 @@ def run_view(record: RunRecord, live: LiveSession | None) -> RunView:
         cost=record.cost,
         waiting_for=waiting_for,
     )
+
+
+def _stored(record: RunRecord, run: LiveRun) -> RunStatus:
+    """The status in the store: of what was read from it, or of what has been written since."""
+    return record.status if record.ended else run.journal.status
 
 
 def listed_view(run: ListedRun, live: LiveSession | None) -> RunView:

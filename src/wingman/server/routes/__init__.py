@@ -4,6 +4,7 @@
     sessions.py   /sessions, and a session's events
     messages.py   a session's messages: blocking, streamed, or answered at once
     runs.py       runs, and cancelling them
+    permissions.py  what waits for a person's answer, and the answers
     providers.py  /provider: models and credentials
     system.py     /health, /ready, /tools, /actors
     metrics.py    /metrics
@@ -18,6 +19,7 @@ from wingman.server.routes.agents import agent_handlers
 from wingman.server.routes.contract import contract_handlers
 from wingman.server.routes.messages import message_handlers
 from wingman.server.routes.metrics import metrics_handlers
+from wingman.server.routes.permissions import permission_handlers
 from wingman.server.routes.providers import provider_handlers
 from wingman.server.routes.runs import run_handlers
 from wingman.server.routes.sessions import session_handlers
@@ -33,6 +35,7 @@ def handlers_of(runtime: Runtime) -> tuple[Handlers, ...]:
         session_handlers(runtime),
         message_handlers(runtime),
         run_handlers(runtime),
+        permission_handlers(runtime),
         provider_handlers(runtime),
         system_handlers(runtime),
         metrics_handlers(runtime),

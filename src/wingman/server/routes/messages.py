@@ -9,6 +9,7 @@ from wingman.api import Accepted, MessageBody, StreamQuery
 from wingman.errors import InvalidRequest, WingmanError
 from wingman.events import Done, Error, Event, events_of
 from wingman.runtime import Runtime
+from wingman.server.callers import callers_of
 from wingman.server.errors import wingman_error
 from wingman.server.exchange import json_response, preferences, release_body
 from wingman.server.guard import ON_DISCONNECT
@@ -75,7 +76,10 @@ async def _admit(runtime: Runtime, session_id: str, fields: MessageBody, stays: 
             max_steps=fields.max_steps,
             request_id=_request_id(fields),
             on_busy=fields.on_busy,
-            callers=_callers(runtime) if stays else frozenset(),
+            callers=callers_of(runtime) if stays else frozenset(),
+            permissions=fields.permissions,
+            on_ask=fields.on_ask,
+            ask_timeout=fields.ask_timeout,
         ),
     )
     if stays and fields.on_disconnect == "cancel":
@@ -88,14 +92,6 @@ async def _admitted(run: Run) -> None:
     """Return when the run is durable."""
     await run.admitted()
     release_body()  # its message waits now, and counts as one of those that do
-
-
-def _callers(runtime: Runtime) -> frozenset[str]:
-    """The sessions that wait for this request's client, if it is a tool's command."""
-    client, server = request.scope.get("client"), request.scope.get("server")
-    if client is None or server is None or server[1] is None:
-        return frozenset()
-    return runtime.callers((client[0], client[1]), (server[0], server[1]))
 
 
 def _request_id(fields: MessageBody) -> str | None:

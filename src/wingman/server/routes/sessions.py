@@ -24,7 +24,10 @@ def session_handlers(runtime: Runtime) -> Handlers:
     @handlers.add
     async def create_session(body: NewSession) -> Response:
         session = await runtime.create_session(
-            body.agent_id, work_dir=body.work_dir, title=body.title
+            body.agent_id,
+            work_dir=body.work_dir,
+            title=body.title,
+            permissions=body.permissions,
         )
         return created(await runtime.describe(session.id), f"/sessions/{session.id}")
 

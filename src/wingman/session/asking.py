@@ -1,0 +1,118 @@
+"""What a run may do, and what people are asked about: put together before it begins."""
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Final, TypeVar
+
+import attrs
+import trio
+
+from wingman.agent import Agent
+from wingman.api import RunFailure
+from wingman.errors import StoreUnavailable
+from wingman.permissions import Policy, Rules
+from wingman.run import Asks, Gate, Permits, RunState
+from wingman.session.live import LiveSession
+from wingman.session.live_run import LiveRun
+from wingman.session.work_dir import path_of
+from wingman.store import CutRun
+
+__all__ = ["Prepared", "gate_of", "prepare", "until_answered"]
+
+T = TypeVar("T")
+
+# Between two tries to read from a store that does not say that it fails.
+_PAUSE: Final = 0.1
+
+
+@attrs.frozen
+class Prepared:
+    """What a run is to begin with. `permits` say which of its calls may run; None: there are no
+    rules, and all may. `left` is what an earlier process has left of it."""
+
+    permits: Permits | None = None
+    left: CutRun | None = None
+
+
+_FREE: Final = Prepared()
+
+
+async def prepare(live: LiveSession, run: LiveRun, agent: Agent) -> Prepared:
+    """Put together what a run is to begin with; without a checkpoint where there are no rules."""
+    waits = run.record.status == "waiting"
+    if not waits and not _policy(live, run, agent):
+        return _FREE
+    if live.granted is None:
+        read = partial(live.services.store.grants, live.id)
+        live.granted = set(await _persistently(run.state, read))
+    if run.asks is None:
+        run.ask(_asks(live, run))
+    asks = run.asks
+    if asks is None:
+        raise RuntimeError("a run's requests are known before it begins")
+    asks.granted = live.granted
+    permits = Permits(
+        gate_of(live, run, agent),
+        asks,
+        {tool.name: tool for tool in agent.tools},
+        live.services.approver,
+    )
+    left = await _persistently(run.state, partial(_left_of, live, run)) if waits else None
+    return Prepared(permits, left)
+
+
+async def until_answered(live: LiveSession, run: LiveRun) -> None:
+    """Of a run that waits for people since an earlier process: tell of that again, and wait for the
+    first answer. Neither the history nor a place is needed until then."""
+    read = partial(live.services.store.run_permissions, run.id)
+    requests = await _persistently(run.state, read)
+    asks = _asks(live, run)
+    asks.begin(requests)
+    run.ask(asks)
+    if live.services.approver is None:
+        await asks.wait_any()
+
+
+def gate_of(live: LiveSession, run: LiveRun, agent: Agent) -> Gate:
+    """The rules of a run, and what becomes of its calls that need an answer."""
+    return Gate(
+        _policy(live, run, agent),
+        path_of(live.record.work_dir),
+        run.record.on_ask or live.services.on_ask,
+        run.record.ask_timeout,
+    )
+
+
+def _policy(live: LiveSession, run: LiveRun, agent: Agent) -> Policy:
+    return Policy.of(
+        live.services.rules,
+        agent.permissions,
+        Rules.of(live.record.permissions),
+        Rules.of(run.record.permissions),
+        granted=live.granted or (),
+    )
+
+
+def _asks(live: LiveSession, run: LiveRun) -> Asks:
+    journal, run_id = live.journal, run.id
+    return Asks(live.services.store, lambda event: journal.publish(run_id, event, None))
+
+
+async def _left_of(live: LiveSession, run: LiveRun) -> CutRun:
+    """What an earlier process has left of a run: its messages, and its step under way."""
+    store = live.services.store
+    pending = await store.pending_step(run.id)
+    return CutRun(live.record, run.record, pending, tuple(await store.run_messages(run.id)))
+
+
+async def _persistently(state: RunState, read: Callable[[], Awaitable[T]]) -> T:
+    """Read, as soon as the store can be read."""
+    while True:
+        try:
+            found = await read()
+        except StoreUnavailable as error:
+            state.waiting_for = RunFailure(error.code, error.message)
+            await trio.sleep(_PAUSE)
+        else:
+            state.waiting_for = None
+            return found
