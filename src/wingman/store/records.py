@@ -37,8 +37,8 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     `agent` is the agent as it was at admission; it is None for one that a program defines in code,
     which is found again by `agent_id`, its name. `body_hash` tells whether a request id comes
     again with the same body. `cost` is what the run has cost up to here, None where nobody knows.
-    `permissions` are the message's own rules, `on_ask` and `ask_timeout` (seconds) what becomes of a
-    call that needs an answer.
+    `permissions` are the message's own rules, `on_ask` and `ask_timeout` (seconds) what becomes of
+    a call that needs an answer.
     """
 
     id: str
@@ -124,7 +124,7 @@ class SessionPage(msgspec.Struct, frozen=True):
 
 
 class ListedRun(msgspec.Struct, frozen=True):
-    """A run in a list: its record without images and agent, and with its texts cut short.
+    """A run in a list: its record without images, agent and rules, and with its texts cut short.
 
     `cut` says that something of its message, its result or its error was left out.
     """
