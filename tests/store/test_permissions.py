@@ -38,6 +38,9 @@ from wingman.store import (
 )
 from wingman.store.listing import INPUT_BYTES
 from wingman.store.sqlite import SQLStore
+from wingman.store.sqlite.batch import write_together
+from wingman.store.sqlite.permissions import run_permissions
+from wingman.store.sqlite.versions import STEPS
 
 
 async def status(store: Store, run_id: str = "r1") -> str:
@@ -474,16 +477,19 @@ async def test_requests_outlast_the_process(path: Path) -> None:
         assert await store.pending_step("r1") is not None
 
 
-async def test_the_asks_of_a_step_share_a_statement(sql: SQLStore) -> None:
-    admit(sql)
-    await sql.write(started()).wait()
-    said: list[str] = []
-    sql._database.writing.set_trace_callback(said.append)
-    await sql.write(recorded(), *(asked(f"p{number}") for number in range(8))).wait()
-    inserts = [text for text in said if "INSERT INTO permissions" in text]
-    updates = [text for text in said if "UPDATE runs" in text]
-    assert (len(inserts), len(updates)) == (1, 1)
-    assert [each.id for each in await sql.run_permissions("r1")] == [f"p{n}" for n in range(8)]
+def test_the_asks_of_a_step_share_a_statement_in_a_batch() -> None:
+    with closing(sqlite3.connect(":memory:")) as connection:
+        for step in STEPS:
+            step(connection)
+        write_together(connection, [SessionSaved(session()), RunQueued(run()), started()])
+        said: list[str] = []
+        connection.set_trace_callback(said.append)
+        write_together(connection, [recorded(), *(asked(f"p{number}") for number in range(8))])
+        connection.set_trace_callback(None)
+        assert sum("INSERT INTO permissions" in text for text in said) == 1
+        assert sum("UPDATE runs" in text for text in said) == 1
+        found = run_permissions(connection, "r1")
+        assert [each.id for each in found] == [f"p{number}" for number in range(8)]
 
 
 async def test_a_step_and_its_asks_are_committed_together_or_not_at_all(path: Path) -> None:
