@@ -2,11 +2,13 @@
 
 from datetime import UTC, datetime, timedelta
 
-from wingman.api import AgentRecord, ProviderConfig
+from wingman.api import AgentRecord, PermissionRequest, ProviderConfig
 from wingman.conversation import Message, TextBlock, ToolResultBlock, ToolUseBlock, Usage
 from wingman.events import Result, ToolCallResult
 from wingman.store import (
     CallEnded,
+    PermissionAsked,
+    PermissionResolved,
     RunEnded,
     RunQueued,
     RunRecord,
@@ -73,6 +75,42 @@ def recorded(run_id: str = "r1", session_id: str = "s1", step: int = 1) -> StepR
 
 def call_ended(run_id: str = "r1", session_id: str = "s1", content: str = "a\nb\x00c") -> CallEnded:
     return CallEnded(session_id, run_id, ToolResultBlock("t1", content, is_error=False))
+
+
+def request(
+    id: str = "p1", run_id: str = "r1", session_id: str = "s1", **fields: object
+) -> PermissionRequest:
+    values = {
+        "tool_use_id": "t1",
+        "tool": "bash",
+        "action": "bash",
+        "resources": ("ls", "cat 'a\0é'"),
+        "always": ("ls *",),
+        "status": "pending",
+        "created_at": moment(2),
+        "input": {"command": "ls", "n": [1, 2.5, None]},
+        "expires_at": moment(62),
+    }
+    return PermissionRequest(
+        id=id,
+        session_id=session_id,
+        run_id=run_id,
+        **(values | fields),  # type: ignore[arg-type]
+    )
+
+
+def asked(
+    id: str = "p1", run_id: str = "r1", session_id: str = "s1", **fields: object
+) -> PermissionAsked:
+    return PermissionAsked(request(id, run_id, session_id, **fields))
+
+
+def answered(
+    id: str = "p1", run_id: str = "r1", session_id: str = "s1", **fields: object
+) -> PermissionResolved:
+    """A request as it is after a person said `once`, or what the fields say."""
+    values = {"status": "allowed", "decision": "once", "resolved_at": moment(2.5)}
+    return PermissionResolved(request(id, run_id, session_id, **(values | fields)))
 
 
 def step_ended(run_id: str = "r1", session_id: str = "s1") -> StepEnded:

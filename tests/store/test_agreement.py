@@ -2,7 +2,7 @@
 
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import trio
 from hypothesis import given, settings
@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from store.samples import (
     agent,
+    answered,
+    asked,
     call_ended,
     ended,
     moment,
@@ -19,7 +21,7 @@ from store.samples import (
     started,
     step_ended,
 )
-from wingman.api import Credential
+from wingman.api import Credential, Decision, PermissionRule, PermissionStatus
 from wingman.errors import StoreError
 from wingman.store import (
     AgentDeleted,
@@ -43,6 +45,14 @@ REQUESTS = ("q1", "q\0")
 
 session_ids, run_ids = st.sampled_from(SESSIONS), st.sampled_from(RUNS)
 agent_ids = st.sampled_from(AGENTS)
+STATUSES = get_args(PermissionStatus)
+NUMBERS = (1, 2, 3)
+RULES = (
+    "ask",
+    {"bash": "ask"},
+    {"bash": {"*": "ask", "git *": "allow"}},
+    (PermissionRule("a", "deny"),),
+)
 texts = st.text(st.sampled_from('a\0é\\"🛩'), max_size=5) | st.text(max_size=5)
 
 changes: st.SearchStrategy[Change] = st.one_of(
@@ -51,25 +61,61 @@ changes: st.SearchStrategy[Change] = st.one_of(
     st.builds(lambda id, key: CredentialSaved(id, Credential(key=key)), agent_ids, texts),
     st.builds(CredentialDeleted, agent_ids),
     st.builds(
-        lambda id, title, at: SessionSaved(session(id, title=title, updated_at=moment(at))),
+        lambda id, title, at, rules: SessionSaved(
+            session(id, title=title, updated_at=moment(at), permissions=rules)
+        ),
         session_ids,
         st.none() | texts,
         st.integers(0, 99),
+        st.none() | st.sampled_from(RULES),
     ),
     st.builds(SessionDeleting, session_ids),
     st.builds(SessionErased, session_ids),
     st.builds(
-        lambda id, owner, request, text: RunQueued(
-            run(id, owner, request_id=request, message=text)
+        lambda id, owner, request, text, rules: RunQueued(
+            run(id, owner, request_id=request, message=text, permissions=rules, on_ask="wait")
         ),
         run_ids,
         session_ids,
         st.none() | st.sampled_from(REQUESTS),
         texts,
+        st.none() | st.sampled_from(RULES),
     ),
     st.builds(started, run_ids, session_ids, texts),
     st.builds(CeilingRaised, session_ids, st.integers(0, 10_000)),
     st.builds(recorded, run_ids, session_ids, st.integers(1, 5)),
+    st.builds(
+        lambda number, id, owner, status, long: asked(
+            f"{id}-{number}",
+            id,
+            owner,
+            status=status,
+            input={"text": "é" * 9000} if long else None,
+        ),
+        st.sampled_from(NUMBERS),
+        run_ids,
+        session_ids,
+        st.just("pending") | st.sampled_from(STATUSES),
+        st.booleans(),
+    ),
+    st.builds(
+        lambda number, id, owner, status, decision, text: answered(
+            f"{id}-{number}",
+            id,
+            owner,
+            status=status,
+            decision=decision,
+            message=text,
+            always=(text,),
+            input={"text": text},
+        ),
+        st.sampled_from(NUMBERS),
+        run_ids,
+        session_ids,
+        st.sampled_from(STATUSES),
+        st.none() | st.sampled_from(get_args(Decision)),
+        texts,
+    ),
     st.builds(call_ended, run_ids, session_ids, texts),
     st.builds(step_ended, run_ids, session_ids),
     st.builds(
@@ -99,7 +145,7 @@ async def everything(store: Store) -> dict[str, Any]:
         "histories": [await store.session_with_history(id) for id in SESSIONS],
         "deleting": tuple(await store.deleting()),
         "runs": tuple(await store.runs()),
-        "unfinished": tuple(await store.runs(statuses=("queued", "running"))),
+        "unfinished": tuple(await store.runs(statuses=("queued", "running", "waiting"))),
         "newest": [tuple(await store.runs(id, limit=1)) for id in SESSIONS],
         "pages": await pages_of(store),
         "in pages": [await history_of(store, id) for id in SESSIONS],
@@ -113,6 +159,19 @@ async def everything(store: Store) -> dict[str, Any]:
         "all queues": tuple(await store.queues(SESSIONS)),
         "cut off": tuple(await store.cut_off(100)),
         "pending": [await store.pending_step(id) for id in RUNS],
+        "asked": [
+            await asked_of(store, session_id, statuses)
+            for session_id in (None, *SESSIONS)
+            for statuses in ((), ("pending",), ("pending", "allowed", "pending"))
+        ],
+        "asked of runs": [tuple(await store.run_permissions(id)) for id in RUNS],
+        "each asked": [
+            await store.permission(owner, f"{id}-{number}")
+            for owner in SESSIONS
+            for id in RUNS
+            for number in NUMBERS
+        ],
+        "granted": [await store.grants(id) for id in SESSIONS],
     }
 
 
@@ -122,6 +181,17 @@ async def pages_of(store: Any) -> list[Any]:
     while True:
         page = await store.run_page(None, (), 2, before)
         found.append(page.runs)
+        if page.next is None:
+            return found
+        before = page.next
+
+
+async def asked_of(store: Any, session_id: str | None, statuses: Any) -> list[Any]:
+    """Some permission requests, from page to page."""
+    found, before = [], None
+    while True:
+        page = await store.permissions(session_id, statuses, 2, before)
+        found.append(page.requests)
         if page.next is None:
             return found
         before = page.next

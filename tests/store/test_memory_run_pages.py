@@ -7,7 +7,7 @@ import pytest
 from store.samples import run, session
 from wingman.api import Status
 from wingman.store import MemoryStore, RunQueued, RunStatus, SessionDeleting, SessionSaved
-from wingman.store.memory import kept
+from wingman.store.memory import kept, order
 
 FEW, MANY, LIMIT = 100, 1_000, 10
 
@@ -42,14 +42,14 @@ async def test_a_page_of_runs_looks_at_as_many_among_few_and_many(
             looks[count] += 1  # noqa: B023  (called before the next round)
             return run.seq
 
-        def places(runs: Sequence[kept.Run], before: int | None, backwards=kept._backwards):
+        def places(runs: Sequence[kept.Run], before: int | None, backwards=order._backwards):
             for each in backwards(runs, before):
                 looks[count] += 1  # noqa: B023
                 yield each
 
         with monkeypatch.context() as patch:
-            patch.setattr(kept, "_seq", seq)
-            patch.setattr(kept, "_backwards", places)
+            patch.setattr(order, "_seq", seq)
+            patch.setattr(order, "_backwards", places)
             for before in (None, count, 30):
                 await store.run_page(session_id, statuses, LIMIT, before, {"r5", "r17"})
     # More only by the steps of a binary search.
@@ -60,7 +60,7 @@ async def test_runs_of_a_session_that_is_being_deleted_cost_a_page_nothing() -> 
     store = await filled(FEW)
     page = await store.run_page(None, (), 1_000)
     assert [each.record.id for each in page.runs] == [f"r{n}" for n in reversed(range(FEW))]
-    assert set(store._ledger.order._runs) == {
+    assert set(store._ledger.order._things) == {
         (session_id, status)
         for session_id in (None, "s1", "s2")
         for status in (None, "completed", "failed")

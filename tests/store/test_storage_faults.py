@@ -221,18 +221,26 @@ async def test_what_is_a_calls_own_fault_is_no_fault_of_the_storage(path: Path) 
         assert store.failure is None
 
 
-def damage(path: Path) -> None:
-    """Make nonsense of all but the first page."""
-    size = path.stat().st_size
+def size_of(path: Path) -> int:
+    return path.stat().st_size
+
+
+def damage(path: Path, begin: int) -> None:
+    """Make nonsense of all that stands after so many bytes."""
+    size = size_of(path)
+    assert size > begin
     with path.open("r+b") as file:
-        file.seek(4096)
-        file.write(b"\xff" * (size - 4096))
+        file.seek(begin)
+        file.write(b"\xff" * (size - begin))
 
 
 async def test_a_damaged_file_is_told_to_those_who_read(path: Path) -> None:
+    async with SQLStore(path):
+        pass
+    empty = size_of(path)
     async with SQLStore(path) as store:
         store.write(*(AgentSaved(agent(f"a{number}", "x" * 500)) for number in range(100)))
-    damage(path)
+    damage(path, empty)  # the tables are there, and their rows are not
     async with SQLStore(path) as store:
         with pytest.raises(StoreUnavailable, match=r"malformed\. The file is damaged"):
             await store.agents()

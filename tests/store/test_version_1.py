@@ -13,7 +13,7 @@ from wingman.session import Run
 from wingman.store.sqlite import SQLStore, schema, versions
 
 
-@pytest.fixture(params=[1, 2, 3, 4, 5])
+@pytest.fixture(params=[1, 2, 3, 4, 5, 6])
 def version(request: pytest.FixtureRequest) -> int:
     return int(request.param)
 
@@ -63,6 +63,9 @@ async def test_a_version_1_database_is_brought_up_to_date_and_read(
         assert failed is not None
         assert failed.images == (None if version == 1 else (ImageBlock("image/png", "AAAA"),))
         assert {run.cost for run in await store.runs()} == {None}
+        assert {agent.permissions, record.permissions, failed.permissions} == {None}
+        assert (failed.on_ask, failed.ask_timeout) == (None, None)
+        assert (await store.permissions(None, (), 10)).requests == ()
         assert await store.sessions_with_queue() == {"s2": 1}
         known = await store.run_by_request("s1", "q1")
         assert known is not None

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from wingman.api.permissions import PermissionForm
 from wingman.api.route import DELETED, LINK, LOCATION, WRITE, Answer, Body, Limit, Route, Time
 
 __all__ = ["ROUTES", "AgentFields", "AgentRecord", "AgentsQuery", "NewAgent", "ProviderConfig"]
@@ -42,6 +43,7 @@ class AgentRecord(msgspec.Struct, frozen=True):
     max_steps: int | None
     created_at: Time
     updated_at: Time
+    permissions: PermissionForm | None = None
 
 
 class AgentFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -53,6 +55,7 @@ class AgentFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     provider: ProviderConfig | UnsetType = UNSET
     output_schema: dict[str, Any] | UnsetType | None = UNSET
     max_steps: Steps | UnsetType | None = UNSET
+    permissions: PermissionForm | UnsetType | None = UNSET
 
 
 class NewAgent(AgentFields, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -61,7 +61,7 @@ class RuntimeStatus:
 
     `actors` are the live ones, `quarantined` the sessions that are set aside, with the reason.
     `dead_letters` counts messages that no actor will process, `in_flight` the runs that have a
-    place, `waiting` those that have not had one yet, and `asking` those that have left theirs, since
+    place, `waiting` those that have not had one yet, and `asking` those that have left theirs:
     they wait for people.
     """
 

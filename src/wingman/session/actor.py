@@ -106,7 +106,7 @@ class SessionActor:
             await trio.lowlevel.checkpoint()
 
     async def _place(self, run: LiveRun) -> Place:
-        """A place among the runs in flight; one that waits for people needs none for the present."""
+        """A place among the runs in flight; one that waits for people needs none for now."""
         services = self.live.services
         waits = run.record.status == "waiting"
         if not waits:

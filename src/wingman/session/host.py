@@ -138,7 +138,7 @@ class SessionHost:
         return self.active.activate(record, [])
 
     async def update(self, session_id: str, fields: Mapping[str, Any]) -> None:
-        """Change a session's title, work_dir, agent_id or permissions, for the next run to start."""
+        """Change a session's title, work_dir, agent_id or permissions, for its next run."""
         check_title(fields.get("title"))
         check_rules(fields.get("permissions"))
         await self.active.present(session_id)

@@ -163,7 +163,7 @@ class SessionRuns:
     async def _cancel_stored(
         self, session_id: str, run_id: str | None = None
     ) -> Sequence[CancelledRun]:
-        """Cancel runs that only the store knows, and that wait: nothing can start them meanwhile."""
+        """Cancel runs that only the store knows, which wait: nothing can start them meanwhile."""
         async with self._active.alone(session_id):
             found = await self._store.session_with_queue(session_id)
             if found is None:

@@ -2,7 +2,7 @@
 
     protocol.py     Store, Commit, Chain: changes in, whole values out
     records.py      what is kept, and read: runs, sessions, credentials
-    listing.py      what a list shows of a run
+    listing.py      what a list shows of a run, and of a permission request
     results.py      what is kept of a long result beside its run's messages
     changes.py      what can be written
     call.py         the changes of one write, and the promise that they will be safe

@@ -60,7 +60,8 @@ class CredentialDeleted(msgspec.Struct, frozen=True):
 
 
 class SessionSaved(msgspec.Struct, frozen=True):
-    """A session is new, or its title, work_dir, agent_id or updated_at changed.
+    """A session is new, or its title, work_dir, agent_id, permissions or updated_at
+    changed.
 
     Of a session that exists nothing else is written: its counters belong to its runs.
     """
@@ -75,7 +76,8 @@ class SessionDeleting(msgspec.Struct, frozen=True):
 
 
 class SessionErased(msgspec.Struct, frozen=True):
-    """A session's rows are removed: history, runs, pending steps, and itself. So are the agents, as
+    """A session's rows are removed: history, runs, pending steps, permission
+    requests, and itself. So are the agents, as
     they were at admission, that no run of another session has."""
 
     session_id: str
@@ -122,7 +124,10 @@ class StepRecorded(msgspec.Struct, frozen=True):
 
 
 class PermissionAsked(msgspec.Struct, frozen=True):
-    """A call of the step under way needs a person's answer: its run is `waiting`."""
+    """A call of the step under way needs a person's answer: its run is `waiting`.
+
+    One whose id is there already stays as it is.
+    """
 
     request: PermissionRequest
 

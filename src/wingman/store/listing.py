@@ -1,4 +1,4 @@
-"""What a list shows of a run: little of its texts, however long they are.
+"""What a list shows of a run, and of a permission request: little of it, however long it is.
 
 A page of a thousand runs is then bounded, whatever their messages and results are.
 """
@@ -7,13 +7,20 @@ from typing import Final
 
 import msgspec
 
-from wingman.api import RunFailure
+from wingman.api import PermissionRequest, RunFailure
 from wingman.conversation import NO_USAGE, Usage
 from wingman.events import Result, StopReason
 from wingman.store.records import ListedRun, RunRecord
 from wingman.store.results import MOST_CHARS
 
-__all__ = ["CUT_OFF_CHARS", "MESSAGE_BYTES", "PAGE_CHARS", "listed"]
+__all__ = [
+    "CUT_OFF_CHARS",
+    "INPUT_BYTES",
+    "MESSAGE_BYTES",
+    "PAGE_CHARS",
+    "listed",
+    "listed_request",
+]
 
 MESSAGE_BYTES: Final = 4 * MOST_CHARS + 4
 """Bytes of UTF-8 that have one character more, whatever they are."""
@@ -23,6 +30,9 @@ PAGE_CHARS: Final = 1_000_000
 
 CUT_OFF_CHARS: Final = 8 * PAGE_CHARS
 """Characters of messages' JSON after which no more runs that were cut off are read at once."""
+
+INPUT_BYTES: Final = 16 * 1024
+"""Bytes of JSON that the input of a permission request may have to be shown in a list."""
 
 
 class _Outline(msgspec.Struct):
@@ -74,6 +84,19 @@ def listed(
     if long_result is not None:
         result, cut = _decode_outline(long_result).shortened(), True
     shown = msgspec.structs.replace(
-        record, message=message[:MOST_CHARS], error=error, result=result, agent=None, images=None
+        record,
+        message=message[:MOST_CHARS],
+        error=error,
+        result=result,
+        agent=None,
+        images=None,
+        permissions=None,
     )
     return ListedRun(shown, cut)
+
+
+def listed_request(request: PermissionRequest) -> PermissionRequest:
+    """A permission request as a list has it: without an input that is too long."""
+    if len(msgspec.json.encode(request.input)) <= INPUT_BYTES:
+        return request
+    return msgspec.structs.replace(request, input=None, cut=True)

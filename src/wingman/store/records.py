@@ -129,7 +129,7 @@ class SessionPage(msgspec.Struct, frozen=True):
 
 
 class ListedRun(msgspec.Struct, frozen=True):
-    """A run in a list: its record without images and agent, and with its texts cut short.
+    """A run in a list: its record without images, agent and rules, and with its texts cut short.
 
     `cut` says that something of its message, its result or its error was left out.
     """

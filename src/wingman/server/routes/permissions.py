@@ -67,4 +67,4 @@ def _statuses(text: str) -> tuple[PermissionStatus, ...]:
             raise InvalidRequest(
                 f"A status is one of {', '.join(known)}, or all, not {name!r} - at `?status`"
             )
-    return statuses
+    return statuses  # type: ignore[return-value]

@@ -1,20 +1,19 @@
-"""What is kept of a session and of a run, and which runs there are, in the order of admission."""
+"""What is kept of a session, of a run, and of a permission request."""
 
-from bisect import bisect_left, insort
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from datetime import datetime
-from heapq import merge
 
 import attrs
 import msgspec
 
-from wingman.api import RunFailure
+from wingman.api import PermissionRequest, PermissionStatus, RunFailure
 from wingman.conversation import Message, ToolResultBlock, Usage
 from wingman.events import Result
 from wingman.store.changes import StepRecorded
+from wingman.store.listing import listed_request
 from wingman.store.records import RunRecord, RunStatus, SessionRecord
 
-__all__ = ["Run", "RunOrder", "Session", "age"]
+__all__ = ["Request", "Run", "Session"]
 
 
 @attrs.define(eq=False)
@@ -31,6 +30,7 @@ class Session:
     history: list[Message] = attrs.Factory(list)
     runs: dict[str, "Run"] = attrs.Factory(dict)
     requests: dict[str, "Run"] = attrs.Factory(dict)
+    grants: set[tuple[str, str]] = attrs.Factory(set)
 
     def record(self) -> SessionRecord:
         return msgspec.structs.replace(
@@ -60,6 +60,7 @@ class Run:
     messages: list[Message] = attrs.Factory(list)
     pending: StepRecorded | None = None
     results: list[ToolResultBlock] = attrs.Factory(list)
+    permissions: "list[Request]" = attrs.Factory(list)
 
     def record(self) -> RunRecord:
         return msgspec.structs.replace(
@@ -79,55 +80,26 @@ class Run:
         self.messages.extend(messages)
 
 
-class RunOrder:
-    """The runs that are shown, by session and by status, in the order of their admission.
+@attrs.define(eq=False)
+class Request:
+    """A permission request, as it stands. `seq` is its place in pages."""
 
-    A page of them is found without looking at the others, wherever it begins.
-    """
+    seq: int
+    run: Run
+    whole: PermissionRequest
+    listed: PermissionRequest = attrs.field(init=False)
 
-    def __init__(self) -> None:
-        self._runs: dict[tuple[str | None, RunStatus | None], list[Run]] = {}
+    def __attrs_post_init__(self) -> None:
+        self.listed = listed_request(self.whole)
 
-    def add(self, run: Run) -> None:
-        for key in _places(run):
-            insort(self._runs.setdefault(key, []), run, key=_seq)
+    @property
+    def session(self) -> Session:
+        return self.run.session
 
-    def remove(self, run: Run) -> None:
-        for key in _places(run):
-            runs = self._runs[key]
-            del runs[bisect_left(runs, run.seq, key=_seq)]
-            if not runs:
-                del self._runs[key]
+    @property
+    def status(self) -> PermissionStatus:
+        return self.whole.status
 
-    def newest(
-        self,
-        session_id: str | None,
-        statuses: Iterable[RunStatus] = (),
-        before: int | None = None,
-    ) -> Iterator[Run]:
-        """The runs of one session or of all, newest first, those before a `seq`.
-
-        With `statuses`, only those that have one of them.
-        """
-        kinds: Iterable[RunStatus | None] = dict.fromkeys(statuses) or (None,)
-        found = (_backwards(self._runs.get((session_id, kind), ()), before) for kind in kinds)
-        return merge(*found, key=age)
-
-
-def _places(run: Run) -> Iterable[tuple[str | None, RunStatus | None]]:
-    session_id = run.session.saved.id
-    return (None, None), (session_id, None), (None, run.status), (session_id, run.status)
-
-
-def _backwards(runs: Sequence[Run], before: int | None) -> Iterator[Run]:
-    end = len(runs) if before is None else bisect_left(runs, before, key=_seq)
-    return (runs[place] for place in range(end - 1, -1, -1))
-
-
-def _seq(run: Run) -> int:
-    return run.seq
-
-
-def age(run: Run) -> int:
-    """What sorts runs newest first."""
-    return -run.seq
+    def become(self, request: PermissionRequest) -> None:
+        self.whole = request
+        self.listed = listed_request(request)

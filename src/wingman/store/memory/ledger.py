@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from wingman.api import AgentRecord, Credential
+from wingman.api import AgentRecord, Credential, PermissionRequest
 from wingman.store.changes import (
     AgentDeleted,
     AgentSaved,
@@ -17,6 +17,8 @@ from wingman.store.changes import (
     Change,
     CredentialDeleted,
     CredentialSaved,
+    PermissionAsked,
+    PermissionResolved,
     RunEnded,
     RunQueued,
     RunStarted,
@@ -26,7 +28,8 @@ from wingman.store.changes import (
     StepEnded,
     StepRecorded,
 )
-from wingman.store.memory.kept import Run, RunOrder, Session
+from wingman.store.memory.kept import Request, Run, Session
+from wingman.store.memory.order import Order
 from wingman.store.records import RunRecord, RunStatus
 
 __all__ = ["Ledger"]
@@ -40,7 +43,9 @@ class Ledger:
         self.credentials: dict[str, Credential] = {}
         self.sessions: dict[str, Session] = {}
         self.runs: dict[str, Run] = {}
-        self.order = RunOrder()
+        self.permissions: dict[str, Request] = {}
+        self.order: Order[Run] = Order()
+        self.asked: Order[Request] = Order()
         self._last_seq = 0
 
     def apply(self, changes: Sequence[Change]) -> str | None:
@@ -121,8 +126,10 @@ class Ledger:
     def _erase_session(self, change: SessionErased) -> None:
         if session := self.sessions.pop(change.session_id, None):
             self._hide(session)
-            for run_id in session.runs:
+            for run_id, run in session.runs.items():
                 del self.runs[run_id]
+                for request in run.permissions:
+                    del self.permissions[request.whole.id]
 
     def _hide(self, session: Session) -> None:
         """From here on no read shows the session or its runs."""
@@ -130,6 +137,8 @@ class Ledger:
             session.deleting = True
             for run in session.runs.values():
                 self.order.remove(run)
+                for request in run.permissions:
+                    self.asked.remove(request)
 
     def _queue_run(self, change: RunQueued) -> None:
         new = change.run
@@ -170,6 +179,34 @@ class Ledger:
             run.pending = change
             run.results = []
 
+    def _ask_permission(self, change: PermissionAsked) -> None:
+        new = change.request
+        run = self._run_of(new.session_id, new.run_id)
+        if run is None:
+            return
+        request = self.permissions.get(new.id)
+        if request is None:
+            self._last_seq += 1
+            request = self.permissions[new.id] = Request(self._last_seq, run, new)
+            run.permissions.append(request)
+            self._note_grants(request)
+            if not run.session.deleting:
+                self.asked.add(request)
+        if request.run is run and request.status == "pending":
+            self._set_status(run, "waiting")
+
+    def _resolve_permission(self, change: PermissionResolved) -> None:
+        new = change.request
+        run = self._run_of(new.session_id, new.run_id)
+        if run is None:
+            return
+        request = self.permissions.get(new.id)
+        if request and request.run is run and request.status == "pending":
+            self._change_request(request, new)
+            self._note_grants(request)
+        if run.status == "waiting" and not _pending(run):
+            self._set_status(run, "running")
+
     def _end_call(self, change: CallEnded) -> None:
         if (run := self._run_of(change.session_id, change.run_id)) and run.pending:
             run.results.append(change.result)
@@ -195,6 +232,13 @@ class Ledger:
         run.usage = change.usage
         run.steps = change.steps
         run.cost = change.cost
+        for request in _pending(run):
+            self._change_request(
+                request,
+                msgspec.structs.replace(
+                    request.whole, status="cancelled", resolved_at=change.ended_at
+                ),
+            )
         session = run.session
         session.updated_at = change.ended_at
         if change.session_usage is not None:
@@ -210,9 +254,26 @@ class Ledger:
             run.status = status
             self.order.add(run)
 
+    def _change_request(self, request: Request, now: PermissionRequest) -> None:
+        if request.session.deleting:
+            request.become(now)
+        else:
+            self.asked.remove(request)
+            request.become(now)
+            self.asked.add(request)
+
+    def _note_grants(self, request: Request) -> None:
+        whole = request.whole
+        if whole.decision == "always":
+            request.session.grants.update((whole.action, resource) for resource in whole.always)
+
     def _run_of(self, session_id: str, run_id: str) -> Run | None:
         session = self.sessions.get(session_id)
         return session.runs.get(run_id) if session else None
+
+
+def _pending(run: Run) -> Sequence[Request]:
+    return [request for request in run.permissions if request.status == "pending"]
 
 
 def _collide(run: RunRecord, other: RunRecord) -> bool:
@@ -234,6 +295,8 @@ _APPLY: dict[type[Change], Callable[[Ledger, Any], None]] = {
     RunStarted: Ledger._start_run,
     CeilingRaised: Ledger._raise_ceiling,
     StepRecorded: Ledger._record_step,
+    PermissionAsked: Ledger._ask_permission,
+    PermissionResolved: Ledger._resolve_permission,
     CallEnded: Ledger._end_call,
     StepEnded: Ledger._end_step,
     RunEnded: Ledger._end_run,

@@ -13,14 +13,15 @@ from typing import Self
 import msgspec
 import trio
 
-from wingman.api import AgentRecord, Credential, Status
+from wingman.api import AgentRecord, Credential, PermissionRequest, PermissionStatus, Status
 from wingman.conversation import Message
 from wingman.errors import StoreError, StoreUnavailable
 from wingman.store.call import Call
 from wingman.store.changes import Change
 from wingman.store.listing import CUT_OFF_CHARS, PAGE_CHARS, listed
-from wingman.store.memory.kept import Run, Session, age
+from wingman.store.memory.kept import Request, Run, Session
 from wingman.store.memory.ledger import Ledger
+from wingman.store.memory.order import age
 from wingman.store.protocol import Chain, Commit
 from wingman.store.records import (
     CutRun,
@@ -28,6 +29,7 @@ from wingman.store.records import (
     ListedRun,
     MessagePage,
     PendingStep,
+    PermissionPage,
     RunPage,
     RunRecord,
     RunStatus,
@@ -158,14 +160,18 @@ class MemoryStore:
         return tuple(
             (
                 session.record(),
-                tuple(run.record() for run in session.runs.values() if run.status == "queued"),
+                tuple(
+                    run.record()
+                    for run in session.runs.values()
+                    if run.status in ("waiting", "queued")
+                ),
             )
             for session in found
         )
 
     async def sessions_with_queue(self) -> Mapping[str, int]:
         await trio.lowlevel.checkpoint()
-        return Counter(run.session.saved.id for run in self._runs(None, ("queued",)))
+        return Counter(run.session.saved.id for run in self._runs(None, ("waiting", "queued")))
 
     async def cut_off(self, limit: int) -> Sequence[CutRun]:
         await trio.lowlevel.checkpoint()
@@ -230,6 +236,37 @@ class MemoryStore:
         await trio.lowlevel.checkpoint()
         run = self._shown_run(run_id)
         return _pending(run) if run else None
+
+    async def permissions(
+        self,
+        session_id: str | None,
+        statuses: Sequence[PermissionStatus],
+        limit: int,
+        before: int | None = None,
+    ) -> PermissionPage:
+        await trio.lowlevel.checkpoint()
+        page: list[Request] = []
+        for request in self._ledger.asked.newest(session_id, statuses, before):
+            if len(page) == limit:
+                return PermissionPage(tuple(each.listed for each in page), page[-1].seq)
+            page.append(request)
+        return PermissionPage(tuple(each.listed for each in page), None)
+
+    async def permission(self, session_id: str, permission_id: str) -> PermissionRequest | None:
+        await trio.lowlevel.checkpoint()
+        request = self._ledger.permissions.get(permission_id)
+        shown = request and request.session is self._shown(session_id)
+        return request.whole if request and shown else None
+
+    async def run_permissions(self, run_id: str) -> Sequence[PermissionRequest]:
+        await trio.lowlevel.checkpoint()
+        run = self._shown_run(run_id)
+        return tuple(request.whole for request in run.permissions) if run else ()
+
+    async def grants(self, session_id: str) -> frozenset[tuple[str, str]]:
+        await trio.lowlevel.checkpoint()
+        session = self._shown(session_id)
+        return frozenset(session.grants) if session else frozenset()
 
     def _runs(self, session_id: str | None, statuses: Sequence[RunStatus]) -> Sequence[Run]:
         """The runs that are shown, of one session or of all, in the order of their admission."""

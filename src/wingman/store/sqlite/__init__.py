@@ -6,10 +6,12 @@
     ownership.py         a database has one owner
     failures.py          what SQLite raises, as Wingman's own errors
     batch.py             many changes in few statements, none overtaking another
-    statements.py        what each change does to the tables; run_statements.py: those of runs
+    statements.py        what each change does to the tables; run_statements.py: those of runs,
+                         permission_statements.py: those of permission requests
     reads.py             what is read
     leftovers.py         what is read at a start: queues, and runs that were cut off
     run_pages.py         what is read of runs for a list of them
+    permissions.py       what is read of permission requests
     schema.py            the tables
     versions.py          the way to them from an older database
 

@@ -15,6 +15,8 @@ from wingman.store.changes import (
     Change,
     CredentialDeleted,
     CredentialSaved,
+    PermissionAsked,
+    PermissionResolved,
     RunEnded,
     RunQueued,
     RunStarted,
@@ -23,6 +25,11 @@ from wingman.store.changes import (
     SessionSaved,
     StepEnded,
     StepRecorded,
+)
+from wingman.store.sqlite.permission_statements import (
+    ASK_PERMISSION,
+    CANCEL_PERMISSIONS,
+    RESOLVE_PERMISSION,
 )
 from wingman.store.sqlite.run_statements import (
     END_CALL,
@@ -69,6 +76,10 @@ def _about_both(change: Any) -> tuple[str, ...]:
     return (change.session_id, change.run_id)
 
 
+def _about_request(change: PermissionAsked | PermissionResolved) -> tuple[str, ...]:
+    return (change.request.session_id, change.request.run_id)
+
+
 _WRITES: Mapping[type[Change], Write] = {
     AgentSaved: Write(lambda change: (change.agent.id,), (SAVE_AGENT,)),
     AgentDeleted: Write(lambda change: (change.agent_id,), (DELETE_AGENT,)),
@@ -83,9 +94,11 @@ _WRITES: Mapping[type[Change], Write] = {
     RunStarted: Write(_about_both, START_RUN),
     CeilingRaised: Write(_about_session, (RAISE_CEILING,)),
     StepRecorded: Write(_about_both, RECORD_STEP),
+    PermissionAsked: Write(_about_request, ASK_PERMISSION, repeats=True),
+    PermissionResolved: Write(_about_request, RESOLVE_PERMISSION),
     CallEnded: Write(_about_both, (END_CALL,), repeats=True),
     StepEnded: Write(_about_both, END_STEP),
-    RunEnded: Write(_about_both, END_RUN),
+    RunEnded: Write(_about_both, (*END_RUN, CANCEL_PERMISSIONS)),
     SessionDeleting: Write(_about_session, (MARK_SESSION,)),
     SessionErased: Write(_about_session, ERASE_SESSION),
 }
@@ -97,7 +110,7 @@ The order is that of a session's life, so that most batches are one wave.
 _RANK = {kind: rank for rank, kind in enumerate(_WRITES)}
 
 _MOST_ROWS = 64
-"""Rows of one statement, at most. SQLite takes 32,766 parameters, and a run's row has 16."""
+"""Rows of one statement, at most. SQLite takes 32,766 parameters, and a run's row has 21."""
 
 STATEMENT_TEXTS = 512
 """How many prepared statements a connection should keep: each statement in each of its sizes."""

@@ -25,7 +25,7 @@ _SESSIONS: Final = (
 _QUEUED: Final = (
     f"SELECT {RUN.columns} FROM json_each(?) AS asked"
     " CROSS JOIN runs INDEXED BY runs_session_status"
-    " ON runs.session_id = asked.value AND runs.status = 'queued' ORDER BY runs.seq"
+    " ON runs.session_id = asked.value AND runs.status IN ('waiting', 'queued') ORDER BY runs.seq"
 )
 _RUNNING: Final = (
     f"SELECT {RUN.columns}, {SESSION.columns} FROM {SHOWN_RUNS}"
@@ -36,7 +36,8 @@ _RUN_COLUMNS: Final = len(RunRecord.__struct_fields__)
 
 def sessions_with_queue(connection: sqlite3.Connection) -> Mapping[str, int]:
     query = (
-        f"SELECT runs.session_id, count(*) FROM {SHOWN_RUNS} WHERE status = 'queued'"
+        f"SELECT runs.session_id, count(*) FROM {SHOWN_RUNS}"
+        " WHERE runs.status IN ('waiting', 'queued')"
         " GROUP BY runs.session_id ORDER BY min(runs.seq)"
     )
     return dict(connection.execute(query).fetchall())

@@ -175,7 +175,8 @@ def session_with_queue(
     if found is None:
         return None
     query = (
-        f"SELECT {RUN.columns} FROM runs WHERE session_id = ? AND status = 'queued' ORDER BY seq"
+        f"SELECT {RUN.columns} FROM runs INDEXED BY runs_session_status"
+        " WHERE session_id = ? AND status IN ('waiting', 'queued') ORDER BY seq"
     )
     return found, tuple(map(RUN.read, connection.execute(query, (session_id,))))
 

@@ -27,13 +27,14 @@ Row: TypeAlias = Sequence[Any]
 kept, a long result, and the rest of it."""
 
 _SHORT: Final = f"runs.result_cut OR length(runs.result) <= {WHOLE_RESULT}"
-# What a list reads of a run: no image, no agent, and of long texts the beginning. That of its
-# message is read as bytes: SQLite takes a NUL for the end of a text.
+# What a list reads of a run: no image, no agent, no rules, and of long texts the beginning. That of
+# its message is read as bytes: SQLite takes a NUL for the end of a text.
 _LISTED: Final = RUN.select(
     message="''",
     result=f"CASE WHEN {_SHORT} THEN runs.result END",
     agent="NULL",
     images="NULL",
+    permissions="NULL",
 )
 _MESSAGE: Final = f"substr(CAST(runs.message AS BLOB), 1, {MESSAGE_BYTES})"
 _RESULT: Final = f"runs.result_cut, CASE WHEN {_SHORT} THEN NULL ELSE runs.result END"

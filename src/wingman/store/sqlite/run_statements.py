@@ -21,6 +21,7 @@ __all__ = [
     "RECORD_STEP",
     "SAVE_VERSION",
     "START_RUN",
+    "THE_RUN",
     "RecordedStep",
 ]
 
@@ -69,11 +70,15 @@ def _run_row(change: RunQueued) -> Iterable[Row]:
         as_json(run.error),
         as_json(run.images),
         run.cost,
+        as_json(run.permissions),
+        run.on_ask,
+        run.ask_timeout,
     )
 
 
 _RUN = """id, session_id, request_id, body_hash, message, agent_id, agent, max_steps, status,
-    created_at, started_at, ended_at, steps, usage, result, error, images, cost"""
+    created_at, started_at, ended_at, steps, usage, result, error, images, cost,
+    permissions, on_ask, ask_timeout"""
 
 QUEUE_RUN = Statement(
     _RUN,
@@ -83,15 +88,16 @@ INSERT INTO runs ({_RUN}) SELECT change.* FROM change
 WHERE EXISTS (SELECT 1 FROM sessions WHERE sessions.id = change.session_id)""",
 )
 
-_THE_RUN = "runs.id = change.run_id AND runs.session_id = change.session_id"
+THE_RUN = "runs.id = change.run_id AND runs.session_id = change.session_id"
+"""The run of a change, where it is that session's."""
 
 _THE_SESSION_OF_THE_RUN = f"""sessions.id = change.session_id
-    AND EXISTS (SELECT 1 FROM runs WHERE {_THE_RUN})"""
+    AND EXISTS (SELECT 1 FROM runs WHERE {THE_RUN})"""
 
 _APPEND = f"""
 INSERT INTO history (session_id, run_id, message)
 SELECT change.session_id, change.run_id, change.message
-FROM change CROSS JOIN runs ON {_THE_RUN}"""
+FROM change CROSS JOIN runs ON {THE_RUN}"""
 
 START_RUN = (
     Statement(
@@ -104,7 +110,7 @@ START_RUN = (
         lambda change: ((change.session_id, change.run_id, as_text(change.started_at)),),
         f"""
 UPDATE runs SET status = 'running', started_at = change.started_at
-FROM change WHERE {_THE_RUN}""",
+FROM change WHERE {THE_RUN}""",
     ),
     Statement(
         "session_id, run_id, event_ceiling",
@@ -136,7 +142,7 @@ _FORGET_STEP = Statement(
     lambda change: ((change.session_id, change.run_id),),
     f"""
 DELETE FROM pending WHERE run_id IN (
-    SELECT runs.id FROM change CROSS JOIN runs ON {_THE_RUN})""",
+    SELECT runs.id FROM change CROSS JOIN runs ON {THE_RUN})""",
 )
 
 RECORD_STEP = (
@@ -147,7 +153,7 @@ RECORD_STEP = (
         f"""
 INSERT INTO pending (run_id, kind, value)
 SELECT change.run_id, 'step', change.value
-FROM change CROSS JOIN runs ON {_THE_RUN}""",
+FROM change CROSS JOIN runs ON {THE_RUN}""",
     ),
 )
 
@@ -157,7 +163,7 @@ END_CALL = Statement(
     f"""
 INSERT INTO pending (run_id, kind, value)
 SELECT change.run_id, 'result', change.value
-FROM change CROSS JOIN runs ON {_THE_RUN}
+FROM change CROSS JOIN runs ON {THE_RUN}
 CROSS JOIN pending AS step ON step.run_id = change.run_id AND step.kind = 'step'""",
 )
 
@@ -185,7 +191,7 @@ END_STEP = (
         ),
         f"""
 UPDATE runs SET steps = change.steps, usage = change.usage, cost = change.cost
-FROM change WHERE {_THE_RUN}""",
+FROM change WHERE {THE_RUN}""",
     ),
     Statement(
         "session_id, run_id, last_event_id",
@@ -231,7 +237,7 @@ END_RUN = (
 UPDATE runs SET status = change.status, ended_at = change.ended_at, result = change.result,
     result_cut = change.result_cut, error = change.error, steps = change.steps,
     usage = change.usage, cost = change.cost
-FROM change WHERE {_THE_RUN}""",
+FROM change WHERE {THE_RUN}""",
     ),
     Statement(
         "session_id, run_id, ended_at, usage, last_event_id",

@@ -6,14 +6,21 @@ the fields they hold, moments are RFC 3339 text, and what is a value inside a va
 so that a person with `sqlite3` can read it all.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 import msgspec
 
-from wingman.api import AgentRecord, Credential, ProviderConfig, RunFailure
+from wingman.api import (
+    AgentRecord,
+    Credential,
+    PermissionForm,
+    PermissionRequest,
+    ProviderConfig,
+    RunFailure,
+)
 from wingman.conversation import ImageBlock, Message, ToolResultBlock, Usage
 from wingman.events import Result
 from wingman.store.records import RunRecord, SessionRecord
@@ -22,6 +29,7 @@ from wingman.store.sqlite.run_statements import RecordedStep
 __all__ = [
     "AGENT",
     "APPLICATION_ID",
+    "PERMISSION",
     "RUN",
     "SESSION",
     "TABLES",
@@ -30,6 +38,7 @@ __all__ = [
     "decode_message",
     "decode_result",
     "decode_step",
+    "decode_texts",
 ]
 
 APPLICATION_ID: Final = 0x57494E47
@@ -54,6 +63,9 @@ decode_message: Final = msgspec.json.Decoder(Message).decode
 decode_credential: Final = msgspec.json.Decoder(Credential).decode
 decode_step: Final = msgspec.json.Decoder(RecordedStep).decode
 decode_result: Final = msgspec.json.Decoder(ToolResultBlock).decode
+decode_texts: Final = msgspec.json.Decoder(tuple[str, ...]).decode
+_decode_object: Final = msgspec.json.Decoder(dict[str, Any]).decode
+_decode_rules: Final = _json(PermissionForm)
 
 # Most runs that are read together have one agent: it is in memory once then.
 _decode_agent: Final = lru_cache(64)(msgspec.json.Decoder(AgentRecord).decode)
@@ -64,12 +76,13 @@ TABLES: Final[Mapping[str, Mapping[str, Decode]]] = {
         "id": _as_it_is,
         "name": _as_it_is,
         "instructions": _as_it_is,
-        "tools": _json(tuple[str, ...]),
+        "tools": decode_texts,
         "provider": _json(ProviderConfig),
-        "output_schema": _json(dict[str, Any]),
+        "output_schema": _decode_object,
         "max_steps": _as_it_is,
         "created_at": _moment,
         "updated_at": _moment,
+        "permissions": _decode_rules,
     },
     "credentials": {
         "seq": _as_it_is,
@@ -88,6 +101,7 @@ TABLES: Final[Mapping[str, Mapping[str, Decode]]] = {
         "event_ceiling": _as_it_is,
         "usage": _json(Usage),
         "deleting": _as_it_is,
+        "permissions": _decode_rules,
     },
     "runs": {
         "seq": _as_it_is,
@@ -111,6 +125,9 @@ TABLES: Final[Mapping[str, Mapping[str, Decode]]] = {
         "error": _json(RunFailure),
         "images": _json(tuple[ImageBlock, ...]),
         "cost": _as_it_is,
+        "permissions": _decode_rules,
+        "on_ask": _as_it_is,
+        "ask_timeout": _as_it_is,
     },
     # The agents of runs, as they were when these were admitted, each once: `runs.agent` is a hash.
     "agent_versions": {
@@ -131,6 +148,24 @@ TABLES: Final[Mapping[str, Mapping[str, Decode]]] = {
         "kind": _as_it_is,
         "value": _as_it_is,
     },
+    "permissions": {
+        "seq": _as_it_is,
+        "id": _as_it_is,
+        "session_id": _as_it_is,
+        "run_id": _as_it_is,
+        "tool_use_id": _as_it_is,
+        "tool": _as_it_is,
+        "action": _as_it_is,
+        "resources": decode_texts,
+        "always": decode_texts,
+        "input": _decode_object,
+        "status": _as_it_is,
+        "decision": _as_it_is,
+        "message": _as_it_is,
+        "created_at": _moment,
+        "expires_at": _moment,
+        "resolved_at": _moment,
+    },
 }
 """The columns of each table, and how a value of each is read where it is not NULL."""
 
@@ -138,10 +173,16 @@ R = TypeVar("R")
 
 
 class Shape(Generic[R]):
-    """How a record lies in its table: the columns to select, and the record in a row of them."""
+    """How a record lies in its table: the columns to select, and the record in a row of them.
 
-    def __init__(self, record: type[R], table: str, **instead: str) -> None:
-        fields: tuple[str, ...] = record.__struct_fields__  # type: ignore[attr-defined]
+    `without` are fields that are not in the table, and have their defaults.
+    """
+
+    def __init__(
+        self, record: type[R], table: str, without: Collection[str] = (), **instead: str
+    ) -> None:
+        names: tuple[str, ...] = record.__struct_fields__  # type: ignore[attr-defined]
+        fields = [name for name in names if name not in without]
         self._record = record
         self._table = table
         self._decode = tuple((field, TABLES[table][field]) for field in fields)
@@ -170,3 +211,4 @@ RUN: Final = Shape(
     "runs",
     agent="(SELECT version.agent FROM agent_versions AS version WHERE version.hash = runs.agent)",
 )
+PERMISSION: Final = Shape(PermissionRequest, "permissions", without=("cut",))

@@ -6,7 +6,8 @@ costs far more than a statement. A change of a run or a session that is not ther
 join, and does nothing. Rows come out of VALUES in order, and CROSS JOIN keeps it
 (https://www.sqlite.org/optoverview.html, 8.2).
 
-Here are agents, credentials and sessions; runs are in `run_statements`.
+Here are agents, credentials and sessions; runs are in `run_statements`, and permission requests in
+`permission_statements`.
 """
 
 # ruff: noqa: S608  (what is put into these statements is constant)
@@ -72,11 +73,12 @@ def _agent_row(change: AgentSaved) -> Iterable[Row]:
         agent.max_steps,
         as_text(agent.created_at),
         as_text(agent.updated_at),
+        as_json(agent.permissions),
     )
 
 
 _AGENT = """id, name, instructions, tools, provider, output_schema, max_steps,
-    created_at, updated_at"""
+    created_at, updated_at, permissions"""
 
 SAVE_AGENT = Statement(
     _AGENT,
@@ -86,7 +88,7 @@ INSERT INTO agents ({_AGENT}) SELECT * FROM change WHERE true
 ON CONFLICT (id) DO UPDATE SET name = excluded.name, instructions = excluded.instructions,
     tools = excluded.tools, provider = excluded.provider, output_schema = excluded.output_schema,
     max_steps = excluded.max_steps, created_at = excluded.created_at,
-    updated_at = excluded.updated_at""",
+    updated_at = excluded.updated_at, permissions = excluded.permissions""",
 )
 
 DELETE_AGENT = Statement(
@@ -124,6 +126,7 @@ def _session_row(change: SessionSaved) -> Iterable[Row]:
         session.last_event_id,
         session.event_ceiling,
         as_json(session.usage),
+        as_json(session.permissions),
     )
 
 
@@ -132,7 +135,7 @@ def _session_id(change: SessionDeleting | SessionErased) -> Iterable[Row]:
 
 
 _SESSION = """id, work_dir, title, agent_id, created_at, updated_at,
-    last_event_id, event_ceiling, usage"""
+    last_event_id, event_ceiling, usage, permissions"""
 
 SAVE_SESSION = Statement(
     _SESSION,
@@ -140,7 +143,8 @@ SAVE_SESSION = Statement(
     f"""
 INSERT INTO sessions ({_SESSION}) SELECT * FROM change WHERE true
 ON CONFLICT (id) DO UPDATE SET work_dir = excluded.work_dir, title = excluded.title,
-    agent_id = excluded.agent_id, updated_at = excluded.updated_at""",
+    agent_id = excluded.agent_id, updated_at = excluded.updated_at,
+    permissions = excluded.permissions""",
 )
 
 RAISE_CEILING = Statement(
@@ -163,6 +167,7 @@ ERASE_SESSION = tuple(
         """
 DELETE FROM pending WHERE run_id IN (
     SELECT runs.id FROM change CROSS JOIN runs ON runs.session_id = change.session_id)""",
+        "DELETE FROM permissions WHERE session_id IN (SELECT session_id FROM change)",
         "DELETE FROM history WHERE session_id IN (SELECT session_id FROM change)",
         "DELETE FROM runs WHERE session_id IN (SELECT session_id FROM change)",
         # Of agents' versions those go that no run has any more: there are few, and an index tells.

@@ -10,7 +10,7 @@ from typing import Final, Self, TypeVar
 import attrs
 import trio
 
-from wingman.api import AgentRecord, Credential, Status
+from wingman.api import AgentRecord, Credential, PermissionRequest, PermissionStatus, Status
 from wingman.conversation import Message
 from wingman.errors import StoreError, StoreUnavailable
 from wingman.store.changes import Change
@@ -21,13 +21,14 @@ from wingman.store.records import (
     HistoryPage,
     MessagePage,
     PendingStep,
+    PermissionPage,
     RunPage,
     RunRecord,
     RunStatus,
     SessionPage,
     SessionRecord,
 )
-from wingman.store.sqlite import leftovers, reads, run_pages
+from wingman.store.sqlite import leftovers, permissions, reads, run_pages
 from wingman.store.sqlite.database import BUSY_TIMEOUT, Database, Reader, Synchronous
 from wingman.store.sqlite.files import path_of
 from wingman.store.writer import PROBE_EVERY, Writer
@@ -223,6 +224,30 @@ class SQLStore:
 
     async def pending_step(self, run_id: str) -> PendingStep | None:
         return await self._read(lambda connection: reads.pending_step(connection, run_id))
+
+    async def permissions(
+        self,
+        session_id: str | None,
+        statuses: Sequence[PermissionStatus],
+        limit: int,
+        before: int | None = None,
+    ) -> PermissionPage:
+        return await self._read(
+            lambda connection: permissions.permissions(
+                connection, session_id, statuses, limit, before
+            )
+        )
+
+    async def permission(self, session_id: str, permission_id: str) -> PermissionRequest | None:
+        return await self._read(
+            lambda connection: permissions.permission(connection, session_id, permission_id)
+        )
+
+    async def run_permissions(self, run_id: str) -> Sequence[PermissionRequest]:
+        return await self._read(lambda connection: permissions.run_permissions(connection, run_id))
+
+    async def grants(self, session_id: str) -> frozenset[tuple[str, str]]:
+        return await self._read(lambda connection: permissions.grants(connection, session_id))
 
     async def _read(self, query: Callable[[sqlite3.Connection], T]) -> T:
         require_trio()

@@ -176,6 +176,49 @@ def _let_results_refer_to_the_history(connection: sqlite3.Connection) -> None:
     connection.execute("ALTER TABLE runs ADD COLUMN result_cut INTEGER NOT NULL DEFAULT 0")
 
 
+def _keep_permissions(connection: sqlite3.Connection) -> None:
+    """Requests for a person's answer, and the rules of agents, sessions and runs.
+
+    A page of requests is found without reading the others, as a page of runs is. What waits, and
+    what was granted, is in an index of its own: most requests are neither.
+    """
+    for statement in (
+        "ALTER TABLE agents ADD COLUMN permissions TEXT",
+        "ALTER TABLE sessions ADD COLUMN permissions TEXT",
+        "ALTER TABLE runs ADD COLUMN permissions TEXT",
+        "ALTER TABLE runs ADD COLUMN on_ask TEXT",
+        "ALTER TABLE runs ADD COLUMN ask_timeout REAL",
+        """
+CREATE TABLE permissions (
+    seq INTEGER NOT NULL,
+    id TEXT NOT NULL,
+    session_id TEXT NOT NULL,
+    run_id TEXT NOT NULL,
+    tool_use_id TEXT NOT NULL,
+    tool TEXT NOT NULL,
+    action TEXT NOT NULL,
+    resources TEXT NOT NULL,
+    always TEXT NOT NULL,
+    input TEXT,
+    status TEXT NOT NULL,
+    decision TEXT,
+    message TEXT,
+    created_at TEXT NOT NULL,
+    expires_at TEXT,
+    resolved_at TEXT,
+    PRIMARY KEY (seq),
+    UNIQUE (id)
+)
+""",
+        "CREATE INDEX permissions_status ON permissions (status)",
+        "CREATE INDEX permissions_session_status ON permissions (session_id, status)",
+        "CREATE INDEX permissions_run ON permissions (run_id)",
+        "CREATE INDEX permissions_pending ON permissions (run_id) WHERE status = 'pending'",
+        "CREATE INDEX permissions_always ON permissions (session_id) WHERE decision = 'always'",
+    ):
+        connection.execute(statement.strip())
+
+
 STEPS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     _create,
     _let_messages_have_images,
@@ -183,5 +226,6 @@ STEPS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     _find_runs_by_status,
     _keep_each_agent_once,
     _let_results_refer_to_the_history,
+    _keep_permissions,
 )
 """What makes version n + 1 of the schema from version n, for each n from 0."""
