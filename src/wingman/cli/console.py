@@ -21,6 +21,8 @@ from wingman.events import (
     Done,
     Error,
     Event,
+    PermissionRequested,
+    PermissionResolved,
     Result,
     Step,
     Text,
@@ -58,6 +60,10 @@ class Console:
                 self._line(f"{arrow} {self._clipped(compact(input), len(name) + 3)}")
             case ToolResult(tool_use_id=tool_use_id, content=content, is_error=is_error):
                 self._result(tool_use_id, content, is_error)
+            case PermissionRequested(action=action, resources=resources):
+                self.note(f"permission needed: {clean(action)}: {clean('; '.join(resources))}")
+            case PermissionResolved(status=status):
+                self.note(f"permission {status}")
             case Thinking(text=text) | ToolProgress(text=text):
                 self._aside(text)
             case Step(step=step):

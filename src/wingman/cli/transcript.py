@@ -14,6 +14,8 @@ from wingman.events import (
     Done,
     Error,
     Event,
+    PermissionRequested,
+    PermissionResolved,
     Step,
     Text,
     Thinking,
@@ -60,6 +62,10 @@ class Transcript:
                 self._line(event.kind, f"{clean(name)} {compact(input)}", "cyan")
             case ToolResult(content=content):
                 self._line(event.kind, _one_line(content), "green")
+            case PermissionRequested(action=action, resources=resources):
+                self._line(event.kind, f"{clean(action)} {clean('; '.join(resources))}", "yellow")
+            case PermissionResolved(status=status):
+                self._line(event.kind, status, "yellow")
             case ToolProgress(text=text):
                 self._line(event.kind, _one_line(text), "cyan")
             case Done(result=result):

@@ -17,6 +17,7 @@ from wingman.providers import ProviderRegistry
 from wingman.run import now
 from wingman.runtime.agent_order import AgentList, AgentOrder, Place, place_of
 from wingman.runtime.credentials import Credentials
+from wingman.session import check_rules
 from wingman.store import AgentDeleted, AgentSaved, RunRecord, Store
 from wingman.tools import Tool
 from wingman.under_trio import require_trio
@@ -203,6 +204,7 @@ class Agents:
             raise InvalidRequest("Expected `int` >= 1 - at `$.max_steps`")
         self._providers.check(record.provider.id)
         _check_schema(record)
+        check_rules(record.permissions)
         for index, name in enumerate(record.tools):
             if name not in self.tools:
                 known = ", ".join(sorted(self.tools))
@@ -234,6 +236,7 @@ class Agents:
             tools=self._known_tools(record.tools),
             output_schema=record.output_schema,
             max_steps=record.max_steps,
+            permissions=record.permissions,
         )
 
     def _known_tools(self, names: Sequence[str]) -> Sequence[Tool]:
@@ -261,6 +264,7 @@ def _record_of(agent: Agent) -> AgentRecord:
         provider=ProviderConfig(agent.provider.id, agent.provider.model),
         output_schema=None if agent.output_check is None else agent.output_check.schema,
         max_steps=agent.max_steps,
+        permissions=agent.permissions.rules or None,
         created_at=moment,
         updated_at=moment,
     )

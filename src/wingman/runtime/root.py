@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self, cast
 
 from wingman.actor import ActorSystem, Instrument
 from wingman.agent import Agent
@@ -113,9 +113,9 @@ def _approver(given: Approver | None) -> Approver | None:
     return given
 
 
-def _store(given: Store) -> Store:
+def _store(given: Any) -> Store:
     if isinstance(given, Agent):
         raise TypeError("the first argument of a Runtime is its store: write agents=[agent]")
     if isinstance(given, type) or not callable(getattr(given, "write", None)):
         raise TypeError(f'a store is "memory", a path, a URL, or an open_store(…), not {given!r}')
-    return given
+    return cast("Store", given)

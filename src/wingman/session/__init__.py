@@ -25,7 +25,7 @@ where agents come from, nor HTTP; how one run goes is the matter of `run/`.
 #   services.py    what the sessions of one process share
 #   work_dir.py    the directory that a session's tools work in
 
-from wingman.session.admission import RunRequest
+from wingman.session.admission import RunRequest, check_rules
 from wingman.session.host import SessionHost
 from wingman.session.live import LiveSession
 from wingman.session.live_run import LiveRun
@@ -49,5 +49,6 @@ __all__ = [
     "SessionList",
     "SessionPages",
     "check_not_itself",
+    "check_rules",
     "check_work_dir",
 ]
