@@ -492,6 +492,22 @@ def test_the_asks_of_a_step_share_a_statement_in_a_batch() -> None:
         assert [each.id for each in found] == [f"p{number}" for number in range(8)]
 
 
+def test_the_end_of_a_run_updates_no_request_while_none_waits() -> None:
+    with closing(sqlite3.connect(":memory:")) as connection:
+        for step in STEPS:
+            step(connection)
+        runs = [RunQueued(run()), RunQueued(run("r2")), RunQueued(run("r3"))]
+        write_together(connection, [SessionSaved(session()), *runs, started(), asked(), answered()])
+        said: list[str] = []
+        connection.set_trace_callback(said.append)
+        write_together(connection, [ended("r2")])
+        assert not any("UPDATE permissions" in text for text in said)
+        write_together(connection, [asked("p2"), ended("r3"), ended("r1", ended_at=moment(9))])
+        connection.set_trace_callback(None)
+        found = {each.id: each.resolved_at for each in run_permissions(connection, "r1")}
+        assert found == {"p1": moment(2.5), "p2": moment(9)}
+
+
 async def test_a_step_and_its_asks_are_committed_together_or_not_at_all(path: Path) -> None:
     store = SQLStore(path, synchronous="normal", probe_every=0.05)
     faults = FailingCommits(store)

@@ -156,6 +156,8 @@ def _write(connection: sqlite3.Connection, wave: Wave) -> None:
     for kind, write in _WRITES.items():
         if changes := wave.get(kind):
             for statement in write.statements:
+                if statement.needs and not connection.execute(statement.needs).fetchall():
+                    continue
                 rows = [row for change in changes for row in statement.rows(change)]
                 _execute(connection, statement, rows)
 

@@ -41,11 +41,15 @@ Row: TypeAlias = tuple[str | int | float | None, ...]
 
 @attrs.frozen
 class Statement:
-    """One statement over `change`, a table of these columns that holds the changes' rows."""
+    """One statement over `change`, a table of these columns that holds the changes' rows.
+
+    `needs`, where it is given, is a query: the statement is left out where that finds no row.
+    """
 
     columns: str
     rows: Callable[[Any], Iterable[Row]]
     sql: str
+    needs: str | None = None
 
 
 def as_json(value: Any) -> str | None:
