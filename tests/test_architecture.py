@@ -149,6 +149,7 @@ PACKAGES = (
     "actor",
     "actor.testing",
     "client",
+    "errors",
     "images",
     "permissions",
     "processes",

@@ -32,7 +32,7 @@
 #   ids.py           ids that sort in the order they were made
 #   lazy.py          names that are imported when they are first asked for
 #   under_trio.py    who is called elsewhere than under Trio says what to do
-#   errors.py        one tree of errors
+#   errors/          one tree of errors
 #
 # A name is imported when it is first asked for: who only talks to a server starts no runtime.
 

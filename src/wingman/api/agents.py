@@ -31,7 +31,7 @@ class ProviderConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, om
     temperature: Annotated[float, msgspec.Meta(ge=0, le=2)] | None = None
 
 
-class AgentRecord(msgspec.Struct, frozen=True):
+class AgentRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     """An agent on the wire and in the store: provider and tools by name."""
 
     id: str

@@ -56,7 +56,7 @@ class SessionFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     permissions: PermissionForm | UnsetType | None = UNSET
 
 
-class SessionView(msgspec.Struct, frozen=True):
+class SessionView(msgspec.Struct, frozen=True, omit_defaults=True):
     """A session; in lists without its history.
 
     `last_event_id`: where a reader of the history

@@ -21,15 +21,17 @@ class TimeLimit:
         self.seconds: Final = seconds
         self._deadlines: dict[Callable[[], None], float] = {}  # the earliest first
         self._changed = trio.lowlevel.ParkingLot()
+        self._looks_at = -inf  # when the watching task looks next, if nothing wakes it
 
     def begin(self, expire: Callable[[], None], left: float | None = None) -> None:
         """A run begins, or goes on with the seconds that it has `left`: unless it ends before,
         `expire` is called when it has had its time."""
-        self._deadlines[expire] = trio.current_time() + (self.seconds if left is None else left)
+        deadline = trio.current_time() + (self.seconds if left is None else left)
+        self._deadlines[expire] = deadline
         if left is not None:
             by_deadline = sorted(self._deadlines.items(), key=lambda item: item[1])
             self._deadlines = dict(by_deadline)
-        if self._changed and (left is not None or len(self._deadlines) == 1):
+        if deadline < self._looks_at:
             self._changed.unpark()
 
     def end(self, expire: Callable[[], None]) -> float | None:
@@ -44,8 +46,10 @@ class TimeLimit:
             # Nothing here refers to a run while this waits: it may end before, and is to be gone.
             first = next(iter(self._deadlines.values()), inf)
             if first > trio.current_time():
+                self._looks_at = first
                 with trio.move_on_at(first):
                     await self._changed.park()
+                self._looks_at = -inf
             else:
                 self._expire_first()
 
