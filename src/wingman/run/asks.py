@@ -207,8 +207,10 @@ class Asks:
         )
 
     async def _check_input(self, answer: PermissionAnswer, denies: Denies) -> None:
-        if answer.decision == "reject":
-            raise InvalidRequest("A call that is rejected has no input - at `$.input`")
+        if answer.decision != "once":
+            raise InvalidRequest(
+                "Only a call that is allowed once can have another input - at `$.input`"
+            )
         try:
             refusal = await denies(answer.input or {})
         except ToolError as error:
@@ -223,14 +225,15 @@ class Asks:
             await ask.decided()
         if not ask.pending or self._closed:
             raise AlreadyResolved(ask.request.id, ask.request.status)
-        resolved = {"status": status, "resolved_at": now(), **fields}
-        settled = {ask: msgspec.structs.replace(ask.request, **resolved)}
+        moment, replace = now(), msgspec.structs.replace
+        settled = {ask: replace(ask.request, status=status, resolved_at=moment, **fields)}
         if fields.get("decision") == "always":
             granted = self.granted | _granted(ask.request)
-            resolved.pop("input")
             for other in self.pending:
                 if other is not ask and not other.deciding and _granted(other.request) <= granted:
-                    settled[other] = msgspec.structs.replace(other.request, **resolved)
+                    settled[other] = replace(
+                        other.request, status=status, resolved_at=moment, decision="always"
+                    )
         commit = self.store.write(*map(Resolved, settled.values()))
         for each in settled:
             each.deciding = True

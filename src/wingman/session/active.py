@@ -23,11 +23,12 @@ from wingman.errors import (
     StoreUnavailable,
     WingmanError,
 )
-from wingman.run import NOTHING_SPENT, Ending
+from wingman.run import Ending
 from wingman.session.actor import BeginAgain, SessionActor
 from wingman.session.backlog import Backlog
 from wingman.session.live import LiveSession
 from wingman.session.live_run import LiveRun
+from wingman.session.recovery import end_before_start
 from wingman.session.services import Services
 from wingman.store import RunRecord, SessionRecord
 from wingman.telemetry import log_event
@@ -246,9 +247,9 @@ async def _fail_all(live: LiveSession, queued: Sequence[LiveRun], error: Wingman
     """
     for run in queued:
         try:
-            await run.journal.end(Ending("failed", error=error), NOTHING_SPENT)
+            await end_before_start(run.journal, Ending("failed", error=error))
         except StoreError as failure:
-            text = f"{error.message} Run {run.id} is still queued: {failure.message}"
+            text = f"{error.message} Run {run.id} is still {run.record.status}: {failure.message}"
             run.journal.release(StoreUnavailable(text, run_id=run.id))
     live.channel.close("crashed")
 

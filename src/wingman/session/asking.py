@@ -40,7 +40,7 @@ _FREE: Final = Prepared()
 async def prepare(live: LiveSession, run: LiveRun, agent: Agent) -> Prepared:
     """Put together what a run is to begin with; without a checkpoint where there are no rules."""
     waits = run.record.status == "waiting"
-    if not waits and not _policy(live, run, agent):
+    if not waits and not _has_rules(live, run, agent):
         return _FREE
     if live.granted is None:
         read = partial(live.services.store.grants, live.id)
@@ -81,6 +81,11 @@ def gate_of(live: LiveSession, run: LiveRun, agent: Agent) -> Gate:
         run.record.on_ask or live.services.on_ask,
         run.record.ask_timeout,
     )
+
+
+def _has_rules(live: LiveSession, run: LiveRun, agent: Agent) -> bool:
+    rules = live.services.rules or agent.permissions
+    return bool(rules or live.record.permissions or run.record.permissions)
 
 
 def _policy(live: LiveSession, run: LiveRun, agent: Agent) -> Policy:

@@ -12,7 +12,6 @@ from wingman.agent import Agent
 from wingman.api import Status
 from wingman.errors import StoreError, StoreUnavailable
 from wingman.run import (
-    NOTHING_SPENT,
     Asks,
     CutBy,
     Outcome,
@@ -23,7 +22,7 @@ from wingman.run import (
     cut,
 )
 from wingman.session.admission import refused_error
-from wingman.session.recovery import end_from_store
+from wingman.session.recovery import end_before_start
 from wingman.store import Commit, RunRecord
 
 __all__ = ["LiveRun"]
@@ -207,10 +206,7 @@ class LiveRun:
 
     async def _end_before_start(self) -> None:
         try:
-            if self.record.status == "waiting":  # an earlier process began it
-                await end_from_store(self.journal, cut(self.state.cut_by))
-            else:
-                await self.journal.end(cut(self.state.cut_by), NOTHING_SPENT)
+            await end_before_start(self.journal, cut(self.state.cut_by))
         except StoreError as error:
             await self.journal.begin_again()
             with suppress(StoreError):

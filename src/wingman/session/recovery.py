@@ -14,10 +14,10 @@ import trio
 from wingman.conversation import Message
 from wingman.errors import NotFound, RunFailed, StoreError, StoreUnavailable, WingmanError
 from wingman.metrics import Metrics
-from wingman.run import CutBy, Ending, Journal, RunJournal, Spent, complete_step, cut
+from wingman.run import NOTHING_SPENT, CutBy, Ending, Journal, RunJournal, Spent, complete_step, cut
 from wingman.store import CutRun, PendingStep, SessionErased, Store
 
-__all__ = ["end_from_store", "ending_after", "settle_leftovers"]
+__all__ = ["end_before_start", "end_from_store", "ending_after", "settle_leftovers"]
 
 # So many runs that were cut off are ended at once: they share reads and commits.
 _AT_ONCE: Final = 128
@@ -45,6 +45,14 @@ async def end_from_store(journal: RunJournal, ending: Ending) -> None:
     journal.record = record
     pending = await store.pending_step(run_id)
     await _end(journal, ending, pending, await store.run_messages(run_id))
+
+
+async def end_before_start(journal: RunJournal, ending: Ending) -> None:
+    """End a run that this process has not begun; what an earlier one has begun of it stays."""
+    if journal.record.status == "waiting":
+        await end_from_store(journal, ending)
+    else:
+        await journal.end(ending, NOTHING_SPENT)
 
 
 async def _end(

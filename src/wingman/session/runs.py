@@ -8,7 +8,7 @@ import trio
 
 from wingman.api import CancelledRun, Receipt
 from wingman.errors import NotFound, NotInFlight, StoreError
-from wingman.run import NOTHING_SPENT, Journal, RunJournal, cut
+from wingman.run import Journal, RunJournal, cut
 from wingman.session.active import ActiveSessions
 from wingman.session.admission import queued_error
 from wingman.session.cancelling import (
@@ -19,7 +19,7 @@ from wingman.session.cancelling import (
     not_recorded,
 )
 from wingman.session.live_run import LiveRun
-from wingman.session.recovery import end_from_store
+from wingman.session.recovery import end_before_start
 from wingman.session.run import Run
 from wingman.session.services import Services
 from wingman.store import RunRecord
@@ -177,10 +177,7 @@ class SessionRuns:
             async def end(record: RunRecord) -> None:
                 start = trio.current_time()
                 try:
-                    if record.status == "waiting":  # an earlier process began it
-                        await end_from_store(RunJournal(journal, record), cut("cancelled"))
-                    else:
-                        await RunJournal(journal, record).end(cut("cancelled"), NOTHING_SPENT)
+                    await end_before_start(RunJournal(journal, record), cut("cancelled"))
                 except StoreError as error:
                     failures.append(f"run {record.id} is still {record.status} ({error.message})")
                 else:
