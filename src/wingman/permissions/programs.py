@@ -6,6 +6,7 @@ What is not certain makes somebody be asked.
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Final, TypeAlias
 
 import attrs
@@ -68,7 +69,7 @@ def judged(argv: Argv) -> Judgement:
         return _UNCERTAIN
     program = argv[0].text
     name = name_of(program).lower()  # some file systems do not tell RM from rm
-    if not name or name in AS_BASH_READS_IT and name not in WRAPPERS:
+    if not name or (name in AS_BASH_READS_IT and name not in WRAPPERS):
         return _UNCERTAIN
     if _OF_DEVICES.search(program) or re.match(r"ld(-linux.*|-musl.*)?\.so", name):
         return _UNCERTAIN  # the running shell by another name, or the loader of any program
@@ -145,7 +146,7 @@ def _any_of(letters: str, text: str) -> bool:
 def _scripts(name: str, rest: Argv) -> Iterator[str]:
     if name in ("eval", "trap", "hyperfine"):
         yield " ".join(word.text for word in rest)
-    for option, script in zip(rest, rest[1:], strict=False):
+    for option, script in pairwise(rest):
         if re.fullmatch(r"-[a-z]*c|--command", option.text):
             yield script.text
 
@@ -181,7 +182,7 @@ _BY_WORD: Final[Mapping[str, frozenset[str]]] = {
 
 
 def _interpreter(name: str, rest: Argv) -> Judgement:
-    """An interpreter runs a file that is named, or a module of Python's; nothing else is certain."""
+    """An interpreter runs a file that is named, or a module of Python's; no more is certain."""
     if len(rest) == 1 and rest[0].text in _BARE:
         return _ORDINARY
     if name in _BY_WORD:

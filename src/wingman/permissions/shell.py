@@ -111,15 +111,15 @@ def _is_plain(line: str) -> bool:
 
 
 def _tree(source: bytes) -> "Tree":
-    from tree_sitter import Parser  # compiled, and needed by those who have rules for a shell
+    from tree_sitter import Parser  # noqa: PLC0415 - only who has rules for a shell needs it
 
     return Parser(_language()).parse(source)
 
 
 @lru_cache(1)
 def _language() -> "Language":
-    import tree_sitter_bash
-    from tree_sitter import Language
+    import tree_sitter_bash  # noqa: PLC0415
+    from tree_sitter import Language  # noqa: PLC0415
 
     return Language(tree_sitter_bash.language())
 

@@ -151,12 +151,14 @@ WRAPPERS: Final[Mapping[str, Wrapper]] = {
     "start-stop-daemon": Wrapper("SKbmqtv", "xnpudgcsRNIP"),
     **dict.fromkeys(("gosu", "su-exec", "setuidgid", "envdir", "faketime"), Wrapper(operands=1)),
     **dict.fromkeys(
-        "busybox toybox coreutils setarch linux32 linux64 i386 x86_64 numactl valgrind rr fakeroot"
-        " fakechroot catchsegv unbuffer chronic ifne xvfb-run dbus-run-session ssh-agent rlwrap"
-        " systemd-inhibit choom cgexec torsocks torify proxychains proxychains4 firejail bwrap proot"
-        " capsh eatmydata ccache sccache distcc daemonize tini dumb-init softlimit pgrphack wine"
-        " script uftrace heaptrack lxc-attach machinectl direnv aws-vault op dotenv npx"
-        " pnpx bunx uvx pipx nix-shell guix scl ts tsp nocache trickle".split(),
+        _names(
+            "busybox toybox coreutils setarch linux32 linux64 i386 x86_64 numactl valgrind rr"
+            " fakeroot fakechroot catchsegv unbuffer chronic ifne xvfb-run dbus-run-session ssh-agent rlwrap"
+            " systemd-inhibit choom cgexec torsocks torify proxychains proxychains4 firejail bwrap"
+            " proot capsh eatmydata ccache sccache distcc daemonize tini dumb-init softlimit pgrphack"
+            " wine script uftrace heaptrack lxc-attach machinectl direnv aws-vault op dotenv npx"
+            " pnpx bunx uvx pipx nix-shell guix scl ts tsp nocache trickle"
+        ),
         Wrapper(),
     ),
 }

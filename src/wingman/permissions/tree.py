@@ -41,11 +41,11 @@ class Visible:
 
 # What is made of statements and the words and signs between them.
 _OF_STATEMENTS: Final = frozenset(
-    "program list pipeline negated_command subshell compound_statement if_statement elif_clause"
-    " else_clause while_statement do_group".split()
+    {"program", "list", "pipeline", "negated_command", "subshell", "compound_statement"}
+    | {"if_statement", "elif_clause", "else_clause", "while_statement", "do_group"}
 )
-_OPENING: Final = frozenset("if then elif else while until do { !".split())
-_CLOSING: Final = frozenset("fi done }".split())
+_OPENING: Final = frozenset({"if", "then", "elif", "else", "while", "until", "do", "{", "!"})
+_CLOSING: Final = frozenset({"fi", "done", "}"})
 _ASSIGNMENT: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\+?=|\[)")
 # A loop's variable may be one that programs look at: PATH, IFS, LD_PRELOAD, https_proxy.
 _LOOP_NAME: Final = re.compile(r"(?!.*_proxy$)[a-z][a-z0-9_]*|[A-Z]")
