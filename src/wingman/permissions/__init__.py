@@ -7,6 +7,7 @@
     tree.py       those in the tree that a grammar makes of it, where the words agree
     words.py      words and operators of which every character is understood
     programs.py   the programs that run what they are given
+    particular.py those of them that are told one by one: find, git, sed, awk, …
     tables.py     what is known of single programs
 
 It knows values alone: no tool, no run, and nobody who might be asked.

@@ -152,12 +152,13 @@ WRAPPERS: Final[Mapping[str, Wrapper]] = {
     **dict.fromkeys(("gosu", "su-exec", "setuidgid", "envdir", "faketime"), Wrapper(operands=1)),
     **dict.fromkeys(
         _names(
-            "busybox toybox coreutils setarch linux32 linux64 i386 x86_64 numactl valgrind rr"
-            " fakeroot fakechroot catchsegv unbuffer chronic ifne xvfb-run dbus-run-session ssh-agent rlwrap"
-            " systemd-inhibit choom cgexec torsocks torify proxychains proxychains4 firejail bwrap"
-            " proot capsh eatmydata ccache sccache distcc daemonize tini dumb-init softlimit pgrphack"
-            " wine script uftrace heaptrack lxc-attach machinectl direnv aws-vault op dotenv npx"
-            " pnpx bunx uvx pipx nix-shell guix scl ts tsp nocache trickle"
+            "busybox toybox coreutils setarch linux32 linux64 i386 x86_64 numactl valgrind"
+            " rr fakeroot fakechroot catchsegv unbuffer chronic ifne xvfb-run dbus-run-"
+            " session ssh-agent rlwrap systemd-inhibit choom cgexec torsocks torify"
+            " proxychains proxychains4 firejail bwrap proot capsh eatmydata ccache sccache"
+            " distcc daemonize tini dumb-init softlimit pgrphack wine script uftrace"
+            " heaptrack lxc-attach machinectl direnv aws-vault op dotenv npx pnpx bunx uvx"
+            " pipx nix-shell guix scl ts tsp nocache trickle"
         ),
         Wrapper(),
     ),
