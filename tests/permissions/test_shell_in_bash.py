@@ -25,9 +25,11 @@ from wingman.permissions.words import quoted
 BASH = shutil.which("bash")
 # Programs that do not exist: bash calls this for each. It ends what goes on for too long.
 RECORD = r"""() {
-  printf '%s\0' "$#" "$@" >&LOG
-  for each; do case $each in (*[13579]) return 0;; esac; done
   (( ${EPOCHREALTIME/[.,]/} < UNTIL )) || kill -KILL 0
+  local IFS=$'\x1f'
+  local call="$*"
+  printf '%s\n' "${call//$'\n'/$'\x1e'}" >&LOG
+  case $call in (*[13579]) return 0;; esac
   return 1
 }"""
 
@@ -182,7 +184,7 @@ def run_by(line: str, directory: Path) -> list[list[str]]:
         "LC_ALL": "C.UTF-8",
         "v": "f1 -x  'y",
         "w": "w w",
-        "UNTIL": str(time.time_ns() // 1000 + 300_000),
+        "UNTIL": str(time.time_ns() // 1000 + 200_000),
         "BASH_FUNC_command_not_found_handle%%": RECORD.replace("LOG", str(write)),
     }
 
@@ -201,19 +203,13 @@ def run_by(line: str, directory: Path) -> list[list[str]]:
     end.start()
     try:
         with os.fdopen(read, "rb") as log:
-            raw = log.read().split(b"\0")
+            calls = log.read().decode(errors="replace").split("\n")[:-1]
     finally:
         end.cancel()
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-    fields = [each.decode(errors="replace") for each in raw[:-1]]
-    calls = []
-    while fields:
-        count = int(fields[0])
-        calls.append(fields[1 : count + 1])
-        fields = fields[count + 1 :]
-    return calls
+    return [call.replace("\x1e", "\n").split("\x1f") for call in calls]
 
 
 def tells(parsed: CommandLine, call: list[str]) -> bool:
