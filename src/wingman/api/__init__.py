@@ -62,7 +62,10 @@ from wingman.api.runs import (
     Status,
 )
 from wingman.api.sessions import (
+    CallInProgress,
+    CallState,
     EventsQuery,
+    InProgress,
     NewSession,
     PageQuery,
     SessionFields,
@@ -92,7 +95,9 @@ __all__ = [
     "AuthBody",
     "AuthView",
     "Body",
+    "CallInProgress",
     "CallOutcome",
+    "CallState",
     "CancelBody",
     "CancelledRun",
     "CancelledTool",
@@ -108,6 +113,7 @@ __all__ = [
     "EventsQuery",
     "Frames",
     "Health",
+    "InProgress",
     "MessageBody",
     "ModelInfo",
     "NewAgent",

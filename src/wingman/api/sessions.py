@@ -1,6 +1,6 @@
 """Sessions as the contract has them."""
 
-from typing import Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -26,7 +26,10 @@ from wingman.conversation import Message, Usage
 
 __all__ = [
     "ROUTES",
+    "CallInProgress",
+    "CallState",
     "EventsQuery",
+    "InProgress",
     "NewSession",
     "PageQuery",
     "SessionFields",
@@ -56,11 +59,42 @@ class SessionFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     permissions: PermissionForm | UnsetType | None = UNSET
 
 
+CallState: TypeAlias = Literal["announced", "waiting", "queued", "running", "ended"]
+"""Where a call of the step under way stands: the model has asked for it; a person is asked about
+it; it waits for a place among its siblings; it runs; it has its result."""
+
+
+class CallInProgress(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A tool call of the step under way. `permission_id` is the request that it waits for, and
+    `content` its result once it has `ended`."""
+
+    id: str
+    name: str
+    input: dict[str, Any]
+    state: CallState
+    permission_id: str | None = None
+    content: str | None = None
+    is_error: bool = False
+
+
+class InProgress(msgspec.Struct, frozen=True):
+    """The step under way of the run in flight, as far as it has come: what is not in the history
+    yet. Who follows the session's events from here on begins after `event_id`."""
+
+    run_id: str
+    event_id: int
+    step: int
+    text: str
+    thinking: str
+    calls: tuple[CallInProgress, ...]
+
+
 class SessionView(msgspec.Struct, frozen=True, omit_defaults=True):
     """A session; in lists without its history.
 
     `last_event_id`: where a reader of the history
-    goes on with the events.
+    goes on with the events. `in_progress` is what the run in flight has made since: whoever shows
+    that goes on after its own `event_id`.
     """
 
     id: str
@@ -73,6 +107,7 @@ class SessionView(msgspec.Struct, frozen=True, omit_defaults=True):
     updated_at: Time
     usage: Usage
     permissions: PermissionForm | None = None
+    in_progress: InProgress | None = None
     history: tuple[Message, ...] | UnsetType = UNSET
 
 

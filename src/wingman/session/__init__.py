@@ -21,6 +21,7 @@ where agents come from, nor HTTP; how one run goes is the matter of `run/`.
 #   run.py         the handle on a run
 #   runs.py        runs by their ids: found, and cancelled
 #   reading.py     sessions and runs, for those who look at them
+#   progress.py    the step under way, as far as it has come
 #   views.py       what is told of a session and of a run
 #   services.py    what the sessions of one process share
 #   work_dir.py    the directory that a session's tools work in

@@ -1,8 +1,11 @@
 """SessionReader: sessions and runs for those who look at them."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from functools import partial
+from typing import Final, TypeVar
 
 import attrs
+import msgspec
 import trio
 
 from wingman.api import RunView, SessionView, Status
@@ -11,10 +14,16 @@ from wingman.errors import NotFound, SessionDeleted, StoreError
 from wingman.foreign import copy_of
 from wingman.session.active import ActiveSessions
 from wingman.session.live import LiveSession
+from wingman.session.progress import in_progress
 from wingman.session.views import RunList, SessionList, listed_view, run_view, session_view
 from wingman.store import SessionRecord, Store
 
 __all__ = ["SessionPages", "SessionReader"]
+
+T = TypeVar("T")
+
+# How often a history is read that changes meanwhile, so that it ends where the events go on.
+_TRIES: Final = 3
 
 
 @attrs.define
@@ -59,22 +68,52 @@ class SessionReader:
 
     async def session(self, session_id: str) -> SessionView:
         """A session with its history. Raises `NotFound`."""
-        # One that passivates while its history is read: the resync of its next life helps.
-        before = self._active.find(session_id)
-        found = await self._store.session_with_history(session_id)
-        if found is None:
-            raise NotFound("session", session_id)
-        record, history = found
-        return self._view(record, before or self._active.find(session_id), history)
+        read = partial(self._store.session_with_history, session_id)
+        (record, history), live = await self._read(session_id, read, lambda found: found[0])
+        return await self._with_progress(self._view(record, live, history), live)
 
     async def open(self, session_id: str) -> "SessionPages":
         """A session, to be read with its history in pieces. Raises `NotFound`."""
-        before = self._active.find(session_id)
-        page = await self._store.history_page(session_id)
-        if page is None:
-            raise NotFound("session", session_id)
-        view = self._view(page.session, before or self._active.find(session_id))
+        read = partial(self._store.history_page, session_id)
+        page, live = await self._read(session_id, read, lambda page: page.session)
+        view = await self._with_progress(self._view(page.session, live), live)
         return SessionPages(view, page.messages, self._store, page.next, page.last)
+
+    async def _read(
+        self,
+        session_id: str,
+        read: Callable[[], Awaitable[T | None]],
+        record_of: Callable[[T], SessionRecord],
+    ) -> tuple[T, LiveSession | None]:
+        """A session as it is stored, and as it is live. Raises `NotFound`.
+
+        It is read again, a few times, where more was stored meanwhile: the events go on where the
+        history ends.
+        """
+        tries = 0
+        while True:
+            tries += 1
+            # One that passivates while its history is read: the resync of its next life helps.
+            before = self._active.find(session_id)
+            found = await read()
+            if found is None:
+                raise NotFound("session", session_id)
+            live = before or self._active.find(session_id)
+            behind = live and live.channel.stored_id > record_of(found).last_event_id
+            if not behind or tries == _TRIES:
+                return found, live
+
+    async def _with_progress(self, view: SessionView, live: LiveSession | None) -> SessionView:
+        """The view with what comes after its history, where a run is in flight."""
+        run = None if live is None else live.in_flight
+        if live is None or run is None:
+            return view
+        progress = in_progress(live, view.last_event_id)
+        if progress is not None and not progress.step and run.record.status != "queued":
+            # The events of its step may be those of an earlier process.
+            recorded = await self._store.pending_step(run.id)
+            progress = in_progress(live, view.last_event_id, recorded)
+        return msgspec.structs.replace(view, in_progress=progress)
 
     def _view(
         self,
