@@ -20,6 +20,7 @@ __all__ = [
     "PermissionRequested",
     "PermissionResolved",
     "Result",
+    "Steered",
     "Step",
     "StopReason",
     "Text",
@@ -38,6 +39,7 @@ Kind: TypeAlias = Literal[
     "tool_result",
     "permission_requested",
     "permission_resolved",
+    "steered",
     "done",
     "error",
     "thinking",
@@ -139,6 +141,15 @@ class PermissionResolved(msgspec.Struct, frozen=True, omit_defaults=True):
     message: str | None = None
 
 
+class Steered(msgspec.Struct, frozen=True):
+    """The run has read words of the user's that were sent to steer it: the message of the run
+    `message_id`, which is no run of its own any more."""
+
+    kind: ClassVar[Kind] = "steered"
+    message_id: str
+    text: str
+
+
 class Done(msgspec.Struct, frozen=True):
     """The run ended; its data is the result itself."""
 
@@ -188,6 +199,7 @@ Event: TypeAlias = (
     | ToolResult
     | PermissionRequested
     | PermissionResolved
+    | Steered
     | Done
     | Error
     | Thinking

@@ -24,7 +24,15 @@ from typing import TYPE_CHECKING
 from wingman.api.agents import AgentFields, AgentRecord, AgentsQuery, NewAgent, ProviderConfig
 from wingman.api.errors import CODES, ErrorAnswer, ErrorDetail
 from wingman.api.frames import EXTRA, RUN_STREAM, SESSION_STREAM, USUAL, Frames, Notice
-from wingman.api.messages import Accepted, MessageBody, OnBusy, OnDisconnect, StreamQuery
+from wingman.api.messages import (
+    Accepted,
+    Disposition,
+    MessageBody,
+    OnBusy,
+    OnDisconnect,
+    StreamQuery,
+    WordsBody,
+)
 from wingman.api.permissions import (
     Decision,
     Effect,
@@ -106,6 +114,7 @@ __all__ = [
     "CredentialView",
     "Decision",
     "Deleted",
+    "Disposition",
     "Effect",
     "Empty",
     "ErrorAnswer",
@@ -144,6 +153,7 @@ __all__ = [
     "Status",
     "StreamQuery",
     "ToolView",
+    "WordsBody",
     "document",
     "parameters_of",
     "pattern_of",

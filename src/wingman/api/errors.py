@@ -92,8 +92,13 @@ _ALL: Final = (
         409,
         "the request for a permission was answered before, or its call or its run is over",
     ),
-    ErrorCode("run_ended", 409, "the run that a cancel names has ended"),
-    ErrorCode("run_queued", 409, "the run that a cancel names waits for its turn"),
+    ErrorCode("run_ended", 409, "the run that a cancel, or a message that steers, names has ended"),
+    ErrorCode(
+        "run_queued", 409, "the run that a cancel, or a message that steers, names waits its turn"
+    ),
+    ErrorCode(
+        "message_read", 409, "the message that was to be taken back was read: its run has begun"
+    ),
     ErrorCode(
         "waits_for_itself",
         409,

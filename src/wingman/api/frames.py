@@ -11,6 +11,7 @@ from wingman.events import (
     PermissionRequested,
     PermissionResolved,
     Result,
+    Steered,
     Step,
     Text,
     Thinking,
@@ -28,6 +29,7 @@ USUAL: Final = frozenset(
         "tool_result",
         "permission_requested",
         "permission_resolved",
+        "steered",
         "done",
         "error",
     }
@@ -66,6 +68,7 @@ _RUN: Final = {
     "tool_result": ToolResult,
     "permission_requested": PermissionRequested,
     "permission_resolved": PermissionResolved,
+    "steered": Steered,
     "done": Result,
     "error": Error,
     "thinking": Thinking,

@@ -6,15 +6,28 @@ import msgspec
 
 from wingman.api.frames import RUN_STREAM
 from wingman.api.permissions import OnAsk, PermissionForm
-from wingman.api.route import LOCATION, WRITE, Answer, Body, Header, Route
-from wingman.api.runs import Status
+from wingman.api.route import LOCATION, STORE, WRITE, Answer, Body, Header, Route
+from wingman.api.runs import Receipt, Status
 from wingman.conversation import ImageBlock
 from wingman.events import Result
 
-__all__ = ["ROUTES", "Accepted", "MessageBody", "OnBusy", "OnDisconnect", "StreamQuery"]
+__all__ = [
+    "ROUTES",
+    "Accepted",
+    "Disposition",
+    "MessageBody",
+    "OnBusy",
+    "OnDisconnect",
+    "StreamQuery",
+    "WordsBody",
+]
 
-OnBusy: TypeAlias = Literal["queue", "reject", "interrupt"]
-"""What a message does where a run is in flight."""
+OnBusy: TypeAlias = Literal["queue", "reject", "interrupt", "steer"]
+"""What a message does where a run is in flight. `steer`: the run reads it at its next step."""
+
+Disposition: TypeAlias = Literal["steered", "started", "queued"]
+"""What becomes of a message that is to steer: the run in flight reads it; nothing is in flight, and
+it is a run of its own; or the run in flight takes no more words, and it is the next one."""
 
 OnDisconnect: TypeAlias = Literal["continue", "cancel"]
 """What becomes of a run whose client leaves before the answer is complete."""
@@ -26,6 +39,10 @@ class MessageBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `permissions` are rules for this message alone, after all others. A call that needs a person's
     answer waits for one, `ask_timeout` seconds at most; with `on_ask` `reject` it does not run, and
     the model is told that nobody can be asked.
+
+    With `on_busy` `steer` the run in flight reads the message at its next step, as the user's
+    words; where that run ends before, it is a run of its own. `expect_run` names the run that it is
+    for: where another one is in flight by now, or none, nothing of the message is kept.
     """
 
     message: Annotated[str, msgspec.Meta(min_length=1)]
@@ -37,14 +54,28 @@ class MessageBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     on_disconnect: OnDisconnect = "continue"
     permissions: PermissionForm | None = None
     on_ask: OnAsk | None = None
+    expect_run: Annotated[str, msgspec.Meta(min_length=1)] | None = None
     ask_timeout: Annotated[float, msgspec.Meta(gt=0, le=31_536_000)] | None = None
 
 
-class Accepted(msgspec.Struct, frozen=True):
-    """The run of a message that is answered at once."""
+class Accepted(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The run of a message that is answered at once.
+
+    `disposition` is there where the message was to steer, and `steers` the run that reads it.
+    """
 
     run_id: str
     status: Status
+    disposition: Disposition | None = None
+    steers: str | None = None
+
+
+class WordsBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a run in flight is to read at its next step."""
+
+    message: Annotated[str, msgspec.Meta(min_length=1)]
+    images: tuple[ImageBlock, ...] = ()
+    request_id: Annotated[str, msgspec.Meta(min_length=1, max_length=255)] | None = None
 
 
 class StreamQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -69,6 +100,8 @@ _MESSAGE: Final = (
     "provider_not_configured",
     "session_busy",
     "request_id_conflict",
+    "run_ended",
+    "run_queued",
     "waits_for_itself",
     "mailbox_full",
     "overloaded",
@@ -124,5 +157,28 @@ ROUTES: Final[tuple[Route, ...]] = (
             ),
         ),
         errors=_MESSAGE,
+    ),
+    Route(
+        name="steer_run",
+        method="POST",
+        path="/sessions/{session_id}/runs/{run_id}/steer",
+        section="messages",
+        summary="Have a run in flight read a message at its next step",
+        description="The same as a message with `on_busy` `steer` and this run as its "
+        "`expect_run`. Where the run ends before it reads it, the message is a run of its own.",
+        headers=(_IDEMPOTENCY_KEY,),
+        body=Body(WordsBody, {"message": "Leave the tests alone."}),
+        answers=(Answer(202, "It is kept.", Accepted, headers=(LOCATION,)),),
+        errors=("run_not_found", *_MESSAGE),
+    ),
+    Route(
+        name="take_back",
+        method="DELETE",
+        path="/sessions/{session_id}/messages/{run_id}",
+        section="messages",
+        summary="Take back a message that nobody has read",
+        description="One that waits for its turn, or that is to steer a run and was not read yet.",
+        answers=(Answer(200, "It is taken back.", Receipt),),
+        errors=("session_not_found", "run_not_found", "message_read", *STORE),
     ),
 )

@@ -25,7 +25,15 @@ __all__ = [
 ]
 
 Status: TypeAlias = Literal[
-    "queued", "running", "waiting", "cancelling", "completed", "failed", "cancelled", "interrupted"
+    "queued",
+    "running",
+    "waiting",
+    "cancelling",
+    "steered",
+    "completed",
+    "failed",
+    "cancelled",
+    "interrupted",
 ]
 """What is shown of a run. The store knows all of these but `cancelling`."""
 
@@ -47,6 +55,9 @@ class RunView(msgspec.Struct, frozen=True, omit_defaults=True):
 
     `waiting_for` says why one that is queued does not start although its turn has come. `cut` says
     that its message, its result or its error is not whole, as it may be in a list.
+
+    `steers` is the run that was to read the message while it was in flight. With the status
+    `steered` it has, and its result is what came of the message.
     """
 
     id: str
@@ -64,6 +75,7 @@ class RunView(msgspec.Struct, frozen=True, omit_defaults=True):
     cost: float | None = None
     waiting_for: RunFailure | None = None
     cut: bool = False
+    steers: str | None = None
 
 
 class CancelledTool(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -82,13 +94,15 @@ class CancelledTool(msgspec.Struct, frozen=True, omit_defaults=True):
 
 class CancelledRun(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a cancel did to one run. `outcome` is given where that was not to stop it: it still
-    runs, or it was about to end by itself, and has."""
+    runs, or it was about to end by itself, and has. `unread` are the words that were to steer the
+    run that was cancelled, and that it had not read."""
 
     run_id: str
     was: Status
     stopped_in_ms: float
     tools: tuple[CancelledTool, ...] = ()
     outcome: Literal["still_running", "completed", "failed"] | None = None
+    unread: str | None = None
 
 
 class Receipt(msgspec.Struct, frozen=True):

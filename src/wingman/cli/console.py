@@ -24,6 +24,7 @@ from wingman.events import (
     PermissionRequested,
     PermissionResolved,
     Result,
+    Steered,
     Step,
     Text,
     Thinking,
@@ -64,6 +65,8 @@ class Console:
                 self.note(f"permission needed: {clean(action)}: {clean('; '.join(resources))}")
             case PermissionResolved(status=status):
                 self.note(f"permission {status}")
+            case Steered(text=text):
+                self.note(f"the run reads: {clean(text)}")
             case Thinking(text=text) | ToolProgress(text=text):
                 self._aside(text)
             case Step(step=step):

@@ -16,6 +16,7 @@ from wingman.events import (
     Event,
     PermissionRequested,
     PermissionResolved,
+    Steered,
     Step,
     Text,
     Thinking,
@@ -66,6 +67,8 @@ class Transcript:
                 self._line(event.kind, f"{clean(action)} {clean('; '.join(resources))}", "yellow")
             case PermissionResolved(status=status):
                 self._line(event.kind, status, "yellow")
+            case Steered(text=text):
+                self._line(event.kind, _one_line(text), "yellow")
             case ToolProgress(text=text):
                 self._line(event.kind, _one_line(text), "cyan")
             case Done(result=result):

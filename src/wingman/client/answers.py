@@ -34,6 +34,7 @@ _CLASSES: Final[Mapping[str, type[WingmanError]]] = {
     "request_id_conflict": errors.RequestIdConflict,
     "waits_for_itself": errors.WaitsForItself,
     "forbidden_tool": errors.ForbiddenTool,
+    "message_read": errors.MessageRead,
     "already_resolved": errors.AlreadyResolved,
     "run_ended": errors.NotInFlight,
     "run_queued": errors.NotInFlight,

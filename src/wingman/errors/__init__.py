@@ -9,6 +9,7 @@
     │   ├── RequestIdConflict       the same request id came with a different body
     │   ├── AlreadyResolved         the request for a permission was answered, or is over
     │   ├── NotInFlight             the run that was to be cancelled is queued, or has ended
+    │   ├── MessageRead             a message that was to be taken back was read
     │   ├── WaitsForItself          a tool would wait for the run that waits for it
     │   ├── Unauthorized            the server's token is missing or wrong
     │   ├── Forbidden               the server does not go by this name, or not for this page
@@ -65,6 +66,7 @@ from wingman.errors.requests import (
     Forbidden,
     ForbiddenTool,
     InvalidRequest,
+    MessageRead,
     NotFound,
     NotInFlight,
     ProviderNotConfigured,
@@ -92,6 +94,7 @@ __all__ = [
     "ForbiddenTool",
     "InvalidRequest",
     "MailboxFull",
+    "MessageRead",
     "NotFound",
     "NotInFlight",
     "OutputInvalid",

@@ -8,6 +8,7 @@ __all__ = [
     "Forbidden",
     "ForbiddenTool",
     "InvalidRequest",
+    "MessageRead",
     "NotFound",
     "NotInFlight",
     "ProviderNotConfigured",
@@ -64,20 +65,34 @@ class AlreadyResolved(RequestError):
 
 
 class NotInFlight(RequestError):
-    """A cancel named the run that it saw in flight, and that one is not. Nothing was cancelled.
+    """A cancel, or a message that steers, named the run in flight, and that one is not. Nothing was
+    done.
 
     Its code is `run_queued` or `run_ended`; `run_id` names the run.
     """
 
-    def __init__(self, run_id: str, status: str) -> None:
+    def __init__(self, run_id: str, status: str, nothing: str = "Nothing was cancelled.") -> None:
         queued = status == "queued"
-        stands = "is queued" if queued else f"has ended ({status})"
+        ended = "has ended" if status == "ended" else f"has ended ({status})"
+        stands = "is queued" if queued else ended
+        cancelling = queued and nothing == "Nothing was cancelled."
         super().__init__(
-            f"Run {run_id} is not in flight: it {stands}. Nothing was cancelled."
-            + (" To cancel it where it waits, cancel the run itself." if queued else "")
+            f"Run {run_id} is not in flight: it {stands}. {nothing}"
+            + (" To cancel it where it waits, cancel the run itself." if cancelling else "")
         )
         self.run_id = run_id
         self.code = "run_queued" if queued else "run_ended"
+
+
+class MessageRead(RequestError):
+    """A message that was to be taken back has been read: its run has begun, or another one has read
+    it. `run_id` is its run."""
+
+    code = "message_read"
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(f"The message of run {run_id} was read: cancel the run that has read it.")
+        self.run_id = run_id
 
 
 class WaitsForItself(RequestError):

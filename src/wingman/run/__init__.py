@@ -17,6 +17,7 @@ session: who takes runs in which order, and who waits for them, is decided in `s
 #   gate.py       the rules, held against a call: it may run, may not, or somebody is asked
 #   permits.py    which calls of a step may run, and what those are told that may not
 #   asks.py       what a person is asked, and the answers: durable before they count
+#   words.py      the messages that are to steer it, until it reads them
 #   place.py      a run's place among those in flight, left while it waits for people
 #   apart.py      a single call in its run's task, and a context of its own
 #   progress.py   what a tool says while it runs, from any thread
@@ -56,6 +57,7 @@ from wingman.run.reader import BATCH, Reader
 from wingman.run.shown import Shown
 from wingman.run.state import CutBy, Phase, RunState
 from wingman.run.time_limit import TimeLimit
+from wingman.run.words import Words
 
 __all__ = [
     "BATCH",
@@ -88,6 +90,7 @@ __all__ = [
     "Spent",
     "TimeLimit",
     "ToolCall",
+    "Words",
     "complete_step",
     "cut",
     "encode_event",

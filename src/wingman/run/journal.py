@@ -12,6 +12,7 @@ A journal knows the store's protocol and the event channel. It knows no actor an
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from functools import partial
 from typing import Any, Final, TypeAlias
 
@@ -22,7 +23,7 @@ import trio
 from wingman.api import PermissionRequest, RunFailure
 from wingman.conversation import Message, ToolResultBlock, Usage
 from wingman.errors import RunFailed, StoreError, WingmanError
-from wingman.events import Done, Error, Event, Result, ToolProgress, ToolResult
+from wingman.events import Done, Error, Event, Result, Steered, ToolProgress, ToolResult
 from wingman.foreign import copy_of
 from wingman.metrics import Metrics
 from wingman.run.asks import Asks
@@ -44,6 +45,7 @@ from wingman.store import (
     RunRecord,
     RunStarted,
     RunStatus,
+    RunSteered,
     SessionRecord,
     StepEnded,
     StepRecorded,
@@ -187,6 +189,12 @@ class RunJournal:
         """A run that an earlier process has begun goes on."""
         self.record = msgspec.structs.replace(self.record, status="running")
 
+    def read(self, moment: datetime) -> None:
+        """The run in flight has read its message: it is no run of its own any more."""
+        self.record = msgspec.structs.replace(self.record, status="steered", ended_at=moment)
+        self._told = True
+        self.on_end = None
+
     def call_ended(self, result: ToolResultBlock) -> None:
         """A tool call has its result."""
         ended = CallEnded(self.session.session_id, self.record.id, result)
@@ -198,8 +206,14 @@ class RunJournal:
         self.session.metrics.tool_call_ended(result.is_error)
         self.publish(ToolResult(result.tool_use_id, result.content, result.is_error))
 
-    def step_ended(self, messages: tuple[Message, ...], steps: int, spent: Spent) -> None:
-        """A whole step enters the history.
+    def step_ended(
+        self,
+        messages: tuple[Message, ...],
+        steps: int,
+        spent: Spent,
+        read: Sequence[RunRecord] = (),
+    ) -> Commit:
+        """A whole step enters the history, and with it the messages of the runs that were `read`.
 
         Nobody waits for this commit: what is written later on the chain fails if this does.
         """
@@ -213,7 +227,11 @@ class RunJournal:
             last_id,
             spent.cost,
         )
-        self._write(change).then(partial(self._step_stored, last_id))
+        moment = now()
+        steered = (RunSteered(self.session.session_id, each.id, moment) for each in read)
+        commit = self._write(change, *steered)
+        commit.then(partial(self._step_stored, last_id, read))
+        return commit
 
     def check(self) -> None:
         """Raise `StoreError` if a change of this run could not be written: it is of no use to go
@@ -317,9 +335,13 @@ class RunJournal:
             return
         raise StoreError(f"The end of run {self.record.id} was not recorded within {within:g} s.")
 
-    def _step_stored(self, last_id: int, failure: StoreError | None) -> None:
+    def _step_stored(
+        self, last_id: int, read: Sequence[RunRecord], failure: StoreError | None
+    ) -> None:
         if failure is None:
             self.session.channel.mark_stored(last_id)
+            for each in read:
+                self.publish(Steered(each.id, each.message))
 
     def _show(self, record: RunRecord, error: WingmanError | None) -> None:
         self.record = record

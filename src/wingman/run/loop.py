@@ -33,7 +33,8 @@ from wingman.run.place import Place
 from wingman.run.progress import ProgressMeter
 from wingman.run.shown import Shown
 from wingman.run.state import RunState
-from wingman.store import CutRun
+from wingman.run.words import Words
+from wingman.store import CutRun, RunRecord
 
 __all__ = ["RunLoop"]
 
@@ -50,7 +51,7 @@ class RunLoop:
     `shown` is what the session's models are shown of it, `tool_ids` the ids of its tool calls so
     far; the run adds its own. `callers` are the sessions that wait for what the run's tools do, its
     own among them. `place` is the run's among those in flight. `permits` say which calls may run;
-    None: all of them.
+    None: all of them. `words` are the messages that are to steer it.
     """
 
     journal: RunJournal
@@ -66,6 +67,7 @@ class RunLoop:
     callers: frozenset[str]
     place: Place
     permits: Permits | None = None
+    words: Words | None = None
     steps: int = 0
     messages: list[Message] = attrs.field(factory=list)
     _inference: Inference | None = None
@@ -194,11 +196,16 @@ class RunLoop:
         if draft.finish == "max_tokens":
             return Ending("completed", "max_tokens")
         demand = self._output.judge(message.text)
-        if demand is None:
-            self.state.output = self._output.output
-            return Ending("completed", "end_turn")
-        self._end_step((*draft.messages(), demand))
-        return self._limit()
+        if demand is not None:
+            self._end_step((*draft.messages(), demand))
+            return self._limit()
+        # From here to the end, or to the next step, nobody else has a turn: a message that comes
+        # is read by this run, or finds that it has ended.
+        if self._limit() is None and self.words is not None and self.words:
+            self._end_step(draft.messages())
+            return None
+        self.state.output = self._output.output
+        return Ending("completed", "end_turn")
 
     def _limit(self) -> Ending | None:
         """The ending by a limit that this step has reached, if it has."""
@@ -248,8 +255,16 @@ class RunLoop:
         await trio.lowlevel.checkpoint_if_cancelled()
 
     def _end_step(self, messages: tuple[Message, ...]) -> None:
+        """The step is over; what was said meanwhile to steer the run comes after it, unless the
+        model is not asked again."""
         self._inference = self._resumed = None
-        self.journal.step_ended(messages, self.steps, self.meter.spent)
+        read: Sequence[RunRecord] = ()
+        if self.words is not None and self._limit() is None:
+            read = self.words.take()
+            messages += tuple(Message.user(each.message, each.images or ()) for each in read)
+        commit = self.journal.step_ended(messages, self.steps, self.meter.spent, read)
+        if self.words is not None and read:
+            self.words.taken(read, commit)
         self._add(messages)
 
     # --- the end -------------------------------------------------------------------------------

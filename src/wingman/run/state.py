@@ -10,9 +10,12 @@ from wingman.run.calls import ToolCall, ToolCalls
 
 __all__ = ["CutBy", "Phase", "RunState"]
 
-Phase: TypeAlias = Literal["admitting", "queued", "running", "unrecorded", "ended"]
+Phase: TypeAlias = Literal[
+    "admitting", "queued", "reading", "read", "running", "unrecorded", "ended"
+]
 """`admitting`: its row is being written, and nobody was told of it. `unrecorded`: its work has
-stopped, and its end is not in the store yet."""
+stopped, and its end is not in the store yet. `reading`: the run in flight reads its message, and
+that is being written; `read`: it has, and this is no run of its own any more."""
 
 CutBy: TypeAlias = Literal["cancelled", "interrupted"]
 

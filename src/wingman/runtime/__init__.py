@@ -9,6 +9,7 @@
     agent_order.py  in which order agents are listed, and where a page of them begins
     credentials.py  how each provider is reached
     base_url.py     what a base URL must be to be kept
+    status.py       how it stands
     models.py       what models each provider has
 
 It does not know HTTP: the server is one face of it, a program another.
@@ -18,8 +19,9 @@ from wingman.runtime.agent_order import AgentList
 from wingman.runtime.agents import KEYLESS, PREFERRED, Agents, default_provider
 from wingman.runtime.credentials import Credentials
 from wingman.runtime.following import Following
-from wingman.runtime.runtime import Runtime, RuntimeStatus
+from wingman.runtime.runtime import Runtime
 from wingman.runtime.session import RunStream, Session
+from wingman.runtime.status import RuntimeStatus
 
 __all__ = [
     "KEYLESS",

@@ -3,15 +3,14 @@
 A program asks it, and so does the HTTP server, which is one face of it.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-import attrs
 from msgspec import UNSET, UnsetType
 
-from wingman.actor import ActorInfo, Instrument
+from wingman.actor import Instrument
 from wingman.agent import Agent
 from wingman.api import (
     Decision,
@@ -38,6 +37,7 @@ from wingman.runtime.answers import answered
 from wingman.runtime.credentials import Credentials
 from wingman.runtime.root import Root
 from wingman.runtime.session import Session
+from wingman.runtime.status import RuntimeStatus
 from wingman.session import (
     PermissionList,
     Run,
@@ -52,26 +52,7 @@ from wingman.store import Store
 from wingman.tools import Tool
 from wingman.under_trio import require_trio
 
-__all__ = ["Runtime", "RuntimeStatus"]
-
-
-@attrs.frozen
-class RuntimeStatus:
-    """How the runtime stands. `unready` says why it takes no messages just now, if it does not.
-
-    `actors` are the live ones, `quarantined` the sessions that are set aside, with the reason.
-    `dead_letters` counts messages that no actor will process, `in_flight` the runs that have a
-    place, `waiting` those that have not had one yet, and `asking` those that have left theirs:
-    they wait for people.
-    """
-
-    unready: Unavailable | None
-    actors: Sequence[ActorInfo]
-    quarantined: Mapping[str, str]
-    dead_letters: int
-    in_flight: int
-    waiting: int
-    asking: int
+__all__ = ["Runtime"]
 
 
 class Runtime:
@@ -324,6 +305,10 @@ class Runtime:
     async def cancel_run(self, session_id: str, run_id: str) -> Receipt:
         """Cancel one run, queued or in flight, and never another. Errors as for `cancel`."""
         return await self._host.runs.cancel_run(session_id, run_id)
+
+    async def take_back(self, session_id: str, run_id: str) -> Receipt:
+        """Take back a message that nobody has read. Raises `NotFound`, `MessageRead`."""
+        return await self._host.runs.take_back(session_id, run_id)
 
     async def cancel_tool(self, session_id: str, run_id: str, tool_use_id: str) -> Receipt:
         """Cancel one tool call of a run: the model is told, its siblings and the run go on.

@@ -160,12 +160,17 @@ class Session:
         permissions: PermissionForm | None = None,
         on_ask: OnAsk | None = None,
         ask_timeout: float | None = None,
+        expect_run: str | None = None,
     ) -> Run:
         """Send a message and return at once: as soon as it is durable, if the store is.
 
         The run goes on without its caller. The same `request_id` gives the same run again.
         `permissions` are rules for this message alone, after all others. A call that needs an
         answer waits `ask_timeout` seconds at most, or is rejected with `on_ask="reject"`.
+
+        With `on_busy="steer"` the run in flight reads the message at its next step, and the result
+        is that run's; where it ends before, the message is a run of its own. With `expect_run`
+        nothing is sent unless that run is in flight: `NotInFlight`.
         """
         run = await self._admit(
             message,
@@ -176,6 +181,7 @@ class Session:
             permissions=permissions,
             on_ask=on_ask,
             ask_timeout=ask_timeout,
+            expect_run=expect_run,
         )
         await run.admitted()
         return run
@@ -236,6 +242,7 @@ class Session:
         permissions: PermissionForm | None = None,
         on_ask: OnAsk | None = None,
         ask_timeout: float | None = None,
+        expect_run: str | None = None,
     ) -> Run:
         """Send a message. Cancelled before it returns, it has sent none."""
         host = self._opened()
@@ -249,6 +256,7 @@ class Session:
             permissions=permissions,
             on_ask=on_ask,
             ask_timeout=ask_timeout,
+            expect_run=expect_run,
         )
         return await host.admit(self._id, request)
 

@@ -17,6 +17,7 @@ from wingman.session.asking import Prepared, prepare, until_answered
 from wingman.session.live import LiveSession
 from wingman.session.live_run import LiveRun
 from wingman.session.recovery import end_from_store, ending_after
+from wingman.session.steering import Steering
 from wingman.session.work_dir import path_of
 from wingman.telemetry import log_event
 
@@ -134,6 +135,7 @@ class SessionActor:
             callers=run.callers,
             place=place,
             permits=prepared.permits,
+            words=Steering(live, run),
         )
         try:
             await loop.execute(prepared.left)

@@ -57,6 +57,8 @@ class RunRequest:
 
     `permissions` are rules for this message alone. A call that needs an answer waits for one, for
     `ask_timeout` seconds at most, or with `on_ask="reject"` is rejected, since nobody is there.
+    With `on_busy="steer"` the run in flight is to read the message, and with `expect_run` no other
+    one, nor is it to be a run of its own.
     """
 
     message: str
@@ -70,6 +72,7 @@ class RunRequest:
     permissions: PermissionForm | None = None
     on_ask: OnAsk | None = None
     ask_timeout: float | None = None
+    expect_run: str | None = None
 
     def __attrs_post_init__(self) -> None:
         given: object = self.message  # a program without a type checker gives anything
@@ -91,7 +94,9 @@ class RunRequest:
                 f"ask_timeout is a number of seconds > 0, not {timeout!r} - at `$.ask_timeout`"
             )
         check_rules(self.permissions)
-        for name in ("agent_id", "request_id"):
+        if self.expect_run is not None and self.on_busy != "steer":
+            raise InvalidRequest('expect_run goes with on_busy "steer" - at `$.expect_run`')
+        for name in ("agent_id", "request_id", "expect_run"):
             value: object = getattr(self, name)
             if value is not None and not isinstance(value, str):
                 raise InvalidRequest(
@@ -142,9 +147,9 @@ class RunRequest:
     def _hash(self, agent_id: str | None) -> str:
         body: tuple[object, ...]
         body = (agent_id, self.message, self.max_steps, self.on_busy, *self.images)
-        asks = self.permissions, self.on_ask, self.ask_timeout
-        if asks != (None, None, None):  # earlier versions knew none of these
-            body += asks
+        later = self.permissions, self.on_ask, self.ask_timeout, self.expect_run
+        if any(field is not None for field in later):  # earlier versions knew none of these
+            body += later
         return hashlib.sha256(msgspec.json.encode(body)).hexdigest()
 
 

@@ -31,15 +31,18 @@ _RECORD_PATIENCE = 30.0
 
 @attrs.frozen
 class _Asked:
-    """A run that was asked to end, and what it was about."""
+    """A run that was asked to end, and what it was about. `unread` is its message, where that was
+    to steer a run that is cancelled with it."""
 
     run: LiveRun
     was: Status
     calls: tuple[ToolCall, ...]
+    unread: str | None = None
 
     def receipt(self, since: float) -> CancelledRun:
         tools = tuple(map(_cancelled_tool, self.calls))
-        return CancelledRun(self.run.id, self.was, milliseconds(since), tools, self._outcome())
+        ms, outcome = milliseconds(since), self._outcome()
+        return CancelledRun(self.run.id, self.was, ms, tools, outcome, self.unread)
 
     def _outcome(self) -> Literal["still_running", "completed", "failed"] | None:
         if not self.run.ended:
@@ -67,18 +70,25 @@ class _Asked:
 
 
 async def cancel_runs(runs: Iterable[LiveRun]) -> Receipt:
-    """Cancel these runs; return when they have stopped, or after 5 s with what has not.
+    """Cancel these runs; return when they have stopped, or after 5 s with what has not. What was to
+    steer one of them, and was not read, goes with it.
 
     Raises `StoreUnavailable` where the end of one could not be recorded, and says how it stands.
     """
     start = trio.current_time()
-    asked = []
+    asked: dict[str, _Asked] = {}
     for run in runs:
-        if not run.ended:
-            asked.append(_Asked(run, run.status, _in_flight(run)))
-            run.request_cancel()
+        if run.ended or run.id in asked or run.state.phase in ("reading", "read"):
+            continue
+        unread = run.unread()
+        asked[run.id] = _Asked(run, run.status, _in_flight(run))
+        run.request_cancel()
+        for words in unread:
+            message = words.record.message
+            asked[words.id] = _Asked(words, words.status, (), message)
+            words.request_cancel()
     receipts, failures = [], []
-    for each in asked:
+    for each in asked.values():
         begun = each.run.state.begun
         with trio.move_on_at(start + (_PATIENCE if begun else _RECORD_PATIENCE)):
             await each.run.wait_stopped()

@@ -99,7 +99,7 @@ class SessionHost:
     @property
     def runs(self) -> SessionRuns:
         """Who finds runs by their ids, and cancels them."""
-        return SessionRuns(self._services, self.active)
+        return SessionRuns(self._services, self.active, self.admit)
 
     @property
     def permissions(self) -> SessionPermissions:
@@ -232,7 +232,7 @@ class SessionHost:
             )
         chosen = self._services.agents.choose(agent_id)
         run = live.admit(request, chosen)
-        return Run(run.record, run)
+        return Run(run.record, run, partial(self.admit, session_id))
 
     async def _find(self, session_id: str, request: RunRequest) -> Run | LiveSession:
         """The run that was admitted under this request's id, or the session that may admit it."""
@@ -242,7 +242,7 @@ class SessionHost:
         live = await self.active.live(session_id)
         known = live.find_request(request)
         if known is not None:
-            return Run(known.record, known)
+            return Run(known.record, known, partial(self.admit, session_id))
         if stored is None:
             return live
         check_same_body(stored, request)

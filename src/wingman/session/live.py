@@ -14,7 +14,7 @@ import trio
 from wingman.actor import Delivery
 from wingman.agent import Agent, ChosenAgent, weight_of_agent
 from wingman.conversation import Message, Usage
-from wingman.errors import MailboxFull, NotFound, SessionBusy, StoreError, WingmanError
+from wingman.errors import MailboxFull, NotFound, NotInFlight, SessionBusy, StoreError, WingmanError
 from wingman.ids import new_id
 from wingman.run import EventChannel, Journal, Outcome, RunJournal, Shown, now, repair
 from wingman.session.admission import (
@@ -27,6 +27,7 @@ from wingman.session.admission import (
 )
 from wingman.session.live_run import LiveRun
 from wingman.session.services import Services
+from wingman.session.steering import unread
 from wingman.store import RunRecord, SessionRecord
 
 __all__ = ["LiveSession"]
@@ -43,7 +44,8 @@ class LiveSession:
 
     `runs` are those queued and in flight, in the order they were admitted; `requests` the runs of
     this activation by request id, as many as are remembered. `submit` puts a message into the
-    actor's mailbox. `lost` is the run whose end is not recorded, and why. `granted` is what answers
+    actor's mailbox. `lost` is the run whose end is not recorded, and why. `steered`: a message has
+    come that was to steer a run, once at least. `granted` is what answers
     `always` have granted in it, None until it has been read.
     """
 
@@ -56,6 +58,7 @@ class LiveSession:
     current: LiveRun | None = attrs.field(default=None, repr=False)
     lost: tuple[LiveRun, WingmanError] | None = attrs.field(default=None, repr=False)
     tool_ids: set[str] = attrs.field(factory=set, repr=False)
+    steered: bool = False
     granted: set[tuple[str, str]] | None = attrs.field(default=None, repr=False)
     journal: Journal = attrs.field(init=False, repr=False)
     shown: Shown = attrs.field(init=False, repr=False)
@@ -138,6 +141,15 @@ class LiveSession:
                 f"Session {self.id} has a run in flight: wait for it, cancel it, "
                 'or send the message with on_busy "queue" or "interrupt".'
             )
+        target = self.in_flight if request.on_busy == "steer" else None
+        if target is not None and not target.steerable:
+            target = None
+        if request.expect_run is not None and (target is None or target.id != request.expect_run):
+            expected = self.runs.get(request.expect_run)
+            queued = expected is not None and not expected.state.begun
+            raise NotInFlight(
+                request.expect_run, "queued" if queued else "ended", "Nothing was sent."
+            )
         self._check_room()
         record = RunRecord(
             id=new_id(),
@@ -153,7 +165,9 @@ class LiveSession:
             permissions=request.permissions,
             on_ask=request.on_ask,
             ask_timeout=request.ask_timeout,
+            steers=None if target is None else target.id,
         )
+        self.steered = self.steered or target is not None
         run = self._run(record, chosen.agent, request.callers, weight)
         run.state.phase = "admitting"
         run.admission = run.journal.queued()
@@ -187,8 +201,10 @@ class LiveSession:
             callers | {self.id},
             weight,
             self.channel.last_id,
+            was_behind=bool(self.runs),
         )
         run.journal.on_end = partial(self._leave, run)
+        run.unread = partial(unread, self, run.id)
         return run
 
     def _enqueue(self, run: LiveRun) -> None:
@@ -224,6 +240,15 @@ class LiveSession:
         in_flight = self.in_flight
         if in_flight is not None and in_flight is not newcomer:
             in_flight.request_cancel()
+
+    def hand_over(self, run: LiveRun, reader: LiveRun) -> None:
+        """The run in flight has read a queued run's message: that one leaves the queue."""
+        if self.runs.pop(run.id, None) is None:
+            return
+        self.services.room.held -= run.weight
+        self.services.room.waiting -= 1
+        run.journal.read(now())
+        run.read_by(reader)
 
     # --- leaving -------------------------------------------------------------------------------
 

@@ -34,10 +34,12 @@ class LiveRun:
 
     `agent` is None for a run of an earlier process, until its turn comes. `first_event` is the last
     event before its admission. `callers` are the sessions that wait for it. `weight` is how many
-    bytes its message takes in memory. `spawn` starts a task
-    of the runtime. `outcome` is what whoever waits is told: at the end, or before it, where the end
-    cannot be recorded for some time. `not_cancelled` is why the last cancel was not recorded.
-    `place` is its place among those in flight, once it has begun.
+    bytes its message takes in memory. `was_behind`: others were there before it. `spawn` starts a
+    task of the runtime. `outcome` is what whoever waits is told: at the end, or before, where the
+    end cannot be recorded for some time. `not_cancelled` is why the last cancel was not recorded.
+    `place` is its place among those in flight, once it has begun. `unread` gives the runs whose
+    messages are to steer it, and that it has not read; `followers` are those whose
+    messages it has read: who waits for one of them, waits for this one.
     """
 
     journal: RunJournal
@@ -46,12 +48,15 @@ class LiveRun:
     callers: frozenset[str] = frozenset()
     weight: int = 0
     first_event: int = 0
+    was_behind: bool = False
     state: RunState = attrs.field(factory=RunState)
     admission: Commit | None = attrs.field(default=None, repr=False)
     delivery: Delivery[None] | None = attrs.field(default=None, repr=False)
     outcome: Outcome | None = attrs.field(default=None, repr=False)
     not_cancelled: StoreError | None = attrs.field(default=None, repr=False)
     place: Place | None = attrs.field(default=None, repr=False)
+    unread: Callable[[], list["LiveRun"]] = attrs.field(default=list, repr=False)
+    followers: list["LiveRun"] = attrs.field(factory=list, repr=False)
     _changed: ParkingLot = attrs.field(factory=ParkingLot, repr=False)
 
     @property
@@ -73,6 +78,11 @@ class LiveRun:
     def status(self) -> Status:
         """Where it stands."""
         return self.state.shown(self.journal.status)
+
+    @property
+    def steerable(self) -> bool:
+        """Whether it may still read a message that is sent to steer it."""
+        return self.state.cut_by is None and self.state.phase in ("admitting", "queued", "running")
 
     @property
     def undecided(self) -> bool:
@@ -167,6 +177,14 @@ class LiveRun:
         self.state.announced = {}
         self._changed.unpark_all()
 
+    def read_by(self, reader: "LiveRun") -> None:
+        """The run in flight has read its message: it waits for that one's end, and no more."""
+        self.state.phase = "read"
+        delivery, self.delivery = self.delivery, None
+        if delivery is not None:
+            delivery.cancel()
+        reader.followers.append(self)
+
     def put_off(self, error: StoreUnavailable) -> None:
         """Tell whoever waits that the end is not recorded; it is told again when it is."""
         self.outcome = error
@@ -179,6 +197,10 @@ class LiveRun:
         self.state.announced = {}
         self.state.waiting_for = None
         self.outcome = outcome
+        self.unread = list
+        followers, self.followers = self.followers, []
+        for run in followers:
+            run.end(outcome)
         delivery, self.delivery = self.delivery, None  # they would hold each other
         if delivery is not None and not begun:
             delivery.cancel()
@@ -186,7 +208,7 @@ class LiveRun:
 
     def request_cancel(self, cut_by: CutBy = "cancelled") -> None:
         """Ask for the run's end. Asking again changes nothing."""
-        if self.state.cut_by is not None or self.ended:
+        if self.state.cut_by is not None or self.ended or self.state.phase in ("reading", "read"):
             return
         self.state.cut_by = cut_by
         self.not_cancelled = None

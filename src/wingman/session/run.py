@@ -1,14 +1,17 @@
 """Run: the handle on one run, in flight or read from the store."""
 
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection, Iterable
 
 from msgspec import structs
 
-from wingman.api import Receipt, Status
-from wingman.errors import RunFailed, WaitsForItself
+from wingman.api import Disposition, Receipt, Status
+from wingman.conversation import ImageBlock
+from wingman.errors import NotInFlight, RunFailed, WaitsForItself
 from wingman.events import Result
 from wingman.foreign import copy_of
+from wingman.given import listed
 from wingman.run import CALLERS, CutBy, EventChannel, Outcome, Reader, recorded_error
+from wingman.session.admission import RunRequest
 from wingman.session.cancelling import cancel_runs, cancel_tool
 from wingman.session.live_run import LiveRun
 from wingman.store import RunRecord
@@ -20,12 +23,19 @@ __all__ = ["Run", "check_not_itself"]
 class Run:
     """A run: queued, in flight, or ended. It goes on without its handle."""
 
-    __slots__ = ("_live", "_record")
+    __slots__ = ("_admit", "_live", "_record")
 
-    def __init__(self, record: RunRecord, live: LiveRun | None = None) -> None:
-        """A run as the store has it, ended; or, with `live`, one that this process runs."""
+    def __init__(
+        self,
+        record: RunRecord,
+        live: LiveRun | None = None,
+        admit: Callable[[RunRequest], Awaitable["Run"]] | None = None,
+    ) -> None:
+        """A run as the store has it, ended; or, with `live`, one that this process runs, and
+        `admit`, which takes a message for its session."""
         self._record = record
         self._live = live
+        self._admit = admit
 
     def __eq__(self, other: object) -> bool:
         """Two handles are equal if they are on the same run."""
@@ -61,6 +71,15 @@ class Run:
     def status(self) -> Status:
         """Where it stands."""
         return self._record.status if self._live is None else self._live.status
+
+    @property
+    def disposition(self) -> Disposition:
+        """What becomes of its message, if that was to steer: it is read by the run in flight, or is
+        a run of its own, at once or when its turn comes."""
+        if self.record.steers is not None:
+            return "steered"
+        ahead = self._live is not None and self._live.was_behind
+        return "queued" if ahead else "started"
 
     async def admitted(self) -> None:
         """Return when the run is durable. Raises `StoreError` if it could not be made so."""
@@ -132,6 +151,34 @@ class Run:
         """Ask for the run's end; `wait` says when it has come."""
         if self._live is not None:
             self._live.request_cancel(cut_by)
+
+    async def steer(
+        self,
+        message: str,
+        *,
+        images: Iterable[ImageBlock] = (),
+        request_id: str | None = None,
+    ) -> "Run":
+        """Have this run read a message at its next step, as the user's words; durable when this
+        returns. The result of the message is the run's.
+
+        Where the run ends before it has read it, the message is a run of its own. Raises
+        `NotInFlight` where this run is not in flight any more: then nothing is kept.
+        """
+        require_trio()
+        if self._live is None or self._admit is None:
+            raise NotInFlight(self.id, self.status, "Nothing was sent.")
+        request = RunRequest(
+            message=message,
+            images=listed("images", images, ImageBlock),
+            agent_id=self.record.agent_id,
+            request_id=request_id,
+            on_busy="steer",
+            expect_run=self.id,
+        )
+        run = await self._admit(request)
+        await run.admitted()
+        return run
 
     async def cancel(self) -> Receipt:
         """Cancel this run, queued or in flight, and no other; return when it has stopped.

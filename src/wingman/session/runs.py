@@ -1,16 +1,18 @@
 """SessionRuns: the runs of sessions, found by their ids, live or in the store; and their cancel."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from functools import partial
+from typing import TypeAlias
 
 import trio
 
 from wingman.api import CancelledRun, Receipt
-from wingman.errors import NotFound, NotInFlight, StoreError
+from wingman.errors import MessageRead, NotFound, NotInFlight, StoreError
 from wingman.run import Journal, RunJournal, cut
 from wingman.session.active import ActiveSessions
-from wingman.session.admission import queued_error
+from wingman.session.admission import RunRequest, queued_error
 from wingman.session.cancelling import (
     cancel_runs,
     cancel_tool,
@@ -29,22 +31,29 @@ __all__ = ["SessionRuns"]
 
 logger = logging.getLogger("wingman.session")
 
+Admit: TypeAlias = Callable[[str, RunRequest], Awaitable[Run]]
+"""How a session, by its id, takes a message."""
+
 
 class SessionRuns:
     """Finds runs, and cancels them. Made when it is needed; it holds nothing of its own."""
 
-    def __init__(self, services: Services, active: ActiveSessions) -> None:
+    def __init__(self, services: Services, active: ActiveSessions, admit: Admit) -> None:
         self._services = services
+        self._admit = admit
         self._store = services.store
         self._active = active
 
     async def find(self, session_id: str, run_id: str) -> Run:
-        """A run by its id: the live one, or as the store has it. Raises `NotFound`."""
+        """A run by its id: the live one, or as the store has it; where another one has read its
+        message, that one. Raises `NotFound`."""
         await self._active.present(session_id)
         run = self._live_run(session_id, run_id)
         if run is None:
             record = await self._record(session_id, run_id)
             run = self._live_run(session_id, run_id)
+            if record.status == "steered" and record.steers is not None:
+                return await self.find(session_id, record.steers)  # what came of its message
             if run is None and not record.ended:
                 # It ended while we were reading, or waits for the next start.
                 record = await self._record(session_id, run_id)
@@ -52,7 +61,7 @@ class SessionRuns:
                     raise queued_error(run_id)
             if run is None:
                 return Run(record)
-        return Run(run.record, run)
+        return Run(run.record, run, partial(self._admit, session_id))
 
     async def find_anywhere(self, run_id: str) -> Run:
         """A run by its id alone, as `find` has it."""
@@ -129,6 +138,21 @@ class SessionRuns:
             return Receipt(tuple(await self._cancel_stored(session_id, run_id)))
         run = self._live_run(session_id, run_id)
         return Receipt(()) if run is None else await cancel_runs((run,))
+
+    async def take_back(self, session_id: str, run_id: str) -> Receipt:
+        """Take back a message that nobody has read. Raises `NotFound`, `MessageRead`."""
+        await self._active.present(session_id)
+        run = self._live_run(session_id, run_id)
+        if run is None:
+            record = await self._record(session_id, run_id)
+            run = self._live_run(session_id, run_id)
+            if run is None and record.status == "queued":
+                return Receipt(tuple(await self._cancel_stored(session_id, run_id)))
+        if run is None or run.state.phase not in ("admitting", "queued"):
+            raise MessageRead(run_id)
+        if run.record.status != "queued":  # an earlier process has begun it
+            raise MessageRead(run_id)
+        return await cancel_runs((run,))
 
     async def cancel_tool(self, session_id: str, run_id: str, tool_use_id: str) -> Receipt:
         """Cancel one tool call: the model is told, its siblings and the run go on.

@@ -110,6 +110,7 @@ def run_view(record: RunRecord, live: LiveSession | None) -> RunView:
         ended_at=record.ended_at,
         cost=record.cost,
         waiting_for=waiting_for,
+        steers=record.steers,
     )
 
 

@@ -26,6 +26,7 @@ __all__ = [
     "RunEnded",
     "RunQueued",
     "RunStarted",
+    "RunSteered",
     "SessionDeleting",
     "SessionErased",
     "SessionSaved",
@@ -166,6 +167,15 @@ class StepEnded(msgspec.Struct, frozen=True):
     cost: float | None = None
 
 
+class RunSteered(msgspec.Struct, frozen=True):
+    """The message of a queued run was read by the run in flight: it is in the history as one of
+    that run's, and is no run of its own any more. One that is not queued stays as it is."""
+
+    session_id: str
+    run_id: str
+    ended_at: datetime
+
+
 class RunEnded(msgspec.Struct, frozen=True, kw_only=True):
     """A run is over, whatever it was before; the messages of its last step enter the history.
 
@@ -211,5 +221,6 @@ Change: TypeAlias = (
     | PermissionResolved
     | CallEnded
     | StepEnded
+    | RunSteered
     | RunEnded
 )

@@ -24,11 +24,19 @@ __all__ = [
 ]
 
 RunStatus: TypeAlias = Literal[
-    "queued", "running", "waiting", "completed", "failed", "cancelled", "interrupted"
+    "queued",
+    "running",
+    "waiting",
+    "steered",
+    "completed",
+    "failed",
+    "cancelled",
+    "interrupted",
 ]
 """What the store knows of a run's status; `cancelling` is only ever seen in the live runtime.
 
-`waiting`: the run has begun, and a person has not answered about one of its calls."""
+`waiting`: the run has begun, and a person has not answered about one of its calls. `steered`: its
+message was read by another run, and it has no end of its own."""
 
 
 class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,7 +46,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     which is found again by `agent_id`, its name. `body_hash` tells whether a request id comes
     again with the same body. `cost` is what the run has cost up to here, None where nobody knows.
     `permissions` are the message's own rules, `on_ask` and `ask_timeout` (seconds) say what becomes
-    of a call that needs an answer.
+    of a call that needs an answer. `steers` is the run in flight that is to read the message.
     """
 
     id: str
@@ -62,6 +70,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     permissions: PermissionForm | None = None
     on_ask: OnAsk | None = None
     ask_timeout: float | None = None
+    steers: str | None = None
 
     @property
     def ended(self) -> bool:

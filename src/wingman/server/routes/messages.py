@@ -5,7 +5,7 @@ from typing import Any
 
 from quart import Response, request
 
-from wingman.api import Accepted, MessageBody, StreamQuery
+from wingman.api import Accepted, MessageBody, OnBusy, Receipt, StreamQuery, WordsBody
 from wingman.errors import InvalidRequest, WingmanError
 from wingman.events import Done, Error, Event, events_of
 from wingman.runtime import Runtime
@@ -29,7 +29,7 @@ def message_handlers(runtime: Runtime) -> Handlers:
         if "respond-async" in preferences(request.headers.getlist("Prefer")):
             run = await _submit(runtime, session_id, body, stays=False)
             headers = {**_location(run), "Preference-Applied": "respond-async"}
-            return json_response(Accepted(run.id, run.status), 202, headers)
+            return json_response(accepted(run, body.on_busy), 202, headers)
         run = await _submit(runtime, session_id, body, stays=True)
         try:
             await run.result()
@@ -42,6 +42,11 @@ def message_handlers(runtime: Runtime) -> Handlers:
     @handlers.add
     async def stream_message(session_id: str, query: StreamQuery, body: MessageBody) -> Response:
         kinds = included(query.include)
+        if body.on_busy == "steer":
+            raise InvalidRequest(
+                "A message that steers has no events of its own: follow the session's events, or "
+                "the run's - at `$.on_busy`"
+            )
         run = await _admit(runtime, session_id, body, stays=True)
         known = run.ended  # its message came before; a new run may be over when it is durable
         # Before anything of the run can be stored: from now on its events are held for it.
@@ -51,7 +56,31 @@ def message_handlers(runtime: Runtime) -> Handlers:
             return stream_response(replay(await _events(runtime, run)), _location(run))
         return stream_response(frames, _location(run))
 
+    @handlers.add
+    async def steer_run(session_id: str, run_id: str, body: WordsBody) -> Response:
+        await runtime.describe_run(session_id, run_id)
+        fields = MessageBody(
+            body.message,
+            images=body.images,
+            request_id=body.request_id,
+            on_busy="steer",
+            expect_run=run_id,
+        )
+        run = await _submit(runtime, session_id, fields, stays=False)
+        return json_response(accepted(run, "steer"), 202, _location(run))
+
+    @handlers.add
+    async def take_back(session_id: str, run_id: str) -> Receipt:
+        return await runtime.take_back(session_id, run_id)
+
     return handlers
+
+
+def accepted(run: Run, on_busy: OnBusy) -> Accepted:
+    """What is answered at once of a run, and, of a message that is to steer, what becomes of it."""
+    if on_busy != "steer":
+        return Accepted(run.id, run.status)
+    return Accepted(run.id, run.status, run.disposition, run.record.steers)
 
 
 async def _submit(runtime: Runtime, session_id: str, fields: MessageBody, stays: bool) -> Run:
@@ -80,6 +109,7 @@ async def _admit(runtime: Runtime, session_id: str, fields: MessageBody, stays: 
             permissions=fields.permissions,
             on_ask=fields.on_ask,
             ask_timeout=fields.ask_timeout,
+            expect_run=fields.expect_run,
         ),
     )
     if stays and fields.on_disconnect == "cancel":

@@ -22,6 +22,7 @@ from wingman.store.changes import (
     RunEnded,
     RunQueued,
     RunStarted,
+    RunSteered,
     SessionDeleting,
     SessionErased,
     SessionSaved,
@@ -220,6 +221,12 @@ class Ledger:
             run.cost = change.cost
             run.session.last_event_id = change.last_event_id
 
+    def _steer_run(self, change: RunSteered) -> None:
+        run = self._run_of(change.session_id, change.run_id)
+        if run and run.status == "queued":
+            self._set_status(run, "steered")
+            run.ended_at = change.ended_at
+
     def _end_run(self, change: RunEnded) -> None:
         if not (run := self._run_of(change.session_id, change.run_id)):
             return
@@ -299,5 +306,6 @@ _APPLY: dict[type[Change], Callable[[Ledger, Any], None]] = {
     PermissionResolved: Ledger._resolve_permission,
     CallEnded: Ledger._end_call,
     StepEnded: Ledger._end_step,
+    RunSteered: Ledger._steer_run,
     RunEnded: Ledger._end_run,
 }

@@ -20,6 +20,7 @@ from wingman.store.changes import (
     RunEnded,
     RunQueued,
     RunStarted,
+    RunSteered,
     SessionDeleting,
     SessionErased,
     SessionSaved,
@@ -39,6 +40,7 @@ from wingman.store.sqlite.run_statements import (
     RECORD_STEP,
     SAVE_VERSION,
     START_RUN,
+    STEER_RUN,
 )
 from wingman.store.sqlite.statements import (
     DELETE_AGENT,
@@ -98,6 +100,7 @@ _WRITES: Mapping[type[Change], Write] = {
     PermissionResolved: Write(_about_request, RESOLVE_PERMISSION),
     CallEnded: Write(_about_both, (END_CALL,), repeats=True),
     StepEnded: Write(_about_both, END_STEP),
+    RunSteered: Write(lambda change: (change.run_id,), (STEER_RUN,)),
     RunEnded: Write(_about_both, (*END_RUN, CANCEL_PERMISSIONS)),
     SessionDeleting: Write(_about_session, (MARK_SESSION,)),
     SessionErased: Write(_about_session, ERASE_SESSION),

@@ -21,6 +21,7 @@ __all__ = [
     "RECORD_STEP",
     "SAVE_VERSION",
     "START_RUN",
+    "STEER_RUN",
     "THE_RUN",
     "RecordedStep",
 ]
@@ -73,12 +74,13 @@ def _run_row(change: RunQueued) -> Iterable[Row]:
         as_json(run.permissions),
         run.on_ask,
         run.ask_timeout,
+        run.steers,
     )
 
 
 _RUN = """id, session_id, request_id, body_hash, message, agent_id, agent, max_steps, status,
     created_at, started_at, ended_at, steps, usage, result, error, images, cost,
-    permissions, on_ask, ask_timeout"""
+    permissions, on_ask, ask_timeout, steers"""
 
 QUEUE_RUN = Statement(
     _RUN,
@@ -200,6 +202,14 @@ FROM change WHERE {THE_RUN}""",
 UPDATE sessions SET last_event_id = change.last_event_id
 FROM change WHERE {_THE_SESSION_OF_THE_RUN}""",
     ),
+)
+
+STEER_RUN = Statement(
+    "session_id, run_id, ended_at",
+    lambda change: ((change.session_id, change.run_id, as_text(change.ended_at)),),
+    f"""
+UPDATE runs SET status = 'steered', ended_at = change.ended_at
+FROM change WHERE {THE_RUN} AND runs.status = 'queued'""",
 )
 
 # --- the end --------------------------------------------------------------------------------------

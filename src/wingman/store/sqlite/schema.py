@@ -128,6 +128,7 @@ TABLES: Final[Mapping[str, Mapping[str, Decode]]] = {
         "permissions": _decode_rules,
         "on_ask": _as_it_is,
         "ask_timeout": _as_it_is,
+        "steers": _as_it_is,
     },
     # The agents of runs, as they were when these were admitted, each once: `runs.agent` is a hash.
     "agent_versions": {

@@ -187,6 +187,7 @@ def _keep_permissions(connection: sqlite3.Connection) -> None:
         "ALTER TABLE sessions ADD COLUMN permissions TEXT",
         "ALTER TABLE runs ADD COLUMN permissions TEXT",
         "ALTER TABLE runs ADD COLUMN on_ask TEXT",
+        "ALTER TABLE runs ADD COLUMN steers TEXT",
         "ALTER TABLE runs ADD COLUMN ask_timeout REAL",
         """
 CREATE TABLE permissions (

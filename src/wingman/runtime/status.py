@@ -1,0 +1,29 @@
+"""RuntimeStatus: how a runtime stands."""
+
+from collections.abc import Mapping, Sequence
+
+import attrs
+
+from wingman.actor import ActorInfo
+from wingman.errors import Unavailable
+
+__all__ = ["RuntimeStatus"]
+
+
+@attrs.frozen
+class RuntimeStatus:
+    """How the runtime stands. `unready` says why it takes no messages just now, if it does not.
+
+    `actors` are the live ones, `quarantined` the sessions that are set aside, with the reason.
+    `dead_letters` counts messages that no actor will process, `in_flight` the runs that have a
+    place, `waiting` those that have not had one yet, and `asking` those that have left theirs:
+    they wait for people.
+    """
+
+    unready: Unavailable | None
+    actors: Sequence[ActorInfo]
+    quarantined: Mapping[str, str]
+    dead_letters: int
+    in_flight: int
+    waiting: int
+    asking: int
