@@ -54,6 +54,9 @@ class Agent:
     output is then an instance. A bad schema raises `ValueError`, here, and a type that is no JSON
     `TypeError`. `output_check` has the JSON Schema in either case.
 
+    With `instruction_files` the model is also told what `AGENTS.md` says in the session's directory
+    and above it, to the root of its repository.
+
     `permissions` are rules for what its tools may do, as `{"bash": {"*": "ask", "ls *": "allow"}}`:
     without any, whatever they can. Mistakes in them raise `ValueError`.
     """
@@ -72,6 +75,7 @@ class Agent:
             attrs.validators.and_(of_kind(int), attrs.validators.ge(1))
         ),
     )
+    instruction_files: bool = attrs.field(default=False, kw_only=True, validator=of_kind(bool))
     permissions: Rules = attrs.field(default=None, kw_only=True, converter=_rules)
     output_check: OutputCheck | None = attrs.field(init=False, eq=False, repr=False)
 

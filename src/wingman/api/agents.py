@@ -44,6 +44,7 @@ class AgentRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     created_at: Time
     updated_at: Time
     permissions: PermissionForm | None = None
+    instruction_files: bool = False
 
 
 class AgentFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -56,6 +57,7 @@ class AgentFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     output_schema: dict[str, Any] | UnsetType | None = UNSET
     max_steps: Steps | UnsetType | None = UNSET
     permissions: PermissionForm | UnsetType | None = UNSET
+    instruction_files: bool | UnsetType = UNSET
 
 
 class NewAgent(AgentFields, frozen=True, forbid_unknown_fields=True, kw_only=True):

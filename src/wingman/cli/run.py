@@ -109,6 +109,7 @@ def run_command(
             tools=tuple(tool.name for tool in tools),
             provider=UNSET if provider is None else ProviderConfig(provider, model),
             max_steps=UNSET if max_steps is None else max_steps,
+            instruction_files=True,
         )
         talk(server, token, run_on_server, fields, work_dir.absolute(), text, console)
         return
@@ -118,6 +119,7 @@ def run_command(
         provider=_provider(provider, model, console),
         tools=tools,
         max_steps=max_steps,
+        instruction_files=True,
     )
     launch(partial(_run, agent, work_dir, text, console), _told)
 

@@ -237,6 +237,7 @@ class Agents:
             output_schema=record.output_schema,
             max_steps=record.max_steps,
             permissions=record.permissions,
+            instruction_files=record.instruction_files,
         )
 
     def _known_tools(self, names: Sequence[str]) -> Sequence[Tool]:
@@ -265,6 +266,7 @@ def _record_of(agent: Agent) -> AgentRecord:
         output_schema=None if agent.output_check is None else agent.output_check.schema,
         max_steps=agent.max_steps,
         permissions=agent.permissions.rules or None,
+        instruction_files=agent.instruction_files,
         created_at=moment,
         updated_at=moment,
     )

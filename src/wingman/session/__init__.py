@@ -14,6 +14,8 @@ where agents come from, nor HTTP; how one run goes is the matter of `run/`.
 #   live_run.py    one run of a live session, and where it stands
 #   actor.py       takes the runs one at a time
 #   asking.py      what a run may do, and what people are asked about, before it begins
+#   instruction_files.py  what AGENTS.md says in its directory and above
+#   steering.py    messages that the run in flight is to read
 #   permissions.py what people are asked in all sessions, and their answers
 #   recovery.py    the end of a run that was cut off, from what is stored
 #   cancelling.py  ask for the end of runs or calls, wait for it, give a receipt

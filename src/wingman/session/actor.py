@@ -97,7 +97,7 @@ class SessionActor:
             place = run.place = await self._place(run)
             try:
                 if not run.undecided and not run.ended:
-                    await self._execute(run, agent, prepared, place)
+                    await self._execute(run, prepared, place)
             finally:
                 run.place = None
                 place.close()
@@ -115,7 +115,7 @@ class SessionActor:
         limit = services.time_limit
         return Place(services.room, limit, run.expire, run.moved, held=not waits)
 
-    async def _execute(self, run: LiveRun, agent: Agent, prepared: Prepared, place: Place) -> None:
+    async def _execute(self, run: LiveRun, prepared: Prepared, place: Place) -> None:
         """Run to the end; or, where the start could not be recorded, leave the run queued."""
         live, services = self.live, self.live.services
         if live.history is None:
@@ -124,7 +124,7 @@ class SessionActor:
         loop = RunLoop(
             journal=run.journal,
             state=run.state,
-            agent=agent,
+            agent=prepared.agent,
             work_dir=path_of(live.record.work_dir),
             history=live.history,
             shown=live.shown,

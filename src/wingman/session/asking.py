@@ -12,6 +12,7 @@ from wingman.api import RunFailure
 from wingman.errors import StoreUnavailable
 from wingman.permissions import Policy, Rules
 from wingman.run import Asks, Gate, Permits, RunState
+from wingman.session.instruction_files import with_instruction_files
 from wingman.session.live import LiveSession
 from wingman.session.live_run import LiveRun
 from wingman.session.work_dir import path_of
@@ -27,21 +28,23 @@ _PAUSE: Final = 0.1
 
 @attrs.frozen
 class Prepared:
-    """What a run is to begin with. `permits` say which of its calls may run; None: there are no
-    rules, and all may. `left` is what an earlier process has left of it."""
+    """What a run is to begin with. `agent` has the instructions of its directory, where it wants
+    them. `permits` say which of its calls may run; None: there are no rules, and all may. `left` is
+    what an earlier process has left of it."""
 
+    agent: Agent
     permits: Permits | None = None
     left: CutRun | None = None
 
 
-_FREE: Final = Prepared()
-
-
 async def prepare(live: LiveSession, run: LiveRun, agent: Agent) -> Prepared:
-    """Put together what a run is to begin with; without a checkpoint where there are no rules."""
+    """Put together what a run is to begin with; without a checkpoint where its agent has no rules,
+    and wants no files."""
     waits = run.record.status == "waiting"
+    if agent.instruction_files:
+        agent = await with_instruction_files(agent, path_of(live.record.work_dir))
     if not waits and not _has_rules(live, run, agent):
-        return _FREE
+        return Prepared(agent)
     if live.granted is None:
         read = partial(live.services.store.grants, live.id)
         live.granted = set(await _persistently(run.state, read))
@@ -58,7 +61,7 @@ async def prepare(live: LiveSession, run: LiveRun, agent: Agent) -> Prepared:
         live.services.approver,
     )
     left = await _persistently(run.state, partial(_left_of, live, run)) if waits else None
-    return Prepared(permits, left)
+    return Prepared(agent, permits, left)
 
 
 async def until_answered(live: LiveSession, run: LiveRun) -> None:

@@ -83,6 +83,7 @@ TABLES: Final[Mapping[str, Mapping[str, Decode]]] = {
         "created_at": _moment,
         "updated_at": _moment,
         "permissions": _decode_rules,
+        "instruction_files": bool,
     },
     "credentials": {
         "seq": _as_it_is,

@@ -78,11 +78,12 @@ def _agent_row(change: AgentSaved) -> Iterable[Row]:
         as_text(agent.created_at),
         as_text(agent.updated_at),
         as_json(agent.permissions),
+        int(agent.instruction_files),
     )
 
 
 _AGENT = """id, name, instructions, tools, provider, output_schema, max_steps,
-    created_at, updated_at, permissions"""
+    created_at, updated_at, permissions, instruction_files"""
 
 SAVE_AGENT = Statement(
     _AGENT,
@@ -92,7 +93,8 @@ INSERT INTO agents ({_AGENT}) SELECT * FROM change WHERE true
 ON CONFLICT (id) DO UPDATE SET name = excluded.name, instructions = excluded.instructions,
     tools = excluded.tools, provider = excluded.provider, output_schema = excluded.output_schema,
     max_steps = excluded.max_steps, created_at = excluded.created_at,
-    updated_at = excluded.updated_at, permissions = excluded.permissions""",
+    updated_at = excluded.updated_at, permissions = excluded.permissions,
+    instruction_files = excluded.instruction_files""",
 )
 
 DELETE_AGENT = Statement(
