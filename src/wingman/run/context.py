@@ -11,11 +11,18 @@ from typing import Final
 import msgspec
 
 from wingman.agent import Agent
-from wingman.conversation import Block, Message, TextBlock, ToolResultBlock, ToolUseBlock
+from wingman.conversation import (
+    Block,
+    ImageBlock,
+    Message,
+    TextBlock,
+    ToolResultBlock,
+    ToolUseBlock,
+)
 from wingman.errors import ContextTooLong
 from wingman.providers import Kept, Provider, Request, ToolSpec, WindowOf, context_window
 
-__all__ = ["characters_of", "check_window", "request_of"]
+__all__ = ["characters_of", "check_window", "fixed_characters", "images_of", "request_of"]
 
 _CHARACTERS_A_TOKEN: Final = 6
 
@@ -48,6 +55,20 @@ def check_window(
             f"{provider.id}/{provider.model} {window:,}: choose a model with a larger one, or go "
             "on in a new session."
         )
+
+
+def fixed_characters(agent: Agent) -> int:
+    """The characters that go with each request, whatever its messages are."""
+    return sum(_sizes(request_of(agent, ())))
+
+
+def images_of(message: Message) -> int:
+    """How many images a message has."""
+    return sum(
+        1 if isinstance(block, ImageBlock) else len(block.images)
+        for block in message.content
+        if isinstance(block, ImageBlock | ToolResultBlock)
+    )
 
 
 def characters_of(message: Message) -> int:

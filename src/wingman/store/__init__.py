@@ -27,6 +27,7 @@ from wingman.store.changes import (
     Change,
     CredentialDeleted,
     CredentialSaved,
+    HistoryCompacted,
     PermissionAsked,
     PermissionResolved,
     RunEnded,
@@ -42,6 +43,7 @@ from wingman.store.changes import (
 from wingman.store.memory import MemoryStore
 from wingman.store.protocol import Chain, Commit, Store
 from wingman.store.records import (
+    Compacted,
     CutRun,
     HistoryPage,
     ListedRun,
@@ -63,9 +65,11 @@ __all__ = [
     "Chain",
     "Change",
     "Commit",
+    "Compacted",
     "CredentialDeleted",
     "CredentialSaved",
     "CutRun",
+    "HistoryCompacted",
     "HistoryPage",
     "ListedRun",
     "MemoryStore",

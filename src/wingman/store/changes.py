@@ -11,7 +11,7 @@ import msgspec
 from wingman.api import AgentRecord, Credential, PermissionRequest, RunFailure
 from wingman.conversation import Message, ToolResultBlock, Usage
 from wingman.events import Result
-from wingman.store.records import RunRecord, RunStatus, SessionRecord
+from wingman.store.records import Compacted, RunRecord, RunStatus, SessionRecord
 
 __all__ = [
     "AgentDeleted",
@@ -21,6 +21,7 @@ __all__ = [
     "Change",
     "CredentialDeleted",
     "CredentialSaved",
+    "HistoryCompacted",
     "PermissionAsked",
     "PermissionResolved",
     "RunEnded",
@@ -94,12 +95,12 @@ class RunQueued(msgspec.Struct, frozen=True):
 
 
 class RunStarted(msgspec.Struct, frozen=True):
-    """A run begins: it is `running`, and its message enters the history."""
+    """A run begins: it is `running`, and its message enters the history, if it has one."""
 
     session_id: str
     run_id: str
     started_at: datetime
-    message: Message
+    message: Message | None
     event_ceiling: int
 
 
@@ -167,6 +168,20 @@ class StepEnded(msgspec.Struct, frozen=True):
     cost: float | None = None
 
 
+class HistoryCompacted(msgspec.Struct, frozen=True):
+    """From now on the session's models are shown this of its history, which stays as it is.
+
+    `usage` and `cost` are the run's, up to here.
+    """
+
+    session_id: str
+    run_id: str
+    compacted: Compacted
+    created_at: datetime
+    usage: Usage
+    cost: float | None = None
+
+
 class RunSteered(msgspec.Struct, frozen=True):
     """The message of a queued run was read by the run in flight: it is in the history as one of
     that run's, and is no run of its own any more. One that is not queued stays as it is."""
@@ -221,6 +236,7 @@ Change: TypeAlias = (
     | PermissionResolved
     | CallEnded
     | StepEnded
+    | HistoryCompacted
     | RunSteered
     | RunEnded
 )

@@ -10,6 +10,7 @@ from wingman.conversation import NO_USAGE, ImageBlock, Message, ToolResultBlock,
 from wingman.events import Result
 
 __all__ = [
+    "Compacted",
     "CutRun",
     "HistoryPage",
     "ListedRun",
@@ -47,6 +48,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     again with the same body. `cost` is what the run has cost up to here, None where nobody knows.
     `permissions` are the message's own rules, `on_ask` and `ask_timeout` (seconds) say what becomes
     of a call that needs an answer. `steers` is the run in flight that is to read the message.
+    One that `compacts` asks for no answer: it compacts the history, as its message says.
     """
 
     id: str
@@ -71,6 +73,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     on_ask: OnAsk | None = None
     ask_timeout: float | None = None
     steers: str | None = None
+    compacts: bool = False
 
     @property
     def ended(self) -> bool:
@@ -78,11 +81,23 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
         return self.status not in ("queued", "running", "waiting")
 
 
+class Compacted(msgspec.Struct, frozen=True, kw_only=True):
+    """What the models of a session are shown of its history: `summary` in place of the first `upto`
+    messages, and of those before `shortened` no long tool results. Tokens are estimates."""
+
+    upto: int = 0
+    shortened: int = 0
+    summary: str = ""
+    tokens_before: int = 0
+    tokens_after: int = 0
+
+
 class SessionRecord(msgspec.Struct, frozen=True, kw_only=True):
     """A session without its history.
 
     `last_event_id`: the history contains all up to this event. `event_ceiling`: no event above it
     has been published, so that ids only grow, whatever happens. `usage` sums over all its runs.
+    `compacted` is the last compaction of its history.
     """
 
     id: str
@@ -95,6 +110,7 @@ class SessionRecord(msgspec.Struct, frozen=True, kw_only=True):
     event_ceiling: int = 0
     usage: Usage = NO_USAGE
     permissions: PermissionForm | None = None
+    compacted: Compacted | None = None
 
 
 class PermissionPage(msgspec.Struct, frozen=True):

@@ -189,6 +189,7 @@ def _keep_permissions(connection: sqlite3.Connection) -> None:
         "ALTER TABLE runs ADD COLUMN permissions TEXT",
         "ALTER TABLE runs ADD COLUMN on_ask TEXT",
         "ALTER TABLE runs ADD COLUMN steers TEXT",
+        "ALTER TABLE runs ADD COLUMN compacts INTEGER NOT NULL DEFAULT 0",
         "ALTER TABLE runs ADD COLUMN ask_timeout REAL",
         """
 CREATE TABLE permissions (

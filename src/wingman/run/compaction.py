@@ -1,0 +1,253 @@
+"""Compaction: a history that grows beyond its model's window goes on as a summary and its end.
+
+Before an inference whose request would pass a threshold, first old tool results are shown
+shortened. Where that is not enough, the model writes a summary of the oldest part. What cannot be
+made to fit is `ContextTooLong`. It is tried once for each inference, and once more where the
+provider says that the request is too long: never in a loop.
+
+Tokens are counted as the provider last counted them, and what is new by the same measure.
+"""
+
+import logging
+from collections.abc import Sequence
+from typing import Final
+
+import attrs
+from msgspec.structs import replace
+
+from wingman.agent import Agent
+from wingman.conversation import Message
+from wingman.errors import ContextTooLong, ProviderError, RunFailed
+from wingman.providers import Provider, Request, context_window
+from wingman.run.context import characters_of, fixed_characters, images_of
+from wingman.run.cost import Meter
+from wingman.run.inference import Model
+from wingman.run.journal import RunJournal
+from wingman.run.summary import extract, summarise, transcript_of
+from wingman.run.view import View, is_boundary, view_of
+from wingman.store import Compacted
+from wingman.telemetry import log_event
+
+__all__ = ["Compactor"]
+
+logger = logging.getLogger("wingman.run")
+
+_TOKENS_A_CHARACTER: Final = 0.25  # before a provider has counted any
+_LEAST, _MOST: Final = 0.1, 1.2
+_TOKENS_AN_IMAGE: Final = 1_600
+_MOST_ROOM: Final = 16_384  # tokens that are kept free for the answer, where nobody says
+_ENOUGH: Final = 0.75  # of the threshold: shortening that leaves more is not enough
+_LONGEST_WORDS: Final = 4_000  # characters of the user's last message, below a summary
+_KEPT: Final = 0.4  # of the threshold: the end of the history that stays as it is
+
+
+@attrs.define(eq=False)
+class Compactor:
+    """Keeps what one run's model is shown within its window. `view` is the session's."""
+
+    agent: Agent
+    journal: RunJournal
+    model: Model
+    meter: Meter
+    view: View
+    _rate: float = _TOKENS_A_CHARACTER
+    _asked: int = 0  # characters of the last request
+
+    # --- measuring -----------------------------------------------------------------------------
+
+    def asked(self, characters: int) -> None:
+        """A request with so many characters goes out, all in all."""
+        self._asked = characters
+
+    def counted(self) -> None:
+        """The provider has counted the tokens of the last request."""
+        _, _, usage = self.meter.inference
+        if self._asked and usage.input_tokens:
+            self._rate = min(max(usage.input_tokens / self._asked, _LEAST), _MOST)
+
+    def tokens_of(self, messages: Sequence[Message]) -> int:
+        """About how many tokens a request with these messages has."""
+        characters = fixed_characters(self.agent) + sum(map(characters_of, messages))
+        images = sum(map(images_of, messages))
+        return round(characters * self._rate) + images * _TOKENS_AN_IMAGE
+
+    def _window(self) -> int | None:
+        return context_window(self.agent.provider, self.model.window_of)
+
+    def _room(self, window: int) -> int:
+        """What is kept free for the answer."""
+        asked = getattr(self.agent.provider, "max_tokens", None)
+        room = asked if isinstance(asked, int) else _MOST_ROOM
+        return min(room, window // 4)
+
+    # --- compacting ----------------------------------------------------------------------------
+
+    async def before_inference(self, history: list[Message]) -> None:
+        """Compact the history if the next request would pass the threshold."""
+        window, settings = self._window(), self.agent.compaction
+        if window is None or settings is None:
+            return
+        room = window - self._room(window)
+        threshold = round(room * settings.threshold)
+        before = self.tokens_of(self.view.follow(history))
+        if before > threshold:
+            await self._compact(history, before, threshold, room)
+
+    async def after_refusal(self, history: list[Message], refusal: Exception) -> bool:
+        """The provider says that the request is too long: compact to what may fit, if there is
+        anything to compact. Returns whether it is worth asking again."""
+        if self.agent.compaction is None:
+            return False
+        before = self.tokens_of(self.view.follow(history))
+        window = self._window()
+        room = before if window is None else min(before, window - self._room(window))
+        log_event(
+            logger,
+            logging.WARNING,
+            "the API says that the history is too long: it is compacted",
+            session_id=self.journal.session.session_id,
+            run_id=self.journal.record.id,
+            tokens=before,
+        )
+        return await self._compact(history, before, room // 2, room, at_least=True)
+
+    async def on_demand(self, history: list[Message], instructions: str) -> str:
+        """Summarise all but the last turn, whether it is needed or not; return what was done."""
+        before = self.tokens_of(self.view.follow(history))
+        turns = [index for index, message in enumerate(history) if _is_turn(message)]
+        upto = turns[-1] if turns else 0
+        done = 0 if self.view.compacted is None else self.view.compacted.upto
+        if upto <= done:
+            return "There is nothing to compact: the history has one turn since the last summary."
+        await self._summarised(history, upto, before, before, instructions)
+        after = self.tokens_of(self.view.follow(history))
+        return f"The history is compacted: from about {before:,} tokens to {after:,}."
+
+    async def _compact(
+        self,
+        history: list[Message],
+        before: int,
+        threshold: int,
+        room: int,
+        *,
+        at_least: bool = False,
+    ) -> bool:
+        """Shorten, summarise, or give up; whether anything has changed."""
+        old = self.view.compacted or Compacted()
+        tail = self._boundary(history, round(threshold * _KEPT))
+        short = replace(old, shortened=max(old.shortened, tail))
+        after = self.tokens_of(view_of(history, short))
+        if after <= threshold * _ENOUGH and short != old:
+            await self._record(history, short, before)
+            return True
+        if tail > old.upto:
+            await self._summarised(history, tail, before, threshold)
+        else:
+            # The last turn alone is too long: its own results are all that can be cut.
+            all_short = replace(old, shortened=_last_answer(history))
+            if all_short != old:
+                await self._record(history, all_short, before)
+        after = self.tokens_of(self.view.follow(history))
+        if after > room and self._window() is not None:
+            all_short = replace(self.view.compacted or old, shortened=len(history))
+            if self.tokens_of(view_of(history, all_short)) > room:
+                raise _too_long(self.agent.provider, after, room)
+            await self._record(history, all_short, before)
+        return (self.view.compacted or Compacted()) != old
+
+    def _boundary(self, history: Sequence[Message], tokens: int) -> int:
+        """Where the end of a history begins that has so many tokens: with a turn if one begins
+        there, else with an answer; it has the last turn's last answer at least."""
+        size, found, turn = 0, 0, None
+        for index in range(len(history) - 1, -1, -1):
+            message = history[index]
+            size += round(characters_of(message) * self._rate)
+            size += images_of(message) * _TOKENS_AN_IMAGE
+            if size > tokens and found:
+                break
+            if is_boundary(message):
+                found = index
+                if _is_turn(message):
+                    turn = index
+        return found if turn is None else turn
+
+    async def _summarised(
+        self,
+        history: list[Message],
+        upto: int,
+        before: int,
+        threshold: int,
+        instructions: str = "",
+    ) -> None:
+        """Have a summary written of all before `upto`, the last summary included."""
+        old = self.view.compacted or Compacted()
+        head = view_of(history[:upto], replace(old, shortened=0))
+        provider = (self.agent.compaction and self.agent.compaction.provider) or self.agent.provider
+        longest = max(round(threshold * _KEPT / 2 / self._rate), 400)
+        window = context_window(provider, self.model.window_of) or threshold * 2
+        room = max(round((window - self._room(window)) * 0.6 / max(self._rate, 0.3)), 1_000)
+        try:
+            text = await summarise(
+                provider,
+                transcript_of(head, room),
+                instructions,
+                self.model.transport,
+                self.meter,
+            )
+        except (ProviderError, RunFailed, ContextTooLong) as error:
+            log_event(
+                logger,
+                logging.WARNING,
+                "no summary could be had: the history is shortened",
+                error,
+                session_id=self.journal.session.session_id,
+                run_id=self.journal.record.id,
+            )
+            text = ""
+        if not text.strip():
+            text = extract(head, longest)
+        text = _clipped(text.strip(), longest) + _last_words(history, upto)
+        new = Compacted(upto=upto, shortened=max(old.shortened, upto), summary=text)
+        await self._record(history, new, before)
+
+    async def _record(self, history: list[Message], new: Compacted, before: int) -> None:
+        """Make it durable, then show it."""
+        after = self.tokens_of(view_of(history, new))
+        new = replace(new, tokens_before=before, tokens_after=after)
+        await self.journal.compacted(new, self.meter.spent)
+        self.view.become(new)
+
+
+def _is_turn(message: Message) -> bool:
+    """Whether a turn begins with this message: the user says something."""
+    return message.role == "user" and is_boundary(message)
+
+
+def _last_answer(history: Sequence[Message]) -> int:
+    """Where the last answer of the model's begins: what is after it, it has not read."""
+    for index in range(len(history) - 1, -1, -1):
+        if history[index].role == "assistant":
+            return index
+    return 0
+
+
+def _last_words(history: Sequence[Message], upto: int) -> str:
+    """What the user said last, where that is in the part that is left out."""
+    if any(map(_is_turn, history[upto:])):
+        return ""
+    last = next((message for message in reversed(history[:upto]) if _is_turn(message)), None)
+    if last is None or not last.text:
+        return ""
+    return f"\n\nThe user's last message was:\n{_clipped(last.text, _LONGEST_WORDS)}"
+
+
+def _clipped(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[:most]}\n[…]"
+
+
+def _too_long(provider: Provider, tokens: int, room: int) -> ContextTooLong:
+    return ContextTooLong(
+        f"The request has about {tokens:,} tokens, also after the history was compacted, and "
+        f"{provider.id}/{provider.model} takes {room:,} beside its answer: choose a model with a "
+        "larger context window, or send less."
+    )
