@@ -116,8 +116,9 @@ def _until_end(words: Argv) -> Iterator[Word]:
 
 # Other settings name programs: an alias, an editor, a pager, a filter, a directory of hooks.
 _PLAIN_SETTING: Final = re.compile(
-    r"(--get(-all|-regexp)?|--list|-l|get|list)$|(user|init|pull|push|color|advice)\."
+    r"(--get(-all|-regexp)?|--list|-l|get|list)|(user|init|pull|push|color|advice)\.[a-zA-Z.]+"
 )
+_WHOSE: Final = frozenset({"--global", "--local", "--system", "--worktree"})
 
 
 def _git(rest: Argv) -> Judgement:
@@ -140,7 +141,9 @@ def _git(rest: Argv) -> Judgement:
     if subcommand.text in GIT_PLAIN:
         return ORDINARY
     if subcommand.text == "config":
-        return Judgement(certain=any(_PLAIN_SETTING.match(word.text) for word in words))
+        while words and words[0].text in _WHOSE:
+            words = words[1:]
+        return Judgement(bool(words) and bool(_PLAIN_SETTING.fullmatch(words[0].text)))
     if subcommand.text not in GIT_RUNS:  # an alias, `bisect run`, `submodule foreach`, …
         script = " ".join(word.text for word in words[1:])
         return Judgement(certain=False, inner=(words[1:],) if words[1:] else (), scripts=(script,))
@@ -254,6 +257,7 @@ def _awk(rest: Argv) -> Judgement:
 
 PARTICULAR: Final[Mapping[str, Callable[[Argv], Judgement]]] = {
     "find": _find,
+    "bfs": _find,
     "git": _git,
     "test": _test,
     "[": _test,

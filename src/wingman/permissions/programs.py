@@ -27,6 +27,7 @@ from wingman.permissions.tables import (
     BY_OPTION,
     INTERPRETERS,
     MOVES,
+    NAMED_FIRST,
     NEVER,
     ONLY_ALONE,
     SHELLS,
@@ -58,8 +59,8 @@ def judged(argv: Argv) -> Judgement:
     name = name_of(program).lower()  # some file systems do not tell RM from rm
     if not name or (name in AS_BASH_READS_IT and name not in WRAPPERS):
         return UNCERTAIN
-    if _OF_DEVICES.search(program) or re.match(r"ld(-linux.*|-musl.*)?\.so", name):
-        return UNCERTAIN  # the running shell by another name, or the loader of any program
+    if _OF_DEVICES.search(program) or re.match(r"ld(-linux.*|-musl.*)?\.so|git-", name):
+        return UNCERTAIN  # this shell by another name, the loader of any program, parts of git
     name = _known(name)
     rest = argv[1:]
     if name in NEVER:
@@ -77,7 +78,7 @@ def judged(argv: Argv) -> Judgement:
     if name in WRAPPERS:
         return _wrapper(name, WRAPPERS[name], rest)
     if rest and (name, rest[0].text) in SUBCOMMANDS:
-        return attrs.evolve(_wrapper(name, Wrapper(), rest[1:]), certain=False)
+        return _wrapper(name, Wrapper(operands=name in NAMED_FIRST), rest[1:])
     if any(name == program for program, _ in SUBCOMMANDS) and rest and dashed(rest[0]):
         return UNCERTAIN  # an option may stand before the subcommand
     if name in BY_OPTION:
