@@ -139,6 +139,8 @@ DENIED = [
 ]  # fmt: skip
 # Spellings of rm that cannot be seen, or not surely: somebody is asked.
 NOT_PASSED = [
+    "echo 'rm x' >a; sh a", "echo 'rm x' >a && chmod +x a && ./a",
+    "echo x >d/a.py; nice python d/a.py",
     "$x", "$x y", "r$x y", "r$()m x", "$(echo rm) x", "`echo rm` x", "$'rm' x", '$"rm" x',
     "$'\\x72m' x", "r{m,} x", "{rm,x}", "r? x", "r[m] x", "*", "/bin/r? x", "~/rm x", "${x}m y",
     "${x:-rm} y", "r\\\nm x", "alias l=rm; l x", "hash -p /bin/rm l; l x", "sh <<E\nrm x\nE",
@@ -194,6 +196,7 @@ def test_what_cannot_be_seen_is_asked_about(line: str) -> None:
 
 # What is usual, and runs nothing that is hidden.
 ORDINARY = [
+    "python x.py >out; cat out", "./x >log 2>&1", "sort d/x >x",
     "python3 x.py a b", "python -m pytest -q", "python --version", "node x.js", "ruby x.rb",
     "perl x.pl", "bash x.sh", "sh ./x.sh a", "java -jar x.jar", "deno run x.ts", "pytest -q tests",
     "make test", "cargo build", "npm test", "npm install", "go test ./...", "git diff HEAD~1",

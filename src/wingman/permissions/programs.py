@@ -37,7 +37,7 @@ from wingman.permissions.tables import (
 )
 from wingman.permissions.words import Word
 
-__all__ = ["judged", "name_of"]
+__all__ = ["judged", "name_of", "runs_a_file"]
 
 _ANYTHING: Final = Word(HOLE, HOLE, single=False, fixed=False)
 _OF_DEVICES: Final = re.compile(r"(^|/)(dev|proc)/")
@@ -87,6 +87,14 @@ def judged(argv: Argv) -> Judgement:
             rest = (attrs.evolve(rest[0], text="-" + rest[0].text), *rest[1:])
         return Judgement(certain=not has_option(rest, letters, longs, whole))
     return ORDINARY
+
+
+def runs_a_file(argv: Argv) -> bool:
+    """Whether one of the words may be a file that is run: a program by its path, or a script."""
+    return "/" in argv[0].text or any(
+        word.text.startswith("./") or _known(name_of(word.text).lower()) in SHELLS | INTERPRETERS
+        for word in argv
+    )
 
 
 def _known(name: str) -> str:

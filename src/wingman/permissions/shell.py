@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from wingman.permissions.patterns import HOLE
-from wingman.permissions.programs import judged, name_of
+from wingman.permissions.programs import judged, name_of, runs_a_file
 from wingman.permissions.tree import Found, structure_of, visible
 from wingman.permissions.words import Token, Word, joined, tokens_of
 
@@ -30,6 +30,7 @@ _MOST_SIGNS: Final = 200
 _SIGN: Final = re.compile(rb"[|&<>(){}\[\]$`;\n]")
 _MOST_COMMANDS: Final = 200  # of a line
 _MOST_NAMES: Final = 10  # of a command: those that it runs in turn
+_MOST_WORDS: Final = 2_000  # of a command, and of those that it runs
 _LONGEST_SCRIPTS: Final = 2_000  # bytes of all texts for a shell in a line, and in those texts
 
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
@@ -149,7 +150,9 @@ def _told(found: Found) -> _Told:
     scripts: list[str] = []
     certain, moves, by_input = True, False, False
     runs = [found.words]
+    room = _MOST_WORDS
     for argv in runs:  # it grows
+        room -= len(argv)
         names += _names(argv)
         judgement = judged(argv)
         certain = certain and judgement.certain
@@ -157,7 +160,7 @@ def _told(found: Found) -> _Told:
         by_input = by_input or judgement.by_input
         scripts += judgement.scripts
         runs += judgement.inner
-        if len(runs) > _MOST_NAMES:
+        if len(runs) > _MOST_NAMES or room < 0:
             certain = False
             break
     reads, writes, redirected = _redirected(found.redirections)
@@ -208,10 +211,20 @@ def _understood(found: tuple[Found, ...], line: str, room: _Room) -> CommandLine
             before.append(where.pipeline)
         shown = ": ".join([*before, each.command.shown])
         commands.append(attrs.evolve(each.command, shown=shown))
-    complete = all(each.certain for each in told)
+    complete = all(each.certain for each in told) and not _runs_what_it_writes(told, found)
     if not complete:
         commands += _in_scripts(told, room)
     return CommandLine(tuple(commands), complete, bool(moves))
+
+
+def _runs_what_it_writes(told: list[_Told], found: tuple[Found, ...]) -> bool:
+    """Whether a file that a line writes may be a program or a script that it runs."""
+    written = {name_of(path) for each in told for path in each.command.writes}
+    return bool(written) and any(
+        name_of(word.text) in written
+        for each in found
+        for word in (each.words if runs_a_file(each.words) else ())
+    )
 
 
 def _seen(found: tuple[Found, ...], room: _Room) -> Iterator[SimpleCommand]:
