@@ -18,7 +18,7 @@ from wingman.permissions import Rules
 from wingman.providers import Provider, require_provider
 from wingman.tools import Tool
 
-__all__ = ["Agent", "ChosenAgent", "weight_of_agent"]
+__all__ = ["Agent", "ChosenAgent", "Compaction", "weight_of_agent"]
 
 
 def _tools(tools: Iterable[Tool]) -> tuple[Tool, ...]:
@@ -46,6 +46,24 @@ def _is_provider(_agent: object, _field: object, provider: Provider) -> None:
 
 
 @attrs.frozen
+class Compaction:
+    """When and how a history that grows beyond its model's window is compacted.
+
+    `threshold` is the part of the window, without the room for an answer, above which it is. The
+    summary is written by the agent's own model, or by that of `provider`, a cheaper one perhaps.
+    """
+
+    threshold: float = attrs.field(
+        default=0.8,
+        kw_only=True,
+        validator=attrs.validators.and_(attrs.validators.ge(0.1), attrs.validators.le(1.0)),
+    )
+    provider: Provider | None = attrs.field(
+        default=None, kw_only=True, validator=attrs.validators.optional(_is_provider)
+    )
+
+
+@attrs.frozen
 class Agent:
     """A template for runs. `max_steps` overrides the runtime's limit of inferences per run.
 
@@ -53,6 +71,9 @@ class Agent:
     a JSON Schema (a dict), or a type (a dataclass, a TypedDict, a pydantic model, …), of which the
     output is then an instance. A bad schema raises `ValueError`, here, and a type that is no JSON
     `TypeError`. `output_check` has the JSON Schema in either case.
+
+    `compaction` says when a history that grows beyond the model's window is compacted; None: never,
+    and then a run fails with `ContextTooLong`.
 
     With `instruction_files` the model is also told what `AGENTS.md` says in the session's directory
     and above it, to the root of its repository.
@@ -74,6 +95,9 @@ class Agent:
         validator=attrs.validators.optional(
             attrs.validators.and_(of_kind(int), attrs.validators.ge(1))
         ),
+    )
+    compaction: Compaction | None = attrs.field(
+        default=Compaction(), kw_only=True, validator=of_kind(Compaction | None)
     )
     instruction_files: bool = attrs.field(default=False, kw_only=True, validator=of_kind(bool))
     permissions: Rules = attrs.field(default=None, kw_only=True, converter=_rules)

@@ -13,6 +13,7 @@ import msgspec
 from wingman.conversation import Message, TextBlock, ToolResultBlock, ToolUseBlock, Usage
 
 __all__ = [
+    "Compacted",
     "Done",
     "Error",
     "Event",
@@ -40,6 +41,7 @@ Kind: TypeAlias = Literal[
     "permission_requested",
     "permission_resolved",
     "steered",
+    "compacted",
     "done",
     "error",
     "thinking",
@@ -141,6 +143,18 @@ class PermissionResolved(msgspec.Struct, frozen=True, omit_defaults=True):
     message: str | None = None
 
 
+class Compacted(msgspec.Struct, frozen=True):
+    """The history was compacted: its models are shown `summary` in place of the first `upto`
+    messages, and no long tool results before `shortened`. Tokens are estimates."""
+
+    kind: ClassVar[Kind] = "compacted"
+    upto: int
+    shortened: int
+    tokens_before: int
+    tokens_after: int
+    summary: str
+
+
 class Steered(msgspec.Struct, frozen=True):
     """The run has read words of the user's that were sent to steer it: the message of the run
     `message_id`, which is no run of its own any more."""
@@ -200,6 +214,7 @@ Event: TypeAlias = (
     | PermissionRequested
     | PermissionResolved
     | Steered
+    | Compacted
     | Done
     | Error
     | Thinking

@@ -7,6 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from wingman.events import (
+    Compacted,
     Error,
     PermissionRequested,
     PermissionResolved,
@@ -30,6 +31,7 @@ USUAL: Final = frozenset(
         "permission_requested",
         "permission_resolved",
         "steered",
+        "compacted",
         "done",
         "error",
     }
@@ -69,6 +71,7 @@ _RUN: Final = {
     "permission_requested": PermissionRequested,
     "permission_resolved": PermissionResolved,
     "steered": Steered,
+    "compacted": Compacted,
     "done": Result,
     "error": Error,
     "thinking": Thinking,

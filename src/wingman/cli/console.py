@@ -18,6 +18,7 @@ from rich.cells import cell_len
 from wingman.api import Receipt
 from wingman.cli.output import echo
 from wingman.events import (
+    Compacted,
     Done,
     Error,
     Event,
@@ -65,6 +66,8 @@ class Console:
                 self.note(f"permission needed: {clean(action)}: {clean('; '.join(resources))}")
             case PermissionResolved(status=status):
                 self.note(f"permission {status}")
+            case Compacted(tokens_before=before, tokens_after=after):
+                self.note(f"the history is compacted: from about {before:,} tokens to {after:,}")
             case Steered(text=text):
                 self.note(f"the run reads: {clean(text)}")
             case Thinking(text=text) | ToolProgress(text=text):

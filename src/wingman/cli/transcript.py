@@ -11,6 +11,7 @@ import msgspec
 from wingman.cli.console import clean, compact, count
 from wingman.cli.output import echo
 from wingman.events import (
+    Compacted,
     Done,
     Error,
     Event,
@@ -67,6 +68,8 @@ class Transcript:
                 self._line(event.kind, f"{clean(action)} {clean('; '.join(resources))}", "yellow")
             case PermissionResolved(status=status):
                 self._line(event.kind, status, "yellow")
+            case Compacted(tokens_before=before, tokens_after=after):
+                self._line(event.kind, f"from about {before:,} tokens to {after:,}", "yellow")
             case Steered(text=text):
                 self._line(event.kind, _one_line(text), "yellow")
             case ToolProgress(text=text):

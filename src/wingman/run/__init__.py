@@ -10,6 +10,10 @@ session: who takes runs in which order, and who waits for them, is decided in `s
 #   inference.py  one step's question to the model, and its answer as it comes
 #   shown.py      what the model is shown of a history, kept as that grows
 #   context.py    what the model is shown beside it, and whether all can fit
+#   view.py       what is left of a history for models: a summary and the rest, or all of it
+#   compaction.py when a history is compacted, and to what
+#   summary.py    the summary, written by a model
+#   model.py      how models are reached
 #   sendable.py   what of a history is sent, where an API would refuse the whole
 #   refusals.py   whether an API has refused a request for what is in it
 #   draft.py      a step as far as it has come
@@ -46,10 +50,10 @@ from wingman.run.ending import Ending, cut, waiting_error
 from wingman.run.event_memory import EventMemory
 from wingman.run.gate import Gate
 from wingman.run.history import complete_step, repair
-from wingman.run.inference import Model
 from wingman.run.journal import Journal, Outcome, RunJournal, recorded_error
 from wingman.run.limits import Limits
 from wingman.run.loop import RunLoop
+from wingman.run.model import Model
 from wingman.run.permits import Permits
 from wingman.run.place import Place
 from wingman.run.published import Published, encode_event
@@ -57,6 +61,7 @@ from wingman.run.reader import BATCH, Reader
 from wingman.run.shown import Shown
 from wingman.run.state import CutBy, Phase, RunState
 from wingman.run.time_limit import TimeLimit
+from wingman.run.view import View
 from wingman.run.words import Words
 
 __all__ = [
@@ -90,6 +95,7 @@ __all__ = [
     "Spent",
     "TimeLimit",
     "ToolCall",
+    "View",
     "Words",
     "complete_step",
     "cut",

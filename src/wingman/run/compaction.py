@@ -18,11 +18,11 @@ from msgspec.structs import replace
 from wingman.agent import Agent
 from wingman.conversation import Message
 from wingman.errors import ContextTooLong, ProviderError, RunFailed
-from wingman.providers import Provider, Request, context_window
+from wingman.providers import Provider, context_window
 from wingman.run.context import characters_of, fixed_characters, images_of
 from wingman.run.cost import Meter
-from wingman.run.inference import Model
 from wingman.run.journal import RunJournal
+from wingman.run.model import Model
 from wingman.run.summary import extract, summarise, transcript_of
 from wingman.run.view import View, is_boundary, view_of
 from wingman.store import Compacted
@@ -33,7 +33,8 @@ __all__ = ["Compactor"]
 logger = logging.getLogger("wingman.run")
 
 _TOKENS_A_CHARACTER: Final = 0.25  # before a provider has counted any
-_LEAST, _MOST: Final = 0.1, 1.2
+_LEAST_RATE: Final = 0.1
+_MOST_RATE: Final = 1.2
 _TOKENS_AN_IMAGE: Final = 1_600
 _MOST_ROOM: Final = 16_384  # tokens that are kept free for the answer, where nobody says
 _ENOUGH: Final = 0.75  # of the threshold: shortening that leaves more is not enough
@@ -43,33 +44,38 @@ _KEPT: Final = 0.4  # of the threshold: the end of the history that stays as it 
 
 @attrs.define(eq=False)
 class Compactor:
-    """Keeps what one run's model is shown within its window. `view` is the session's."""
+    """Keeps what one run's model is shown within its window. `view` is the session's, and `fixed`
+    the characters that go with each request."""
 
     agent: Agent
     journal: RunJournal
     model: Model
     meter: Meter
     view: View
+    fixed: int = attrs.field(init=False)
     _rate: float = _TOKENS_A_CHARACTER
-    _asked: int = 0  # characters of the last request
+
+    @fixed.default
+    def _measure(self) -> int:
+        return fixed_characters(self.agent)
 
     # --- measuring -----------------------------------------------------------------------------
 
-    def asked(self, characters: int) -> None:
-        """A request with so many characters goes out, all in all."""
-        self._asked = characters
-
-    def counted(self) -> None:
-        """The provider has counted the tokens of the last request."""
+    def counted(self, characters: int, images: int) -> None:
+        """The provider has counted the tokens of a request with so much in its messages."""
         _, _, usage = self.meter.inference
-        if self._asked and usage.input_tokens:
-            self._rate = min(max(usage.input_tokens / self._asked, _LEAST), _MOST)
+        if usage.input_tokens:
+            text = max(usage.input_tokens - images * _TOKENS_AN_IMAGE, 0)
+            rate = text / max(self.fixed + characters, 1)
+            self._rate = min(max(rate, _LEAST_RATE), _MOST_RATE)
+
+    def tokens(self, characters: int, images: int) -> int:
+        """About how many tokens a request has with so much in its messages."""
+        return round((self.fixed + characters) * self._rate) + images * _TOKENS_AN_IMAGE
 
     def tokens_of(self, messages: Sequence[Message]) -> int:
         """About how many tokens a request with these messages has."""
-        characters = fixed_characters(self.agent) + sum(map(characters_of, messages))
-        images = sum(map(images_of, messages))
-        return round(characters * self._rate) + images * _TOKENS_AN_IMAGE
+        return self.tokens(sum(map(characters_of, messages)), sum(map(images_of, messages)))
 
     def _window(self) -> int | None:
         return context_window(self.agent.provider, self.model.window_of)
@@ -82,34 +88,34 @@ class Compactor:
 
     # --- compacting ----------------------------------------------------------------------------
 
+    def is_due(self, characters: int, images: int) -> bool:
+        """Whether a request with so much in its messages passes the threshold."""
+        window, settings = self._window(), self.agent.compaction
+        if window is None or settings is None:
+            return False
+        return self.tokens(characters, images) > self._threshold(window, settings.threshold)
+
+    def _threshold(self, window: int, part: float) -> int:
+        return round((window - self._room(window)) * part)
+
     async def before_inference(self, history: list[Message]) -> None:
-        """Compact the history if the next request would pass the threshold."""
+        """Compact a history whose request passes the threshold."""
         window, settings = self._window(), self.agent.compaction
         if window is None or settings is None:
             return
-        room = window - self._room(window)
-        threshold = round(room * settings.threshold)
         before = self.tokens_of(self.view.follow(history))
-        if before > threshold:
-            await self._compact(history, before, threshold, room)
+        threshold = self._threshold(window, settings.threshold)
+        await self._compact(history, before, threshold, window - self._room(window))
 
-    async def after_refusal(self, history: list[Message], refusal: Exception) -> bool:
-        """The provider says that the request is too long: compact to what may fit, if there is
-        anything to compact. Returns whether it is worth asking again."""
+    async def after_refusal(self, history: list[Message]) -> bool:
+        """The request was too long, as the provider says or by its window: compact to what may fit.
+        Returns whether there was anything to compact, so that asking again is of use."""
         if self.agent.compaction is None:
             return False
         before = self.tokens_of(self.view.follow(history))
         window = self._window()
         room = before if window is None else min(before, window - self._room(window))
-        log_event(
-            logger,
-            logging.WARNING,
-            "the API says that the history is too long: it is compacted",
-            session_id=self.journal.session.session_id,
-            run_id=self.journal.record.id,
-            tokens=before,
-        )
-        return await self._compact(history, before, room // 2, room, at_least=True)
+        return await self._compact(history, before, room // 2, room)
 
     async def on_demand(self, history: list[Message], instructions: str) -> str:
         """Summarise all but the last turn, whether it is needed or not; return what was done."""
@@ -129,8 +135,6 @@ class Compactor:
         before: int,
         threshold: int,
         room: int,
-        *,
-        at_least: bool = False,
     ) -> bool:
         """Shorten, summarise, or give up; whether anything has changed."""
         old = self.view.compacted or Compacted()

@@ -40,15 +40,13 @@ def request_of(agent: Agent, messages: Sequence[Message], kept: Kept | None = No
     )
 
 
-def check_window(
-    request: Request, characters: int, provider: Provider, window_of: WindowOf
-) -> None:
-    """Raise `ContextTooLong` if the request, with so many characters of messages, cannot fit into
-    the model's window."""
+def check_window(characters: int, provider: Provider, window_of: WindowOf) -> None:
+    """Raise `ContextTooLong` if a request with so many characters, all in all, cannot fit into the
+    model's window."""
     window = context_window(provider, window_of)
     if window is None:
         return
-    tokens = (sum(_sizes(request)) + characters) // _CHARACTERS_A_TOKEN
+    tokens = characters // _CHARACTERS_A_TOKEN
     if tokens > window:
         raise ContextTooLong(
             f"The history has at least {tokens:,} tokens, as estimated, and the context window of "

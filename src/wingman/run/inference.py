@@ -14,6 +14,7 @@ import trio
 from wingman.agent import Agent
 from wingman.conversation import Message, Withheld
 from wingman.errors import (
+    ContextTooLong,
     ProviderError,
     ProviderStreamError,
     ProviderTimeout,
@@ -22,30 +23,29 @@ from wingman.errors import (
 )
 from wingman.events import Text, ToolUse
 from wingman.foreign import contained, let_on, reason
-from wingman.metrics import Metrics
 from wingman.providers import (
     Answering,
     Part,
     Provider,
     Request,
-    Shelf,
     Transport,
     UsageUpdate,
-    WindowOf,
     close,
 )
 from wingman.run.calls import ToolCall
+from wingman.run.compaction import Compactor
 from wingman.run.context import check_window, request_of
 from wingman.run.cost import Meter
 from wingman.run.draft import StepDraft
 from wingman.run.history import alternate
 from wingman.run.journal import RunJournal
 from wingman.run.logbook import asked_again
-from wingman.run.refusals import is_refusal, may_forget
+from wingman.run.model import Model
+from wingman.run.refusals import is_refusal, is_too_long, may_forget
 from wingman.run.sendable import lesser, sendable
 from wingman.run.shown import Shown
 
-__all__ = ["Inference", "Model"]
+__all__ = ["Inference"]
 
 logger = logging.getLogger("wingman.run")
 
@@ -53,19 +53,6 @@ logger = logging.getLogger("wingman.run")
 _PAUSE_SECONDS = 0.5
 # After so many events of one that is never waited for, readers have their turn.
 _BURST = 256
-
-
-@attrs.frozen
-class Model:
-    """How models are reached, what is known of their windows, and who counts the inferences.
-
-    `shelf` bounds what the adapters keep of all sessions.
-    """
-
-    transport: Transport
-    window_of: WindowOf
-    metrics: Metrics
-    shelf: Shelf = attrs.field(factory=Shelf)
 
 
 @attrs.define(eq=False)
@@ -85,6 +72,7 @@ class Inference:
     shown: Shown
     tool_ids: set[str]
     announced: dict[str, ToolCall]
+    compactor: Compactor
     draft: StepDraft = attrs.field(init=False)
     _heard: bool = False
     _published: bool = False
@@ -96,26 +84,56 @@ class Inference:
     def _begin_anew(self) -> None:
         self.draft = StepDraft(self.tool_ids, self._withheld)
 
-    async def perform(self, history: Sequence[Message], own: int) -> None:
+    async def perform(self, history: list[Message], own: int) -> None:
         """Ask, and take the answer to its end. The last `own` messages are the run's.
 
-        Where the provider refuses the request for what is in it, it is asked again with less, three
-        times at most. Raises what the provider raises, of refusals the first, and `ContextTooLong`
-        where asking makes no sense.
+        A history that grows too long is compacted before, and once more where the request is
+        refused for its length. Where the provider refuses it for what is in it, it is asked again
+        with less, three times at most. Raises what the provider raises, of refusals the first, and
+        `ContextTooLong` where no less can be sent.
         """
-        provider = self.agent.provider
-        messages = await self.shown.follow(history, provider)
+        try:
+            await self._ask(await self._request(history), history, own)
+            return
+        except (ProviderError, ContextTooLong) as error:
+            if self._published or not is_too_long(error):
+                raise
+            if not await self.compactor.after_refusal(history):
+                raise _too_long(error) from error
+            event = "the request was too long: the history is compacted, and it is asked again"
+            asked_again(self.journal.record, event, error)
+        self._begin_anew()
+        try:
+            await self._ask(await self._request(history, compact=False), history, own)
+        except (ProviderError, ContextTooLong) as error:
+            if self._published or not is_too_long(error):
+                raise
+            raise _too_long(error) from error
+
+    async def _request(self, history: list[Message], *, compact: bool = True) -> Request:
+        """What the model is shown, within its window."""
+        provider, view = self.agent.provider, self.compactor.view
+        messages = await self.shown.follow(view.follow(history), provider)
+        if compact and self.compactor.is_due(self.shown.characters, self.shown.images):
+            await self.compactor.before_inference(history)
+            messages = await self.shown.follow(view.follow(history), provider)
         request = request_of(self.agent, messages, self.shown.kept)
-        check_window(request, self.shown.characters, provider, self.model.window_of)
+        fixed = self.compactor.fixed
+        check_window(fixed + self.shown.characters, provider, self.model.window_of)
+        return request
+
+    async def _ask(self, request: Request, history: list[Message], own: int) -> None:
         try:
             await self._twice(request)
+            self.compactor.counted(self.shown.characters, self.shown.images)
             return
         except ProviderError as error:
             if not self._may_ask_for_less(error, request):
                 raise
             refusal = error
         try:
-            if not await self._ask_for_less(history, own, refusal):
+            shown = self.compactor.view.follow(history)
+            if not await self._ask_for_less(shown, min(own, len(shown)), refusal):
                 raise refusal
         finally:
             del refusal  # its traceback refers to this frame
@@ -144,7 +162,9 @@ class Inference:
         return False
 
     def _may_ask_for_less(self, error: ProviderError, request: Request) -> bool:
-        return not self._published and is_refusal(error, request)
+        if self._published or is_too_long(error):
+            return False
+        return is_refusal(error, request)
 
     async def _twice(self, request: Request) -> None:
         """Ask; once more where the stream breaks before the world has seen anything of it."""
@@ -238,3 +258,8 @@ def _in_words(withheld: Withheld) -> str:
     if withheld.reasoning:
         return "all images, the reasoning and the new results"
     return f"{withheld.images} images"
+
+
+def _too_long(error: ProviderError | ContextTooLong) -> ContextTooLong:
+    """A request that was refused for its length, as the run's failure."""
+    return error if isinstance(error, ContextTooLong) else ContextTooLong(error.message)

@@ -23,6 +23,7 @@ import trio
 from wingman.api import PermissionRequest, RunFailure
 from wingman.conversation import Message, ToolResultBlock, Usage
 from wingman.errors import RunFailed, StoreError, WingmanError
+from wingman.events import Compacted as HistoryShortened
 from wingman.events import Done, Error, Event, Result, Steered, ToolProgress, ToolResult
 from wingman.foreign import copy_of
 from wingman.metrics import Metrics
@@ -39,6 +40,8 @@ from wingman.store import (
     Chain,
     Change,
     Commit,
+    Compacted,
+    HistoryCompacted,
     PermissionAsked,
     RunEnded,
     RunQueued,
@@ -161,8 +164,9 @@ class RunJournal:
         """The run is admitted."""
         return self._write(RunQueued(self.record))
 
-    async def began(self, message: Message) -> None:
-        """The run begins, and its message enters the history. Returns when that is safe."""
+    async def began(self, message: Message | None) -> None:
+        """The run begins, and its message, if it has one, enters the history. Returns when that is
+        safe."""
         session, record = self.session, self.record
         session.reserve(self._chain)
         started = now()
@@ -205,6 +209,22 @@ class RunJournal:
             self._write(waited, ended)
         self.session.metrics.tool_call_ended(result.is_error)
         self.publish(ToolResult(result.tool_use_id, result.content, result.is_error))
+
+    async def compacted(self, compacted: Compacted, spent: Spent) -> None:
+        """The models are shown less of the history from now on. Returns when that is safe."""
+        change = HistoryCompacted(
+            self.session.session_id, self.record.id, compacted, now(), spent.usage, spent.cost
+        )
+        await self._write_and_wait(change)
+        self.publish(
+            HistoryShortened(
+                compacted.upto,
+                compacted.shortened,
+                compacted.tokens_before,
+                compacted.tokens_after,
+                compacted.summary,
+            )
+        )
 
     def step_ended(
         self,

@@ -12,7 +12,7 @@ import trio
 from wingman.agent import Agent
 from wingman.api import PermissionRequest
 from wingman.conversation import Usage
-from wingman.errors import ProviderError, WingmanError
+from wingman.errors import ContextTooLong, ProviderError, WingmanError
 from wingman.run.calls import ToolCall
 from wingman.run.cost import Meter
 from wingman.run.draft import StepDraft
@@ -153,7 +153,10 @@ def run_ended(record: RunRecord, error: WingmanError | None) -> None:
 
 
 def asked_again(
-    record: RunRecord, event: str, error: ProviderError, without: str | None = None
+    record: RunRecord,
+    event: str,
+    error: ProviderError | ContextTooLong,
+    without: str | None = None,
 ) -> None:
     """The model is asked once more, after this error, and `without` some of the history. The
     error's text may repeat what was sent, and is not told."""
@@ -163,10 +166,10 @@ def asked_again(
         event,
         session_id=record.session_id,
         run_id=record.id,
-        provider=error.provider,
+        provider=getattr(error, "provider", None),
         error=error.code,
-        provider_status=error.status,
-        provider_request_id=error.request_id,
+        provider_status=getattr(error, "status", None),
+        provider_request_id=getattr(error, "request_id", None),
         without=without,
     )
 

@@ -21,18 +21,21 @@ from wingman.events import Step, ToolProgress, ToolResult
 from wingman.foreign import contained
 from wingman.run.answer import FinalOutput
 from wingman.run.calls import ToolCalls
+from wingman.run.compaction import Compactor
 from wingman.run.cost import Meter
 from wingman.run.draft import StepDraft
 from wingman.run.ending import Ending, cut, failure, limit_struck, reached, waiting_error
-from wingman.run.inference import Inference, Model
+from wingman.run.inference import Inference
 from wingman.run.journal import RunJournal
 from wingman.run.limits import Limits
 from wingman.run.logbook import call_ended, run_resumed, run_started, step_ended
+from wingman.run.model import Model
 from wingman.run.permits import Permits
 from wingman.run.place import Place
 from wingman.run.progress import ProgressMeter
 from wingman.run.shown import Shown
 from wingman.run.state import RunState
+from wingman.run.view import View
 from wingman.run.words import Words
 from wingman.store import CutRun, RunRecord
 
@@ -51,7 +54,8 @@ class RunLoop:
     `shown` is what the session's models are shown of it, `tool_ids` the ids of its tool calls so
     far; the run adds its own. `callers` are the sessions that wait for what the run's tools do, its
     own among them. `place` is the run's among those in flight. `permits` say which calls may run;
-    None: all of them. `words` are the messages that are to steer it.
+    None: all of them. `words` are the messages that are to steer it, `view` what is
+    left of the history for models.
     """
 
     journal: RunJournal
@@ -68,14 +72,17 @@ class RunLoop:
     place: Place
     permits: Permits | None = None
     words: Words | None = None
+    view: View = attrs.field(factory=View)
     steps: int = 0
     messages: list[Message] = attrs.field(factory=list)
     _inference: Inference | None = None
     _resumed: StepDraft | None = None
     _output: FinalOutput = attrs.field(init=False)
+    _compactor: Compactor = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self._output = FinalOutput(self.agent.output_check)
+        self._compactor = Compactor(self.agent, self.journal, self.model, self.meter, self.view)
 
     async def execute(self, resumed: CutRun | None = None) -> None:
         """Run to the end, which is recorded and published whatever happens. Only a run that waits
@@ -169,6 +176,7 @@ class RunLoop:
             self.shown,
             self.tool_ids,
             announced,
+            self._compactor,
         )
         self._inference, began, whole = inference, trio.current_time(), False
         try:

@@ -10,6 +10,7 @@ from typing import Final
 
 from wingman.conversation import ImageBlock, ToolResultBlock
 from wingman.errors import (
+    ContextTooLong,
     ProviderAuthError,
     ProviderError,
     ProviderRateLimited,
@@ -18,7 +19,7 @@ from wingman.errors import (
 )
 from wingman.providers import Request
 
-__all__ = ["is_refusal", "may_forget"]
+__all__ = ["is_refusal", "is_too_long", "may_forget"]
 
 _STATUSES: Final = frozenset({400, 413, 422})
 
@@ -34,6 +35,27 @@ _TOO_LONG: Final = re.compile(
     r"|exceeds?.{0,40}(context|tokens)|token limit",
     re.IGNORECASE,
 )
+
+
+# Each API's own words: Anthropic, OpenAI, Gemini, Mistral, llama.cpp, vLLM, Bedrock, Groq, xAI.
+_OF_LENGTH: Final = re.compile(
+    r"context_length_exceeded|exceed_context_size|context (length|window|size|limit)"
+    r"|(prompt|input|request|conversation|history) (is|was) too (long|large)"
+    r"|maximum (context|prompt) length|input token count|too many (input |prompt )?tokens"
+    r"|reduce the length of the (messages|prompt|input)|available context"
+    r"|prompt contains .{0,40}tokens",
+    re.IGNORECASE,
+)
+
+
+def is_too_long(error: ProviderError | ContextTooLong) -> bool:
+    """Whether a request was refused for its length: a shorter one may be taken."""
+    if isinstance(error, ContextTooLong):
+        return True
+    if isinstance(error, ProviderAuthError | ProviderRateLimited | ProviderTimeout):
+        return False
+    said = f"{error.error_type or ''} {error.message}"
+    return error.status == 413 or _OF_LENGTH.search(said) is not None
 
 
 def is_refusal(error: ProviderError, request: Request) -> bool:

@@ -38,6 +38,11 @@ class Shown:
     _sizes: list[int] = attrs.field(factory=list, init=False)  # of the images
     _left: int = attrs.field(default=0, init=False)  # of the images, the oldest
 
+    @property
+    def images(self) -> int:
+        """How many images are shown, those that are too old included."""
+        return len(self._sizes)
+
     async def follow(self, history: Sequence[Message], provider: Provider) -> list[Message]:
         """Take what has come to a history; return all that this model is shown of it.
 

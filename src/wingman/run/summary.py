@@ -1,4 +1,4 @@
-"""Summary: the oldest part of a conversation in few words, written by a model to a fixed outline."""
+"""Summary: the oldest part of a conversation in few words, written by a model to an outline."""
 
 from collections.abc import Iterator, Sequence
 from typing import Final
@@ -108,7 +108,9 @@ def extract(messages: Sequence[Message], most: int) -> str:
     kept = [said[0], *said[1:][-_MOST_EXTRACTED:]] if said else []
     each = max(most // max(len(kept), 1) - 4, 40)
     lines = (f"- {text[:each].strip()}" for text in kept)
-    return "No summary could be written. The user has said, among other things:\n" + "\n".join(lines)
+    return "No summary could be written. The user has said, among other things:\n" + "\n".join(
+        lines
+    )
 
 
 def _parts(message: Message) -> Iterator[str]:

@@ -44,8 +44,8 @@ class View:
         self._taken = len(history)
         return self._base
 
-    def become(self, compacted: Compacted) -> None:
-        """The history is compacted anew."""
+    def become(self, compacted: Compacted | None) -> None:
+        """The history is compacted anew, or is read as it is stored."""
         self.compacted, self._of = compacted, None
 
 
@@ -75,7 +75,9 @@ def _short(block: Block) -> Block:
     content = block.content
     if len(content) > _LONGEST_OLD + 80:  # else the note would be longer than what it saves
         left = len(content) - _LONGEST_OLD
-        content = f"{content[:_LONGEST_OLD]}\n[… {left:,} characters of this old result are left out …]"
+        content = (
+            f"{content[:_LONGEST_OLD]}\n[… {left:,} characters of this old result are left out …]"
+        )
     if block.images:
         content += f"\n[{len(block.images)} images of this old result are left out.]"
     return msgspec.structs.replace(block, content=content, images=())

@@ -136,6 +136,7 @@ class SessionActor:
             place=place,
             permits=prepared.permits,
             words=Steering(live, run),
+            view=live.view,
         )
         try:
             await loop.execute(prepared.left)
@@ -225,7 +226,8 @@ class SessionActor:
         live.channel.mark_stored(live.channel.last_id)
         found = await store.session_with_history(live.id)
         if found is not None:
-            await live.load(found[0].usage, found[1])
+            session, history = found
+            await live.load(session.usage, history, session.compacted)
             return
         with trio.move_on_after(_PATIENCE):
             # The mark is stored, and memory is about to hear of it.

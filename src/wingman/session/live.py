@@ -16,7 +16,7 @@ from wingman.agent import Agent, ChosenAgent, weight_of_agent
 from wingman.conversation import Message, Usage
 from wingman.errors import MailboxFull, NotFound, NotInFlight, SessionBusy, StoreError, WingmanError
 from wingman.ids import new_id
-from wingman.run import EventChannel, Journal, Outcome, RunJournal, Shown, now, repair
+from wingman.run import EventChannel, Journal, Outcome, RunJournal, Shown, View, now, repair
 from wingman.session.admission import (
     RunRequest,
     check_same_body,
@@ -28,7 +28,7 @@ from wingman.session.admission import (
 from wingman.session.live_run import LiveRun
 from wingman.session.services import Services
 from wingman.session.steering import unread
-from wingman.store import RunRecord, SessionRecord
+from wingman.store import Compacted, RunRecord, SessionRecord
 
 __all__ = ["LiveSession"]
 
@@ -62,12 +62,14 @@ class LiveSession:
     granted: set[tuple[str, str]] | None = attrs.field(default=None, repr=False)
     journal: Journal = attrs.field(init=False, repr=False)
     shown: Shown = attrs.field(init=False, repr=False)
+    view: View = attrs.field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         services = self.services
         metrics, events = services.model.metrics, services.events
         self.journal = Journal.of(self.record, services.store, metrics, events)
         self.shown = Shown(services.model.shelf)
+        self.view = View(self.record.compacted)
 
     @property
     def id(self) -> str:
@@ -91,8 +93,10 @@ class LiveSession:
             return self.current
         return next((run for run in self.runs.values() if run.state.cut_by is None), None)
 
-    async def load(self, usage: Usage, stored: Iterable[Message]) -> None:
-        """Take the usage, and the history, as the store has them.
+    async def load(
+        self, usage: Usage, stored: Iterable[Message], compacted: Compacted | None = None
+    ) -> None:
+        """Take the usage, the history, and its last compaction, as the store has them.
 
         Others have their turn while a long one is taken.
         """
@@ -105,6 +109,7 @@ class LiveSession:
                 await trio.lowlevel.checkpoint()
         self.journal.usage = usage
         self.history, self.tool_ids = history, tool_ids
+        self.view.become(compacted)
 
     def has_announced(self, run_id: str, tool_use_id: str) -> bool:
         """Whether this run is in flight, and has such a call that is not in the history yet."""

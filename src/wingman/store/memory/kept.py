@@ -11,7 +11,7 @@ from wingman.conversation import Message, ToolResultBlock, Usage
 from wingman.events import Result
 from wingman.store.changes import StepRecorded
 from wingman.store.listing import listed_request
-from wingman.store.records import RunRecord, RunStatus, SessionRecord
+from wingman.store.records import Compacted, RunRecord, RunStatus, SessionRecord
 
 __all__ = ["Request", "Run", "Session"]
 
@@ -30,6 +30,7 @@ class Session:
     history: list[Message] = attrs.Factory(list)
     runs: dict[str, "Run"] = attrs.Factory(dict)
     requests: dict[str, "Run"] = attrs.Factory(dict)
+    compacted: Compacted | None = None
     grants: set[tuple[str, str]] = attrs.Factory(set)
 
     def record(self) -> SessionRecord:
@@ -39,6 +40,7 @@ class Session:
             last_event_id=self.last_event_id,
             event_ceiling=self.event_ceiling,
             usage=self.usage,
+            compacted=self.compacted,
         )
 
 

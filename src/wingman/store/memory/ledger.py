@@ -17,6 +17,7 @@ from wingman.store.changes import (
     Change,
     CredentialDeleted,
     CredentialSaved,
+    HistoryCompacted,
     PermissionAsked,
     PermissionResolved,
     RunEnded,
@@ -168,7 +169,7 @@ class Ledger:
         if run := self._run_of(change.session_id, change.run_id):
             self._set_status(run, "running")
             run.started_at = change.started_at
-            run.extend((change.message,))
+            run.extend(() if change.message is None else (change.message,))
             run.session.event_ceiling = change.event_ceiling
 
     def _raise_ceiling(self, change: CeilingRaised) -> None:
@@ -220,6 +221,12 @@ class Ledger:
             run.usage = change.usage
             run.cost = change.cost
             run.session.last_event_id = change.last_event_id
+
+    def _compact(self, change: HistoryCompacted) -> None:
+        if run := self._run_of(change.session_id, change.run_id):
+            run.session.compacted = change.compacted
+            run.usage = change.usage
+            run.cost = change.cost
 
     def _steer_run(self, change: RunSteered) -> None:
         run = self._run_of(change.session_id, change.run_id)
@@ -306,6 +313,7 @@ _APPLY: dict[type[Change], Callable[[Ledger, Any], None]] = {
     PermissionResolved: Ledger._resolve_permission,
     CallEnded: Ledger._end_call,
     StepEnded: Ledger._end_step,
+    HistoryCompacted: Ledger._compact,
     RunSteered: Ledger._steer_run,
     RunEnded: Ledger._end_run,
 }

@@ -15,6 +15,7 @@ from wingman.store.changes import (
     Change,
     CredentialDeleted,
     CredentialSaved,
+    HistoryCompacted,
     PermissionAsked,
     PermissionResolved,
     RunEnded,
@@ -33,6 +34,7 @@ from wingman.store.sqlite.permission_statements import (
     RESOLVE_PERMISSION,
 )
 from wingman.store.sqlite.run_statements import (
+    COMPACT,
     END_CALL,
     END_RUN,
     END_STEP,
@@ -100,6 +102,7 @@ _WRITES: Mapping[type[Change], Write] = {
     PermissionResolved: Write(_about_request, RESOLVE_PERMISSION),
     CallEnded: Write(_about_both, (END_CALL,), repeats=True),
     StepEnded: Write(_about_both, END_STEP),
+    HistoryCompacted: Write(_about_both, COMPACT),
     RunSteered: Write(lambda change: (change.run_id,), (STEER_RUN,)),
     RunEnded: Write(_about_both, (*END_RUN, CANCEL_PERMISSIONS)),
     SessionDeleting: Write(_about_session, (MARK_SESSION,)),

@@ -9,11 +9,12 @@ from typing import Self
 import msgspec
 
 from wingman.conversation import Message, Usage
-from wingman.store.changes import RunEnded, RunQueued, StepRecorded
+from wingman.store.changes import RunEnded, RunQueued, RunStarted, StepRecorded
 from wingman.store.results import is_long, shortened
 from wingman.store.sqlite.statements import Row, Statement, as_json, as_text
 
 __all__ = [
+    "COMPACT",
     "END_CALL",
     "END_RUN",
     "END_STEP",
@@ -75,12 +76,13 @@ def _run_row(change: RunQueued) -> Iterable[Row]:
         run.on_ask,
         run.ask_timeout,
         run.steers,
+        int(run.compacts),
     )
 
 
 _RUN = """id, session_id, request_id, body_hash, message, agent_id, agent, max_steps, status,
     created_at, started_at, ended_at, steps, usage, result, error, images, cost,
-    permissions, on_ask, ask_timeout, steers"""
+    permissions, on_ask, ask_timeout, steers, compacts"""
 
 QUEUE_RUN = Statement(
     _RUN,
@@ -101,10 +103,16 @@ INSERT INTO history (session_id, run_id, message)
 SELECT change.session_id, change.run_id, change.message
 FROM change CROSS JOIN runs ON {THE_RUN}"""
 
+
+def _first_message(change: RunStarted) -> Iterable[Row]:
+    if change.message is not None:
+        yield change.session_id, change.run_id, as_json(change.message)
+
+
 START_RUN = (
     Statement(
         "session_id, run_id, message",
-        lambda change: ((change.session_id, change.run_id, as_json(change.message)),),
+        _first_message,
         _APPEND,
     ),
     Statement(
@@ -201,6 +209,30 @@ FROM change WHERE {THE_RUN}""",
         f"""
 UPDATE sessions SET last_event_id = change.last_event_id
 FROM change WHERE {_THE_SESSION_OF_THE_RUN}""",
+    ),
+)
+
+COMPACT = (
+    Statement(
+        "session_id, run_id, compacted, created_at",
+        lambda change: (
+            (
+                change.session_id,
+                change.run_id,
+                as_json(change.compacted),
+                as_text(change.created_at),
+            ),
+        ),
+        f"""
+INSERT INTO compactions (session_id, run_id, compacted, created_at)
+SELECT change.* FROM change CROSS JOIN runs ON {THE_RUN}""",
+    ),
+    Statement(
+        "session_id, run_id, usage, cost",
+        lambda change: ((change.session_id, change.run_id, as_json(change.usage), change.cost),),
+        f"""
+UPDATE runs SET usage = change.usage, cost = change.cost
+FROM change WHERE {THE_RUN}""",
     ),
 )
 

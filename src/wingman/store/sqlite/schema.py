@@ -23,7 +23,7 @@ from wingman.api import (
 )
 from wingman.conversation import ImageBlock, Message, ToolResultBlock, Usage
 from wingman.events import Result
-from wingman.store.records import RunRecord, SessionRecord
+from wingman.store.records import Compacted, RunRecord, SessionRecord
 from wingman.store.sqlite.run_statements import RecordedStep
 
 __all__ = [
@@ -59,6 +59,7 @@ def _json(type: Any) -> Decode:
     return msgspec.json.Decoder(type).decode
 
 
+decode_compacted: Final = msgspec.json.Decoder(Compacted).decode
 decode_message: Final = msgspec.json.Decoder(Message).decode
 decode_credential: Final = msgspec.json.Decoder(Credential).decode
 decode_step: Final = msgspec.json.Decoder(RecordedStep).decode
@@ -103,6 +104,8 @@ TABLES: Final[Mapping[str, Mapping[str, Decode]]] = {
         "usage": _json(Usage),
         "deleting": _as_it_is,
         "permissions": _decode_rules,
+        # The last of the table `compactions`.
+        "compacted": decode_compacted,
     },
     "runs": {
         "seq": _as_it_is,
@@ -130,6 +133,7 @@ TABLES: Final[Mapping[str, Mapping[str, Decode]]] = {
         "on_ask": _as_it_is,
         "ask_timeout": _as_it_is,
         "steers": _as_it_is,
+        "compacts": bool,
     },
     # The agents of runs, as they were when these were admitted, each once: `runs.agent` is a hash.
     "agent_versions": {
@@ -207,7 +211,12 @@ class Shape(Generic[R]):
 
 
 AGENT: Final = Shape(AgentRecord, "agents")
-SESSION: Final = Shape(SessionRecord, "sessions")
+SESSION: Final = Shape(
+    SessionRecord,
+    "sessions",
+    compacted="(SELECT last.compacted FROM compactions AS last"
+    " WHERE last.session_id = sessions.id ORDER BY last.seq DESC LIMIT 1)",
+)
 RUN: Final = Shape(
     RunRecord,
     "runs",

@@ -175,6 +175,7 @@ DELETE FROM pending WHERE run_id IN (
     SELECT runs.id FROM change CROSS JOIN runs ON runs.session_id = change.session_id)""",
         "DELETE FROM permissions WHERE session_id IN (SELECT session_id FROM change)",
         "DELETE FROM history WHERE session_id IN (SELECT session_id FROM change)",
+        "DELETE FROM compactions WHERE session_id IN (SELECT session_id FROM change)",
         "DELETE FROM runs WHERE session_id IN (SELECT session_id FROM change)",
         # Of agents' versions those go that no run has any more: there are few, and an index tells.
         """

@@ -192,6 +192,17 @@ def _keep_permissions(connection: sqlite3.Connection) -> None:
         "ALTER TABLE runs ADD COLUMN compacts INTEGER NOT NULL DEFAULT 0",
         "ALTER TABLE runs ADD COLUMN ask_timeout REAL",
         """
+CREATE TABLE compactions (
+    seq INTEGER NOT NULL,
+    session_id TEXT NOT NULL,
+    run_id TEXT NOT NULL,
+    compacted TEXT NOT NULL,
+    created_at TEXT NOT NULL,
+    PRIMARY KEY (seq)
+)
+""",
+        "CREATE INDEX compactions_session ON compactions (session_id)",
+        """
 CREATE TABLE permissions (
     seq INTEGER NOT NULL,
     id TEXT NOT NULL,
