@@ -26,6 +26,7 @@ from wingman.api.errors import CODES, ErrorAnswer, ErrorDetail
 from wingman.api.frames import EXTRA, RUN_STREAM, SESSION_STREAM, USUAL, Frames, Notice
 from wingman.api.messages import (
     Accepted,
+    CompactBody,
     Disposition,
     MessageBody,
     OnBusy,
@@ -77,6 +78,7 @@ from wingman.api.sessions import (
     NewSession,
     PageQuery,
     SessionFields,
+    SessionQuery,
     SessionStatus,
     SessionView,
 )
@@ -109,6 +111,7 @@ __all__ = [
     "CancelBody",
     "CancelledRun",
     "CancelledTool",
+    "CompactBody",
     "Credential",
     "CredentialFields",
     "CredentialView",
@@ -148,6 +151,7 @@ __all__ = [
     "RunView",
     "RunsQuery",
     "SessionFields",
+    "SessionQuery",
     "SessionStatus",
     "SessionView",
     "Status",

@@ -14,6 +14,7 @@ from wingman.events import Result
 __all__ = [
     "ROUTES",
     "Accepted",
+    "CompactBody",
     "Disposition",
     "MessageBody",
     "OnBusy",
@@ -75,6 +76,14 @@ class WordsBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     message: Annotated[str, msgspec.Meta(min_length=1)]
     images: tuple[ImageBlock, ...] = ()
+    request_id: Annotated[str, msgspec.Meta(min_length=1, max_length=255)] | None = None
+
+
+class CompactBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the summary should have in it, in words; with an `agent_id`, whose model writes it."""
+
+    instructions: Annotated[str, msgspec.Meta(max_length=10_000)] = ""
+    agent_id: str | None = None
     request_id: Annotated[str, msgspec.Meta(min_length=1, max_length=255)] | None = None
 
 
@@ -170,6 +179,23 @@ ROUTES: Final[tuple[Route, ...]] = (
         body=Body(WordsBody, {"message": "Leave the tests alone."}),
         answers=(Answer(202, "It is kept.", Accepted, headers=(LOCATION,)),),
         errors=("run_not_found", *_MESSAGE),
+    ),
+    Route(
+        name="compact_session",
+        method="POST",
+        path="/sessions/{session_id}/compact",
+        section="messages",
+        summary="Have the history summarised but for its last turn",
+        description="It waits its turn as a message does. The history stays as it is; models are "
+        "shown the summary, and what comes after it. The result's `detail` says what was done.",
+        headers=(_IDEMPOTENCY_KEY, _PREFER),
+        body=Body(CompactBody, optional=True),
+        answers=(
+            Answer(200, "What was done.", Result, headers=(LOCATION,)),
+            Answer(202, "It is kept.", Accepted, headers=(LOCATION, _APPLIED)),
+        ),
+        errors=(*_MESSAGE, *_RUN),
+        error_headers=(LOCATION,),
     ),
     Route(
         name="take_back",

@@ -33,6 +33,7 @@ __all__ = [
     "NewSession",
     "PageQuery",
     "SessionFields",
+    "SessionQuery",
     "SessionStatus",
     "SessionView",
 ]
@@ -118,6 +119,12 @@ class PageQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cursor: Cursor | None = None
 
 
+class SessionQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`view`: the whole history, or what models are shown of it after it was compacted."""
+
+    view: Literal["history", "model"] = "history"
+
+
 class EventsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where a reader begins, and which events it wants beside the usual ones.
 
@@ -167,6 +174,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         path="/sessions/{session_id}",
         section="sessions",
         summary="Read a session with its history",
+        query=SessionQuery,
         answers=(Answer(200, "The session.", SessionView),),
         errors=("session_not_found", *STORE),
     ),

@@ -61,7 +61,7 @@ from wingman.run.reader import BATCH, Reader
 from wingman.run.shown import Shown
 from wingman.run.state import CutBy, Phase, RunState
 from wingman.run.time_limit import TimeLimit
-from wingman.run.view import View
+from wingman.run.view import View, view_of
 from wingman.run.words import Words
 
 __all__ = [
@@ -103,5 +103,6 @@ __all__ = [
     "now",
     "recorded_error",
     "repair",
+    "view_of",
     "waiting_error",
 ]

@@ -113,12 +113,18 @@ class RunLoop:
 
     async def _run(self) -> Ending:
         record = self.journal.record
-        message = Message.user(record.message, record.images or ())
-        await self.journal.began(message)
-        self._add((message,))
+        if record.compacts:
+            await self.journal.began(None)
+        else:
+            message = Message.user(record.message, record.images or ())
+            await self.journal.began(message)
+            self._add((message,))
         run_started(self.journal.record, self.agent)
         self.place.count()
         try:
+            if record.compacts:
+                done = await self._compactor.on_demand(self.history, record.message)
+                return Ending("completed", "end_turn", detail=done)
             return await self._steps()
         finally:
             self.place.stop_counting()

@@ -191,9 +191,10 @@ class Runtime:
         """Sessions, newest first; `before` is the `next` of the page before."""
         return await self._host.reader.sessions(limit, before)
 
-    async def describe(self, session_id: str) -> SessionView:
-        """A session with its history and its status. Raises `NotFound`."""
-        return await self._host.reader.session(session_id)
+    async def describe(self, session_id: str, *, as_model: bool = False) -> SessionView:
+        """A session with its history and its status; `as_model`: with what models are shown of the
+        history after it was compacted. Raises `NotFound`."""
+        return await self._host.reader.session(session_id, as_model=as_model)
 
     async def read_session(self, session_id: str) -> SessionPages:
         """A session, to be read with its history in pieces. Raises `NotFound`."""

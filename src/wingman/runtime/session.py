@@ -209,6 +209,22 @@ class Session:
         """The session as it stands, with its history and its status."""
         return await self._opened().reader.session(self._id)
 
+    async def compact(self, instructions: str = "") -> Result:
+        """Have the history summarised but for its last turn, when its turn has come; what models
+        are shown is then the summary and what comes after it. The history itself stays as it is.
+
+        `instructions` say what the summary should have in it. The result's `detail` says what was
+        done. When this call is cancelled, the history is shown as before.
+        """
+        host = self._opened()
+        request = RunRequest(message=instructions, compacts=True, callers=CALLERS.get())
+        run = await host.admit(self._id, request)
+        try:
+            return await run.result()
+        finally:
+            if not run.ended:
+                await _stop(run)  # noqa: ASYNC102 it shields itself
+
     async def permissions(self) -> Sequence[PermissionRequest]:
         """The requests that wait for an answer, newest first."""
         page = await self._opened().permissions.list(self._id, ("pending",), 1000, None)

@@ -58,7 +58,8 @@ class RunRequest:
     `permissions` are rules for this message alone. A call that needs an answer waits for one, for
     `ask_timeout` seconds at most, or with `on_ask="reject"` is rejected, since nobody is there.
     With `on_busy="steer"` the run in flight is to read the message, and with `expect_run` no other
-    one, nor is it to be a run of its own.
+    one, nor is it to be a run of its own. With `compacts` the message is not for the agent: it says
+    what the summary of a history that is to be compacted should have in it.
     """
 
     message: str
@@ -73,12 +74,13 @@ class RunRequest:
     on_ask: OnAsk | None = None
     ask_timeout: float | None = None
     expect_run: str | None = None
+    compacts: bool = False
 
     def __attrs_post_init__(self) -> None:
         given: object = self.message  # a program without a type checker gives anything
         if not isinstance(given, str):
             raise InvalidRequest(f"Expected `str`, got `{type(given).__name__}` - at `$.message`")
-        if not self.message:
+        if not self.message and not self.compacts:
             raise InvalidRequest("The message is empty - at `$.message`")
         if self.on_busy not in ON_BUSY:
             raise InvalidRequest(
@@ -147,7 +149,13 @@ class RunRequest:
     def _hash(self, agent_id: str | None) -> str:
         body: tuple[object, ...]
         body = (agent_id, self.message, self.max_steps, self.on_busy, *self.images)
-        later = self.permissions, self.on_ask, self.ask_timeout, self.expect_run
+        later = (
+            self.permissions,
+            self.on_ask,
+            self.ask_timeout,
+            self.expect_run,
+            self.compacts or None,
+        )
         if any(field is not None for field in later):  # earlier versions knew none of these
             body += later
         return hashlib.sha256(msgspec.json.encode(body)).hexdigest()

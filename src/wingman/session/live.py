@@ -171,6 +171,7 @@ class LiveSession:
             on_ask=request.on_ask,
             ask_timeout=request.ask_timeout,
             steers=None if target is None else target.id,
+            compacts=request.compacts,
         )
         self.steered = self.steered or target is not None
         run = self._run(record, chosen.agent, request.callers, weight)

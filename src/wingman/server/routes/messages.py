@@ -5,7 +5,7 @@ from typing import Any
 
 from quart import Response, request
 
-from wingman.api import Accepted, MessageBody, OnBusy, Receipt, StreamQuery, WordsBody
+from wingman.api import Accepted, CompactBody, MessageBody, OnBusy, Receipt, StreamQuery, WordsBody
 from wingman.errors import InvalidRequest, WingmanError
 from wingman.events import Done, Error, Event, events_of
 from wingman.runtime import Runtime
@@ -30,14 +30,7 @@ def message_handlers(runtime: Runtime) -> Handlers:
             run = await _submit(runtime, session_id, body, stays=False)
             headers = {**_location(run), "Preference-Applied": "respond-async"}
             return json_response(accepted(run, body.on_busy), 202, headers)
-        run = await _submit(runtime, session_id, body, stays=True)
-        try:
-            await run.result()
-            response = json_response(run.recorded_outcome())
-        except WingmanError as error:
-            response = await wingman_error(error)
-        response.headers.update(_location(run))
-        return response
+        return await _result(await _submit(runtime, session_id, body, stays=True))
 
     @handlers.add
     async def stream_message(session_id: str, query: StreamQuery, body: MessageBody) -> Response:
@@ -57,6 +50,25 @@ def message_handlers(runtime: Runtime) -> Handlers:
         return stream_response(frames, _location(run))
 
     @handlers.add
+    async def compact_session(session_id: str, body: CompactBody) -> Response:
+        asynchronous = "respond-async" in preferences(request.headers.getlist("Prefer"))
+        run = await runtime.admit(
+            session_id,
+            RunRequest(
+                message=body.instructions,
+                agent_id=body.agent_id,
+                request_id=_request_id(body),
+                callers=frozenset() if asynchronous else callers_of(runtime),
+                compacts=True,
+            ),
+        )
+        await _admitted(run)
+        if asynchronous:
+            headers = {**_location(run), "Preference-Applied": "respond-async"}
+            return json_response(Accepted(run.id, run.status), 202, headers)
+        return await _result(run)
+
+    @handlers.add
     async def steer_run(session_id: str, run_id: str, body: WordsBody) -> Response:
         await runtime.describe_run(session_id, run_id)
         fields = MessageBody(
@@ -74,6 +86,17 @@ def message_handlers(runtime: Runtime) -> Handlers:
         return await runtime.take_back(session_id, run_id)
 
     return handlers
+
+
+async def _result(run: Run) -> Response:
+    """What a run came to, once it has ended."""
+    try:
+        await run.result()
+        response = json_response(run.recorded_outcome())
+    except WingmanError as error:
+        response = await wingman_error(error)
+    response.headers.update(_location(run))
+    return response
 
 
 def accepted(run: Run, on_busy: OnBusy) -> Accepted:
@@ -124,7 +147,7 @@ async def _admitted(run: Run) -> None:
     release_body()  # its message waits now, and counts as one of those that do
 
 
-def _request_id(fields: MessageBody) -> str | None:
+def _request_id(fields: MessageBody | CompactBody) -> str | None:
     """The idempotency key: of the body, or of the header."""
     key = request.headers.get("Idempotency-Key")
     if key is None:

@@ -4,7 +4,7 @@ import msgspec
 from msgspec import UNSET
 from quart import Response, request
 
-from wingman.api import Deleted, EventsQuery, NewSession, PageQuery, SessionFields
+from wingman.api import Deleted, EventsQuery, NewSession, PageQuery, SessionFields, SessionQuery
 from wingman.errors import InvalidRequest
 from wingman.runtime import Runtime
 from wingman.server.exchange import created, json_response, next_page
@@ -37,7 +37,9 @@ def session_handlers(runtime: Runtime) -> Handlers:
         return json_response(page.sessions, headers=next_page("/sessions", query.limit, page.next))
 
     @handlers.add
-    async def read_session(session_id: str) -> Response:
+    async def read_session(session_id: str, query: SessionQuery) -> Response:
+        if query.view == "model":
+            return json_response(await runtime.describe(session_id, as_model=True))
         return await history_response(await runtime.read_session(session_id))
 
     @handlers.add
