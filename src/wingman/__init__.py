@@ -44,6 +44,7 @@ from wingman.lazy import lazily
 if TYPE_CHECKING:
     from wingman.agent import Agent
     from wingman.api import (
+        Decision,
         PermissionAnswer,
         PermissionForm,
         PermissionRequest,
@@ -66,13 +67,15 @@ if TYPE_CHECKING:
         ToolResult,
         ToolUse,
     )
-    from wingman.run import Limits, Price
+    from wingman.run import Approver, Limits, Price
     from wingman.runtime import RunStream, Runtime, Session
     from wingman.session import Run
     from wingman.tools import Tool, ToolContext, ToolOutput, tool
 
 __all__ = [
     "Agent",
+    "Approver",
+    "Decision",
     "Done",
     "Event",
     "ImageBlock",
@@ -109,6 +112,8 @@ __all__ = [
 
 _HOMES: Final = {
     "Agent": "wingman.agent",
+    "Approver": "wingman.run",
+    "Decision": "wingman.api",
     "Done": "wingman.events",
     "Event": "wingman.events",
     "ImageBlock": "wingman.conversation",

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
+from wingman.permissions.particular import after_options
 from wingman.permissions.patterns import HOLE
 from wingman.permissions.programs import judged, name_of, runs_a_file
 from wingman.permissions.tree import Found, structure_of, visible
@@ -178,6 +179,8 @@ def _names(argv: tuple[Word, ...]) -> Iterator[str]:
     program, *rest = argv
     if "/" in program.text:
         yield joined([attrs.evolve(program, text=name_of(program.text)), *rest])
+    if name_of(program.text) == "git" and (words := after_options(rest)) != tuple(rest):
+        yield joined([attrs.evolve(program, text="git"), *words])
 
 
 def _redirected(tokens: tuple[Token, ...]) -> tuple[tuple[str, ...], tuple[str, ...], bool]:
