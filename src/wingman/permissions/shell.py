@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
+from wingman.permissions.particular import after_options
 from wingman.permissions.patterns import HOLE
 from wingman.permissions.programs import judged, name_of, runs_a_file
 from wingman.permissions.tree import Found, structure_of, visible
@@ -33,6 +34,7 @@ _MOST_NAMES: Final = 10  # of a command: those that it runs in turn
 _MOST_WORDS: Final = 2_000  # of a command, and of those that it runs
 LONGEST_SCRIPTS: Final = 2_000  # bytes of all texts for a shell in a line, and in those texts
 
+_NOT_ASCII: Final = re.compile(rb"[\x80-\xff]")
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _INVISIBLE: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _COST: Final = 100  # of a script, however short, in characters
@@ -121,9 +123,11 @@ def _is_plain(line: str) -> bool:
 
 
 def _tree(source: bytes) -> "Tree":
+    """The tree of a line. Other characters than ASCII's stand for themselves in a word, as `%` does:
+    the grammar's scanner reads beyond its tables for some of them, and crashes."""
     from tree_sitter import Parser  # noqa: PLC0415 - only who has rules for a shell needs it
 
-    return Parser(_language()).parse(source)
+    return Parser(_language()).parse(_NOT_ASCII.sub(b"%", source))
 
 
 @lru_cache(1)
@@ -178,6 +182,8 @@ def _names(argv: tuple[Word, ...]) -> Iterator[str]:
     program, *rest = argv
     if "/" in program.text:
         yield joined([attrs.evolve(program, text=name_of(program.text)), *rest])
+    if name_of(program.text) == "git" and (words := after_options(rest)) != tuple(rest):
+        yield joined([attrs.evolve(program, text="git"), *words])
 
 
 def _redirected(tokens: tuple[Token, ...]) -> tuple[tuple[str, ...], tuple[str, ...], bool]:

@@ -85,7 +85,7 @@ class Gate:
         resources = await self._resources(tool, tool.arguments(input))
         for resource in resources:
             if self.policy.effect(tool.actions, resource) == "deny":
-                return _denied(tool, resource)
+                return f"The permissions deny {tool.actions[0]}: {_clip(resource.shown)}."
         return None
 
     def allows(self, action: str, resource: str) -> bool:
@@ -161,14 +161,14 @@ def _shown(resources: Iterable[Resource]) -> tuple[str, ...]:
 
 def _denied(tool: Tool, resource: Resource) -> str:
     return (
-        f"Not allowed: the permissions deny {tool.actions[0]} of {_clip(resource.shown)}. It has "
+        f"Not allowed: the permissions deny {tool.actions[0]}: {_clip(resource.shown)}. It has "
         "not run. Do it in another way, or tell the user what you would need."
     )
 
 
 def _nobody(tool: Tool, resource: Resource) -> str:
     return (
-        f"Not executed: {tool.actions[0]} of {_clip(resource.shown)} needs the user's permission, "
+        f"Not executed: {tool.actions[0]}: {_clip(resource.shown)} needs the user's permission, "
         "and nobody can be asked in this run. Do it in another way, or tell the user what you "
         "would need."
     )
