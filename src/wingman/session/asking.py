@@ -94,7 +94,7 @@ def _policy(live: LiveSession, run: LiveRun, agent: Agent) -> Policy:
         agent.permissions,
         Rules.of(live.record.permissions),
         Rules.of(run.record.permissions),
-        granted=live.granted or (),
+        granted=() if live.granted is None else live.granted,
     )
 
 
