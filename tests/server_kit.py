@@ -25,7 +25,6 @@ from wingman.providers import (
 )
 from wingman.server import serve
 
-
 # What of a server's options is its runtime's.
 _OF_RUNTIME = ("limits", "idle_after", "permissions", "ask")
 

@@ -1,11 +1,13 @@
 """Permissions over HTTP: what is asked, and how it is answered."""
 
+from functools import partial
 from typing import Any
 
+import httpx
 import pytest
 import trio
 
-from server_kit import Server, call, error_of, parse_frames, serving
+from server_kit import Server, call, error_of, serving
 from wingman import tool
 
 ASKS = {"note": "ask"}
@@ -32,11 +34,12 @@ class Notes:
         self.tool = note
 
 
-async def waiting(server: Server, session_id: str, count: int = 1) -> list[dict[str, Any]]:
-    """What a session asks, oldest first, once it asks so much."""
+async def waiting(server: Server, where: str, count: int = 1) -> list[dict[str, Any]]:
+    """What a session asks, or what else is listed, oldest first, once it is so much."""
+    target = where if where.startswith("/") else f"/sessions/{where}/permissions"
     with trio.fail_after(10):
         while True:
-            answer = await server.client.get(f"/sessions/{session_id}/permissions")
+            answer = await server.client.get(target)
             found: list[dict[str, Any]] = answer.json()
             if len(found) == count:
                 return sorted(found, key=lambda request: str(request["id"]))
@@ -46,6 +49,13 @@ async def waiting(server: Server, session_id: str, count: int = 1) -> list[dict[
 async def answer(server: Server, request: dict[str, Any], **body: Any) -> Any:
     target = f"/sessions/{request['session_id']}/permissions/{request['id']}"
     return await server.client.post(target, json=body)
+
+
+def refused(response: httpx.Response, status: int) -> tuple[str, str]:
+    """The code and the text of an error of this status."""
+    found, code, message = error_of(response)
+    assert found == status, response.text
+    return code, message
 
 
 def outputs(result: dict[str, Any]) -> list[str]:
@@ -77,12 +87,8 @@ async def test_of_three_calls_one_runs_one_waits_and_one_is_denied() -> None:
         target = f"/sessions/{session_id}/permissions/{request['id']}"
         assert (await server.client.get(target)).json() == request
         assert (await server.client.get("/permissions")).json() == [request]
-        with trio.fail_after(10):
-            while notes.written != ["allowed"]:
-                await trio.sleep(0.01)
-            while (await server.client.get("/runs?status=waiting")).json() == []:
-                await trio.sleep(0.01)
-        [run] = (await server.client.get("/runs?status=waiting")).json()
+        [run] = await waiting(server, "/runs?status=waiting")
+        assert notes.written == ["allowed"]
         assert run["id"] == run_id
         assert (await server.client.get(f"/sessions/{session_id}")).json()["status"] == "waiting"
         assert (await server.client.get("/health")).status_code == 200
@@ -138,13 +144,13 @@ async def test_an_edited_input_is_checked_as_the_calls_own_was() -> None:
             ({}, "text"),
             ({"text": "secret plan"}, "deny note"),
         ):
-            refused = await answer(server, request, decision="once", input=input)
-            code, message = error_of(refused, 400)
+            response = await answer(server, request, decision="once", input=input)
+            code, message = refused(response, 400)
             assert code == "invalid_request"
             assert said in message
             assert "`$.input`" in message
-        refused = await answer(server, request, decision="reject", input={"text": "b"})
-        assert "`$.input`" in error_of(refused, 400)[1]
+        response = await answer(server, request, decision="reject", input={"text": "b"})
+        assert "`$.input`" in refused(response, 400)[1]
         assert await waiting(server, session_id) == [request]
         edited = (await answer(server, request, decision="once", input={"text": "b"})).json()
         assert edited["input"] == {"text": "b"}
@@ -171,12 +177,12 @@ async def test_of_many_answers_at_once_one_counts() -> None:
         [counted] = [each.json() for each in answers if each.status_code == 200]
         for each in answers:
             if each.status_code == 409:
-                assert error_of(each, 409)[0] == "already_resolved"
+                assert refused(each, 409)[0] == "already_resolved"
         run = await server.ended(session_id, run_id)
         assert notes.written == (["a"] if counted["decision"] == "once" else [])
         assert len(run["result"]["tool_calls"]) == 1
         late = await answer(server, request, decision="once")
-        assert error_of(late, 409)[0] == "already_resolved"
+        assert refused(late, 409)[0] == "already_resolved"
 
 
 async def test_what_is_not_there_is_404(server: Server) -> None:
@@ -185,11 +191,11 @@ async def test_what_is_not_there_is_404(server: Server) -> None:
         (f"/sessions/{session_id}/permissions/nobody", "permission_not_found"),
         ("/sessions/nobody/permissions/nobody", "session_not_found"),
     ):
-        assert error_of(await server.client.get(target), 404)[0] == code
+        assert refused(await server.client.get(target), 404)[0] == code
         response = await server.client.post(target, json={"decision": "once"})
-        assert error_of(response, 404)[0] == code
+        assert refused(response, 404)[0] == code
     response = await server.client.get("/sessions/nobody/permissions")
-    assert error_of(response, 404)[0] == "session_not_found"
+    assert refused(response, 404)[0] == "session_not_found"
 
 
 @pytest.mark.parametrize(
@@ -208,7 +214,7 @@ async def test_a_bad_answer_says_what_is_wrong(
 ) -> None:
     session_id = await server.session()
     response = await server.client.post(f"/sessions/{session_id}/permissions/x", json=body)
-    assert path in error_of(response, 400)[1]
+    assert path in refused(response, 400)[1]
 
 
 @pytest.mark.parametrize(
@@ -235,14 +241,14 @@ async def test_bad_rules_are_refused_wherever_they_are_given(server: Server, rul
         await server.client.put(f"/sessions/{session_id}", json=given),
         await server.client.post("/agents", json={"name": "B", **given}),
     ):
-        code, message = error_of(response, 400)
+        code, message = refused(response, 400)
         assert code == "invalid_request"
         assert "$.permissions" in message
 
 
 async def test_a_status_that_is_none_is_refused(server: Server) -> None:
     response = await server.client.get("/permissions?status=open")
-    assert "`?status`" in error_of(response, 400)[1]
+    assert "`?status`" in refused(response, 400)[1]
 
 
 async def test_the_last_rule_counts_and_a_servers_denial_is_final() -> None:
@@ -289,7 +295,7 @@ async def test_nobody_is_asked_where_the_message_says_so_and_not_for_longer_than
         for more in ({"on_ask": "maybe"}, {"ask_timeout": 0}, {"ask_timeout": -1}):
             [name] = more
             response = await server.send(session_id, **more)
-            assert f"$.{name}" in error_of(response, 400)[1]
+            assert f"$.{name}" in refused(response, 400)[1]
 
 
 async def test_a_stream_tells_what_is_asked_and_how_it_was_answered() -> None:
@@ -351,9 +357,8 @@ async def test_a_client_that_leaves_may_take_what_waits_with_it(form: str) -> No
         server.stage.play(call("note", text="a"))
         body = {"message": "go", "on_disconnect": "cancel"}
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(
-                lambda: server.client.post(f"/sessions/{session_id}/{form}", json=body)
-            )
+            target = f"/sessions/{session_id}/{form}"
+            nursery.start_soon(partial(server.client.post, target, json=body))
             [request] = await waiting(server, session_id)
             nursery.cancel_scope.cancel()
         run = await server.ended(session_id, request["run_id"])
@@ -361,7 +366,7 @@ async def test_a_client_that_leaves_may_take_what_waits_with_it(form: str) -> No
         target = f"/sessions/{session_id}/permissions/{request['id']}"
         assert (await server.client.get(target)).json()["status"] == "cancelled"
         late = await answer(server, request, decision="once")
-        assert error_of(late, 409)[0] == "already_resolved"
+        assert refused(late, 409)[0] == "already_resolved"
         assert notes.written == []
 
 
@@ -383,7 +388,7 @@ async def test_what_is_cancelled_or_deleted_is_asked_no_more(what: str) -> None:
         assert cancelled.status_code == 200, cancelled.text
         assert (await server.client.get("/permissions")).json() == []
         late = await answer(server, request, decision="once")
-        code = error_of(late, 404 if what == "session" else 409)[0]
+        code = refused(late, 404 if what == "session" else 409)[0]
         assert code in ("session_not_found", "already_resolved")
         assert notes.written == []
 
