@@ -149,6 +149,8 @@ class _Answering(AbstractAsyncContextManager[None]):
             await self._session.answer(id, _NOT_ASKED)
 
     def _fail(self, error: WingmanError) -> None:
-        if not isinstance(error, SessionDeleted) and self._failure is None:
+        if isinstance(error, SessionDeleted | NotFound):
+            return  # with the session, what it asked is gone
+        if self._failure is None:
             self._failure = error
             self._group.cancel_scope.cancel()
