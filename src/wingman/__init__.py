@@ -43,7 +43,13 @@ from wingman.lazy import lazily
 
 if TYPE_CHECKING:
     from wingman.agent import Agent
-    from wingman.api import PermissionAnswer, PermissionRequest, PermissionRule, Receipt
+    from wingman.api import (
+        PermissionAnswer,
+        PermissionForm,
+        PermissionRequest,
+        PermissionRule,
+        Receipt,
+    )
     from wingman.conversation import ImageBlock, Message, Usage
     from wingman.errors import ToolError, WingmanError
     from wingman.events import (
@@ -73,6 +79,7 @@ __all__ = [
     "Limits",
     "Message",
     "PermissionAnswer",
+    "PermissionForm",
     "PermissionRequest",
     "PermissionRequested",
     "PermissionResolved",
@@ -108,6 +115,7 @@ _HOMES: Final = {
     "Limits": "wingman.run",
     "Message": "wingman.conversation",
     "PermissionAnswer": "wingman.api",
+    "PermissionForm": "wingman.api",
     "PermissionRequest": "wingman.api",
     "PermissionRequested": "wingman.events",
     "PermissionResolved": "wingman.events",

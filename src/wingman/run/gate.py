@@ -14,7 +14,7 @@ from wingman.conversation import ToolUseBlock
 from wingman.errors import ToolError
 from wingman.foreign import contained
 from wingman.ids import new_id
-from wingman.permissions import HOLE, Policy, Resource, resources_of
+from wingman.permissions import HOLE, Policy, Resource, parse_apart, resources_of
 from wingman.run.clock import now
 from wingman.store import RunRecord
 from wingman.tools import Tool
@@ -100,7 +100,13 @@ class Gate:
             if not given:
                 unknown = HOLE if tool.resources else ""
                 return (Resource(tool.name, unknown),)
-            look = partial(resources_of, tool.actions[0], given, self.work_dir)
+            action = tool.actions[0]
+            lines = {
+                line: await parse_apart(line)
+                for line in given
+                if action == "bash" and isinstance(line, str)
+            }
+            look = partial(resources_of, action, given, self.work_dir, lines.__getitem__)
             return await trio.to_thread.run_sync(look)
         except BaseException as error:  # noqa: ASYNC103 contained lets a cancellation through
             # A tool's own function may raise anything, and a thread may not be had.
