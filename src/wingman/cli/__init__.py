@@ -14,6 +14,7 @@ commands do is done by the packages below. Exit codes: 0, 1 for what failed, 2 f
 #   remote/        what a server runs and keeps: ps, show, logs, send, cancel, wait, agents, …
 #   interrupt.py   a run in the terminal, and the signals that end it
 #   limits.py      the runtime's limits as options
+#   rules.py       the rules of permissions as an option
 #   prices.py      a file of models' prices as an option
 #   environment.py options that are environment variables as well
 #   console.py     how a run looks in a terminal
