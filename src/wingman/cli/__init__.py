@@ -12,6 +12,9 @@ commands do is done by the packages below. Exit codes: 0, 1 for what failed, 2 f
 #   demo.py        a server and its client, checked step by step
 #   transcript.py  what a client asks and what comes back, shown by the demo
 #   remote/        what a server runs and keeps: ps, show, logs, send, cancel, wait, agents, …
+#   asking.py      the calls that need permission, asked in the terminal
+#   proposal.py    what such a call would do, to be read
+#   terminal.py    keys, lines and an editor
 #   interrupt.py   a run in the terminal, and the signals that end it
 #   limits.py      the runtime's limits as options
 #   rules.py       the rules of permissions as an option
