@@ -26,6 +26,7 @@ from wingman.api.errors import CODES, ErrorAnswer, ErrorDetail
 from wingman.api.frames import EXTRA, RUN_STREAM, SESSION_STREAM, USUAL, Frames, Notice
 from wingman.api.messages import Accepted, MessageBody, OnBusy, OnDisconnect, StreamQuery
 from wingman.api.permissions import (
+    Approver,
     Decision,
     Effect,
     OnAsk,
@@ -89,6 +90,7 @@ __all__ = [
     "AgentFields",
     "AgentRecord",
     "AgentsQuery",
+    "Approver",
     "AuthBody",
     "AuthView",
     "Body",

@@ -17,7 +17,7 @@ import msgspec
 import trio
 from trio.lowlevel import ParkingLot
 
-from wingman.api import Decision, PermissionAnswer, PermissionRequest, PermissionStatus
+from wingman.api import Approver, PermissionAnswer, PermissionRequest, PermissionStatus
 from wingman.errors import (
     AlreadyResolved,
     InvalidRequest,
@@ -33,15 +33,12 @@ from wingman.store import PermissionResolved as Resolved
 from wingman.store import Store
 from wingman.telemetry import log_event
 
-__all__ = ["Approver", "Ask", "Asks"]
+__all__ = ["Ask", "Asks"]
 
 logger = logging.getLogger("wingman.run")
 
 # Between two tries to write to a store that does not say that it fails.
 _PAUSE: Final = 0.1
-
-Approver: TypeAlias = Callable[[PermissionRequest], Awaitable[PermissionAnswer | Decision]]
-"""Who answers a program's requests: an async function of its own."""
 
 Denies: TypeAlias = Callable[[Mapping[str, Any]], Awaitable[str | None]]
 """Why a call may not run with an input that a person has edited; raises `ToolError` if it is none

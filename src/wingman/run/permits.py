@@ -7,10 +7,10 @@ from typing import Final
 import attrs
 import msgspec
 
-from wingman.api import PermissionRequest
+from wingman.api import Approver, PermissionRequest
 from wingman.conversation import ToolUseBlock
 from wingman.errors import ToolError
-from wingman.run.asks import Approver, Asks
+from wingman.run.asks import Asks
 from wingman.run.gate import Gate
 from wingman.store import RunRecord
 from wingman.tools import Tool
