@@ -5,11 +5,10 @@ from pathlib import Path
 from typing import Final
 
 import click
-import trio
 from msgspec import UNSET
 
 from wingman.agent import Agent
-from wingman.api import Decision, NewAgent, PermissionForm, PermissionRequest, ProviderConfig
+from wingman.api import NewAgent, OnAsk, PermissionForm, ProviderConfig
 from wingman.cli.asking import Asking
 from wingman.cli.console import Console
 from wingman.cli.environment import FromEnvironment
@@ -29,7 +28,6 @@ from wingman.errors import (
 )
 from wingman.permissions import NO_RULES, Rules
 from wingman.providers import Provider, ProviderRegistry
-from wingman.run import Approver
 from wingman.runtime import KEYLESS, PREFERRED, Session, default_provider
 from wingman.telemetry import configure_logging
 from wingman.tools import BUILTIN, Tool
@@ -220,24 +218,14 @@ def _provider(name: str | None, model: str | None, console: Console) -> Provider
 
 
 async def _run(agent: Agent, work_dir: Path, message: str, console: Console) -> int:
-    async with Session(agent, work_dir=work_dir, ask=_asked_here()) as session:
+    async with Session(agent, work_dir=work_dir) as session:
         asking = Asking(console, session.answer, work_dir) if is_terminal() else None
         show = console.show if asking is None else asking.show
-        async with session.run_stream(message) as stream:
+        on_ask: OnAsk = "reject" if asking is None else "wait"
+        async with session.run_stream(message, on_ask=on_ask) as stream:
             try:
                 code = await follow_run(stream, console, show, asking)
             finally:
                 console.end_line()
             console.summary(stream.result)
             return code
-
-
-def _asked_here() -> Approver | None:
-    """Who answers the session: nobody where there is no terminal; else calls wait for what
-    `Asking` answers, which can ask again where an answer is none."""
-
-    async def wait(_request: PermissionRequest) -> Decision:
-        await trio.sleep_forever()
-        raise AssertionError("nothing comes after for ever")
-
-    return wait if is_terminal() else None
