@@ -30,6 +30,13 @@ SHOWN = {
         "the history is valid: True",
         "ready",
     ],
+    "permissions.py": [
+        "asked: bash of ['echo asked > asked.txt']",
+        "allowed → allowed",
+        "echo asked > asked.txt → ",
+        "rm -rf build → Not allowed: the permissions deny bash of 'rm -rf build'",
+        "there: True",
+    ],
     "pipeline.py": [
         "restarts: 1",
     ],

@@ -122,7 +122,7 @@ class Asking:
                 return
             except InvalidRequest as error:
                 self._given = None
-                echo(f"  {clean(error.message.partition(' - at `')[0])}", err=True)
+                echo(f"  {clean(error.message.removesuffix(' - at `$.input`'))}", err=True)
             except (AlreadyResolved, NotFound) as error:
                 echo(f"  {clean(error.message)}", err=True)
                 return
