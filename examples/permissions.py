@@ -12,7 +12,7 @@ from wingman.tools import bash
 
 MESSAGE = """\
 !bash echo allowed
-!bash echo asked > asked.txt
+!bash touch asked.txt
 !bash rm -rf build"""
 
 
@@ -20,7 +20,7 @@ async def approve(request: PermissionRequest) -> Decision:
     """Stand in for a person: allow the one command that the example expects."""
     print("asked:", request.action, "of", list(request.resources))
     await trio.sleep(0.1)  # the sibling that is allowed does not wait for this
-    expected = request.resources == ("echo asked > asked.txt",)
+    expected = request.resources == ("touch asked.txt",)
     return "once" if expected else "reject"
 
 
@@ -30,17 +30,14 @@ async def main() -> None:
         "Careful",
         provider=Keyless(),
         tools=[bash],
-        # In order, the last rule that matches wins. A file that a command writes is an edit.
-        permissions={
-            "bash": {"*": "ask", "echo *": "allow", "rm *": "deny"},
-            "edit": "ask",
-        },
+        # In order: the last rule that matches wins.
+        permissions={"bash": {"*": "ask", "echo *": "allow", "rm *": "deny"}},
     )
     async with Session(agent, ask=approve) as session:
         result = await session.run(MESSAGE)
     for call in result.tool_calls:
-        print(call.input["command"].removeprefix("echo allowed") or "allowed", "→", call.output)
-    print("there:", await trio.Path("asked.txt").exists())
+        print(call.input["command"], "→", call.output.strip())
+    print("asked.txt is there:", await trio.Path("asked.txt").exists())
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Final
 
 import click
+from click.core import ParameterSource
 from msgspec import UNSET
 
 from wingman.agent import Agent
@@ -118,7 +119,8 @@ def run_command(
     allowed, and with rules a call that needs an answer is rejected.
     """
     configure_logging("warning")
-    if yes and permissions is not None:
+    source = click.get_current_context().get_parameter_source("permissions")
+    if yes and source is ParameterSource.COMMANDLINE:
         raise click.UsageError("--yes and --permissions exclude each other: give one.")
     rules = _rules(permissions, yes=yes)
     console = Console(verbose)
