@@ -30,6 +30,13 @@ SHOWN = {
         "the history is valid: True",
         "ready",
     ],
+    "permissions.py": [
+        "asked: bash of ['touch asked.txt']",
+        "echo allowed → allowed",
+        "touch asked.txt →",
+        "rm -rf build → Not allowed: the permissions deny bash of 'rm -rf build'",
+        "asked.txt is there: True",
+    ],
     "pipeline.py": [
         "restarts: 1",
     ],
