@@ -3,8 +3,12 @@
     rules.py      a set of rules, and several in order: what they say of a resource
     patterns.py   which texts and paths a rule's pattern matches
     resources.py  what a call is about: commands, paths or other texts
-    shell.py      the simple commands of a bash command line
+    shell.py      the simple commands of a bash command line, on tree.py and words.py
+    tree.py       those in the tree that a grammar makes of it, where the words agree
+    words.py      words and operators of which every character is understood
     programs.py   the programs that run what they are given
+    particular.py those of them that are told one by one: find, git, sed, awk, …
+    tables.py     what is known of single programs
 
 It knows values alone: no tool, no run, and nobody who might be asked.
 """

@@ -1,12 +1,42 @@
 """Shell: the simple commands of a bash command line, by a real grammar of it, tree-sitter's.
 
-What a command line does is told only where that is certain. Whatever is unusual in it makes the
-answer incomplete: then somebody is asked about the whole of it.
+What a command line does is told only where that is certain. Two readings have to agree: the tokens,
+of which each character is understood (`words.py`), and the grammar's tree, of which only some kinds
+of nodes are (`tree.py`). Then the programs are judged (`programs.py`). Whatever is unusual makes
+the answer incomplete: somebody is asked about the whole of the line.
 """
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
 
 import attrs
 
+from wingman.permissions.patterns import HOLE
+from wingman.permissions.programs import judged, name_of
+from wingman.permissions.tree import Found, structure_of, visible
+from wingman.permissions.words import Token, Word, joined, tokens_of
+
+if TYPE_CHECKING:
+    from tree_sitter import Language, Tree
+
 __all__ = ["CommandLine", "SimpleCommand", "parse"]
+
+# Bounds on what is looked at: tree-sitter takes time quadratic in the number of some signs.
+_LONGEST: Final = 8_000  # bytes
+_MOST_SIGNS: Final = 300
+_SIGN: Final = re.compile(rb"[|&<>(){}\[\]$`]")
+_MOST_COMMANDS: Final = 200  # of a line
+_MOST_NAMES: Final = 20  # of a command: those that it runs in turn
+_DEEPEST: Final = 3  # texts for a shell in texts for a shell
+
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+_INVISIBLE: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+# What goes to these is in no file.
+_NOWHERE: Final = frozenset({"/dev/null", "/dev/stdout", "/dev/stderr"})
+_SOCKET: Final = re.compile(r"/+dev/+(tcp|udp)/")
 
 
 @attrs.frozen
@@ -17,7 +47,9 @@ class SimpleCommand:
     space; a `HOLE` stands for what is not known of a word: a variable, a file name's pattern.
     `also` are other texts for it: by the program's name without its directory, and the command that
     it runs in turn. `shown` is the same for a person, with variables and redirections as they were
-    written. `reads` and `writes` are the files that its input and output are redirected to.
+    written, after what it depends on: the loop whose variable it has, the `cd` of the same line,
+    the pipeline whose output says what it runs. `reads` and `writes` are the files that its input
+    and output are redirected to; `/dev/null` is none.
     """
 
     text: str
@@ -26,10 +58,16 @@ class SimpleCommand:
     reads: tuple[str, ...] = ()
     writes: tuple[str, ...] = ()
 
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """All its names."""
+        return (self.text, *self.also)
+
 
 @attrs.frozen
 class CommandLine:
     """What could be told of a command line. `complete`: these commands are all that it does.
+    Otherwise they are those that can be seen in it; one of text `HOLE` has its redirections.
 
     `moves`: it changes its directory on the way, so that relative paths are not known.
     """
@@ -40,5 +78,149 @@ class CommandLine:
 
 
 def parse(line: str) -> CommandLine:
-    """The simple commands of a command line."""
-    return CommandLine((), complete=False)
+    """The simple commands of a command line, whatever text that is. It takes a bounded time: of a
+    line that is too long, nothing is told."""
+    return _parse(line, 0)
+
+
+def _parse(line: str, depth: int) -> CommandLine:
+    try:
+        source = line.encode()
+    except UnicodeEncodeError:
+        return CommandLine((), complete=False)
+    if len(source) > _LONGEST or sum(1 for _ in _SIGN.finditer(source)) > _MOST_SIGNS:
+        return CommandLine((), complete=False)
+    text = source.decode("latin-1")
+    tree = _tree(source)
+    tokens = tokens_of(text) if _is_plain(line) else None
+    found = None if tokens is None else structure_of(tree.root_node, text, tokens)
+    if found and len(found) <= _MOST_COMMANDS:
+        return _understood(found, line, depth)
+    seen = visible(tree.root_node, text)
+    commands = [*_seen(seen.commands[:_MOST_COMMANDS], depth), *_files(seen.files, line)]
+    return CommandLine(tuple(commands), complete=False, moves=True)
+
+
+def _is_plain(line: str) -> bool:
+    """Whether a line has no character that does something unseen."""
+    if _CONTROL.search(line):
+        return False
+    return line.isascii() or not any(
+        unicodedata.category(each) in _INVISIBLE and each not in "\n\t" for each in line
+    )
+
+
+def _tree(source: bytes) -> "Tree":
+    from tree_sitter import Parser  # noqa: PLC0415 - only who has rules for a shell needs it
+
+    return Parser(_language()).parse(source)
+
+
+@lru_cache(1)
+def _language() -> "Language":
+    import tree_sitter_bash  # noqa: PLC0415
+    from tree_sitter import Language  # noqa: PLC0415
+
+    return Language(tree_sitter_bash.language())
+
+
+@attrs.frozen
+class _Told:
+    """A command, and what is known of it and of what it runs."""
+
+    command: SimpleCommand
+    certain: bool
+    moves: bool
+    by_input: bool
+    scripts: tuple[str, ...]
+
+
+def _told(found: Found) -> _Told:
+    names: list[str] = []
+    scripts: list[str] = []
+    certain, moves, by_input = True, False, False
+    runs = [found.words]
+    for argv in runs:  # it grows
+        names += _names(argv)
+        judgement = judged(argv)
+        certain = certain and judgement.certain
+        moves = moves or judgement.moves
+        by_input = by_input or judgement.by_input
+        scripts += judgement.scripts
+        runs += judgement.inner
+        if len(runs) > _MOST_NAMES:
+            certain = False
+            break
+    reads, writes, redirected = _redirected(found.redirections)
+    text, *also = dict.fromkeys(names)
+    shown = " ".join([*(word.shown for word in found.words), *_shown(found.redirections)])
+    command = SimpleCommand(text, shown, tuple(also), reads, writes)
+    return _Told(command, certain and redirected, moves, by_input, tuple(scripts))
+
+
+def _names(argv: tuple[Word, ...]) -> Iterator[str]:
+    """The texts of one command: as it is called, and by the program's name."""
+    if not argv:
+        return
+    yield joined(argv)
+    program, *rest = argv
+    if "/" in program.text:
+        yield joined([attrs.evolve(program, text=name_of(program.text)), *rest])
+
+
+def _redirected(tokens: tuple[Token, ...]) -> tuple[tuple[str, ...], tuple[str, ...], bool]:
+    """The files that are read and written, and whether that is certain."""
+    reads: list[str] = []
+    writes: list[str] = []
+    certain = True
+    for token in tokens:
+        if token.word is None or token.word.text in _NOWHERE:
+            continue
+        path = token.word.text
+        certain = certain and token.word.literal and bool(path) and not _SOCKET.match(path)
+        (reads if token.source.endswith("<") else writes).append(path)
+    return tuple(dict.fromkeys(reads)), tuple(dict.fromkeys(writes)), certain
+
+
+def _shown(tokens: tuple[Token, ...]) -> Iterator[str]:
+    for token in tokens:
+        yield token.source + (token.word.shown if token.word is not None else "")
+
+
+def _understood(found: tuple[Found, ...], line: str, depth: int) -> CommandLine:
+    told = [_told(each) for each in found]
+    moves = [each.command.shown for each in told if each.moves]
+    commands = []
+    for each, where in zip(told, found, strict=True):
+        before = [*moves] if not each.moves else []
+        if HOLE in "".join(each.command.texts):
+            before += where.loops
+        if each.by_input and where.pipeline:
+            before.append(where.pipeline)
+        shown = ": ".join([*before, each.command.shown])
+        commands.append(attrs.evolve(each.command, shown=shown))
+    complete = all(each.certain for each in told)
+    if not complete:
+        commands += _in_scripts(told, depth)
+    return CommandLine(tuple(commands), complete, bool(moves))
+
+
+def _seen(found: tuple[Found, ...], depth: int) -> Iterator[SimpleCommand]:
+    told = [_told(each) for each in found]
+    yield from (each.command for each in told)
+    yield from _in_scripts(told, depth)
+
+
+def _in_scripts(told: list[_Told], depth: int) -> Iterator[SimpleCommand]:
+    """The commands in texts that are given to a shell. A hole in one is a variable's again."""
+    if depth == _DEEPEST:
+        return
+    scripts = [script for each in told if not each.certain for script in each.scripts]
+    for script in scripts[:_MOST_NAMES]:
+        yield from _parse(script.replace(HOLE, "$_"), depth + 1).commands
+
+
+def _files(tokens: tuple[Token, ...], line: str) -> Iterator[SimpleCommand]:
+    reads, writes, _ = _redirected(tokens)
+    if reads or writes:
+        yield SimpleCommand(HOLE, line, reads=reads, writes=writes)

@@ -4,10 +4,23 @@ from typing import Final
 
 import msgspec
 
-from wingman.events import Done, Error, Event, Text, Thinking, ToolProgress, ToolResult, ToolUse
+from wingman.events import (
+    Done,
+    Error,
+    Event,
+    PermissionRequested,
+    PermissionResolved,
+    Text,
+    Thinking,
+    ToolProgress,
+    ToolResult,
+    ToolUse,
+)
 from wingman.sse import frame
 
 __all__ = ["Published", "encode_event"]
+
+_HAVE_RUN_ID: Final = (Done, Error, PermissionRequested, PermissionResolved)
 
 _encode = msgspec.json.Encoder().encode
 
@@ -64,7 +77,7 @@ class Published:
     def session_frame(self) -> bytes:
         """The event for who reads its session: the data has the `run_id` as well."""
         if self._session_frame is None:
-            if isinstance(self.event, Done | Error):  # they have it already
+            if isinstance(self.event, _HAVE_RUN_ID):
                 return self.run_frame()
             # The data is a JSON object with at least one field: this puts another in front.
             data = b'{"run_id":"%b",%b' % (self.run_id.encode(), encode_event(self.event)[1:])
@@ -96,6 +109,8 @@ def _text_size(event: Event) -> int:
             return content.__sizeof__()
         case ToolUse(input=input):
             return sum(value.__sizeof__() for value in input.values())
+        case PermissionRequested(resources=resources, always=always):
+            return sum(text.__sizeof__() for text in (*resources, *always))
         case Done(result=result):
             # Its texts are the history's: they are there with or without this event.
             return len(result.tool_calls) * _OVERHEAD
