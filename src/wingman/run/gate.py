@@ -96,12 +96,11 @@ class Gate:
     async def _resources(self, tool: Tool, arguments: Mapping[str, Any]) -> tuple[Resource, ...]:
         """What the call is about. Where that cannot be told, it is one thing that may be any."""
         try:
-            given = _given(tool, arguments)
-            if not given:
-                unknown = HOLE if tool.resources else ""
-                return (Resource(tool.name, unknown),)
-            look = partial(resources_of, tool.actions[0], given, self.work_dir)
-            return await trio.to_thread.run_sync(look)
+            if not tool.resources:
+                return (Resource(tool.name, ""),)
+            # In a thread: files are looked for, and a tool's own function may take its time.
+            look = partial(_look, tool, arguments, self.work_dir)
+            return await trio.to_thread.run_sync(look, abandon_on_cancel=True)
         except BaseException as error:  # noqa: ASYNC103 contained lets a cancellation through
             # A tool's own function may raise anything, and a thread may not be had.
             contained(error)
@@ -131,6 +130,13 @@ class Gate:
             input=block.input,
             expires_at=None if self.timeout is None else moment + timedelta(seconds=self.timeout),
         )
+
+
+def _look(tool: Tool, arguments: Mapping[str, Any], work_dir: Path) -> tuple[Resource, ...]:
+    given = _given(tool, arguments)
+    if not given:
+        return (Resource(tool.name, HOLE),)
+    return resources_of(tool.actions[0], given, work_dir)
 
 
 def _given(tool: Tool, arguments: Mapping[str, Any]) -> list[Any]:
