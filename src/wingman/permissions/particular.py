@@ -102,7 +102,7 @@ def _find(rest: Argv) -> Judgement:
             inner.append(argv)
         elif re.match(r"-(delete|f(print|ls)|files0)", word.text):
             certain = False
-    return Judgement(certain and len(inner) < 20, tuple(inner[:20]))
+    return Judgement(certain and len(inner) < 10, tuple(inner[:10]))
 
 
 def _until_end(words: Argv) -> Iterator[Word]:
@@ -116,8 +116,9 @@ def _until_end(words: Argv) -> Iterator[Word]:
 
 # Other settings name programs: an alias, an editor, a pager, a filter, a directory of hooks.
 _PLAIN_SETTING: Final = re.compile(
-    r"(--get(-all|-regexp)?|--list|-l|get|list)$|(user|init|pull|push|color|advice)\."
+    r"(--get(-all|-regexp)?|--list|-l|get|list)|(user|init|pull|push|color|advice)\.[a-zA-Z.]+"
 )
+_WHOSE: Final = frozenset({"--global", "--local", "--system", "--worktree"})
 
 
 def _git(rest: Argv) -> Judgement:
@@ -140,10 +141,13 @@ def _git(rest: Argv) -> Judgement:
     if subcommand.text in GIT_PLAIN:
         return ORDINARY
     if subcommand.text == "config":
-        return Judgement(certain=any(_PLAIN_SETTING.match(word.text) for word in words))
+        while words and words[0].text in _WHOSE:
+            words = words[1:]
+        return Judgement(bool(words) and bool(_PLAIN_SETTING.fullmatch(words[0].text)))
     if subcommand.text not in GIT_RUNS:  # an alias, `bisect run`, `submodule foreach`, …
-        script = " ".join(word.text for word in words[1:])
-        return Judgement(certain=False, inner=(words[1:],) if words[1:] else (), scripts=(script,))
+        inner = words[1:] if subcommand.text in ("bisect", "submodule") else ()
+        scripts = (" ".join(word.text for word in inner),) if inner else ()
+        return Judgement(certain=False, inner=(inner,) if inner else (), scripts=scripts)
     letters, longs = GIT_RUNS[subcommand.text]
     runs = has_option(words, letters, longs) or any(
         not word.literal or word.text.startswith("!") or "::" in word.text for word in words
@@ -254,6 +258,7 @@ def _awk(rest: Argv) -> Judgement:
 
 PARTICULAR: Final[Mapping[str, Callable[[Argv], Judgement]]] = {
     "find": _find,
+    "bfs": _find,
     "git": _git,
     "test": _test,
     "[": _test,

@@ -69,8 +69,10 @@ def _names_match(patterns: list[str], names: list[str]) -> bool:
 def _may_meet(pattern: str, text: str) -> bool:
     """Whether some filling might match: the ends that are known of both have to agree.
 
-    It says yes too often rather than too seldom: then somebody is asked.
+    It says yes too often rather than too seldom: then somebody is asked. What fills a hole in a
+    command may bring quotes around the word that it is in, so quotes are left out of both.
     """
+    pattern, text = (re.sub("['\"]", "", each) for each in (pattern, text))
     beginning = pattern.partition("*")[0].removesuffix(" " if pattern.endswith(" *") else "")
     known = text.partition(HOLE)[0]
     end, known_end = pattern.rpartition("*")[2], text.rpartition(HOLE)[2]

@@ -27,6 +27,7 @@ from wingman.permissions.tables import (
     BY_OPTION,
     INTERPRETERS,
     MOVES,
+    NAMED_FIRST,
     NEVER,
     ONLY_ALONE,
     SHELLS,
@@ -36,7 +37,7 @@ from wingman.permissions.tables import (
 )
 from wingman.permissions.words import Word
 
-__all__ = ["judged", "name_of"]
+__all__ = ["judged", "name_of", "runs_a_file"]
 
 _ANYTHING: Final = Word(HOLE, HOLE, single=False, fixed=False)
 _OF_DEVICES: Final = re.compile(r"(^|/)(dev|proc)/")
@@ -58,8 +59,8 @@ def judged(argv: Argv) -> Judgement:
     name = name_of(program).lower()  # some file systems do not tell RM from rm
     if not name or (name in AS_BASH_READS_IT and name not in WRAPPERS):
         return UNCERTAIN
-    if _OF_DEVICES.search(program) or re.match(r"ld(-linux.*|-musl.*)?\.so", name):
-        return UNCERTAIN  # the running shell by another name, or the loader of any program
+    if _OF_DEVICES.search(program) or re.match(r"ld(-linux.*|-musl.*)?\.so|git-", name):
+        return UNCERTAIN  # this shell by another name, the loader of any program, parts of git
     name = _known(name)
     rest = argv[1:]
     if name in NEVER:
@@ -77,7 +78,7 @@ def judged(argv: Argv) -> Judgement:
     if name in WRAPPERS:
         return _wrapper(name, WRAPPERS[name], rest)
     if rest and (name, rest[0].text) in SUBCOMMANDS:
-        return attrs.evolve(_wrapper(name, Wrapper(), rest[1:]), certain=False)
+        return _wrapper(name, Wrapper(operands=name in NAMED_FIRST), rest[1:])
     if any(name == program for program, _ in SUBCOMMANDS) and rest and dashed(rest[0]):
         return UNCERTAIN  # an option may stand before the subcommand
     if name in BY_OPTION:
@@ -86,6 +87,14 @@ def judged(argv: Argv) -> Judgement:
             rest = (attrs.evolve(rest[0], text="-" + rest[0].text), *rest[1:])
         return Judgement(certain=not has_option(rest, letters, longs, whole))
     return ORDINARY
+
+
+def runs_a_file(argv: Argv) -> bool:
+    """Whether one of the words may be a file that is run: a program by its path, or a script."""
+    return "/" in argv[0].text or any(
+        word.text.startswith("./") or _known(name_of(word.text).lower()) in SHELLS | INTERPRETERS
+        for word in argv
+    )
 
 
 def _known(name: str) -> str:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from wingman.permissions.patterns import HOLE
-from wingman.permissions.programs import judged, name_of
+from wingman.permissions.programs import judged, name_of, runs_a_file
 from wingman.permissions.tree import Found, structure_of, visible
 from wingman.permissions.words import Token, Word, joined, tokens_of
 
@@ -25,15 +25,18 @@ if TYPE_CHECKING:
 __all__ = ["CommandLine", "SimpleCommand", "parse"]
 
 # Bounds on what is looked at: tree-sitter takes time quadratic in the number of some signs.
-_LONGEST: Final = 8_000  # bytes
-_MOST_SIGNS: Final = 300
-_SIGN: Final = re.compile(rb"[|&<>(){}\[\]$`]")
+_LONGEST: Final = 4_000  # bytes
+_MOST_SIGNS: Final = 200
+_SIGN: Final = re.compile(rb"[|&<>(){}\[\]$`;\n]")
 _MOST_COMMANDS: Final = 200  # of a line
-_MOST_NAMES: Final = 20  # of a command: those that it runs in turn
-_DEEPEST: Final = 3  # texts for a shell in texts for a shell
+_MOST_NAMES: Final = 10  # of a command: those that it runs in turn
+_MOST_WORDS: Final = 2_000  # of a command, and of those that it runs
+_LONGEST_SCRIPTS: Final = 2_000  # bytes of all texts for a shell in a line, and in those texts
 
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _INVISIBLE: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+_COST: Final = 100  # of a script, however short, in characters
+
 # What goes to these is in no file.
 _NOWHERE: Final = frozenset({"/dev/null", "/dev/stdout", "/dev/stderr"})
 _SOCKET: Final = re.compile(r"/+dev/+(tcp|udp)/")
@@ -80,10 +83,17 @@ class CommandLine:
 def parse(line: str) -> CommandLine:
     """The simple commands of a command line, whatever text that is. It takes a bounded time: of a
     line that is too long, nothing is told."""
-    return _parse(line, 0)
+    return _parse(line, _Room(_LONGEST_SCRIPTS))
 
 
-def _parse(line: str, depth: int) -> CommandLine:
+@attrs.define
+class _Room:
+    """How many characters of scripts may still be parsed."""
+
+    left: int
+
+
+def _parse(line: str, room: _Room) -> CommandLine:
     try:
         source = line.encode()
     except UnicodeEncodeError:
@@ -95,9 +105,9 @@ def _parse(line: str, depth: int) -> CommandLine:
     tokens = tokens_of(text) if _is_plain(line) else None
     found = None if tokens is None else structure_of(tree.root_node, text, tokens)
     if found and len(found) <= _MOST_COMMANDS:
-        return _understood(found, line, depth)
+        return _understood(found, line, room)
     seen = visible(tree.root_node, text)
-    commands = [*_seen(seen.commands[:_MOST_COMMANDS], depth), *_files(seen.files, line)]
+    commands = [*_seen(seen.commands[:_MOST_COMMANDS], room), *_files(seen.files, line)]
     return CommandLine(tuple(commands), complete=False, moves=True)
 
 
@@ -140,7 +150,9 @@ def _told(found: Found) -> _Told:
     scripts: list[str] = []
     certain, moves, by_input = True, False, False
     runs = [found.words]
+    room = _MOST_WORDS
     for argv in runs:  # it grows
+        room -= len(argv)
         names += _names(argv)
         judgement = judged(argv)
         certain = certain and judgement.certain
@@ -148,7 +160,7 @@ def _told(found: Found) -> _Told:
         by_input = by_input or judgement.by_input
         scripts += judgement.scripts
         runs += judgement.inner
-        if len(runs) > _MOST_NAMES:
+        if len(runs) > _MOST_NAMES or room < 0:
             certain = False
             break
     reads, writes, redirected = _redirected(found.redirections)
@@ -187,7 +199,7 @@ def _shown(tokens: tuple[Token, ...]) -> Iterator[str]:
         yield token.source + (token.word.shown if token.word is not None else "")
 
 
-def _understood(found: tuple[Found, ...], line: str, depth: int) -> CommandLine:
+def _understood(found: tuple[Found, ...], line: str, room: _Room) -> CommandLine:
     told = [_told(each) for each in found]
     moves = [each.command.shown for each in told if each.moves]
     commands = []
@@ -199,25 +211,36 @@ def _understood(found: tuple[Found, ...], line: str, depth: int) -> CommandLine:
             before.append(where.pipeline)
         shown = ": ".join([*before, each.command.shown])
         commands.append(attrs.evolve(each.command, shown=shown))
-    complete = all(each.certain for each in told)
+    complete = all(each.certain for each in told) and not _runs_what_it_writes(told, found)
     if not complete:
-        commands += _in_scripts(told, depth)
+        commands += _in_scripts(told, room)
     return CommandLine(tuple(commands), complete, bool(moves))
 
 
-def _seen(found: tuple[Found, ...], depth: int) -> Iterator[SimpleCommand]:
+def _runs_what_it_writes(told: list[_Told], found: tuple[Found, ...]) -> bool:
+    """Whether a file that a line writes may be a program or a script that it runs."""
+    written = {name_of(path) for each in told for path in each.command.writes}
+    return bool(written) and any(
+        name_of(word.text) in written
+        for each in found
+        for word in (each.words if runs_a_file(each.words) else ())
+    )
+
+
+def _seen(found: tuple[Found, ...], room: _Room) -> Iterator[SimpleCommand]:
     told = [_told(each) for each in found]
     yield from (each.command for each in told)
-    yield from _in_scripts(told, depth)
+    yield from _in_scripts(told, room)
 
 
-def _in_scripts(told: list[_Told], depth: int) -> Iterator[SimpleCommand]:
+def _in_scripts(told: list[_Told], room: _Room) -> Iterator[SimpleCommand]:
     """The commands in texts that are given to a shell. A hole in one is a variable's again."""
-    if depth == _DEEPEST:
-        return
     scripts = [script for each in told if not each.certain for script in each.scripts]
-    for script in scripts[:_MOST_NAMES]:
-        yield from _parse(script.replace(HOLE, "$_"), depth + 1).commands
+    for script in scripts:
+        room.left -= len(script) + _COST
+        if room.left < 0:
+            return
+        yield from _parse(script.replace(HOLE, "$_"), room).commands
 
 
 def _files(tokens: tuple[Token, ...], line: str) -> Iterator[SimpleCommand]:

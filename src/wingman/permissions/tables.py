@@ -13,6 +13,7 @@ __all__ = [
     "GIT_RUNS",
     "INTERPRETERS",
     "MOVES",
+    "NAMED_FIRST",
     "NEVER",
     "ONLY_ALONE",
     "SHELLS",
@@ -57,7 +58,7 @@ ONLY_ALONE: Final = _names("hash jobs history")
 # Of these nothing is certain, whatever follows.
 NEVER: Final = frozenset().union(
     # Builtins that run their words, or a file, in the shell itself, now or later.
-    _names("eval source . trap fc bind complete compgen compopt mapfile readarray coproc"),
+    _names("eval source . trap fc bind complete compgen compopt mapfile readarray"),
     # Builtins that change what names stand for (aliases, PATH, IFS), or that evaluate the
     # subscript of a name they are given: `unset 'a[$(rm x)]'` runs rm.
     _names("alias unalias enable read declare typeset local export readonly unset let set shopt"),
@@ -66,6 +67,9 @@ NEVER: Final = frozenset().union(
     _names("su crontab at batch run-parts expect m4 pee mispipe vipe vidir hyperfine socat tclsh"),
     _names("wish gnuplot dc sqlite3 sqlite psql mysql mariadb ftp lftp tmux screen byobu"),
     _names("watchexec entr systemd-run anacron incrontab visudo vipw vigr"),
+    _names(
+        "mail mailx mutt xterm urxvt konsole gnome-terminal alacritty kitty x-terminal-emulator"
+    ),
     _names("sudoedit osascript powershell open xdg-open start rundll32 wscript cscript"),
     # Editors: each has a command that runs another.
     _names(
@@ -119,6 +123,7 @@ WRAPPERS: Final[Mapping[str, Wrapper]] = {
     ),
     # `-p` asks at a terminal, `-o` writes a file, and as bash's own word it takes a whole pipeline.
     "time": Wrapper("pvaq", "fo", _names("portability verbose append"), _names("format output")),
+    "coproc": Wrapper(),
     # From here on, somebody else, somewhere else, or under a program that may do more.
     "sudo": Wrapper(
         "AbEHnPSkKVvils",
@@ -203,10 +208,23 @@ SUBCOMMANDS: Final = frozenset(
         "terraform": "console",
         "composer": "exec",
         "rustup": "run",
-        "ollama": "run",
+        "ip": "netns vrf",
+        "gh": "alias extension",
+        "lxc": "exec",
+        "incus": "exec",
+        "multipass": "exec shell",
+        "limactl": "shell",
+        "minikube": "ssh",
+        "oc": "exec run rsh debug",
+        "heroku": "run",
+        "toolbox": "run",
+        "distrobox": "enter",
     }.items()
     for subcommand in subcommands.split()
 )
+
+# Of these a name stands before the command: a container's, or an image's.
+NAMED_FIRST: Final = _names("docker podman nerdctl kubectl")
 
 # Ordinary programs that an option makes run another: the letters and the long options that do,
 # and words that do in whole. GNU programs take the beginning of a long option for the option.
@@ -247,7 +265,14 @@ BY_OPTION: Final[Mapping[str, tuple[str, frozenset[str], frozenset[str]]]] = {
     "bat": ("", _names("pager"), frozenset()),
     "hg": ("", _names("config config-file ssh remotecmd"), frozenset()),
     "svn": ("", _names("config-option diff-cmd diff3-cmd editor-cmd"), frozenset()),
-    "cmake": ("EP", frozenset(), frozenset()),
+    "cmake": ("", frozenset(), _names("-E -P")),
+    "go": ("", frozenset(), _names("-exec -toolexec --exec --toolexec")),
+    "cargo": ("", _names("config"), frozenset()),
+    "tcpdump": ("z", frozenset(), frozenset()),
+    "pandoc": ("FL", _names("filter lua-filter pdf-engine"), frozenset()),
+    "cpio": ("", _names("rsh-command"), frozenset()),
+    "rpm": ("E", _names("eval pipe define"), frozenset()),
+    "exiftool": ("", frozenset(), _names("-if -config -p -@")),
     "openssl": ("", _names("engine provider"), _names("-engine -provider")),
     "sdiff": ("o", _names("diff-program output"), frozenset()),
     "diff3": ("", _names("diff-program"), frozenset()),
