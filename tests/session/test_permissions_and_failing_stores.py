@@ -9,7 +9,7 @@ import trio
 from trio.testing import MockClock
 
 from permission_kit import Hand, at_rest, pending, results_of, until_pending
-from session_kit import BreakableStore, FaultyStore, assert_valid, live_of, opened
+from session_kit import BreakableStore, FaultyStore, assert_valid, opened
 from wingman.errors import AlreadyResolved, ShuttingDown, StoreError, StoreUnavailable
 from wingman.store import (
     CallEnded,
