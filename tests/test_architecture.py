@@ -74,7 +74,7 @@ ALLOWED: dict[str, set[str]] = {
         "processes",
         "schemas",
     },
-    "permissions": {"api"},
+    "permissions": {"api", "processes"},
     "output": {"schemas"},
     "agent": {
         "foreign",

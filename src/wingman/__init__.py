@@ -43,7 +43,14 @@ from wingman.lazy import lazily
 
 if TYPE_CHECKING:
     from wingman.agent import Agent
-    from wingman.api import PermissionAnswer, PermissionRequest, PermissionRule, Receipt
+    from wingman.api import (
+        Decision,
+        PermissionAnswer,
+        PermissionForm,
+        PermissionRequest,
+        PermissionRule,
+        Receipt,
+    )
     from wingman.conversation import ImageBlock, Message, Usage
     from wingman.errors import ToolError, WingmanError
     from wingman.events import (
@@ -60,19 +67,22 @@ if TYPE_CHECKING:
         ToolResult,
         ToolUse,
     )
-    from wingman.run import Limits, Price
+    from wingman.run import Approver, Limits, Price
     from wingman.runtime import RunStream, Runtime, Session
     from wingman.session import Run
     from wingman.tools import Tool, ToolContext, ToolOutput, tool
 
 __all__ = [
     "Agent",
+    "Approver",
+    "Decision",
     "Done",
     "Event",
     "ImageBlock",
     "Limits",
     "Message",
     "PermissionAnswer",
+    "PermissionForm",
     "PermissionRequest",
     "PermissionRequested",
     "PermissionResolved",
@@ -102,12 +112,15 @@ __all__ = [
 
 _HOMES: Final = {
     "Agent": "wingman.agent",
+    "Approver": "wingman.run",
+    "Decision": "wingman.api",
     "Done": "wingman.events",
     "Event": "wingman.events",
     "ImageBlock": "wingman.conversation",
     "Limits": "wingman.run",
     "Message": "wingman.conversation",
     "PermissionAnswer": "wingman.api",
+    "PermissionForm": "wingman.api",
     "PermissionRequest": "wingman.api",
     "PermissionRequested": "wingman.events",
     "PermissionResolved": "wingman.events",

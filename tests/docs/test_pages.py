@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -166,17 +167,28 @@ def test_the_curl_lines_of_a_page_work_in_order(page: str, server: str, tmp_path
         line = command.replace("http://localhost:2323", server)
         for name, value in ids.items():
             line = line.replace(f"{{{name}}}", value)
-        done = subprocess.run(
-            [*shlex.split(line), "--silent", "--show-error"],
-            env=environment(tmp_path),
-            capture_output=True,
-            text=True,
-            timeout=TIMEOUT,
-            check=False,
-        )
-        # 28: the time that a followed stream was given is over.
-        assert done.returncode in ((0, 28) if "--max-time" in line else (0,)), done.stderr
-        check_answer(command, done.stdout, ids)
+        answer = answer_to(line, tmp_path)
+        if command.endswith("/permissions"):  # the run before it has not asked for any at once
+            deadline = time.monotonic() + TIMEOUT
+            while not json.loads(answer):
+                assert time.monotonic() < deadline, "nothing waits for an answer"
+                time.sleep(0.05)
+                answer = answer_to(line, tmp_path)
+        check_answer(command, answer, ids)
+
+
+def answer_to(line: str, home: Path) -> str:
+    done = subprocess.run(
+        [*shlex.split(line), "--silent", "--show-error"],
+        env=environment(home),
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+        check=False,
+    )
+    # 28: the time that a followed stream was given is over.
+    assert done.returncode in ((0, 28) if "--max-time" in line else (0,)), done.stderr
+    return done.stdout
 
 
 def check_answer(command: str, answer: str, ids: dict[str, str]) -> None:
@@ -188,6 +200,10 @@ def check_answer(command: str, answer: str, ids: dict[str, str]) -> None:
         assert "event: done" in answer
         return
     value = json.loads(answer)
+    if command.endswith("/permissions"):
+        assert [request["resources"] for request in value] == [["date"]]
+        ids["permission_id"] = value[0]["id"]
+        return
     assert "error" not in value or value["error"] is None, answer
     if command.startswith("curl -X POST http://localhost:2323/agents"):
         ids["agent_id"] = value["id"]
@@ -195,8 +211,10 @@ def check_answer(command: str, answer: str, ids: dict[str, str]) -> None:
         ids["session_id"] = value["id"]
     elif "/cancel" in command:
         assert [run["was"] for run in value["cancelled"]] == ["running"]
+    elif "/permissions/" in command:
+        assert value["status"] == "allowed"
     elif "respond-async" in command:
-        assert value["status"] in ("queued", "running")
+        assert value["status"] in ("queued", "running", "waiting")
         ids["run_id"] = value["run_id"]
     elif "/message" in command:
         assert value["stop_reason"] == "end_turn"

@@ -1,5 +1,6 @@
 """Permissions as the contract has them: rules, requests that wait for a person, and answers."""
 
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import msgspec
@@ -48,7 +49,7 @@ class PermissionRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 PermissionForm: TypeAlias = (
-    Effect | dict[Pattern, Effect | dict[Pattern, Effect]] | tuple[PermissionRule, ...]
+    Effect | Mapping[Pattern, Effect | Mapping[Pattern, Effect]] | Sequence[PermissionRule]
 )
 """Rules in order, the last match wins: `"ask"` for all, `{"bash": "ask"}` for an action,
 `{"bash": {"*": "ask", "git status*": "allow"}}` for some of it, or a list of rules."""

@@ -19,6 +19,7 @@ __all__ = [
     "UNCERTAIN",
     "Argv",
     "Judgement",
+    "after_options",
     "dashed",
     "filled",
     "has_option",
@@ -119,6 +120,17 @@ _PLAIN_SETTING: Final = re.compile(
     r"(--get(-all|-regexp)?|--list|-l|get|list)|(user|init|pull|push|color|advice)\.[a-zA-Z.]+"
 )
 _WHOSE: Final = frozenset({"--global", "--local", "--system", "--worktree"})
+
+
+_WITH_VALUE: Final = frozenset({"-C", "-c", "--git-dir", "--work-tree", "--namespace"})
+
+
+def after_options(rest: Sequence[Word]) -> Argv:
+    """The words of a git command from its subcommand on."""
+    at = 0
+    while at < len(rest) and dashed(rest[at]):
+        at += 2 if rest[at].text in _WITH_VALUE else 1
+    return tuple(rest[at:])
 
 
 def _git(rest: Argv) -> Judgement:

@@ -2,7 +2,7 @@
 against."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote
@@ -11,7 +11,7 @@ import httpx
 
 from wingman.permissions.patterns import HOLE
 from wingman.permissions.rules import Resource
-from wingman.permissions.shell import parse
+from wingman.permissions.shell import CommandLine, parse
 
 __all__ = ["resources_of"]
 
@@ -21,24 +21,32 @@ _LONGEST_PATH: Final = 4096
 _MOST: Final = 100  # things of one call that rules are held against one by one
 
 
-def resources_of(action: str, given: Iterable[Any], work_dir: Path) -> tuple[Resource, ...]:
-    """The resources of a call of this action, whose input names these.
+def resources_of(
+    action: str,
+    given: Iterable[Any],
+    work_dir: Path,
+    parse: Callable[[str], CommandLine] = parse,
+) -> tuple[Resource, ...]:
+    """The resources of a call of this action, whose input names these. `parse` is how command
+    lines are parsed.
 
     Files are looked for on the way: call it in a thread. What is not known, or is too much to look
     at, is one resource that may be anything.
     """
-    found = tuple(_each(action, given, work_dir))
+    found = tuple(_each(action, given, work_dir, parse))
     return found if len(found) <= _MOST else (_unknown(f"{len(found)} resources"),)
 
 
-def _each(action: str, given: Iterable[Any], work_dir: Path) -> Iterator[Resource]:
+def _each(
+    action: str, given: Iterable[Any], work_dir: Path, parse: Callable[[str], CommandLine]
+) -> Iterator[Resource]:
     for value in given:
         if isinstance(value, list | tuple):
-            yield from _each(action, value, work_dir)
+            yield from _each(action, value, work_dir, parse)
         elif not isinstance(value, str):
             yield _unknown(repr(value))
         elif action == "bash":
-            yield from _commands(value, work_dir)
+            yield from _commands(value, parse(value), work_dir)
         elif action in _OF_PATHS:
             yield _path(value, work_dir)
         elif action == "webfetch":
@@ -88,8 +96,7 @@ def _relative(path: str, work_dir: Path) -> str:
     return path if outside else relative
 
 
-def _commands(line: str, work_dir: Path) -> Iterator[Resource]:
-    parsed = parse(line)
+def _commands(line: str, parsed: CommandLine, work_dir: Path) -> Iterator[Resource]:
     complete = parsed.complete
     commands: list[Resource] = []
     for command in parsed.commands:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
+from wingman.permissions.particular import after_options
 from wingman.permissions.patterns import HOLE
 from wingman.permissions.programs import judged, name_of, runs_a_file
 from wingman.permissions.tree import Found, structure_of, visible
@@ -22,16 +23,16 @@ from wingman.permissions.words import Token, Word, joined, tokens_of
 if TYPE_CHECKING:
     from tree_sitter import Language, Tree
 
-__all__ = ["CommandLine", "SimpleCommand", "parse"]
+__all__ = ["LONGEST", "CommandLine", "SimpleCommand", "parse"]
 
 # Bounds on what is looked at: tree-sitter takes time quadratic in the number of some signs.
-_LONGEST: Final = 4_000  # bytes
+LONGEST: Final = 4_000  # bytes
 _MOST_SIGNS: Final = 200
 _SIGN: Final = re.compile(rb"[|&<>(){}\[\]$`;\n]")
 _MOST_COMMANDS: Final = 200  # of a line
 _MOST_NAMES: Final = 10  # of a command: those that it runs in turn
 _MOST_WORDS: Final = 2_000  # of a command, and of those that it runs
-_LONGEST_SCRIPTS: Final = 2_000  # bytes of all texts for a shell in a line, and in those texts
+LONGEST_SCRIPTS: Final = 2_000  # bytes of all texts for a shell in a line, and in those texts
 
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _INVISIBLE: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
@@ -83,7 +84,7 @@ class CommandLine:
 def parse(line: str) -> CommandLine:
     """The simple commands of a command line, whatever text that is. It takes a bounded time: of a
     line that is too long, nothing is told."""
-    return _parse(line, _Room(_LONGEST_SCRIPTS))
+    return _parse(line, _Room(LONGEST_SCRIPTS))
 
 
 @attrs.define
@@ -98,7 +99,7 @@ def _parse(line: str, room: _Room) -> CommandLine:
         source = line.encode()
     except UnicodeEncodeError:
         return CommandLine((), complete=False)
-    if len(source) > _LONGEST or sum(1 for _ in _SIGN.finditer(source)) > _MOST_SIGNS:
+    if len(source) > LONGEST or sum(1 for _ in _SIGN.finditer(source)) > _MOST_SIGNS:
         return CommandLine((), complete=False)
     text = source.decode("latin-1")
     tree = _tree(source)
@@ -178,6 +179,8 @@ def _names(argv: tuple[Word, ...]) -> Iterator[str]:
     program, *rest = argv
     if "/" in program.text:
         yield joined([attrs.evolve(program, text=name_of(program.text)), *rest])
+    if name_of(program.text) == "git" and (words := after_options(rest)) != tuple(rest):
+        yield joined([attrs.evolve(program, text="git"), *words])
 
 
 def _redirected(tokens: tuple[Token, ...]) -> tuple[tuple[str, ...], tuple[str, ...], bool]:

@@ -14,7 +14,7 @@ from wingman.conversation import ToolUseBlock
 from wingman.errors import ToolError
 from wingman.foreign import contained
 from wingman.ids import new_id
-from wingman.permissions import HOLE, Policy, Resource, resources_of
+from wingman.permissions import HOLE, Policy, Resource, parse_apart, resources_of
 from wingman.run.clock import now
 from wingman.store import RunRecord
 from wingman.tools import Tool
@@ -85,7 +85,7 @@ class Gate:
         resources = await self._resources(tool, tool.arguments(input))
         for resource in resources:
             if self.policy.effect(tool.actions, resource) == "deny":
-                return _denied(tool, resource)
+                return f"The permissions deny {tool.actions[0]}: {_clip(resource.shown)}."
         return None
 
     def allows(self, action: str, resource: str) -> bool:
@@ -98,8 +98,21 @@ class Gate:
         try:
             if not tool.resources:
                 return (Resource(tool.name, ""),)
-            # In a thread: files are looked for, and a tool's own function may take its time.
-            look = partial(_look, tool, arguments, self.work_dir)
+            # In threads: a tool's own function may take its time, and files are looked for.
+            if isinstance(tool.resources, tuple):
+                given = _given(tool, arguments)
+            else:
+                ask = partial(_given, tool, arguments)
+                given = await trio.to_thread.run_sync(ask, abandon_on_cancel=True)
+            if not given:
+                return (Resource(tool.name, HOLE),)
+            action = tool.actions[0]
+            lines = {
+                line: await parse_apart(line)
+                for line in given
+                if action == "bash" and isinstance(line, str)
+            }
+            look = partial(resources_of, action, given, self.work_dir, lines.__getitem__)
             return await trio.to_thread.run_sync(look, abandon_on_cancel=True)
         except BaseException as error:  # noqa: ASYNC103 contained lets a cancellation through
             # A tool's own function may raise anything, and a thread may not be had.
@@ -132,13 +145,6 @@ class Gate:
         )
 
 
-def _look(tool: Tool, arguments: Mapping[str, Any], work_dir: Path) -> tuple[Resource, ...]:
-    given = _given(tool, arguments)
-    if not given:
-        return (Resource(tool.name, HOLE),)
-    return resources_of(tool.actions[0], given, work_dir)
-
-
 def _given(tool: Tool, arguments: Mapping[str, Any]) -> list[Any]:
     """What the arguments name. One that is left out has its default."""
     if not isinstance(tool.resources, tuple):
@@ -161,14 +167,14 @@ def _shown(resources: Iterable[Resource]) -> tuple[str, ...]:
 
 def _denied(tool: Tool, resource: Resource) -> str:
     return (
-        f"Not allowed: the permissions deny {tool.actions[0]} of {_clip(resource.shown)}. It has "
+        f"Not allowed: the permissions deny {tool.actions[0]}: {_clip(resource.shown)}. It has "
         "not run. Do it in another way, or tell the user what you would need."
     )
 
 
 def _nobody(tool: Tool, resource: Resource) -> str:
     return (
-        f"Not executed: {tool.actions[0]} of {_clip(resource.shown)} needs the user's permission, "
+        f"Not executed: {tool.actions[0]}: {_clip(resource.shown)} needs the user's permission, "
         "and nobody can be asked in this run. Do it in another way, or tell the user what you "
         "would need."
     )
