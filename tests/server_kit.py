@@ -25,6 +25,9 @@ from wingman.providers import (
 )
 from wingman.server import serve
 
+# What of a server's options is its runtime's.
+_OF_RUNTIME = ("limits", "idle_after", "permissions", "ask")
+
 
 @attrs.define(eq=False)
 class Gate:
@@ -176,7 +179,7 @@ async def serving(
 ) -> AsyncIterator[Server]:
     """Serve a runtime on a free port; at the end it is shut down as the program would."""
     stage = stage or Stage()
-    of_runtime = {name: options.pop(name) for name in ("limits", "idle_after") if name in options}
+    of_runtime = {name: options.pop(name) for name in _OF_RUNTIME if name in options}
     registry = ProviderRegistry()
     registry.register("stage", stage, default_model="stage-1")
     options = {"port": 0, "grace": 0.0, **options}

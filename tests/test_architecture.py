@@ -45,7 +45,7 @@ ALLOWED: dict[str, set[str]] = {
     "api": {"conversation", "events", "lazy"},
     "sse": set(),
     "request_body": set(),
-    "face": {"api", "conversation", "events"},
+    "face": {"errors", "api", "conversation", "events"},
     "client": {"errors", "conversation", "events", "api", "face", "sse", "lazy", "request_body"},
     "actor": {"foreign", "under_trio"},
     "telemetry": set(),

@@ -44,6 +44,7 @@ from wingman.lazy import lazily
 if TYPE_CHECKING:
     from wingman.agent import Agent
     from wingman.api import (
+        Approver,
         Decision,
         PermissionAnswer,
         PermissionForm,
@@ -67,7 +68,7 @@ if TYPE_CHECKING:
         ToolResult,
         ToolUse,
     )
-    from wingman.run import Approver, Limits, Price
+    from wingman.run import Limits, Price
     from wingman.runtime import RunStream, Runtime, Session
     from wingman.session import Run
     from wingman.tools import Tool, ToolContext, ToolOutput, tool
@@ -112,7 +113,7 @@ __all__ = [
 
 _HOMES: Final = {
     "Agent": "wingman.agent",
-    "Approver": "wingman.run",
+    "Approver": "wingman.api",
     "Decision": "wingman.api",
     "Done": "wingman.events",
     "Event": "wingman.events",

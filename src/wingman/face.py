@@ -12,8 +12,19 @@ from typing import Protocol, Self, TypeAlias
 
 import msgspec
 
-from wingman.api import OnBusy, Receipt, SessionView, Status
+from wingman.api import (
+    Decision,
+    OnAsk,
+    OnBusy,
+    PermissionAnswer,
+    PermissionForm,
+    PermissionRequest,
+    Receipt,
+    SessionView,
+    Status,
+)
 from wingman.conversation import HistoryPart, ImageBlock, Message
+from wingman.errors import InvalidRequest
 from wingman.events import Event, Result
 
 __all__ = [
@@ -25,6 +36,7 @@ __all__ = [
     "Followed",
     "News",
     "Resynced",
+    "answered",
 ]
 
 
@@ -138,15 +150,31 @@ class AnySession(Protocol):
         """The session's ULID."""
 
     async def run(
-        self, message: str, *, images: Iterable[ImageBlock] = (), max_steps: int | None = None
+        self,
+        message: str,
+        *,
+        images: Iterable[ImageBlock] = (),
+        max_steps: int | None = None,
+        permissions: PermissionForm | None = None,
+        on_ask: OnAsk | None = None,
+        ask_timeout: float | None = None,
     ) -> Result:
         """Send a message, run the agent loop to its end, and return what it came to.
 
-        When this call is cancelled, so is its run.
+        When this call is cancelled, so is its run. `permissions` are rules for this message alone,
+        after all others. A call that needs an answer waits `ask_timeout` seconds at most, or is
+        rejected with `on_ask="reject"`.
         """
 
     def run_stream(
-        self, message: str, *, images: Iterable[ImageBlock] = (), max_steps: int | None = None
+        self,
+        message: str,
+        *,
+        images: Iterable[ImageBlock] = (),
+        max_steps: int | None = None,
+        permissions: PermissionForm | None = None,
+        on_ask: OnAsk | None = None,
+        ask_timeout: float | None = None,
     ) -> AnyRunStream:
         """Send a message and follow its run: `async with` it, iterate its events."""
 
@@ -158,6 +186,9 @@ class AnySession(Protocol):
         max_steps: int | None = None,
         request_id: str | None = None,
         on_busy: OnBusy = "queue",
+        permissions: PermissionForm | None = None,
+        on_ask: OnAsk | None = None,
+        ask_timeout: float | None = None,
     ) -> AnyRun:
         """Send a message and return as soon as it is durable, if the store is."""
 
@@ -174,5 +205,25 @@ class AnySession(Protocol):
     async def describe(self) -> SessionView:
         """The session as it stands, with its history and its status."""
 
+    async def permissions(self) -> Sequence[PermissionRequest]:
+        """The requests that wait for an answer, newest first."""
+
+    async def answer(
+        self, permission_id: str, answer: PermissionAnswer | Decision
+    ) -> PermissionRequest:
+        """Answer a request; recorded when this returns. The first answer counts."""
+
     def follow(self, after: int | None = None) -> AnyFollowing:
         """The session's events, from now on or after the event `after`: `async with` it."""
+
+
+def answered(given: PermissionAnswer | Decision) -> PermissionAnswer:
+    """A program's answer to a request, in a word or in more. Raises `InvalidRequest` for what is
+    none."""
+    try:
+        value = {"decision": given} if isinstance(given, str) else msgspec.to_builtins(given)
+        return msgspec.convert(value, PermissionAnswer)
+    except (msgspec.ValidationError, TypeError) as error:
+        raise InvalidRequest(
+            f'An answer is "once", "always", "reject", or a PermissionAnswer: {error}'
+        ) from error

@@ -6,10 +6,11 @@ from typing import Any
 
 import httpx
 import pytest
+import trio
 from openapi_spec_validator import validate
 
 from contract import OPERATIONS
-from server_kit import Server, serving
+from server_kit import Server, call, serving
 from wingman.api import CODES, ROUTES, Route, document, parameters_of
 from wingman.api.openapi import statuses_of
 from wingman.server.errors import status_of
@@ -82,9 +83,24 @@ async def example(server: Server, route: Route) -> httpx.Response:
         await server.send(session_id)
         runs = await server.client.get(f"/sessions/{session_id}/runs")
         ids["run_id"] = runs.json()[0]["id"]
+    if "{permission_id}" in route.path:
+        ids |= await a_request(server)
     path = route.path.format_map(ids | {"tool_use_id": "toolu_1"})
     body = None if route.body is None else route.body.example
     return await server.client.request(route.method, path, json=body)
+
+
+async def a_request(server: Server) -> dict[str, str]:
+    """The ids of a request for a permission that waits, and of its session."""
+    session_id = await server.session(tools=["bash"], permissions="ask")
+    server.stage.play(call("bash", command="true"))
+    await server.start(session_id)
+    with trio.fail_after(10):
+        while True:
+            answer = await server.client.get(f"/sessions/{session_id}/permissions")
+            for request in answer.json():
+                return {"session_id": session_id, "permission_id": request["id"]}
+            await trio.sleep(0.01)
 
 
 @pytest.mark.parametrize(

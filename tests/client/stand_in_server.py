@@ -130,6 +130,7 @@ class Told:
         self.ended = False
         self.view: dict[str, Any] = {}
         self.session: dict[str, Any] = {}
+        self.requests: list[dict[str, Any]] = []
 
     def __call__(self, request: Request) -> Reply | Body:
         if request.target.startswith(f"/sessions/{SESSION}/message/stream"):
@@ -143,6 +144,8 @@ class Told:
             return json_reply({"cancelled": []})
         if request.target.startswith(f"/sessions/{SESSION}/runs/{RUN}"):
             return json_reply(self.view)
+        if request.target.startswith(f"/sessions/{SESSION}/permissions"):
+            return json_reply(self.requests)
         assert request.target == f"/sessions/{SESSION}", request
         return json_reply(self.session)
 

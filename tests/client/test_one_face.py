@@ -8,7 +8,9 @@ import anyio
 import pytest
 
 from client.worlds import WORLDS, runs_of, served, session_in
+from wingman.api import PermissionAnswer, PermissionRequest
 from wingman.errors import (
+    AlreadyResolved,
     InvalidRequest,
     NotFound,
     ProviderError,
@@ -17,7 +19,16 @@ from wingman.errors import (
     SessionBusy,
     WingmanError,
 )
-from wingman.events import Done, Step, Text, ToolProgress, ToolResult, ToolUse
+from wingman.events import (
+    Done,
+    PermissionRequested,
+    PermissionResolved,
+    Step,
+    Text,
+    ToolProgress,
+    ToolResult,
+    ToolUse,
+)
 from wingman.face import AnySession, Followed
 
 Play: TypeAlias = Callable[[Callable[[AnySession], Awaitable[None]]], None]
@@ -293,5 +304,106 @@ def test_a_message_that_cannot_be_is_refused(play: Play) -> None:
             await session.run("")
         with pytest.raises(InvalidRequest):
             await session.submit("x", max_steps=0)
+
+    play(scene)
+
+
+async def one_request(session: AnySession) -> PermissionRequest:
+    """What the session asks, once it does, and nothing else of its run is under way."""
+    while True:
+        found = await session.permissions()
+        if found and (await session.describe()).status == "waiting":
+            return found[0]
+        await anyio.sleep(0.01)
+
+
+def test_a_call_waits_for_an_answer_and_the_first_counts(play: Play) -> None:
+    async def scene(session: AnySession) -> None:
+        rules = {"say": {"*": "ask", "one": "allow", "never": "deny"}}
+        run = await session.submit("!say one\n!say two\n!say never", permissions=rules)
+        request = await one_request(session)
+        assert (request.run_id, request.session_id) == (run.id, session.id)
+        assert (request.tool, request.action, request.status) == ("say", "say", "pending")
+        assert (request.resources, request.input) == (("two",), {"text": "two"})
+        with pytest.raises(InvalidRequest, match=r"\$\.input"):
+            await session.answer(request.id, PermissionAnswer("once", input={"words": 1}))
+        with pytest.raises(InvalidRequest, match=r"\$\.input"):
+            await session.answer(request.id, PermissionAnswer("once", input={"text": "never"}))
+        edited = PermissionAnswer("once", "Say more.", {"text": "three"})
+        resolved = await session.answer(request.id, edited)
+        assert (resolved.status, resolved.decision) == ("allowed", "once")
+        assert (resolved.message, resolved.input) == ("Say more.", {"text": "three"})
+        with pytest.raises(AlreadyResolved) as late:
+            await session.answer(request.id, "reject")
+        assert late.value.code == "already_resolved"
+        with pytest.raises(NotFound) as unknown:
+            await session.answer("nobody", "once")
+        assert unknown.value.code == "permission_not_found"
+        first, second, third = (await run.result()).tool_calls
+        assert (first.output, second.output.split("\n")[-1]) == ("one", "three")
+        assert "Not allowed" in third.output
+        assert not await session.permissions()
+
+    play(scene)
+
+
+def test_rules_of_a_message_are_those_of_its_run_however_it_is_sent(play: Play) -> None:
+    async def scene(session: AnySession) -> None:
+        denied = await session.run("!say one", permissions="deny")
+        assert "Not allowed" in denied.tool_calls[0].output
+        rejected = await session.run("!say one", permissions="ask", on_ask="reject")
+        assert "nobody can be asked" in rejected.tool_calls[0].output
+        late = await session.run("!say one", permissions="ask", ask_timeout=0.05)
+        assert "nobody answered in time" in late.tool_calls[0].output
+        assert (await session.run("!say one")).tool_calls[0].output == "one"
+        for bad in ({"permissions": "maybe"}, {"on_ask": "maybe"}, {"ask_timeout": 0}):
+            with pytest.raises(InvalidRequest, match=next(iter(bad))):
+                await session.run("x", **bad)  # type: ignore[arg-type]
+            with pytest.raises(InvalidRequest, match=next(iter(bad))):
+                await session.submit("x", **bad)  # type: ignore[arg-type]
+
+    play(scene)
+
+
+def test_a_stream_tells_of_a_request_and_its_answer(play: Play) -> None:
+    async def scene(session: AnySession) -> None:
+        async with session.run_stream("!say one\n!say two", permissions="ask") as stream:
+            told = []
+            async for event in stream:
+                match event:
+                    case PermissionRequested(resources=("one",)):
+                        told.append(event)
+                        await session.answer(event.id, "always")
+                    case PermissionRequested():
+                        told.append(event)
+                        await session.answer(event.id, PermissionAnswer("reject", "No."))
+                    case PermissionResolved():
+                        told.append(event)
+                    case _:
+                        pass
+        asked = {one.id for one in told if isinstance(one, PermissionRequested)}
+        resolved = {one.id: one for one in told if isinstance(one, PermissionResolved)}
+        assert set(resolved) == asked
+        assert {(one.status, one.decision, one.message) for one in resolved.values()} == {
+            ("allowed", "always", None),
+            ("rejected", "reject", "No."),
+        }
+        assert stream.run.status == "completed"
+        again = await session.run("!say one", permissions="ask", on_ask="reject")
+        assert again.tool_calls[0].output == "one"
+
+    play(scene)
+
+
+def test_a_run_that_waits_for_an_answer_has_not_ended_and_can_be_cancelled(play: Play) -> None:
+    async def scene(session: AnySession) -> None:
+        run = await session.submit("!say one", permissions="ask")
+        request = await one_request(session)
+        found = await runs_of(session).find_run(run.id)
+        assert (found.status, found.ended) == ("waiting", False)
+        await run.cancel()
+        assert (await run.result()).stop_reason == "cancelled"
+        with pytest.raises(AlreadyResolved):
+            await session.answer(request.id, "once")
 
     play(scene)

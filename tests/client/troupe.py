@@ -15,7 +15,7 @@ from wingman.providers import Keyless, Part, Request, Transport
 NAME = "Obedient"
 
 
-@tool
+@tool(resources=("text",))
 async def say(text: str) -> str:
     """Say it.
 

@@ -5,7 +5,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,14 @@ import trio
 
 from client.troupe import NAME, agent
 from wingman import Runtime
-from wingman.api import Receipt, SessionView, Status
+from wingman.api import (
+    Decision,
+    PermissionAnswer,
+    PermissionRequest,
+    Receipt,
+    SessionView,
+    Status,
+)
 from wingman.client import (
     Client,
     SyncClient,
@@ -236,6 +243,16 @@ class BlockingSession:
     async def describe(self) -> SessionView:
         view: SessionView = await _call(self.inner.describe)
         return view
+
+    async def permissions(self) -> Sequence[PermissionRequest]:
+        requests: Sequence[PermissionRequest] = await _call(self.inner.permissions)
+        return requests
+
+    async def answer(
+        self, permission_id: str, answer: PermissionAnswer | Decision
+    ) -> PermissionRequest:
+        request: PermissionRequest = await _call(self.inner.answer, permission_id, answer)
+        return request
 
     def follow(self, after: int | None = None) -> BlockingFollowing:
         return BlockingFollowing(self.inner.follow(after))

@@ -295,6 +295,11 @@ def test_a_file_that_is_denied_is_not_written_by_a_redirection(tmp_path: Path) -
     assert effect(rules, "echo x >a", tmp_path) == "allow"
 
 
+def test_characters_that_crash_the_grammars_scanner_are_only_parts_of_words() -> None:
+    assert not parse("\U0008af51{\U0010f832T\U0004ad19\u01b1").complete
+    assert parse("ls '\u00e9\u4e2d'").complete
+
+
 @settings(max_examples=200, deadline=None)
 @given(st.one_of(st.text(max_size=60), st.text("ab$(){}[]|&;<>'\"`\\ \n#!*?~=", max_size=40)))
 def test_any_text_is_told_something_of(line: str) -> None:

@@ -35,6 +35,7 @@ from wingman.api.messages import (
     WordsBody,
 )
 from wingman.api.permissions import (
+    Approver,
     Decision,
     Effect,
     OnAsk,
@@ -102,6 +103,7 @@ __all__ = [
     "AgentFields",
     "AgentRecord",
     "AgentsQuery",
+    "Approver",
     "AuthBody",
     "AuthView",
     "Body",

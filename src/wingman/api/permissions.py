@@ -1,6 +1,6 @@
 """Permissions as the contract has them: rules, requests that wait for a person, and answers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import msgspec
@@ -9,6 +9,7 @@ from wingman.api.route import LINK, STORE, WRITE, Answer, Body, Cursor, Limit, R
 
 __all__ = [
     "ROUTES",
+    "Approver",
     "Decision",
     "Effect",
     "OnAsk",
@@ -89,6 +90,10 @@ class PermissionAnswer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     decision: Decision
     message: Annotated[str, msgspec.Meta(max_length=10_000)] | None = None
     input: dict[str, Any] | None = None
+
+
+Approver: TypeAlias = Callable[[PermissionRequest], Awaitable[PermissionAnswer | Decision]]
+"""Who answers requests in a program: an async function of its own."""
 
 
 class PermissionsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -11,9 +11,13 @@ commands do is done by the packages below. Exit codes: 0, 1 for what failed, 2 f
 #   run.py         one message in the terminal
 #   demo.py        a server and its client, checked step by step
 #   transcript.py  what a client asks and what comes back, shown by the demo
-#   remote/        what a server runs and keeps: ps, show, logs, send, cancel, wait, agents, …
+#   remote/        what a server runs and keeps: ps, show, send, permissions, answer, …
+#   asking.py      the calls that need permission, asked in the terminal
+#   proposal.py    what such a call would do, to be read
+#   terminal.py    keys, lines and an editor
 #   interrupt.py   a run in the terminal, and the signals that end it
 #   limits.py      the runtime's limits as options
+#   rules.py       the rules of permissions as an option
 #   prices.py      a file of models' prices as an option
 #   environment.py options that are environment variables as well
 #   console.py     how a run looks in a terminal
@@ -36,8 +40,10 @@ from wingman.cli.output import Group, occupy_closed_streams
 from wingman.cli.program import program
 from wingman.cli.remote import (
     agents_command,
+    answer_command,
     cancel_command,
     logs_command,
+    permissions_command,
     ps_command,
     send_command,
     sessions_command,
@@ -93,6 +99,8 @@ for command in (
     send_command,
     cancel_command,
     wait_command,
+    permissions_command,
+    answer_command,
     agents_command,
 ):
     main.add_command(command)

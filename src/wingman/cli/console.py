@@ -62,10 +62,14 @@ class Console:
                 self._line(f"{arrow} {self._clipped(compact(input), len(name) + 3)}")
             case ToolResult(tool_use_id=tool_use_id, content=content, is_error=is_error):
                 self._result(tool_use_id, content, is_error)
-            case PermissionRequested(action=action, resources=resources):
-                self.note(f"permission needed: {clean(action)}: {clean('; '.join(resources))}")
-            case PermissionResolved(status=status):
-                self.note(f"permission {status}")
+            case PermissionRequested(id=id, action=action, resources=resources, always=always):
+                self.note(
+                    f"Permission needed: {clean(action)}: {clean('; '.join(resources))}", "yellow"
+                )
+                choices = "once|always|reject" if always else "once|reject"
+                self.note(f"  Answer it: wingman answer {clean(id)} {choices}")
+            case PermissionResolved(tool_use_id=id, status=status):
+                self.note(f"Permission {status}: {clean(self._names.get(id, id))}")
             case Compacted(tokens_before=before, tokens_after=after):
                 self.note(f"the history is compacted: from about {before:,} tokens to {after:,}")
             case Steered(text=text):

@@ -8,6 +8,7 @@ from typing import Final, NoReturn
 import attrs
 import trio
 
+from wingman.cli.asking import Asking
 from wingman.cli.console import Console
 from wingman.cli.output import flush
 from wingman.events import Event
@@ -22,17 +23,27 @@ _LAST_SECONDS: Final = 1.0
 _LAST_WORDS_SECONDS: Final = 0.05
 
 
-async def follow_run(stream: AnyRunStream, console: Console, show: Callable[[Event], None]) -> int:
+async def follow_run(
+    stream: AnyRunStream,
+    console: Console,
+    show: Callable[[Event], None],
+    asking: Asking | None = None,
+) -> int:
     """Show a run to its end, which a signal may bring about; return the exit code.
 
-    The first signal cancels the run and says what has stopped; the next leaves at once.
+    The first signal cancels the run and says what has stopped; the next leaves at once. With
+    `asking`, a person is asked about the calls that need it.
     """
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        interrupt = _Interrupt(signals, stream.run, console)
+        interrupt = _Interrupt(signals, stream.run, console, asking)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(interrupt.listen)
+            if asking is not None:
+                nursery.start_soon(asking.work)
             async for event in stream:
                 show(event)
+            if asking is not None:
+                asking.end()
             if interrupt.number is None:
                 nursery.cancel_scope.cancel()
     return interrupt.exit_code
@@ -45,6 +56,7 @@ class _Interrupt:
     _signals: AsyncIterator[int]
     _run: AnyRun
     _console: Console
+    _asking: Asking | None
     number: int | None = attrs.field(default=None, init=False)
 
     @property
@@ -54,7 +66,9 @@ class _Interrupt:
 
     async def listen(self) -> None:
         """Wait for the first signal; return when the run has stopped."""
-        self.number = await anext(self._signals)
+        self.number = await self._signal()
+        if self._asking is not None:
+            self._asking.end()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._leave_at_the_next)
             receipt = await self._run.cancel()
@@ -62,6 +76,13 @@ class _Interrupt:
         self._console.cancelled(receipt)
         if not self._run.ended:
             self._leave()
+
+    async def _signal(self) -> int:
+        """Wait for a signal that is meant for the run. Ctrl-C in an editor is the editor's."""
+        while True:
+            number = await anext(self._signals)
+            if self._asking is None or not self._asking.editing or number != signal.SIGINT:
+                return number
 
     async def _leave_at_the_next(self) -> None:
         await anext(self._signals)

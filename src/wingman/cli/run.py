@@ -5,16 +5,21 @@ from pathlib import Path
 from typing import Final
 
 import click
+from click.core import ParameterSource
 from msgspec import UNSET
 
 from wingman.agent import Agent
-from wingman.api import NewAgent, ProviderConfig
+from wingman.api import NewAgent, OnAsk, PermissionForm, ProviderConfig
+from wingman.cli.asking import Asking
 from wingman.cli.console import Console
 from wingman.cli.environment import FromEnvironment
 from wingman.cli.interrupt import follow_run
 from wingman.cli.launch import launch
+from wingman.cli.output import echo
 from wingman.cli.remote import run_on_server, talk
+from wingman.cli.rules import permissions_option
 from wingman.cli.stdin import piped_text
+from wingman.cli.terminal import is_terminal
 from wingman.errors import (
     ContextTooLong,
     InvalidRequest,
@@ -22,6 +27,7 @@ from wingman.errors import (
     ProviderNotConfigured,
     WingmanError,
 )
+from wingman.permissions import NO_RULES, Rules
 from wingman.providers import Provider, ProviderRegistry
 from wingman.runtime import KEYLESS, PREFERRED, Session, default_provider
 from wingman.telemetry import configure_logging
@@ -32,6 +38,10 @@ __all__ = ["run_command"]
 _INSTRUCTIONS: Final = (
     "You answer in the user's terminal and work in the current directory. Be brief."
 )
+
+# What changes something or goes out. `write` is named by its own name as well as by `edit`, which
+# is its action.
+_ASKED: Final[PermissionForm] = {"bash": "ask", "write": "ask", "edit": "ask", "webfetch": "ask"}
 
 
 def _tools(_context: click.Context, _option: click.Parameter, names: str) -> tuple[Tool, ...]:
@@ -70,6 +80,11 @@ def _tools(_context: click.Context, _option: click.Parameter, names: str) -> tup
 )
 @click.option("--max-steps", type=click.IntRange(min=1), help="How many inferences at most.")
 @click.option("--instructions", default=_INSTRUCTIONS, help="What the model is told beforehand.")
+@permissions_option(
+    "Which tool calls you are asked about: all of them (ask), none (allow), or what a JSON FILE of "
+    "rules says.  [default: in a terminal bash, write, edit and webfetch, elsewhere none]"
+)
+@click.option("-y", "--yes", is_flag=True, help="Ask nothing: all tools are allowed.")
 @click.option("-v", "--verbose", is_flag=True, help="Show thinking, progress and whole results.")
 @click.option(
     "--server",
@@ -86,6 +101,8 @@ def run_command(
     tools: tuple[Tool, ...],
     max_steps: int | None,
     instructions: str,
+    permissions: Rules | None,
+    yes: bool,
     verbose: bool,
     server: str | None,
     token: str | None,
@@ -96,8 +113,16 @@ def run_command(
     none, or where it is -. The model's text and its tool calls are shown as they come: text on
     standard output, all else on standard error. Nothing is stored. Ctrl-C cancels the run and says
     what has stopped; a second one leaves at once.
+
+    In a terminal you are asked before a command, a change of a file or a fetch runs. Where standard
+    input or standard error is no terminal, nobody can be asked: without --permissions all tools are
+    allowed, and with rules a call that needs an answer is rejected.
     """
     configure_logging("warning")
+    source = click.get_current_context().get_parameter_source("permissions")
+    if yes and source is ParameterSource.COMMANDLINE:
+        raise click.UsageError("--yes and --permissions exclude each other: give one.")
+    rules = _rules(permissions, yes=yes)
     console = Console(verbose)
     text = _message(message)
     if server is not None:
@@ -110,6 +135,7 @@ def run_command(
             provider=UNSET if provider is None else ProviderConfig(provider, model),
             max_steps=UNSET if max_steps is None else max_steps,
             instruction_files=True,
+            permissions=rules.rules or UNSET,
         )
         talk(server, token, run_on_server, fields, work_dir.absolute(), text, console)
         return
@@ -120,8 +146,19 @@ def run_command(
         tools=tools,
         max_steps=max_steps,
         instruction_files=True,
+        permissions=rules,
     )
     launch(partial(_run, agent, work_dir, text, console), _told)
+
+
+def _rules(given: Rules | None, *, yes: bool) -> Rules:
+    """The rules of this run, saying so where nobody can be asked."""
+    if yes or (given is None and not is_terminal()):
+        return NO_RULES
+    rules = Rules.of(_ASKED) if given is None else given
+    if not is_terminal() and any(rule.effect == "ask" for rule in rules.rules):
+        echo("There is no terminal to ask in: calls that need permission are rejected.", err=True)
+    return rules
 
 
 def _message(given: str | None) -> str:
@@ -185,13 +222,14 @@ def _provider(name: str | None, model: str | None, console: Console) -> Provider
 
 
 async def _run(agent: Agent, work_dir: Path, message: str, console: Console) -> int:
-    async with (
-        Session(agent, work_dir=work_dir) as session,
-        session.run_stream(message) as stream,
-    ):
-        try:
-            code = await follow_run(stream, console, console.show)
-        finally:
-            console.end_line()
-        console.summary(stream.result)
-        return code
+    async with Session(agent, work_dir=work_dir) as session:
+        asking = Asking(console, session.answer, work_dir) if is_terminal() else None
+        show = console.show if asking is None else asking.show
+        on_ask: OnAsk = "reject" if asking is None else "wait"
+        async with session.run_stream(message, on_ask=on_ask) as stream:
+            try:
+                code = await follow_run(stream, console, show, asking)
+            finally:
+                console.end_line()
+            console.summary(stream.result)
+            return code

@@ -18,7 +18,9 @@ from wingman.cli.environment import FromEnvironment, HostNames, Seconds
 from wingman.cli.launch import launch
 from wingman.cli.limits import limit_options, limits_from
 from wingman.cli.prices import prices_from
+from wingman.cli.rules import permissions_option, told
 from wingman.errors import InvalidRequest
+from wingman.permissions import Rules
 from wingman.processes import raise_limit
 from wingman.run import Prices
 from wingman.runtime import Runtime
@@ -124,6 +126,12 @@ _LAST_WORDS_SECONDS: Final = 0.02
     callback=prices_from,
     help="A JSON file of what models' tokens cost, per million: results then have their cost.",
 )
+@permissions_option(
+    "Which tool calls need a person's answer: all of them (ask), none (allow), or what a JSON FILE "
+    "of rules says. What these rules deny is denied for good.",
+    default="allow",
+    show_default=True,
+)
 @limit_options
 def serve_command(
     host: str,
@@ -138,6 +146,7 @@ def serve_command(
     max_connections: int,
     max_body_memory: int,
     prices: Prices,
+    permissions: Rules,
     **limits: Any,
 ) -> None:
     """Serve sessions over HTTP, until SIGINT, SIGTERM or SIGHUP.
@@ -145,6 +154,9 @@ def serve_command(
     The first signal takes no more work and lets what runs have its grace; the second interrupts it.
     Either way the process is gone a second later, whatever will not stop, and nothing that was
     acknowledged is lost: queued runs go on at the next start.
+
+    Without --permissions every tool call of every agent runs unasked, with the rights of this
+    process, where no agent, session or message has rules of its own.
 
     Each option is also an environment variable, such as WINGMAN_PORT or WINGMAN_MAX_STEPS; the
     command line goes before the environment.
@@ -160,8 +172,14 @@ def serve_command(
         config.check()
     except InvalidRequest as error:
         raise click.UsageError(error.message) from error
-    runtime = partial(Runtime, limits=limits_from(limits), prices=prices, idle_after=idle_after)
-    launch(partial(_serve, config, db or str(default_database()), runtime))
+    runtime = partial(
+        Runtime,
+        limits=limits_from(limits),
+        prices=prices,
+        idle_after=idle_after,
+        permissions=permissions.rules,
+    )
+    launch(partial(_serve, config, db or str(default_database()), runtime, permissions))
 
 
 def collect_seldom() -> None:
@@ -181,7 +199,9 @@ def default_database() -> Path:
     return home / "wingman" / "wingman.db"
 
 
-async def _serve(config: "ServerConfig", db: str, open_runtime: Callable[[str], Runtime]) -> int:
+async def _serve(
+    config: "ServerConfig", db: str, open_runtime: Callable[[str], Runtime], permissions: Rules
+) -> int:
     """Open the database, listen, and serve until a signal; return the exit code."""
     shutdown = _Shutdown(config.grace)
     async with trio.open_nursery() as nursery:
@@ -189,6 +209,7 @@ async def _serve(config: "ServerConfig", db: str, open_runtime: Callable[[str], 
         async with open_runtime(db) as runtime, trio.open_nursery() as serving:
             url = await _listen(serving, runtime, config, shutdown.requested)
             notice(f"Wingman listens on {url} (database {db}); its contract: {url}/docs")
+            notice(f"Permissions: {told(permissions)}")
             gc.freeze()  # what start-up has made stays: no collection need look at it again
         nursery.cancel_scope.cancel()
     return shutdown.exit_code

@@ -7,6 +7,8 @@
     following.py   Following: the events of a session, from run to run
     run.py         Run: the handle on one run
     agents.py      Agents: those of a server
+    permissions.py requests for permissions: listed, read, answered
+    approvals.py   answering: a program's approver answers what a session asks
     pages.py       lists that come in pages
     frames.py      Server-Sent Events as Wingman's events
     exchange.py    requests, tried again where that is safe; answers as values or errors
@@ -24,6 +26,7 @@ It does not know the runtime, the store or the server: importing it starts and l
 from typing import TYPE_CHECKING, Final
 
 from wingman.client.agents import Agents
+from wingman.client.approvals import answering
 from wingman.client.client import Client
 from wingman.client.following import Following
 from wingman.client.patience import Patience, Retrying
@@ -57,6 +60,7 @@ __all__ = [
     "SyncRun",
     "SyncRunStream",
     "SyncSession",
+    "answering",
 ]
 
 # Who awaits does not load what blocks.

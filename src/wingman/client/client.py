@@ -5,6 +5,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+import msgspec
 from msgspec import UNSET, UnsetType
 
 from wingman.api import (
@@ -12,9 +13,14 @@ from wingman.api import (
     AuthBody,
     AuthView,
     CredentialFields,
+    Decision,
     Deleted,
     ModelInfo,
     NewSession,
+    PermissionAnswer,
+    PermissionForm,
+    PermissionRequest,
+    PermissionStatus,
     ProviderView,
     Readiness,
     Receipt,
@@ -29,6 +35,7 @@ from wingman.client.agents import Agents
 from wingman.client.exchange import Exchange, Request
 from wingman.client.pages import Pages
 from wingman.client.patience import OnRetry, Patience
+from wingman.client.permissions import answer_permission, read_permission, some_permissions
 from wingman.client.run import Run
 from wingman.client.session import Session
 from wingman.errors import InvalidRequest, NotFound
@@ -109,22 +116,25 @@ class Client:
         *,
         work_dir: str | Path = ".",
         title: str | None = None,
+        permissions: PermissionForm | None = None,
     ) -> Session:
         """Make a session; durable when this returns. `agent` is its default, by id or by name.
 
         `work_dir` is a directory of the server's machine; a relative one is below the directory
-        that the server was started in. Raises `NotFound`, or `InvalidRequest`.
+        that the server was started in. `permissions` are rules for this session, after those of its
+        agents. Raises `NotFound`, or `InvalidRequest`.
         """
+        body = NewSession(str(work_dir), title, agent, permissions)
         try:
-            session_id = await self._create(agent, work_dir, title)
+            session_id = await self._create(body)
         except NotFound:
             if agent is None:
                 raise
-            session_id = await self._create((await self.agents.find(agent)).id, work_dir, title)
+            found = await self.agents.find(agent)
+            session_id = await self._create(msgspec.structs.replace(body, agent_id=found.id))
         return Session(self._exchange, session_id)
 
-    async def _create(self, agent_id: str | None, work_dir: str | Path, title: str | None) -> str:
-        body = NewSession(str(work_dir), title, agent_id)
+    async def _create(self, body: NewSession) -> str:
         request = Request.to("POST", "/sessions", body=body)
         return (await self._exchange.ask(request, SessionView, "if unseen")).id
 
@@ -152,9 +162,10 @@ class Client:
         work_dir: str | UnsetType = UNSET,
         title: str | UnsetType | None = UNSET,
         agent_id: str | UnsetType | None = UNSET,
+        permissions: PermissionForm | UnsetType | None = UNSET,
     ) -> None:
         """Change what is given of a session, for the next run to start."""
-        body = SessionFields(work_dir, title, agent_id)
+        body = SessionFields(work_dir, title, agent_id, permissions)
         request = Request.to("PUT", "/sessions/{session_id}", body=body, session_id=session_id)
         await self._exchange.ask(request, SessionView)
 
@@ -212,6 +223,34 @@ class Client:
     async def cancel_tool(self, session_id: str, run_id: str, tool_use_id: str) -> Receipt:
         """Cancel one tool call of a run: the model is told, its siblings and the run go on."""
         return await Run(self._exchange, session_id, run_id).cancel_tool(tool_use_id)
+
+    # --- permissions ---------------------------------------------------------------------------
+
+    def permissions(
+        self,
+        session_id: str | None = None,
+        statuses: Sequence[PermissionStatus] = ("pending",),
+        page: int = _PAGE,
+    ) -> AsyncIterator[PermissionRequest]:
+        """What people are asked, in one session or in all, newest first: what waits, or what has
+        one of these `statuses` (none: all). Pages as of `sessions`; a long `input` is left out."""
+        return some_permissions(self._exchange, session_id, statuses, page)
+
+    async def permission(self, session_id: str, permission_id: str) -> PermissionRequest:
+        """One request, whole. Raises `NotFound`."""
+        return await read_permission(self._exchange, session_id, permission_id)
+
+    async def answer(
+        self, session_id: str, permission_id: str, answer: PermissionAnswer | Decision
+    ) -> PermissionRequest:
+        """Answer a request, `"once"`, `"always"`, `"reject"`, or in more words; recorded when this
+        returns. The call then runs, or is rejected.
+
+        The first answer counts: `AlreadyResolved` for a later one. An answer whose connection broke
+        is sent again, and does not count as a later one. Raises `NotFound`, and `InvalidRequest`
+        for an answer that cannot be.
+        """
+        return await answer_permission(self._exchange, session_id, permission_id, answer)
 
     # --- the server ----------------------------------------------------------------------------
 

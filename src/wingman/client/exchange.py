@@ -5,7 +5,7 @@ the server cannot have seen it. Where the server itself says 429 or 503, and whe
 nothing was kept of the request, and any is sent again.
 """
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeVar
 from urllib.parse import quote, urlencode
 
@@ -20,7 +20,7 @@ from wingman.errors import BadAnswer, NotFound, Unavailable, Unreachable, Wingma
 if TYPE_CHECKING:
     from wingman.client.connection import Connection, Stream
 
-__all__ = ["Again", "Broken", "Exchange", "NotOpen", "Reply", "Request"]
+__all__ = ["Again", "Broken", "Done", "Exchange", "NotOpen", "Reply", "Request"]
 
 T = TypeVar("T")
 
@@ -102,6 +102,10 @@ class Reply:
     body: bytes = attrs.field(repr=False)
 
 
+Done: TypeAlias = Callable[[WingmanError], Awaitable[Reply | None]]
+"""What stands for a lost answer, where this error says that the request had been obeyed before."""
+
+
 class Exchange:
     """All requests of one client."""
 
@@ -136,15 +140,22 @@ class Exchange:
         """The patience for one thing that is tried again."""
         return Waiting(self.patience, str(request), self._on_retry, lambda: self._met)
 
-    async def ask(self, request: Request, type: type[T], again: Again = "always") -> T:
+    async def ask(
+        self, request: Request, type: type[T], again: Again = "always", done: Done | None = None
+    ) -> T:
         """Send a request until it is answered, and return the answer's value.
 
         Raises the error that the server answers, `Unreachable`, or `BadAnswer`.
         """
-        return decode((await self.reply(request, again)).body, type, str(request))
+        return decode((await self.reply(request, again, done)).body, type, str(request))
 
-    async def reply(self, request: Request, again: Again = "always") -> Reply:
-        """Send a request until it is answered well, and return the whole answer."""
+    async def reply(
+        self, request: Request, again: Again = "always", done: Done | None = None
+    ) -> Reply:
+        """Send a request until it is answered well, and return the whole answer.
+
+        `done` is asked about an error that is answered where an answer had been lost before.
+        """
         waiting = self.waiting(request)
         lost = False  # an answer may have been lost
         while True:
@@ -162,6 +173,10 @@ class Exchange:
                 return reply
             if lost and request.method == "DELETE" and isinstance(failure, NotFound):
                 return Reply(200, {}, _DELETED)  # by the request whose answer was lost
+            if lost and done is not None and (earlier := await done(failure)) is not None:
+                return earlier
+            # A proxy does not know whether the server has seen the request.
+            lost = lost or (isinstance(failure, BadAnswer) and failure.status != _TOO_MANY)
             if not self.may_pass(failure) or (
                 again == "if unseen"
                 and isinstance(failure, BadAnswer)

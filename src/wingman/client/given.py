@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import attrs
 
-from wingman.events import Event, Text, ToolResult, ToolUse
+from wingman.events import Event, PermissionRequested, Text, ToolResult, ToolUse
 
 __all__ = ["Given", "Rest"]
 
@@ -20,6 +20,11 @@ class Given:
     _characters: int = 0
     _calls: set[str] = attrs.field(factory=set)
     _results: set[str] = attrs.field(factory=set)
+    _requests: set[str] = attrs.field(factory=set)
+
+    def asked(self, permission_id: str) -> bool:
+        """Whether this request for a permission was given: after a restart it comes again."""
+        return permission_id in self._requests
 
     def note(self, event: Event) -> None:
         """An event is given."""
@@ -30,6 +35,8 @@ class Given:
                 self._calls.add(id)
             case ToolResult(tool_use_id=id):
                 self._results.add(id)
+            case PermissionRequested(id=id):
+                self._requests.add(id)
             case _:
                 pass
 

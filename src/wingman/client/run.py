@@ -20,7 +20,7 @@ _PATH: Final = "/sessions/{session_id}/runs/{run_id}"
 _WAIT_SECONDS: Final = 30
 _MOST_SECONDS: Final = 300
 _PAUSE_SECONDS: Final = 0.5
-_UNENDED: Final = ("queued", "running", "cancelling")
+_UNENDED: Final = ("queued", "running", "waiting", "cancelling")
 
 
 class Run:

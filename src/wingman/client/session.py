@@ -4,11 +4,24 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from wingman.api import Accepted, CancelBody, MessageBody, OnBusy, Receipt, SessionView
+from wingman.api import (
+    Accepted,
+    CancelBody,
+    Decision,
+    MessageBody,
+    OnAsk,
+    OnBusy,
+    PermissionAnswer,
+    PermissionForm,
+    PermissionRequest,
+    Receipt,
+    SessionView,
+)
 from wingman.client.answers import decode
 from wingman.client.exchange import Exchange, Request
 from wingman.client.following import Following
 from wingman.client.pages import next_cursor
+from wingman.client.permissions import answer_permission, read_permission, some_permissions
 from wingman.client.run import Run
 from wingman.client.stream import RunStream
 from wingman.conversation import HistoryPart, ImageBlock, Message
@@ -37,26 +50,58 @@ class Session:
         return self._id
 
     async def run(
-        self, message: str, *, images: Iterable[ImageBlock] = (), max_steps: int | None = None
+        self,
+        message: str,
+        *,
+        images: Iterable[ImageBlock] = (),
+        max_steps: int | None = None,
+        permissions: PermissionForm | None = None,
+        on_ask: OnAsk | None = None,
+        ask_timeout: float | None = None,
     ) -> Result:
         """Send a message, run the agent loop to its end, and return what it came to.
 
         When this call is cancelled, so is its run. Connections that break are made again, and the
-        message is run once. Raises what the run failed with, or `Unreachable`.
+        message is run once. Raises what the run failed with, or `Unreachable`. `permissions`,
+        `on_ask` and `ask_timeout` as in `submit`.
         """
-        async with self.run_stream(message, images=images, max_steps=max_steps) as stream:
+        stream = self.run_stream(
+            message,
+            images=images,
+            max_steps=max_steps,
+            permissions=permissions,
+            on_ask=on_ask,
+            ask_timeout=ask_timeout,
+        )
+        async with stream:
             async for _ in stream:
                 pass
         return stream.result
 
     def run_stream(
-        self, message: str, *, images: Iterable[ImageBlock] = (), max_steps: int | None = None
+        self,
+        message: str,
+        *,
+        images: Iterable[ImageBlock] = (),
+        max_steps: int | None = None,
+        permissions: PermissionForm | None = None,
+        on_ask: OnAsk | None = None,
+        ask_timeout: float | None = None,
     ) -> RunStream:
         """Send a message and follow its run: `async with` it, iterate its events, see its result.
 
         Leaving the block early cancels the run.
         """
-        body = MessageBody(message, None, tuple(images), uuid4().hex, max_steps)
+        body = MessageBody(
+            message,
+            None,
+            tuple(images),
+            uuid4().hex,
+            max_steps,
+            permissions=permissions,
+            on_ask=on_ask,
+            ask_timeout=ask_timeout,
+        )
         return RunStream(self._exchange, self._id, body)
 
     async def submit(
@@ -67,14 +112,27 @@ class Session:
         max_steps: int | None = None,
         request_id: str | None = None,
         on_busy: OnBusy = "queue",
+        permissions: PermissionForm | None = None,
+        on_ask: OnAsk | None = None,
+        ask_timeout: float | None = None,
     ) -> Run:
         """Send a message and return at once: as soon as it is durable, if the store is.
 
         The run goes on without its caller. The same `request_id` gives the same run again; without
         one the message has one of its own, so that it may be sent again and is run once.
+        `permissions` are rules for this message alone, after all others. A call that needs an
+        answer waits `ask_timeout` seconds at most, or is rejected with `on_ask="reject"`.
         """
         body = MessageBody(
-            message, None, tuple(images), request_id or uuid4().hex, max_steps, on_busy
+            message,
+            None,
+            tuple(images),
+            request_id or uuid4().hex,
+            max_steps,
+            on_busy,
+            permissions=permissions,
+            on_ask=on_ask,
+            ask_timeout=ask_timeout,
         )
         request = self._request("POST", "/message", body, {"prefer": "respond-async"})
         accepted = await self._exchange.ask(request, Accepted)
@@ -108,6 +166,22 @@ class Session:
     async def describe(self) -> SessionView:
         """The session as it stands, with its history and its status."""
         return await self._exchange.ask(self._request("GET"), SessionView)
+
+    async def permissions(self) -> Sequence[PermissionRequest]:
+        """The requests that wait for an answer, newest first. A long `input` is left out, and the
+        request then says `cut`: `permission` has it whole."""
+        pages = some_permissions(self._exchange, self._id, ("pending",))
+        return [request async for request in pages]
+
+    async def permission(self, permission_id: str) -> PermissionRequest:
+        """One request, whole. Raises `NotFound`."""
+        return await read_permission(self._exchange, self._id, permission_id)
+
+    async def answer(
+        self, permission_id: str, answer: PermissionAnswer | Decision
+    ) -> PermissionRequest:
+        """Answer a request, as `Client.answer` does."""
+        return await answer_permission(self._exchange, self._id, permission_id, answer)
 
     def follow(self, after: int | None = None) -> Following:
         """Its events, from now on or after the event `after`: `async with` it, and iterate."""

@@ -13,15 +13,16 @@ from typing import TYPE_CHECKING, Final, Self
 
 import anyio
 
-from wingman.api import Accepted, MessageBody, SessionView
+from wingman.api import Accepted, MessageBody, PermissionRequest, SessionView
 from wingman.client.answers import error_named
 from wingman.client.exchange import Broken, Exchange, NotOpen, Request
 from wingman.client.frames import INCLUDE, Frame, Frames
 from wingman.client.given import Given, Rest
+from wingman.client.permissions import some_permissions
 from wingman.client.run import Run
 from wingman.conversation import Message, ToolResultBlock
 from wingman.errors import BadAnswer, Unreachable, WingmanError
-from wingman.events import Done, Error, Event, Result, events_of
+from wingman.events import Done, Error, Event, PermissionRequested, Result, events_of
 
 if TYPE_CHECKING:
     from wingman.face import AnyRunStream
@@ -204,6 +205,8 @@ class RunStream:
 
     def _give(self, event: Event) -> None:
         self._waiting.progress()
+        if isinstance(event, PermissionRequested) and self._given.asked(event.id):
+            return
         self.run.begun()
         self._given.note(event)
         self._pending.append(event)
@@ -241,6 +244,9 @@ class RunStream:
         else:
             for event in self._given.rest(events_of(_last_turn(session.history or ()))):
                 self._give(event)
+            async for asked in some_permissions(self._exchange, self._session_id, ("pending",)):
+                if asked.run_id == self.run.id:
+                    self._give(_requested(asked))
             self._cursor = max(self._cursor or 0, session.last_event_id)
 
     async def _ask_whether_it_ended(self) -> None:
@@ -318,6 +324,18 @@ class RunStream:
             headers={"last-event-id": str(self._cursor)},
             session_id=self._session_id,
         )
+
+
+def _requested(request: PermissionRequest) -> PermissionRequested:
+    return PermissionRequested(
+        request.id,
+        request.run_id,
+        request.tool_use_id,
+        request.tool,
+        request.action,
+        request.resources,
+        request.always,
+    )
 
 
 def _last_turn(history: tuple[Message, ...]) -> tuple[Message, ...]:

@@ -41,7 +41,7 @@ session: who takes runs in which order, and who waits for them, is decided in `s
 #   history.py    the rules of a history, as pure functions
 #   limits.py     every bound, with its default
 
-from wingman.run.asks import Approver, Ask, Asks
+from wingman.run.asks import Ask, Asks
 from wingman.run.calls import CALLERS, ToolCall
 from wingman.run.channel import EventChannel
 from wingman.run.clock import now
@@ -68,7 +68,6 @@ __all__ = [
     "BATCH",
     "CALLERS",
     "NOTHING_SPENT",
-    "Approver",
     "Ask",
     "Asks",
     "CutBy",

@@ -17,7 +17,7 @@ import msgspec
 import trio
 from trio.lowlevel import ParkingLot
 
-from wingman.api import Decision, PermissionAnswer, PermissionRequest, PermissionStatus
+from wingman.api import Approver, PermissionAnswer, PermissionRequest, PermissionStatus
 from wingman.errors import (
     AlreadyResolved,
     InvalidRequest,
@@ -33,15 +33,12 @@ from wingman.store import PermissionResolved as Resolved
 from wingman.store import Store
 from wingman.telemetry import log_event
 
-__all__ = ["Approver", "Ask", "Asks"]
+__all__ = ["Ask", "Asks"]
 
 logger = logging.getLogger("wingman.run")
 
 # Between two tries to write to a store that does not say that it fails.
 _PAUSE: Final = 0.1
-
-Approver: TypeAlias = Callable[[PermissionRequest], Awaitable[PermissionAnswer | Decision]]
-"""Who answers a program's requests: an async function of its own."""
 
 Denies: TypeAlias = Callable[[Mapping[str, Any]], Awaitable[str | None]]
 """Why a call may not run with an input that a person has edited; raises `ToolError` if it is none
@@ -54,12 +51,13 @@ Grants: TypeAlias = set[tuple[str, str]]
 class Ask:
     """One call that a person is asked about. `request` is how it stands, as it is stored.
 
-    `deciding`: what it comes to is just being recorded. `earlier`: an earlier process resolved it,
-    and whether its call has run is not known.
+    `deciding`: what it comes to is just being recorded. `over`: its call has ended meanwhile.
+    `earlier`: an earlier process resolved it, and whether its call has run is not known.
     """
 
     request: PermissionRequest
     deciding: bool = False
+    over: bool = False
     earlier: bool = False
     _changed: ParkingLot = attrs.field(factory=ParkingLot, repr=False)
 
@@ -152,30 +150,31 @@ class Asks:
 
     async def _expire(self, ask: Ask, moment: datetime) -> None:
         await trio.sleep(max((moment - now()).total_seconds(), 0))
-        await self._insist(ask, "expired")
+        await self._insist(partial(self._resolve, ask, "expired"))
 
     async def _ask(self, ask: Ask, denies: Denies, approver: Approver) -> None:
         """Take an approver's answer. It is foreign code: where it fails, that is no permission."""
         try:
             given = await approver(ask.request)
-            answer = {"decision": given} if isinstance(given, str) else msgspec.to_builtins(given)
-            await self.answer(ask, msgspec.convert(answer, PermissionAnswer), denies)
-            return
-        except AlreadyResolved:
+            fields = {"decision": given} if isinstance(given, str) else msgspec.to_builtins(given)
+            answer = msgspec.convert(fields, PermissionAnswer)
+            await self._insist(partial(self.answer, ask, answer, denies))
             return
         except BaseException as raised:  # noqa: ASYNC103 contained lets a cancellation through
             error = contained(raised)
         text = "the answer to a permission request could not be had"
         ids = {"session_id": ask.request.session_id, "run_id": ask.request.run_id}
         log_event(logger, logging.ERROR, text, error, **ids)
-        await self._insist(ask, "rejected", message="The user could not be asked.")
+        text = "The user could not be asked."
+        await self._insist(partial(self._resolve, ask, "rejected", message=text))
 
-    async def _insist(self, ask: Ask, status: PermissionStatus, **fields: Any) -> None:
-        """Record what nobody would try again, as soon as the store can be written."""
+    async def _insist(self, record: Callable[[], Awaitable[object]]) -> None:
+        """Record what nobody would try again, as soon as the store can be written; nothing, where
+        something else came first."""
         with suppress(AlreadyResolved):
             while True:
                 try:
-                    await self._resolve(ask, status, **fields)
+                    await record()
                     return
                 except StoreUnavailable:
                     await self.store.wait_until_well()
@@ -248,6 +247,8 @@ class Asks:
         for ask, request in settled.items():
             if failure is not None:
                 ask.stay()
+                if ask.over:  # where this fails as well, the run's end does it
+                    self.store.write(self._cancelled(ask))
                 continue
             if request.decision == "always":
                 self.granted |= _granted(request)
@@ -260,10 +261,15 @@ class Asks:
         self._changed.unpark_all()
 
     def cancel(self, tool_use_id: str) -> Resolved | None:
-        """The change that a call's end makes of its request, if that waits."""
+        """The change that a call's end makes of its request, if that waits. What is just being
+        recorded counts, unless it fails."""
         ask = self.of_call(tool_use_id)
-        if ask is None or not ask.pending or ask.deciding:
+        if ask is None or not ask.pending:
             return None
+        ask.over = True
+        return None if ask.deciding else self._cancelled(ask)
+
+    def _cancelled(self, ask: Ask) -> Resolved:
         request = msgspec.structs.replace(ask.request, status="cancelled", resolved_at=now())
         self._settle(ask, request)
         return Resolved(request)
@@ -271,6 +277,10 @@ class Asks:
     def close(self) -> None:
         """The run is ending: nothing is answered any more."""
         self._closed = True
+
+    def open(self) -> None:
+        """The run goes on all the same, since its end could not be recorded."""
+        self._closed = False
 
     def end(self, moment: datetime) -> None:
         """The run has ended, and with it what waited."""

@@ -91,11 +91,11 @@ class Admission(Protocol):
     """Who says whether a call may run. It knows only of calls that may not, or not without a
     person's answer."""
 
-    def concerns(self, block: ToolUseBlock) -> bool:
-        """Whether this call is one of those."""
+    def waits(self, block: ToolUseBlock) -> bool:
+        """Whether this call waits for an answer. Raises `ToolError` where it may not run."""
 
     async def admit(self, block: ToolUseBlock) -> tuple[ToolUseBlock, str]:
-        """The call as it may run, once it may, and what the model is told of that.
+        """One that waits: the call as it may run, once it may, and what the model is told of that.
 
         Raises `ToolError` where it may not.
         """
@@ -178,7 +178,7 @@ class ToolCalls:
             context = attrs.evolve(context, allows=self.admission.allows)
         try:
             with call.scope:
-                if self.admission is not None and self.admission.concerns(block):
+                if self.admission is not None and self.admission.waits(block):
                     block, note = await self._admitted(self.admission, block)
                 if slots is None:
                     await trio.lowlevel.checkpoint_if_cancelled()

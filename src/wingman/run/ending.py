@@ -48,6 +48,12 @@ class Ending:
         """What the model is told of a call that has no result."""
         return _UNANSWERED[self.cut_short]
 
+    def waited(self, tool_use_id: str) -> ToolResultBlock:
+        """What the model is told of a call that waits for a person: it is known that it has not
+        run."""
+        text = f"{self.unanswered} It was waiting for permission, and has not run."
+        return ToolResultBlock(tool_use_id, text, is_error=True, cut_short=self.cut_short)
+
     def result(
         self, run_id: str, messages: Sequence[Message], steps: int, spent: Spent, output: Any
     ) -> Result | None:

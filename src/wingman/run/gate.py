@@ -96,10 +96,16 @@ class Gate:
     async def _resources(self, tool: Tool, arguments: Mapping[str, Any]) -> tuple[Resource, ...]:
         """What the call is about. Where that cannot be told, it is one thing that may be any."""
         try:
-            given = _given(tool, arguments)
+            if not tool.resources:
+                return (Resource(tool.name, ""),)
+            # In threads: a tool's own function may take its time, and files are looked for.
+            if isinstance(tool.resources, tuple):
+                given = _given(tool, arguments)
+            else:
+                ask = partial(_given, tool, arguments)
+                given = await trio.to_thread.run_sync(ask, abandon_on_cancel=True)
             if not given:
-                unknown = HOLE if tool.resources else ""
-                return (Resource(tool.name, unknown),)
+                return (Resource(tool.name, HOLE),)
             action = tool.actions[0]
             lines = {
                 line: await parse_apart(line)
@@ -107,7 +113,7 @@ class Gate:
                 if action == "bash" and isinstance(line, str)
             }
             look = partial(resources_of, action, given, self.work_dir, lines.__getitem__)
-            return await trio.to_thread.run_sync(look)
+            return await trio.to_thread.run_sync(look, abandon_on_cancel=True)
         except BaseException as error:  # noqa: ASYNC103 contained lets a cancellation through
             # A tool's own function may raise anything, and a thread may not be had.
             contained(error)

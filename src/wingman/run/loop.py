@@ -316,10 +316,9 @@ class RunLoop:
         """Of a call that waits for a person it is known that it has not run."""
         for ask in () if self.journal.asks is None else self.journal.asks.pending:
             id = ask.request.tool_use_id
-            text = f"{ending.unanswered} It was waiting for permission, and has not run."
-            result = ToolResultBlock(id, text, is_error=True, cut_short=ending.cut_short)
+            result = ending.waited(id)
             if draft.results.setdefault(id, result) is result:
-                self.journal.publish(ToolResult(id, text, is_error=True))
+                self.journal.publish(ToolResult(id, result.content, is_error=True))
 
     def _add(self, messages: Iterable[Message]) -> None:
         added = tuple(messages)

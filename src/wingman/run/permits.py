@@ -7,10 +7,10 @@ from typing import Final
 import attrs
 import msgspec
 
-from wingman.api import PermissionRequest
+from wingman.api import Approver, PermissionRequest
 from wingman.conversation import ToolUseBlock
 from wingman.errors import ToolError
-from wingman.run.asks import Approver, Asks
+from wingman.run.asks import Asks
 from wingman.run.gate import Gate
 from wingman.store import RunRecord
 from wingman.tools import Tool
@@ -58,21 +58,21 @@ class Permits:
             if ask is None or (ask.earlier and ask.request.status == "allowed"):
                 self._refusals[block.id] = _MAY_HAVE_RUN
 
-    def concerns(self, block: ToolUseBlock) -> bool:
-        """Whether this call may not run, or not without an answer."""
-        return block.id in self._refusals or self.asks.of_call(block.id) is not None
+    def waits(self, block: ToolUseBlock) -> bool:
+        """Whether this call waits for an answer. Raises `ToolError` where it may not run."""
+        refusal = self._refusals.get(block.id)
+        if refusal is not None:
+            raise ToolError(refusal)
+        return self.asks.of_call(block.id) is not None
 
     async def admit(self, block: ToolUseBlock) -> tuple[ToolUseBlock, str]:
         """The call as it may run, once somebody has allowed it, and what the model is told of that.
 
         Raises `ToolError` where it may not run.
         """
-        refusal = self._refusals.get(block.id)
-        if refusal is not None:
-            raise ToolError(refusal)
         ask = self.asks.of_call(block.id)
         if ask is None:
-            raise RuntimeError("only a call that is refused or asked about is to be admitted")
+            raise RuntimeError("only a call that waits is to be admitted")
         denies = partial(self.gate.denies, self.tools.get(block.name))
         request = await self.asks.wait(ask, denies, self.approver)
         if request.status != "allowed":

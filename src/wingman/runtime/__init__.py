@@ -3,7 +3,6 @@
     runtime.py      the door: what a program, or the server, asks of the runtime
     session.py      the handle of a session: run, run_stream, submit, cancel, history
     following.py    a session's events, from run to run
-    answers.py      a program's answer to a request for a permission
     root.py         the composition root: the parts, put together once, opened and closed
     agents.py       agents by id: records in the store, templates in code
     agent_order.py  in which order agents are listed, and where a page of them begins

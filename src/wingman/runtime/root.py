@@ -8,13 +8,13 @@ from typing import Any, Self, cast
 
 from wingman.actor import ActorSystem, Instrument
 from wingman.agent import Agent
-from wingman.api import OnAsk, PermissionForm
+from wingman.api import Approver, OnAsk, PermissionForm
 from wingman.foreign import shown
 from wingman.given import listed, one
 from wingman.metrics import Metrics
 from wingman.permissions import Rules
 from wingman.providers import ProviderRegistry, Transport
-from wingman.run import Approver, EventMemory, Limits, Model, Price, Prices, TimeLimit
+from wingman.run import EventMemory, Limits, Model, Price, Prices, TimeLimit
 from wingman.runtime.agents import Agents
 from wingman.runtime.credentials import Credentials
 from wingman.runtime.models import Models

@@ -13,6 +13,7 @@ from msgspec import UNSET, UnsetType
 from wingman.actor import Instrument
 from wingman.agent import Agent
 from wingman.api import (
+    Approver,
     Decision,
     ModelInfo,
     PermissionAnswer,
@@ -26,14 +27,13 @@ from wingman.api import (
 )
 from wingman.conversation import HistoryPart, Message
 from wingman.errors import ShuttingDown, Unavailable
-from wingman.face import AnyRuns
+from wingman.face import AnyRuns, answered
 from wingman.given import one
 from wingman.metrics import Metrics
 from wingman.processes import Address, commands
 from wingman.providers import ProviderRegistry
-from wingman.run import Approver, Limits, Prices, Reader
+from wingman.run import Limits, Prices, Reader
 from wingman.runtime.agents import Agents
-from wingman.runtime.answers import answered
 from wingman.runtime.credentials import Credentials
 from wingman.runtime.root import Root
 from wingman.runtime.session import Session

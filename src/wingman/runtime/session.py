@@ -10,6 +10,7 @@ import trio
 
 from wingman.agent import Agent
 from wingman.api import (
+    Approver,
     Decision,
     OnAsk,
     OnBusy,
@@ -21,10 +22,9 @@ from wingman.api import (
 )
 from wingman.conversation import HistoryPart, ImageBlock, Message
 from wingman.events import Done, Error, Event, Result
-from wingman.face import AnyRun, AnyRunStream, AnySession
+from wingman.face import AnyRun, AnyRunStream, AnySession, answered
 from wingman.given import listed, one
-from wingman.run import BATCH, CALLERS, Approver, Limits, Published, Reader
-from wingman.runtime.answers import answered
+from wingman.run import BATCH, CALLERS, Limits, Published, Reader
 from wingman.runtime.following import Following
 from wingman.runtime.root import Root
 from wingman.session import Run, RunRequest, SessionHost
@@ -124,16 +124,31 @@ class Session:
         return self._id
 
     async def run(
-        self, message: str, *, images: Iterable[ImageBlock] = (), max_steps: int | None = None
+        self,
+        message: str,
+        *,
+        images: Iterable[ImageBlock] = (),
+        max_steps: int | None = None,
+        permissions: PermissionForm | None = None,
+        on_ask: OnAsk | None = None,
+        ask_timeout: float | None = None,
     ) -> Result:
         """Send a message, run the agent loop to its end, and return what it came to.
 
         Messages of several callers are taken one at a time, in order. When this call is cancelled,
         so is its run, tools and processes and all; the history stays valid. Raises `ProviderError`
         where the model's API failed, `MailboxFull` where too many messages wait, `WaitsForItself`
-        in a tool of this very session.
+        in a tool of this very session. `permissions`, `on_ask` and `ask_timeout` as in `submit`.
         """
-        run = await self._admit(message, images, max_steps, waits=True)
+        run = await self._admit(
+            message,
+            images,
+            max_steps,
+            waits=True,
+            permissions=permissions,
+            on_ask=on_ask,
+            ask_timeout=ask_timeout,
+        )
         try:
             return await run.result()  # a message that is not taken has no other result
         finally:
@@ -141,13 +156,30 @@ class Session:
                 await _stop(run)  # noqa: ASYNC102 it shields itself
 
     def run_stream(
-        self, message: str, *, images: Iterable[ImageBlock] = (), max_steps: int | None = None
+        self,
+        message: str,
+        *,
+        images: Iterable[ImageBlock] = (),
+        max_steps: int | None = None,
+        permissions: PermissionForm | None = None,
+        on_ask: OnAsk | None = None,
+        ask_timeout: float | None = None,
     ) -> "RunStream":
         """Send a message and follow its run: `async with` it, iterate its events, see its result.
 
         Leaving the block early cancels the run.
         """
-        return RunStream(partial(self._admit, message, images, max_steps, waits=True))
+        admit = partial(
+            self._admit,
+            message,
+            images,
+            max_steps,
+            waits=True,
+            permissions=permissions,
+            on_ask=on_ask,
+            ask_timeout=ask_timeout,
+        )
+        return RunStream(admit)
 
     async def submit(
         self,

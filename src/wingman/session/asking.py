@@ -53,6 +53,7 @@ async def prepare(live: LiveSession, run: LiveRun, agent: Agent) -> Prepared:
     asks = run.asks
     if asks is None:
         raise RuntimeError("a run's requests are known before it begins")
+    live.granted |= asks.granted  # answered while the others were read
     asks.granted = live.granted
     permits = Permits(
         gate_of(live, run, agent),

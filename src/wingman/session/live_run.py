@@ -235,5 +235,7 @@ class LiveRun:
                 await self.journal.look_for_end()
             if not self.ended:  # else it was refused: its admission could not be recorded either
                 self.state.cut_by = None
+                if self.asks is not None:
+                    self.asks.open()
                 self.not_cancelled = error
                 self._changed.unpark_all()

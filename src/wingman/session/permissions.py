@@ -2,10 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Final
+
+import trio
 
 from wingman.api import PermissionAnswer, PermissionRequest, PermissionStatus
 from wingman.errors import AlreadyResolved, NotFound
+from wingman.run import waiting_error
 from wingman.session.active import ActiveSessions
 from wingman.session.asking import gate_of
 from wingman.session.live import LiveSession
@@ -14,6 +17,10 @@ from wingman.session.services import Services
 from wingman.store import PermissionPage
 
 __all__ = ["SessionPermissions"]
+
+# A request that its run does not know yet is looked for so often, with a pause in between.
+_TRIES: Final = 20
+_PAUSE: Final = 0.05
 
 
 class SessionPermissions:
@@ -50,18 +57,25 @@ class SessionPermissions:
         """Answer a request; the call runs, or is rejected, once that is recorded.
 
         Raises `NotFound`, `AlreadyResolved` where something else came first, `InvalidRequest` for
-        an answer that cannot be, `StoreUnavailable` where it could not be recorded: then the
-        request still waits.
+        an answer that cannot be, `StoreUnavailable` where it could not be recorded, `ShuttingDown`
+        where the runtime drains: then the request still waits.
         """
         live = await self._active.live(session_id)
-        request = await self.get(session_id, permission_id)
-        run = live.runs.get(request.run_id)
-        asks = None if run is None else await run.wait_asks()
-        ask = None if asks is None else asks.find(permission_id)
-        if run is None or asks is None or ask is None:
-            now = await self.get(session_id, permission_id)
-            raise AlreadyResolved(permission_id, now.status)
-        return await asks.answer(ask, answer, partial(self._denies, live, run, request.tool))
+        for _ in range(_TRIES):
+            request = await self.get(session_id, permission_id)
+            run = live.runs.get(request.run_id)
+            asks = None if run is None else await run.wait_asks()
+            ask = None if asks is None else asks.find(permission_id)
+            if run is not None and asks is not None and ask is not None and not run.state.cut_by:
+                denies = partial(self._denies, live, run, request.tool)
+                return await asks.answer(ask, answer, denies)
+            if request.status != "pending":
+                break
+            if self._services.room.draining.is_set():
+                raise waiting_error(request.run_id)
+            # It has just been recorded, and the run is about to hear of that; or the run is ending.
+            await trio.sleep(_PAUSE)
+        raise AlreadyResolved(permission_id, request.status)
 
     async def _denies(
         self, live: LiveSession, run: LiveRun, tool: str, input: Mapping[str, Any]

@@ -68,6 +68,10 @@ async def _end(
     if pending is not None:
         steps, spent = pending.step, Spent(pending.usage, pending.cost)
         results = {result.tool_use_id: result for result in pending.results}
+        if record.status == "waiting":
+            for request in await journal.session.store.run_permissions(record.id):
+                if request.status == "pending":
+                    results[request.tool_use_id] = ending.waited(request.tool_use_id)
         unanswered = _UNANSWERED.get(ending.status, _UNANSWERED["interrupted"])
         tail = complete_step(pending.message, results, unanswered, "interrupted")
     await journal.end(ending, spent, steps, tail=tail, messages=(*stored, *tail))

@@ -8,10 +8,10 @@ import trio
 
 from wingman.actor import ActorSystem
 from wingman.agent import Agent, ChosenAgent
-from wingman.api import OnAsk
+from wingman.api import Approver, OnAsk
 from wingman.errors import Overloaded, ShuttingDown
 from wingman.permissions import NO_RULES, Rules
-from wingman.run import Approver, EventMemory, Limits, Model, Prices, TimeLimit
+from wingman.run import EventMemory, Limits, Model, Prices, TimeLimit
 from wingman.store import RunRecord, Store
 
 __all__ = ["AgentSource", "Room", "Services"]

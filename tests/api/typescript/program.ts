@@ -30,6 +30,23 @@ export async function pages(session_id: string): Promise<number> {
   return (data ?? []).reduce((sum, run) => sum + run.steps, receipt?.cancelled.length ?? 0);
 }
 
+export async function answered(session_id: string): Promise<string> {
+  const { data } = await client.GET("/sessions/{session_id}/permissions", {
+    params: { path: { session_id }, query: { status: "pending" } },
+  });
+  for (const request of data ?? []) {
+    await client.POST("/sessions/{session_id}/permissions/{permission_id}", {
+      params: { path: { session_id, permission_id: request.id } },
+      body: { decision: request.always.length ? "always" : "once", input: request.input },
+    });
+  }
+  const { data: accepted } = await client.POST("/sessions/{session_id}/message", {
+    params: { path: { session_id } },
+    body: { message: "go", permissions: { bash: { "*": "ask", "ls*": "allow" } }, on_ask: "reject" },
+  });
+  return accepted === undefined ? "" : "sent";
+}
+
 export function text(frame: Frame): string {
   switch (frame.event) {
     case "text":
@@ -43,6 +60,10 @@ export function text(frame: Frame): string {
       return frame.data.tool_use_id;
     case "step":
       return String(frame.data.step);
+    case "permission_requested":
+      return frame.data.resources.join();
+    case "permission_resolved":
+      return frame.data.status;
     case "done":
       return frame.data.stop_reason;
     case "error":

@@ -8,6 +8,7 @@
     logs.py      a session's events
     send.py      a message to a session, which may be there for it alone
     stopping.py  cancel, and wait for the end
+    permissions.py  what waits for a person's permission, and the answers
     agents.py    the agents
 
 The commands use the client, and know nothing of HTTP.
@@ -15,6 +16,7 @@ The commands use the client, and know nothing of HTTP.
 
 from wingman.cli.remote.agents import agents_command
 from wingman.cli.remote.logs import logs_command
+from wingman.cli.remote.permissions import answer_command, permissions_command
 from wingman.cli.remote.ps import ps_command
 from wingman.cli.remote.send import run_on_server, send_command
 from wingman.cli.remote.server import talk
@@ -23,8 +25,10 @@ from wingman.cli.remote.stopping import cancel_command, wait_command
 
 __all__ = [
     "agents_command",
+    "answer_command",
     "cancel_command",
     "logs_command",
+    "permissions_command",
     "ps_command",
     "run_on_server",
     "send_command",

@@ -39,6 +39,8 @@ def print_runs(last: RunView | None, live: Iterable[RunView]) -> None:
     for run in live:
         message = clip(" ".join(clean(run.message).split()), _WIDEST)
         echo(click.style(f"{run.status} {run.id}: {message}", fg="yellow"))
+        if run.status == "waiting":
+            echo(f"  It needs permission: `wingman permissions --session {run.session_id}`")
 
 
 def _message(message: Message, whole: bool) -> None:

@@ -6,7 +6,7 @@ from typing import Any, Final
 import click
 import trio
 
-from wingman.api import AgentRecord, RunView
+from wingman.api import AgentRecord, RunView, Status
 from wingman.cli.output import echo
 from wingman.cli.remote.output import for_people, json_option, lasted, print_rows
 from wingman.cli.remote.server import server_options, talk
@@ -16,6 +16,7 @@ from wingman.face import Followed
 
 __all__ = ["ps_command"]
 
+_LIVE: Final[tuple[Status, ...]] = ("running", "waiting", "cancelling", "queued")
 _LOOKED_AT: Final = 50  # runs whose step and tool are looked for
 _SESSIONS: Final = 1000  # the newest, among which theirs are
 _AT_ONCE: Final = 8
@@ -26,12 +27,13 @@ _LOOK_SECONDS: Final = 0.3  # for events that are there already
 @json_option
 @server_options
 def ps_command(server: str, token: str | None, json: bool) -> None:
-    """List the runs that are in flight, and those that wait for their turn."""
+    """List the runs that are in flight, those that wait for your permission, and those that wait
+    for their turn."""
     talk(server, token, _ps, json)
 
 
 async def _ps(client: Client, json: bool) -> int:
-    runs = [run async for run in client.runs(statuses=("running", "cancelling", "queued"))]
+    runs = [run async for run in client.runs(statuses=_LIVE)]
     agents = {agent.id: agent for agent in await client.agents.list()}
     doing = await _looked_at(client, [run for run in runs if run.status != "queued"][:_LOOKED_AT])
     rows = [_row(run, agents, doing.get(run.id, {})) for run in runs]
@@ -40,6 +42,8 @@ async def _ps(client: Client, json: bool) -> int:
         return 0
     columns = ("session", "run", "status", "agent", "model", "step", "tool", "for")
     print_rows(columns, rows, json)
+    if for_people(json) and any(run.status == "waiting" for run in runs):
+        echo("What waits needs permission: `wingman permissions` lists it.", err=True)
     return 0
 
 

@@ -1,6 +1,6 @@
 """`wingman send`: a message to a session."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -9,13 +9,15 @@ from typing import Final
 import click
 import trio
 
-from wingman.api import NewAgent, OnBusy
+from wingman.api import NewAgent, OnAsk, OnBusy
+from wingman.cli.asking import Asking
 from wingman.cli.console import Console, clean
 from wingman.cli.interrupt import follow_run
 from wingman.cli.output import echo
 from wingman.cli.remote.output import as_json, events_option
 from wingman.cli.remote.server import EXIT, FAILED, server_options, talk
 from wingman.cli.stdin import piped_text
+from wingman.cli.terminal import is_terminal
 from wingman.client import Client, Session
 from wingman.errors import InvalidRequest, WingmanError
 from wingman.events import Done, Error, Event
@@ -104,7 +106,9 @@ async def run_on_server(
     try:
         session = await client.create_session(agent.id, work_dir=work_dir, title=fields.name)
         try:
-            return await send_to(session, text, console)
+            # Nobody else knows of this session: without a terminal nobody would answer.
+            on_ask: OnAsk = "wait" if is_terminal() else "reject"
+            return await send_to(session, text, console, on_ask=on_ask)
         finally:
             with trio.move_on_after(_LAST_SECONDS, shield=True):
                 await client.delete(session.id)
@@ -113,12 +117,23 @@ async def run_on_server(
             await client.agents.delete(agent.id)
 
 
-async def send_to(session: Session, text: str, console: Console, json: bool = False) -> int:
-    """Send a message, show its run, and return the exit code."""
-    async with session.run_stream(text) as stream:
+async def send_to(
+    session: Session,
+    text: str,
+    console: Console,
+    json: bool = False,
+    on_ask: OnAsk | None = None,
+) -> int:
+    """Send a message, show its run, and return the exit code. In a terminal a person is asked about
+    the calls that need permission."""
+    asking = Asking(console, session.answer) if is_terminal() and not json else None
+    async with session.run_stream(text, on_ask=on_ask) as stream:
         try:
-            show = partial(_as_json, stream.run.id) if json else console.show
-            code = await follow_run(stream, console, show)
+            if json:
+                show: Callable[[Event], None] = partial(_as_json, stream.run.id)
+            else:
+                show = console.show if asking is None else asking.show
+            code = await follow_run(stream, console, show, asking)
         except* WingmanError as errors:
             if not stream.run.ended:
                 raise

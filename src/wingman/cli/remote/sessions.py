@@ -21,7 +21,7 @@ __all__ = ["sessions_command", "show_command"]
 T = TypeVar("T")
 
 _PAGE: Final = 1000
-_LIVE: Final[tuple[Status, ...]] = ("running", "cancelling", "queued")
+_LIVE: Final[tuple[Status, ...]] = ("running", "waiting", "cancelling", "queued")
 
 
 @click.group("sessions", cls=Listing)

@@ -14,8 +14,13 @@ from wingman.api import (
     AgentRecord,
     AuthView,
     CredentialFields,
+    Decision,
     ModelInfo,
     NewAgent,
+    PermissionAnswer,
+    PermissionForm,
+    PermissionRequest,
+    PermissionStatus,
     ProviderView,
     Receipt,
     RunView,
@@ -130,10 +135,21 @@ class SyncClient:
         self._loop.close(partial(self._client.__aexit__, None, None, None))
 
     def create_session(
-        self, agent: str | None = None, *, work_dir: str | Path = ".", title: str | None = None
+        self,
+        agent: str | None = None,
+        *,
+        work_dir: str | Path = ".",
+        title: str | None = None,
+        permissions: PermissionForm | None = None,
     ) -> SyncSession:
         """Make a session; durable when this returns. See `Client.create_session`."""
-        create = partial(self._client.create_session, agent, work_dir=work_dir, title=title)
+        create = partial(
+            self._client.create_session,
+            agent,
+            work_dir=work_dir,
+            title=title,
+            permissions=permissions,
+        )
         return SyncSession(self._loop, self._loop.call(create))
 
     def session(self, session_id: str) -> SyncSession:
@@ -156,6 +172,7 @@ class SyncClient:
         work_dir: str | UnsetType = UNSET,
         title: str | UnsetType | None = UNSET,
         agent_id: str | UnsetType | None = UNSET,
+        permissions: PermissionForm | UnsetType | None = UNSET,
     ) -> None:
         """Change what is given of a session, for the next run to start."""
         update = partial(
@@ -164,6 +181,7 @@ class SyncClient:
             work_dir=work_dir,
             title=title,
             agent_id=agent_id,
+            permissions=permissions,
         )
         self._loop.call(update)
 
@@ -188,6 +206,24 @@ class SyncClient:
     def cancel(self, session_id: str, *, queued: bool = False) -> Receipt:
         """Cancel what is in flight in a session, and with `queued` what waits."""
         return self._loop.call(partial(self._client.cancel, session_id, queued=queued))
+
+    def permissions(
+        self,
+        session_id: str | None = None,
+        statuses: Sequence[PermissionStatus] = ("pending",),
+    ) -> Iterator[PermissionRequest]:
+        """What people are asked, in one session or in all. See `Client.permissions`."""
+        return self._loop.iterate(self._client.permissions(session_id, statuses))
+
+    def permission(self, session_id: str, permission_id: str) -> PermissionRequest:
+        """One request, whole. Raises `NotFound`."""
+        return self._loop.call(partial(self._client.permission, session_id, permission_id))
+
+    def answer(
+        self, session_id: str, permission_id: str, answer: PermissionAnswer | Decision
+    ) -> PermissionRequest:
+        """Answer a request; the first answer counts. See `Client.answer`."""
+        return self._loop.call(partial(self._client.answer, session_id, permission_id, answer))
 
     def providers(self) -> Sequence[ProviderView]:
         """The providers, and whether they are configured."""

@@ -5,7 +5,18 @@ from functools import partial
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
-from wingman.api import OnBusy, Receipt, RunView, SessionView, Status
+from wingman.api import (
+    Decision,
+    OnAsk,
+    OnBusy,
+    PermissionAnswer,
+    PermissionForm,
+    PermissionRequest,
+    Receipt,
+    RunView,
+    SessionView,
+    Status,
+)
 from wingman.client.blocking.loop import Loop
 from wingman.client.following import Following
 from wingman.client.run import Run
@@ -138,24 +149,52 @@ class SyncSession:
         return self._session.id
 
     def run(
-        self, message: str, *, images: Iterable[ImageBlock] = (), max_steps: int | None = None
+        self,
+        message: str,
+        *,
+        images: Iterable[ImageBlock] = (),
+        max_steps: int | None = None,
+        permissions: PermissionForm | None = None,
+        on_ask: OnAsk | None = None,
+        ask_timeout: float | None = None,
     ) -> Result:
         """Send a message, run the agent loop to its end, and return what it came to.
 
         Ctrl-C cancels the run.
         """
-        return self._loop.call(
-            partial(self._session.run, message, images=images, max_steps=max_steps)
+        run = partial(
+            self._session.run,
+            message,
+            images=images,
+            max_steps=max_steps,
+            permissions=permissions,
+            on_ask=on_ask,
+            ask_timeout=ask_timeout,
         )
+        return self._loop.call(run)
 
     def run_stream(
-        self, message: str, *, images: Iterable[ImageBlock] = (), max_steps: int | None = None
+        self,
+        message: str,
+        *,
+        images: Iterable[ImageBlock] = (),
+        max_steps: int | None = None,
+        permissions: PermissionForm | None = None,
+        on_ask: OnAsk | None = None,
+        ask_timeout: float | None = None,
     ) -> SyncRunStream:
         """Send a message and follow its run: `with` it, iterate its events, see its result.
 
         Leaving the block early cancels the run.
         """
-        stream = self._session.run_stream(message, images=images, max_steps=max_steps)
+        stream = self._session.run_stream(
+            message,
+            images=images,
+            max_steps=max_steps,
+            permissions=permissions,
+            on_ask=on_ask,
+            ask_timeout=ask_timeout,
+        )
         return SyncRunStream(self._loop, stream)
 
     def submit(
@@ -166,6 +205,9 @@ class SyncSession:
         max_steps: int | None = None,
         request_id: str | None = None,
         on_busy: OnBusy = "queue",
+        permissions: PermissionForm | None = None,
+        on_ask: OnAsk | None = None,
+        ask_timeout: float | None = None,
     ) -> SyncRun:
         """Send a message and return at once. The run goes on without its caller."""
         submit = partial(
@@ -175,6 +217,9 @@ class SyncSession:
             max_steps=max_steps,
             request_id=request_id,
             on_busy=on_busy,
+            permissions=permissions,
+            on_ask=on_ask,
+            ask_timeout=ask_timeout,
         )
         return SyncRun(self._loop, self._loop.call(submit))
 
@@ -193,6 +238,18 @@ class SyncSession:
     def describe(self) -> SessionView:
         """The session as it stands, with its history and its status."""
         return self._loop.call(self._session.describe)
+
+    def permissions(self) -> Sequence[PermissionRequest]:
+        """The requests that wait for an answer, newest first."""
+        return self._loop.call(self._session.permissions)
+
+    def permission(self, permission_id: str) -> PermissionRequest:
+        """One request, whole. Raises `NotFound`."""
+        return self._loop.call(partial(self._session.permission, permission_id))
+
+    def answer(self, permission_id: str, answer: PermissionAnswer | Decision) -> PermissionRequest:
+        """Answer a request; the first answer counts. See `wingman.client.Client.answer`."""
+        return self._loop.call(partial(self._session.answer, permission_id, answer))
 
     def follow(self, after: int | None = None) -> SyncFollowing:
         """Its events, from now on or after the event `after`: `with` it, and iterate."""

@@ -64,6 +64,9 @@ class _RuntimeCollector(Collector):
             "wingman_runs_waiting", "Runs that wait for their turn.", status.waiting
         )
         yield GaugeMetricFamily(
+            "wingman_runs_asking", "Runs that wait for people's answers.", status.asking
+        )
+        yield GaugeMetricFamily(
             "wingman_actor_restarts",
             "Restarts of the actors that live now.",
             sum(info.restarts for info in actors),
