@@ -86,6 +86,15 @@ class AnyRun(Protocol):
     def outcome(self) -> Result:
         """What it came to, once it has ended; raise what it failed with."""
 
+    async def steer(
+        self,
+        message: str,
+        *,
+        images: Iterable[ImageBlock] = (),
+        request_id: str | None = None,
+    ) -> "AnyRun":
+        """Have this run read a message at its next step, as the user's words."""
+
     async def cancel(self) -> Receipt:
         """Cancel this run, queued or in flight, and no other; return when it has stopped."""
 
@@ -189,8 +198,15 @@ class AnySession(Protocol):
         permissions: PermissionForm | None = None,
         on_ask: OnAsk | None = None,
         ask_timeout: float | None = None,
+        expect_run: str | None = None,
     ) -> AnyRun:
         """Send a message and return as soon as it is durable, if the store is."""
+
+    async def compact(self, instructions: str = "") -> Result:
+        """Have the history summarised but for its last turn; models are shown that from then on."""
+
+    async def take_back(self, run: str) -> Receipt:
+        """Take back a message that nobody has read, by its run's id."""
 
     async def cancel(self, *, queued: bool = False) -> Receipt:
         """Cancel the run in flight, and with `queued` those waiting; say what has stopped."""

@@ -1,13 +1,16 @@
 """Run: the handle on one run of a server."""
 
 import math
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
+from uuid import uuid4
 
 import anyio
 
-from wingman.api import Receipt, RunView, Status
+from wingman.api import Accepted, Receipt, RunView, Status, WordsBody
 from wingman.client.answers import failure_of
 from wingman.client.exchange import Exchange, Request
+from wingman.conversation import ImageBlock
 from wingman.errors import RunFailed
 from wingman.events import Done, Error, Result
 
@@ -38,6 +41,7 @@ class Run:
         self._status: Status = status
         self._result: Result | None = None
         self._error: tuple[str, str] | None = None
+        self._reader: str | None = None  # the run that has read its message
 
     def __eq__(self, other: object) -> bool:
         """Two handles are equal if they are on the same run."""
@@ -61,7 +65,9 @@ class Run:
 
     @property
     def ended(self) -> bool:
-        """Whether it is over."""
+        """Whether it is over; of one whose message another run has read, whether that is."""
+        if self._status == "steered":
+            return self._result is not None or self._error is not None
         return self._status not in _UNENDED
 
     @property
@@ -85,7 +91,7 @@ class Run:
                 await anyio.sleep(min(_PAUSE_SECONDS, end - now))
 
     async def _view(self, wait: int) -> RunView:
-        request = self._request("GET", query={"wait": wait or None})
+        request = self._request("GET", query={"wait": wait or None}, run_id=self._reader)
         view = await self._exchange.ask(request, RunView)
         self.settle(view)
         return view
@@ -109,6 +115,24 @@ class Run:
         if self._error is not None:
             raise failure_of(*self._error, self.id)
         raise RunFailed("the run has not ended", "run_pending", self.id)
+
+    async def steer(
+        self,
+        message: str,
+        *,
+        images: Iterable[ImageBlock] = (),
+        request_id: str | None = None,
+    ) -> "Run":
+        """Have this run read a message at its next step, as the user's words; durable when this
+        returns. The result of the message is the run's.
+
+        Where the run ends before it has read it, the message is a run of its own. Raises
+        `NotInFlight` where this run is not in flight any more: then nothing is kept.
+        """
+        words = WordsBody(message, tuple(images), request_id or uuid4().hex)
+        request = self._request("POST", "/steer", body=words)
+        accepted = await self._exchange.ask(request, Accepted)
+        return Run(self._exchange, self._session_id, accepted.run_id, accepted.status)
 
     async def cancel(self) -> Receipt:
         """Cancel this run, queued or in flight, and no other; return when it has stopped."""
@@ -135,9 +159,12 @@ class Run:
     def settle(self, end: RunView | Done | Error) -> None:
         """Take what is known of it from a view, or from its last event."""
         match end:
+            case RunView(status="steered"):
+                self._status, self._reader = "steered", end.steers
             case RunView():
-                self._status = end.status
-                if self.ended:
+                if self._reader is None:
+                    self._status = end.status
+                if end.status not in _UNENDED:
                     self._result = end.result
                     failure = end.error
                     self._error = None if failure is None else (failure.code, failure.message)
@@ -149,10 +176,20 @@ class Run:
                 self._error, self._status = (code, message), "failed"
 
     def _request(
-        self, method: str, rest: str = "", query: dict[str, int | None] | None = None
+        self,
+        method: str,
+        rest: str = "",
+        query: dict[str, int | None] | None = None,
+        body: WordsBody | None = None,
+        run_id: str | None = None,
     ) -> Request:
         return Request.to(
-            method, _PATH + rest, query=query, session_id=self.session_id, run_id=self.id
+            method,
+            _PATH + rest,
+            query=query,
+            body=body,
+            session_id=self.session_id,
+            run_id=run_id or self.id,
         )
 
 

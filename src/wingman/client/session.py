@@ -1,12 +1,15 @@
 """Session: the handle on one session of a server, with the face of the SDK's own."""
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from uuid import uuid4
+
+import anyio
 
 from wingman.api import (
     Accepted,
     CancelBody,
+    CompactBody,
     Decision,
     MessageBody,
     OnAsk,
@@ -31,6 +34,9 @@ if TYPE_CHECKING:
     from wingman.face import AnySession
 
 __all__ = ["Session"]
+
+# How long a caller that was itself cancelled waits until its run has stopped.
+_STOP_SECONDS: Final = 10.0
 
 
 class Session:
@@ -115,6 +121,7 @@ class Session:
         permissions: PermissionForm | None = None,
         on_ask: OnAsk | None = None,
         ask_timeout: float | None = None,
+        expect_run: str | None = None,
     ) -> Run:
         """Send a message and return at once: as soon as it is durable, if the store is.
 
@@ -122,6 +129,10 @@ class Session:
         one the message has one of its own, so that it may be sent again and is run once.
         `permissions` are rules for this message alone, after all others. A call that needs an
         answer waits `ask_timeout` seconds at most, or is rejected with `on_ask="reject"`.
+
+        With `on_busy="steer"` the run in flight reads the message at its next step, and the result
+        is that run's; where it ends before, the message is a run of its own. With `expect_run`
+        nothing is sent unless that run is in flight: `NotInFlight`.
         """
         body = MessageBody(
             message,
@@ -133,6 +144,7 @@ class Session:
             permissions=permissions,
             on_ask=on_ask,
             ask_timeout=ask_timeout,
+            expect_run=expect_run,
         )
         request = self._request("POST", "/message", body, {"prefer": "respond-async"})
         accepted = await self._exchange.ask(request, Accepted)
@@ -140,6 +152,31 @@ class Session:
         if run.ended:
             await run.describe()
         return run
+
+    async def compact(self, instructions: str = "") -> Result:
+        """Have the history summarised but for its last turn, when its turn has come; what models
+        are shown is then the summary and what comes after it. The history itself stays as it is.
+
+        `instructions` say what the summary should have in it. The result's `detail` says what was
+        done. When this call is cancelled, so is its run.
+        """
+        body = CompactBody(instructions, request_id=uuid4().hex)
+        request = self._request("POST", "/compact", body, {"prefer": "respond-async"})
+        accepted = await self._exchange.ask(request, Accepted)
+        run = Run(self._exchange, self._id, accepted.run_id, accepted.status)
+        try:
+            return await run.result()
+        finally:
+            if not run.ended:
+                with anyio.move_on_after(_STOP_SECONDS, shield=True):
+                    await run.cancel()  # noqa: ASYNC102 shielded, and bounded
+
+    async def take_back(self, run: Run | str) -> Receipt:
+        """Take back a message that nobody has read, by its run. Raises `MessageRead`."""
+        run_id = run.id if isinstance(run, Run) else run
+        path = "/sessions/{session_id}/messages/{run_id}"
+        request = Request.to("DELETE", path, session_id=self._id, run_id=run_id)
+        return await self._exchange.ask(request, Receipt)
 
     async def cancel(self, *, queued: bool = False) -> Receipt:
         """Cancel the run in flight (and, with `queued`, those waiting); say what has stopped.
@@ -191,7 +228,7 @@ class Session:
         self,
         method: str,
         rest: str = "",
-        body: MessageBody | CancelBody | None = None,
+        body: MessageBody | CancelBody | CompactBody | None = None,
         headers: dict[str, str] | None = None,
     ) -> Request:
         path = "/sessions/{session_id}" + rest

@@ -218,6 +218,11 @@ class Session:
         await run.admitted()
         return run
 
+    async def take_back(self, run: Run | str) -> Receipt:
+        """Take back a message that nobody has read, by its run. Raises `MessageRead`."""
+        run_id = run.id if isinstance(run, Run) else run
+        return await self._opened().runs.take_back(self._id, run_id)
+
     async def cancel(self, *, queued: bool = False, run: Run | str | None = None) -> Receipt:
         """Cancel the run in flight (and, with `queued`, those waiting); say what has stopped.
 

@@ -77,6 +77,17 @@ class SyncRun:
         """What it came to, once it has ended; raise what it failed with."""
         return self._run.outcome()
 
+    def steer(
+        self,
+        message: str,
+        *,
+        images: Iterable[ImageBlock] = (),
+        request_id: str | None = None,
+    ) -> "SyncRun":
+        """Have this run read a message at its next step, as the user's words."""
+        steer = partial(self._run.steer, message, images=images, request_id=request_id)
+        return SyncRun(self._loop, self._loop.call(steer))
+
     def cancel(self) -> Receipt:
         """Cancel this run, queued or in flight, and no other; return when it has stopped."""
         return self._loop.call(self._run.cancel)
@@ -208,6 +219,7 @@ class SyncSession:
         permissions: PermissionForm | None = None,
         on_ask: OnAsk | None = None,
         ask_timeout: float | None = None,
+        expect_run: str | None = None,
     ) -> SyncRun:
         """Send a message and return at once. The run goes on without its caller."""
         submit = partial(
@@ -220,8 +232,18 @@ class SyncSession:
             permissions=permissions,
             on_ask=on_ask,
             ask_timeout=ask_timeout,
+            expect_run=expect_run,
         )
         return SyncRun(self._loop, self._loop.call(submit))
+
+    def compact(self, instructions: str = "") -> Result:
+        """Have the history summarised but for its last turn."""
+        return self._loop.call(partial(self._session.compact, instructions))
+
+    def take_back(self, run: SyncRun | str) -> Receipt:
+        """Take back a message that nobody has read, by its run."""
+        run_id = run.id if isinstance(run, SyncRun) else run
+        return self._loop.call(partial(self._session.take_back, run_id))
 
     def cancel(self, *, queued: bool = False) -> Receipt:
         """Cancel the run in flight (and, with `queued`, those waiting); say what has stopped."""
