@@ -31,6 +31,7 @@ session: who takes runs in which order, and who waits for them, is decided in `s
 #   logbook.py    what the log is told of it
 #   ending.py     how a run ends, and what that means for the step under way
 #   journal.py    what a run changes and tells: durable first, then shown; its one end
+#   session_journal.py  the ids of a session's events, and their publishing
 #   channel.py    the events that a session publishes
 #   published.py  one of them, and what it is as a frame of a stream
 #   reader.py     a cursor into a channel
@@ -50,7 +51,7 @@ from wingman.run.ending import Ending, cut, waiting_error
 from wingman.run.event_memory import EventMemory
 from wingman.run.gate import Gate
 from wingman.run.history import complete_step, repair
-from wingman.run.journal import Journal, Outcome, RunJournal, recorded_error
+from wingman.run.journal import Outcome, RunJournal, recorded_error
 from wingman.run.limits import Limits
 from wingman.run.loop import RunLoop
 from wingman.run.model import Model
@@ -58,6 +59,7 @@ from wingman.run.permits import Permits
 from wingman.run.place import Place
 from wingman.run.published import Published, encode_event
 from wingman.run.reader import BATCH, Reader
+from wingman.run.session_journal import Journal
 from wingman.run.shown import Shown
 from wingman.run.state import CutBy, Phase, RunState
 from wingman.run.time_limit import TimeLimit

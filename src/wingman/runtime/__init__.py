@@ -2,6 +2,7 @@
 
     runtime.py      the door: what a program, or the server, asks of the runtime
     session.py      the handle of a session: run, run_stream, submit, cancel, history
+    stream.py       the handle on the events of a run
     following.py    a session's events, from run to run
     root.py         the composition root: the parts, put together once, opened and closed
     agents.py       agents by id: records in the store, templates in code
@@ -19,8 +20,9 @@ from wingman.runtime.agents import KEYLESS, PREFERRED, Agents, default_provider
 from wingman.runtime.credentials import Credentials
 from wingman.runtime.following import Following
 from wingman.runtime.runtime import Runtime
-from wingman.runtime.session import RunStream, Session
+from wingman.runtime.session import Session
 from wingman.runtime.status import RuntimeStatus
+from wingman.runtime.stream import RunStream
 
 __all__ = [
     "KEYLESS",

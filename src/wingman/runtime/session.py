@@ -1,12 +1,10 @@
 """Session: the handle that a program holds on a session, and RunStream, on the events of a run."""
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
-
-import trio
 
 from wingman.agent import Agent
 from wingman.api import (
@@ -21,20 +19,17 @@ from wingman.api import (
     SessionView,
 )
 from wingman.conversation import HistoryPart, ImageBlock, Message
-from wingman.events import Done, Error, Event, Result
+from wingman.events import Result
 from wingman.face import AnyRun, AnyRunStream, AnySession, answered
 from wingman.given import listed, one
-from wingman.run import BATCH, CALLERS, Limits, Published, Reader
+from wingman.run import CALLERS, Limits
 from wingman.runtime.following import Following
 from wingman.runtime.root import Root
+from wingman.runtime.stream import RunStream, stop
 from wingman.session import Run, RunRequest, SessionHost
 from wingman.under_trio import require_trio
 
-__all__ = ["RunStream", "Session"]
-
-# How long a caller that was itself cancelled waits for its run to stop: longer than tools need
-# to be killed, and not for ever.
-_STOP_SECONDS = 10.0
+__all__ = ["Session"]
 
 
 class Session:
@@ -153,7 +148,7 @@ class Session:
             return await run.result()  # a message that is not taken has no other result
         finally:
             if not run.ended:
-                await _stop(run)  # noqa: ASYNC102 it shields itself
+                await stop(run)  # noqa: ASYNC102 it shields itself
 
     def run_stream(
         self,
@@ -260,7 +255,7 @@ class Session:
             return await run.result()
         finally:
             if not run.ended:
-                await _stop(run)  # noqa: ASYNC102 it shields itself
+                await stop(run)  # noqa: ASYNC102 it shields itself
 
     async def permissions(self) -> Sequence[PermissionRequest]:
         """The requests that wait for an answer, newest first."""
@@ -320,84 +315,8 @@ class Session:
         return self._host
 
 
-class RunStream:
-    """One run, as a stream of its events, `Done` the last. `result` is there when it is over.
-
-    A consumer so slow that the session's channel no longer holds what comes next gets
-    `StreamLagged`; a run that fails raises its error from the iteration.
-    """
-
-    def __init__(self, admit: Callable[[], Awaitable[Run]]) -> None:
-        self._admit = admit
-        self._run: Run | None = None
-        self._reader: Reader | None = None
-        self._batch: Iterator[Published] = iter(())
-
-    async def __aenter__(self) -> Self:
-        require_trio()
-        run = self._run = await self._admit()
-        self._reader = await run.reader().__aenter__()
-        try:
-            await run.admitted()
-        except BaseException:
-            await self.__aexit__(None, None, None)  # noqa: ASYNC102 as below
-            raise
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        run, reader = self._entered()
-        await reader.__aexit__(kind, value, traceback)  # noqa: ASYNC102 never waits
-        if not run.ended:
-            await _stop(run)  # noqa: ASYNC102 it shields itself
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> Event:
-        require_trio()
-        published = next(self._batch, None)
-        if published is None:
-            _, reader = self._entered()
-            self._batch = iter(await reader.receive(BATCH))
-            published = next(self._batch, None)
-            if published is None:
-                raise StopAsyncIteration
-        if isinstance(published.event, Error):
-            self.run.outcome()
-        if isinstance(published.event, Done):
-            return Done(self.run.outcome())
-        return published.event
-
-    @property
-    def run(self) -> Run:
-        """The run itself: its id, its status, its cancel."""
-        return self._entered()[0]
-
-    @property
-    def result(self) -> Result:
-        """What the run came to. Raises what it failed with, and `RunFailed` before its end."""
-        return self.run.outcome()
-
-    def _entered(self) -> tuple[Run, Reader]:
-        if self._run is None or self._reader is None:
-            raise RuntimeError("the stream is not open: use it with `async with`")
-        return self._run, self._reader
-
-
 def _not_open() -> RuntimeError:
     return RuntimeError("the session is not open: use it with `async with`")
-
-
-async def _stop(run: Run) -> None:
-    """Cancel a run whose caller goes away, and wait, within bounds, until it has stopped."""
-    with trio.move_on_after(_STOP_SECONDS, shield=True):
-        run.request_cancel()
-        await run.wait()
 
 
 if TYPE_CHECKING:  # the types prove that the SDK has the face
