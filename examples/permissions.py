@@ -12,7 +12,7 @@ from wingman.tools import bash
 
 MESSAGE = """\
 !bash echo allowed
-!bash touch asked.txt
+!bash touch asked.txt && echo ran
 !bash rm -rf build"""
 
 
@@ -20,7 +20,7 @@ async def approve(request: PermissionRequest) -> Decision:
     """Stand in for a person: allow the one command that the example expects."""
     print("asked:", request.action, "of", list(request.resources))
     await trio.sleep(0.1)  # the sibling that is allowed does not wait for this
-    expected = request.resources == ("touch asked.txt",)
+    expected = request.resources == ("touch asked.txt", "echo ran")
     return "once" if expected else "reject"
 
 
@@ -36,7 +36,7 @@ async def main() -> None:
     async with Session(agent, ask=approve) as session:
         result = await session.run(MESSAGE)
     for call in result.tool_calls:
-        print(call.input["command"], "→", call.output.strip())
+        print(call.input["command"], "→", call.output)
     print("asked.txt is there:", await trio.Path("asked.txt").exists())
 
 

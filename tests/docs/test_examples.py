@@ -33,8 +33,9 @@ SHOWN = {
     "permissions.py": [
         "asked: bash of ['touch asked.txt']",
         "echo allowed → allowed",
-        "touch asked.txt →",
-        "rm -rf build → Not allowed: the permissions deny bash of 'rm -rf build'",
+        "touch asked.txt → ran",
+        "rm -rf build → Not allowed: the permissions deny bash: 'rm -rf build'. It has not run. "
+        "Do it in another way, or tell the user what you would need.",
         "asked.txt is there: True",
     ],
     "pipeline.py": [

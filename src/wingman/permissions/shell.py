@@ -123,8 +123,8 @@ def _is_plain(line: str) -> bool:
 
 
 def _tree(source: bytes) -> "Tree":
-    """The tree of a line, with a `%` in place of each byte that is not ASCII, which is as much a part
-    of a word: the grammar's scanner reads beyond its tables for some characters, and crashes."""
+    """The tree of a line, with a `%` in place of each byte that is not ASCII, as much a part of a
+    word: the grammar's scanner reads beyond its tables for some characters, and crashes."""
     from tree_sitter import Parser  # noqa: PLC0415 - only who has rules for a shell needs it
 
     return Parser(_language()).parse(_NOT_ASCII.sub(b"%", source))
