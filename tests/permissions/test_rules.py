@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from wingman.api import PermissionRule
+from wingman.api import PermissionForm, PermissionRule
 from wingman.permissions import HOLE, NO_RULES, Policy, Resource, Rules, resources_of
 
 
@@ -107,3 +107,74 @@ def test_a_path_is_held_under_the_name_that_it_leads_to(tmp_path: Path) -> None:
         assert rules.effect(("read",), one) == "deny", path
     (one,) = resources_of("read", ["."], tmp_path)
     assert rules.effect(("read",), one) == "ask"
+
+
+READS: PermissionForm = {"read": {"*": "allow", "secrets/**": "deny"}}
+
+
+def test_dots_after_a_symbolic_link_are_above_of_what_it_leads_to(tmp_path: Path) -> None:
+    (tmp_path / "src").mkdir()
+    (tmp_path / "secrets" / "old").mkdir(parents=True)
+    (tmp_path / "secrets" / "key").write_text("k")
+    (tmp_path / "src" / "link").symlink_to("../secrets/old")
+    policy = Policy.of(NO_RULES, Rules.of(READS))
+    for path, said in (("src/link/../key", "deny"), ("src/../src/key", "allow")):
+        [found] = resources_of("read", [path], tmp_path.resolve())
+        assert policy.effect(("read",), found) == said, path
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("https://a.example.com/docs/x", "allow"),
+        ("https://a.example.com/docs/../keys", "ask"),
+        ("https://a.example.com/docs/%2e%2e/keys", "ask"),
+        ("https://a.example.com/docs%2F..%2Fkeys", "ask"),
+        ("https://a.example.com/docs/./x/", "allow"),
+        ("https://b\u00fccher.example.com/docs", "deny"),
+        ("https://xn--bcher-kva.example.com/docs", "deny"),
+        ("https://b\u00fccher.example.com./docs", "deny"),
+    ],
+)
+def test_a_url_has_the_names_that_servers_and_people_give_it(
+    url: str, said: str, tmp_path: Path
+) -> None:
+    rules = Rules.of(
+        {
+            "webfetch": {
+                "*": "ask",
+                "https://a.example.com/docs/*": "allow",
+                "https://b\u00fccher.example.com/*": "deny",
+            }
+        }
+    )
+    [found] = resources_of("webfetch", [url], tmp_path)
+    assert Policy.of(NO_RULES, rules).effect(("webfetch",), found) == said
+
+
+@pytest.mark.parametrize("path", [".git/config", ".bashrc", "a/.git/hooks/x", "settings", ".git"])
+def test_a_command_that_writes_what_programs_are_set_up_by_is_asked_about(
+    path: str, tmp_path: Path
+) -> None:
+    (tmp_path / "settings").symlink_to(".gitconfig")
+    policy = Policy.of(NO_RULES, Rules.of({"bash": {"echo *": "allow", "cat *": "allow"}}))
+    for line, said in ((f"echo x > {path}", "ask"), (f"cat < {path}", "allow")):
+        [found] = resources_of("bash", [line], tmp_path.resolve())
+        assert policy.effect(("bash",), found) == said, line
+    [found] = resources_of("bash", ["echo x > a/b.c"], tmp_path.resolve())
+    assert policy.effect(("bash",), found) == "allow"
+
+
+@pytest.mark.parametrize("line", ["RM x", "/bin/Rm x", "timeout 5 RM x"])
+def test_a_program_is_denied_in_capital_letters_too(line: str, tmp_path: Path) -> None:
+    policy = Policy.of(NO_RULES, Rules.of({"bash": {"*": "allow", "rm *": "deny"}}))
+    [found] = resources_of("bash", [line], tmp_path)
+    assert policy.effect(("bash",), found) == "deny"
+
+
+def test_a_backslash_that_is_part_of_a_character_elsewhere_is_not_certain(tmp_path: Path) -> None:
+    # In the character sets GBK and Big5 it is the second half of the character before it.
+    policy = Policy.of(NO_RULES, Rules.of({"bash": {"echo *": "allow"}}))
+    for line, said in (('echo "\u2014\\"; rm x; echo ""', "ask"), ('echo "\u2014"', "allow")):
+        [found, *_] = resources_of("bash", [line], tmp_path)
+        assert policy.effect(("bash",), found) == said, line

@@ -1,5 +1,8 @@
 """Permissions over HTTP: what is asked, and how it is answered."""
 
+import shlex
+import shutil
+import sys
 from functools import partial
 from typing import Any
 
@@ -425,6 +428,54 @@ async def test_a_tools_command_cannot_answer_for_the_user() -> None:
         server.stage.play(call("bash", "b", command=command))
         result = (await server.send(other)).json()
         assert '"code":"forbidden_tool"' in outputs(result)[0]
+        assert await waiting(server, session_id) == [request]
+        await answer(server, request, decision="once")
+        await server.ended(session_id, run_id)
+        assert notes.written == ["a"]
+
+
+# A program that asks, and does not wait for the answer; or that has left all that it came from.
+ASKS_AND_EXITS = """
+import os, socket, sys
+socket.create_connection(("127.0.0.1", int(sys.argv[1]))).sendall(sys.argv[2].encode())
+os._exit(0)
+"""
+ORPHAN = """
+import os, socket, sys
+if os.fork() or (os.setsid() and os.fork()):
+    os._exit(0)
+connection = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+connection.sendall(sys.argv[2].encode())
+print(connection.recv(4000).decode(), flush=True)
+"""
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="who is at the other end of a socket is found on Linux alone"
+)
+@pytest.mark.skipif(shutil.which("env") is None, reason="there is no env on this machine")
+@pytest.mark.parametrize("program", [ASKS_AND_EXITS, ORPHAN], ids=["gone", "orphan"])
+async def test_a_tools_command_is_known_without_its_environment_and_its_parents(
+    program: str,
+) -> None:
+    notes = Notes()
+    async with serving(tools=[notes.tool]) as server:
+        session_id = await server.session(tools=["bash", "note"], permissions=ASKS)
+        server.stage.play(call("note", text="a"))
+        run_id = await server.start(session_id)
+        [request] = await waiting(server, session_id)
+        other = await server.session(tools=["bash"])
+        body = '{"decision": "once"}'
+        asking = (
+            f"POST /sessions/{session_id}/permissions/{request['id']} HTTP/1.1\r\n"
+            "Host: localhost\r\nContent-Type: application/json\r\n"
+            f"Content-Length: {len(body)}\r\n\r\n{body}"
+        )
+        port = server.url.rpartition(":")[2]
+        command = shlex.join(["env", "-i", sys.executable, "-c", program, port, asking])
+        for end in ("", "; sleep 0.5"):
+            server.stage.play(call("bash", "b", command=f"{command}{end}"))
+            await server.send(other)
         assert await waiting(server, session_id) == [request]
         await answer(server, request, decision="once")
         await server.ended(session_id, run_id)

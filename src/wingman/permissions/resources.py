@@ -2,6 +2,8 @@
 against."""
 
 import os
+import posixpath
+import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -18,6 +20,7 @@ __all__ = ["resources_of"]
 # Actions whose resources are paths; `*` in a rule for one stays within a name.
 _OF_PATHS: Final = frozenset({"read", "edit", "write"})
 _LONGEST_PATH: Final = 4096
+_HIDDEN: Final = re.compile(r"(^|/)\.")
 _MOST: Final = 100  # things of one call that rules are held against one by one
 
 
@@ -56,7 +59,8 @@ def _each(
 
 
 def _url(text: str) -> Resource:
-    """A URL as it is fetched, and its variants: percent signs resolved, a host's last dot gone."""
+    """A URL as it is fetched, and its variants: a host's last dot gone and its name as people write
+    it; percent signs resolved, and then `..` as well, as many servers do it."""
     try:
         url = httpx.URL(text.strip())
         address = f"{url.scheme}://{url.netloc.decode()}"
@@ -64,8 +68,21 @@ def _url(text: str) -> Resource:
     except (httpx.InvalidURL, ValueError, TypeError):
         return _unknown(text)  # it is none, and the tool says so
     named = f"{address}{target}"
-    plain = f"{url.scheme}://{url.netloc.decode().rstrip('.').replace('.:', ':')}{unquote(target)}"
-    return Resource(named, named, () if plain == named else (plain,))
+    plain = unquote(target)
+    path, mark, query = plain.partition("?")
+    resolved = posixpath.normpath(path).rstrip("/") + "/" * path.endswith("/") + mark + query
+    hosts = dict.fromkeys(_hosts(url))
+    texts = dict.fromkeys(
+        f"{url.scheme}://{host}{each}" for host in hosts for each in (target, plain, resolved)
+    )
+    texts.pop(named, None)
+    return Resource(named, named, tuple(texts))
+
+
+def _hosts(url: httpx.URL) -> Iterator[str]:
+    host = url.netloc.decode()
+    yield host.rstrip(".").replace(".:", ":")
+    yield host.replace(url.raw_host.decode(), url.host, 1).rstrip(".").replace(".:", ":")
 
 
 def _unknown(shown: str) -> Resource:
@@ -76,8 +93,9 @@ def _unknown(shown: str) -> Resource:
 def _path(path: str, work_dir: Path) -> Resource:
     """A file, by the path that is given and by the one that it leads to."""
     try:
+        # As the system goes it: `..` after a symbolic link is above of what that leads to.
+        real = os.path.realpath(work_dir / path)
         named = os.path.normpath(work_dir / path)
-        real = os.path.realpath(named)
         is_directory = os.path.isdir(real)  # noqa: PTH112 - a path of bytes or of text, as it came
     except (OSError, ValueError):
         return _unknown(path)
@@ -107,6 +125,8 @@ def _commands(line: str, parsed: CommandLine, work_dir: Path) -> Iterator[Resour
                 within.append((action, file))
                 if parsed.moves or any(text.startswith("/") for text in file.texts):
                     complete = False  # it is outside of the working directory, or may be
+                if action == "edit" and any(map(_HIDDEN.search, file.texts)):
+                    complete = False  # programs do what `.git/config` or `.bashrc` says
         commands.append(Resource(command.shown, command.text, command.also, within=tuple(within)))
     if complete:
         yield from commands

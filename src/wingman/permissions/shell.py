@@ -180,8 +180,10 @@ def _names(argv: tuple[Word, ...]) -> Iterator[str]:
         return
     yield joined(argv)
     program, *rest = argv
-    if "/" in program.text:
-        yield joined([attrs.evolve(program, text=name_of(program.text)), *rest])
+    name = name_of(program.text)
+    # Some file systems do not tell RM from rm.
+    for other in dict.fromkeys((name, name.lower())):
+        yield joined([attrs.evolve(program, text=other), *rest])
     if name_of(program.text) == "git" and (words := after_options(rest)) != tuple(rest):
         yield joined([attrs.evolve(program, text="git"), *words])
 

@@ -59,7 +59,7 @@ _PIECE: Final = re.compile(
     rf"""
       (?P<plain>[A-Za-z0-9_./:@%+,=^!\#\]\-]++)
     | '(?P<raw>[^']*+)'
-    | "(?P<double>(?:[^"\\$`]|\\[^\n]|{_VARIABLE}|\$(?="))*+)"
+    | "(?P<double>(?:[^"\\$`]|(?<![\x80-\xff])\\[^\n]|{_VARIABLE}|\$(?="))*+)"
     | \\(?P<escaped>[\x20-\x7e])
     | (?P<number>\$[?\#$])
     | (?P<variable>{_VARIABLE})

@@ -16,6 +16,8 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Final, TypeAlias
 
+from wingman.processes.kept import spawner_pid
+
 __all__ = ["Address", "Commands", "commands", "environment_of"]
 
 Address: TypeAlias = tuple[str, int]
@@ -23,6 +25,7 @@ Address: TypeAlias = tuple[str, int]
 
 _VARIABLE: Final = "WINGMAN_CALLERS"
 _MAPPED: Final = ("0000000000000000FFFF0000", "00000000000000000000FFFF")
+_ORPHANED: Final = "0"  # the inode of a socket that no process has any more
 _SOCKETS: Final = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
 
 
@@ -59,6 +62,22 @@ class Commands:
                 return _callers_of(f"socket:[{inode}]")
         return frozenset()
 
+    def is_command(self, client: Address, server: Address) -> bool:
+        """Whether a command, or a process that one has started, is at the other end of a connection
+        to `server`: whatever environment it has, and whoever its parent is. A process of this
+        machine that is gone already counts as one: it waits for no answer."""
+        spawner = spawner_pid()
+        if not spawner:
+            return False
+        with contextlib.suppress(OSError, ValueError):  # this is no Linux
+            inode = _socket_of(client, server)
+            if inode is not None and inode != _ORPHANED:
+                if _holder(f"socket:[{inode}]", _descendants(spawner)) is not None:
+                    return True
+                inode = _socket_of(client, server)  # it may have been about to end
+            return inode == _ORPHANED or (inode is None and _is_loopback(client))
+        return False
+
 
 commands: Final = Commands()
 """Those of this process: its descendants are one tree, whoever started them."""
@@ -78,6 +97,11 @@ def _socket_of(own: Address, peer: Address) -> str | None:
     return None
 
 
+def _is_loopback(address: Address) -> bool:
+    host = ipaddress.ip_address(address[0].partition("%")[0])
+    return (getattr(host, "ipv4_mapped", None) or host).is_loopback
+
+
 def _as_listed(address: Address) -> str:
     """An address as the kernel lists it: 32-bit words in the machine's own order, in hex."""
     host = ipaddress.ip_address(address[0].partition("%")[0])
@@ -94,18 +118,32 @@ def _without_mapping(listed: str) -> str:
 
 def _callers_of(socket: str) -> frozenset[str]:
     parents: dict[Path, Path | None] = {}
-    for process, parent in _descendants():
+    looked_at = _remembered(_descendants(os.getpid()), parents)
+    process = _holder(socket, looked_at)
+    return frozenset() if process is None else _told(process, parents)
+
+
+def _remembered(
+    processes: Iterator[tuple[Path, Path | None]], parents: dict[Path, Path | None]
+) -> Iterator[tuple[Path, Path | None]]:
+    for process, parent in processes:
         parents[process] = parent
+        yield process, parent
+
+
+def _holder(socket: str, processes: Iterator[tuple[Path, Path | None]]) -> Path | None:
+    """Which of these processes has a socket open."""
+    for process, _ in processes:
         with contextlib.suppress(OSError):  # it ended while it was looked at
             for descriptor in (process / "fd").iterdir():
                 if str(descriptor.readlink()) == socket:
-                    return _told(process, parents)
-    return frozenset()
+                    return process
+    return None
 
 
-def _descendants() -> Iterator[tuple[Path, Path | None]]:
-    """All processes below this one, parents first: each directory in /proc, and its parent's."""
-    waiting: list[tuple[int, Path | None]] = [(os.getpid(), None)]
+def _descendants(ancestor: int) -> Iterator[tuple[Path, Path | None]]:
+    """All processes below one, parents first: each directory in /proc, and its parent's."""
+    waiting: list[tuple[int, Path | None]] = [(ancestor, None)]
     for pid, parent in waiting:
         process = Path("/proc", str(pid))
         with contextlib.suppress(OSError):

@@ -21,7 +21,7 @@ import trio
 
 from wingman.processes.descriptors import limit_of_commands
 
-__all__ = ["KeptChild", "start"]
+__all__ = ["KeptChild", "spawner_pid", "start"]
 
 _PROGRAM = Path(__file__).with_name("keeping") / "__main__.py"
 _TERM_GRACE = 0.5  # seconds between SIGTERM and SIGKILL
@@ -86,6 +86,11 @@ class _Spawner:
         self._control = control
         return control
 
+    @property
+    def pid(self) -> int:
+        """Its number, or 0: there is none."""
+        return self._pid if self._control is not None else 0
+
     def close(self) -> None:
         """Let go of it: it ends itself, if it has not yet."""
         if self._control is not None:
@@ -109,6 +114,11 @@ def _files() -> list[str]:
 _spawner = _Spawner()
 os.register_at_fork(after_in_child=_spawner.forget)
 atexit.register(_spawner.close)
+
+
+def spawner_pid() -> int:
+    """The process from which all commands descend, or 0: none has been started."""
+    return _spawner.pid
 
 
 @attrs.define(eq=False)

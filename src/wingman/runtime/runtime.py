@@ -252,11 +252,10 @@ class Runtime:
         return await self._host.admit(session_id, request)
 
     def callers(self, client: Address, server: Address) -> frozenset[str]:
-        """The sessions that wait for the process at the other end of a connection.
-
-        It is one of the tools' commands, or nobody waits for it.
-        """
+        """The sessions that wait for the process at the other end, if that is a tool's command."""
         return commands.callers(client, server)
+
+    is_command = staticmethod(commands.is_command)
 
     async def runs(
         self,

@@ -4,12 +4,23 @@ from quart import request
 
 from wingman.runtime import Runtime
 
-__all__ = ["callers_of"]
+__all__ = ["callers_of", "comes_from_a_command"]
 
 
 def callers_of(runtime: Runtime) -> frozenset[str]:
     """The sessions that wait for this request's client, if it is a tool's command."""
+    ends = _ends()
+    return frozenset() if ends is None else runtime.callers(*ends)
+
+
+def comes_from_a_command(runtime: Runtime) -> bool:
+    """Whether this request's client is a tool's command, or may have been: it is gone."""
+    ends = _ends()
+    return ends is not None and runtime.is_command(*ends)
+
+
+def _ends() -> tuple[tuple[str, int], tuple[str, int]] | None:
     client, server = request.scope.get("client"), request.scope.get("server")
     if client is None or server is None or server[1] is None:
-        return frozenset()
-    return runtime.callers((client[0], client[1]), (server[0], server[1]))
+        return None
+    return (client[0], client[1]), (server[0], server[1])

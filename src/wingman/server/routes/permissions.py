@@ -13,7 +13,7 @@ from wingman.api import (
 )
 from wingman.errors import ForbiddenTool, InvalidRequest
 from wingman.runtime import Runtime
-from wingman.server.callers import callers_of
+from wingman.server.callers import comes_from_a_command
 from wingman.server.exchange import json_response, next_page
 from wingman.server.handlers import Handlers
 
@@ -47,7 +47,7 @@ def permission_handlers(runtime: Runtime) -> Handlers:
     async def answer_permission(
         session_id: str, permission_id: str, body: PermissionAnswer
     ) -> PermissionRequest:
-        if callers_of(runtime):
+        if comes_from_a_command(runtime):
             raise ForbiddenTool(
                 "A tool's command cannot answer for the user: the request waits for a person."
             )
