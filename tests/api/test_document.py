@@ -83,7 +83,7 @@ async def example(server: Server, route: Route) -> httpx.Response:
         await server.send(session_id)
         runs = await server.client.get(f"/sessions/{session_id}/runs")
         ids["run_id"] = runs.json()[0]["id"]
-    if "{permission_id}" in route.path:
+    if "{permission_id}" in route.path or route.name == "steer_run":
         ids |= await a_request(server)
     path = route.path.format_map(ids | {"tool_use_id": "toolu_1"})
     body = None if route.body is None else route.body.example
@@ -99,7 +99,8 @@ async def a_request(server: Server) -> dict[str, str]:
         while True:
             answer = await server.client.get(f"/sessions/{session_id}/permissions")
             for request in answer.json():
-                return {"session_id": session_id, "permission_id": request["id"]}
+                names = {"permission_id": request["id"], "run_id": request["run_id"]}
+                return {"session_id": session_id, **names}
             await trio.sleep(0.01)
 
 

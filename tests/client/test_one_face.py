@@ -12,7 +12,9 @@ from wingman.api import PermissionAnswer, PermissionRequest
 from wingman.errors import (
     AlreadyResolved,
     InvalidRequest,
+    MessageRead,
     NotFound,
+    NotInFlight,
     ProviderError,
     RequestIdConflict,
     RunFailed,
@@ -407,3 +409,78 @@ def test_a_run_that_waits_for_an_answer_has_not_ended_and_can_be_cancelled(play:
             await session.answer(request.id, "once")
 
     play(scene)
+
+
+def test_words_are_read_by_the_run_in_flight_and_have_its_result(play: Play) -> None:
+    async def scene(session: AnySession) -> None:
+        run = await session.submit("!hang on")
+        words = [await run.steer(f"word {n}") for n in range(3)]
+        again = await session.submit(
+            "word 3", on_busy="steer", expect_run=run.id, request_id="the fourth"
+        )
+        (call,) = await calls_of(session)
+        await run.cancel_tool(call)
+        result = await run.result()
+        for each in (*words, again):
+            assert (await each.result()).run_id == run.id
+            assert each.ended
+            assert each.status == "steered"
+        assert result.stop_reason == "end_turn"
+        said = [m.text for m in await session.history() if m.role == "user" and m.text]
+        assert said == ["!hang on", "word 0", "word 1", "word 2", "word 3"]
+        with pytest.raises(NotInFlight) as late:
+            await run.steer("too late")
+        assert late.value.code == "run_ended"
+        assert len(await session.history()) == len(said) + 3
+
+    play(scene)
+
+
+def test_words_can_be_taken_back_until_they_are_read(play: Play) -> None:
+    async def scene(session: AnySession) -> None:
+        run = await session.submit("!hang on")
+        words = await run.steer("never mind")
+        receipt = await session.take_back(words.id)
+        assert [each.run_id for each in receipt.cancelled] == [words.id]
+        assert (await words.result()).stop_reason == "cancelled"
+        with pytest.raises(MessageRead):
+            await session.take_back(run.id)
+        others = await run.steer("nor that")
+        receipt = await session.cancel()
+        assert [(each.run_id, each.unread) for each in receipt.cancelled] == [
+            (run.id, None),
+            (others.id, "nor that"),
+        ]
+        assert [m.text for m in await session.history() if m.role == "user" and m.text] == [
+            "!hang on"
+        ]
+
+    play(scene)
+
+
+def test_a_history_is_compacted_when_that_is_asked_for(play: Play) -> None:
+    async def scene(session: AnySession) -> None:
+        assert "nothing to compact" in ((await session.compact()).detail or "")
+        for n in range(3):
+            await session.run(f"!say {n}")
+        before = await session.history()
+        result = await session.compact("the numbers")
+        assert result.stop_reason == "end_turn"
+        assert "compacted" in (result.detail or "")
+        assert await session.history() == before
+        assert (await session.run("!say three")).stop_reason == "end_turn"
+
+    play(scene)
+
+
+async def calls_of(session: AnySession) -> list[str]:
+    """The ids of the calls that run, once some do."""
+    with anyio.fail_after(10):
+        while True:
+            progress = (await session.describe()).in_progress
+            found = (
+                [] if progress is None else [c.id for c in progress.calls if c.state == "running"]
+            )
+            if found:
+                return found
+            await anyio.sleep(0.01)

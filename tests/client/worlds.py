@@ -194,6 +194,9 @@ class BlockingRun:
         result: Result = await _call(self.inner.result)
         return result
 
+    async def steer(self, message: str, **more: Any) -> "BlockingRun":
+        return BlockingRun(await _call(partial(self.inner.steer, message, **more)))
+
     async def cancel(self) -> Receipt:
         receipt: Receipt = await _call(self.inner.cancel)
         return receipt
@@ -228,6 +231,14 @@ class BlockingSession:
 
     async def submit(self, message: str, **more: Any) -> BlockingRun:
         return BlockingRun(await _call(self.inner.submit, message, **more))
+
+    async def compact(self, instructions: str = "") -> Result:
+        result: Result = await _call(self.inner.compact, instructions)
+        return result
+
+    async def take_back(self, run: str) -> Receipt:
+        receipt: Receipt = await _call(self.inner.take_back, run)
+        return receipt
 
     async def cancel(self, *, queued: bool = False) -> Receipt:
         receipt: Receipt = await _call(self.inner.cancel, queued=queued)
