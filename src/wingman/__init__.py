@@ -42,7 +42,7 @@ from typing import TYPE_CHECKING, Final
 from wingman.lazy import lazily
 
 if TYPE_CHECKING:
-    from wingman.agent import Agent
+    from wingman.agent import Agent, Compaction
     from wingman.api import (
         Approver,
         Decision,
@@ -55,11 +55,13 @@ if TYPE_CHECKING:
     from wingman.conversation import ImageBlock, Message, Usage
     from wingman.errors import ToolError, WingmanError
     from wingman.events import (
+        Compacted,
         Done,
         Event,
         PermissionRequested,
         PermissionResolved,
         Result,
+        Steered,
         Step,
         Text,
         Thinking,
@@ -76,6 +78,8 @@ if TYPE_CHECKING:
 __all__ = [
     "Agent",
     "Approver",
+    "Compacted",
+    "Compaction",
     "Decision",
     "Done",
     "Event",
@@ -95,6 +99,7 @@ __all__ = [
     "RunStream",
     "Runtime",
     "Session",
+    "Steered",
     "Step",
     "Text",
     "Thinking",
@@ -114,6 +119,8 @@ __all__ = [
 _HOMES: Final = {
     "Agent": "wingman.agent",
     "Approver": "wingman.api",
+    "Compacted": "wingman.events",
+    "Compaction": "wingman.agent",
     "Decision": "wingman.api",
     "Done": "wingman.events",
     "Event": "wingman.events",
@@ -133,6 +140,7 @@ _HOMES: Final = {
     "RunStream": "wingman.runtime",
     "Runtime": "wingman.runtime",
     "Session": "wingman.runtime",
+    "Steered": "wingman.events",
     "Step": "wingman.events",
     "Text": "wingman.events",
     "Thinking": "wingman.events",
