@@ -221,6 +221,28 @@ async def test_what_waits_goes_on_after_a_restart_under_its_id_and_each_call_run
     assert "not now" in result.tool_calls[2].output
 
 
+@pytest.mark.parametrize("decision", ["once", "always"])
+async def test_what_the_rules_have_come_to_deny_while_it_waited_does_not_run(
+    decision: Any, tmp_path: Path
+) -> None:
+    ran: list[str] = []
+    path = tmp_path / "wingman.db"
+    agent = agent_with(ran, {"do": "ask"})
+    async with Runtime(path, agents=[agent]) as runtime:
+        session = await runtime.create_session(agent)
+        run = await session.submit(CALLS)
+        first, *_ = await waiting(runtime, 3)
+    stricter: PermissionForm = {"do": {"*": "ask", "a": "deny"}}
+    async with Runtime(path, agents=[agent], permissions=stricter) as runtime:
+        for request in await waiting(runtime, 3):
+            answer = decision if request.id == first.id else "once"
+            await runtime.answer(session.id, request.id, answer)
+        result = await (await runtime.find_run(run.id)).result()
+    assert sorted(ran) == ["b", "c"]
+    assert [call.is_error for call in result.tool_calls] == [True, False, False]
+    assert "the permissions deny do" in result.tool_calls[0].output.lower()
+
+
 async def test_a_cancel_settles_what_waits_and_the_session_goes_on() -> None:
     ran: list[str] = []
     agent = agent_with(ran, {"do": {"*": "ask", "free": "allow"}})

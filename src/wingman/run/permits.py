@@ -84,6 +84,10 @@ class Permits:
                 edited = f"{edited[:_LONGEST_NOTE]}…"
             note = f"[The user has changed the input of this call: {edited}]\n{note}".rstrip()
             block = msgspec.structs.replace(block, input=request.input)
+        # It may have waited for days: the rules may be others since, and so may the files.
+        denied = await denies(block.input)
+        if denied is not None:
+            raise ToolError(f"Not allowed: {denied} It has not run.")
         return block, note
 
     def allows(self, action: str, resource: str) -> bool:
