@@ -39,6 +39,8 @@ def sample(option: click.Option, tmp_path: Path) -> str:
             return "bash,read"
         case click.types.StringParamType():
             return "some"
+        case _ if option.name in ("permissions", "rules"):
+            return "ask"
         case click.types.IntParamType():
             return "1717"
         case click.types.FloatParamType():

@@ -31,9 +31,9 @@ SHOWN = {
         "ready",
     ],
     "permissions.py": [
-        "asked: bash of ['touch asked.txt']",
+        "asked: bash of ['touch asked.txt', 'echo ran']",
         "echo allowed → allowed",
-        "touch asked.txt → ran",
+        "touch asked.txt && echo ran → ran",
         "rm -rf build → Not allowed: the permissions deny bash: 'rm -rf build'. It has not run. "
         "Do it in another way, or tell the user what you would need.",
         "asked.txt is there: True",

@@ -104,7 +104,7 @@ async def test_of_three_calls_one_runs_one_waits_and_one_is_denied() -> None:
         run = await server.ended(session_id, run_id)
         allowed, asked, denied = outputs(run["result"])
         assert (allowed, asked) == ("wrote allowed", "wrote ask me")
-        assert "Not allowed: the permissions deny note of 'deny this'" in denied
+        assert "Not allowed: the permissions deny note: 'deny this'" in denied
         assert notes.written == ["allowed", "ask me"]
         assert (await server.client.get("/permissions")).json() == []
         [known] = (await server.client.get("/permissions?status=all")).json()

@@ -38,7 +38,7 @@ from wingman.store import (
 )
 from wingman.store.listing import INPUT_BYTES
 from wingman.store.sqlite import SQLStore
-from wingman.store.sqlite.batch import write_together
+from wingman.store.sqlite.batch import Connection, write_together
 from wingman.store.sqlite.permissions import run_permissions
 from wingman.store.sqlite.versions import STEPS
 
@@ -492,8 +492,11 @@ def test_the_asks_of_a_step_share_a_statement_in_a_batch() -> None:
         assert [each.id for each in found] == [f"p{number}" for number in range(8)]
 
 
-def test_the_end_of_a_run_updates_no_request_while_none_waits() -> None:
-    with closing(sqlite3.connect(":memory:")) as connection:
+@pytest.mark.parametrize("factory", [sqlite3.Connection, Connection])
+def test_the_end_of_a_run_updates_no_request_while_none_waits(
+    factory: type[sqlite3.Connection],
+) -> None:
+    with closing(sqlite3.connect(":memory:", factory=factory)) as connection:
         for step in STEPS:
             step(connection)
         runs = [RunQueued(run()), RunQueued(run("r2")), RunQueued(run("r3"))]
@@ -502,6 +505,9 @@ def test_the_end_of_a_run_updates_no_request_while_none_waits() -> None:
         connection.set_trace_callback(said.append)
         write_together(connection, [ended("r2")])
         assert not any("UPDATE permissions" in text for text in said)
+        write_together(connection, [ended("r2")])
+        looks = sum("SELECT 1 FROM permissions" in text for text in said)
+        assert looks == (1 if factory is Connection else 2)
         write_together(connection, [asked("p2"), ended("r3"), ended("r1", ended_at=moment(9))])
         connection.set_trace_callback(None)
         found = {each.id: each.resolved_at for each in run_permissions(connection, "r1")}

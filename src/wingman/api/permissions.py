@@ -1,6 +1,6 @@
 """Permissions as the contract has them: rules, requests that wait for a person, and answers."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import msgspec
@@ -50,7 +50,7 @@ class PermissionRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 PermissionForm: TypeAlias = (
-    Effect | Mapping[Pattern, Effect | Mapping[Pattern, Effect]] | Sequence[PermissionRule]
+    Effect | dict[Pattern, Effect | dict[Pattern, Effect]] | tuple[PermissionRule, ...]
 )
 """Rules in order, the last match wins: `"ask"` for all, `{"bash": "ask"}` for an action,
 `{"bash": {"*": "ask", "git status*": "allow"}}` for some of it, or a list of rules."""

@@ -1,6 +1,7 @@
 """Asking: what a run needs permission for is asked in the terminal, one call after the other."""
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -137,10 +138,10 @@ class Asking:
         if not request.always:
             keys.remove("[a] always")
         question = click.style("  Allow it?", bold=True) + f" {'  '.join(keys)} "
+        ask = partial(echo, question, err=True, nl=False)
         while True:
-            echo(question, err=True, nl=False)
             try:
-                answer = await self._of_key(await read_key(), request, input)
+                answer = await self._of_key(await read_key(ask), request, input)
             except Gone:
                 return _REJECT
             if answer is not None:

@@ -8,7 +8,7 @@ import shlex
 import sys
 import termios
 import tty
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -31,10 +31,11 @@ def is_terminal() -> bool:
     return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr))
 
 
-async def read_key() -> str:
-    """Wait for a key, or a word that is pasted. What was typed before is thrown away: it was no
-    answer to what is asked now. Raises `Gone`."""
+async def read_key(ask: Callable[[], None]) -> str:
+    """Ask, and wait for a key, or a word that is pasted. What was typed before is thrown away: it
+    was no answer to what is asked now. Raises `Gone`."""
     with _settings(by_key=True):
+        ask()
         return (await _read()).strip().lower()
 
 

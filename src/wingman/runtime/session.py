@@ -244,8 +244,8 @@ class Session:
         self, permission_id: str, answer: PermissionAnswer | Decision
     ) -> PermissionRequest:
         """Answer a request, as `Runtime.answer` does."""
-        given = answered(answer)
-        return await self._opened().permissions.answer(self._id, permission_id, given)
+        host = self._opened()
+        return await host.permissions.answer(self._id, permission_id, answered(answer))
 
     def follow(self, after: int | None = None) -> Following:
         """Its events, from now on or after the event `after`: `async with` it, and iterate."""

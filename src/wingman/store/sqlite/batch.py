@@ -53,7 +53,7 @@ from wingman.store.sqlite.statements import (
     Statement,
 )
 
-__all__ = ["STATEMENT_TEXTS", "write_in_order", "write_together"]
+__all__ = ["STATEMENT_TEXTS", "Connection", "write_in_order", "write_together"]
 
 
 @attrs.frozen
@@ -152,14 +152,32 @@ def _waves(changes: Iterable[Change]) -> Iterator[Wave]:
     yield wave
 
 
+class Connection(sqlite3.Connection):
+    """A connection that remembers what it has found out: `nothing_waits` for a person."""
+
+    nothing_waits = False
+
+
 def _write(connection: sqlite3.Connection, wave: Wave) -> None:
     for kind, write in _WRITES.items():
         if changes := wave.get(kind):
+            if kind is PermissionAsked and isinstance(connection, Connection):
+                connection.nothing_waits = False
             for statement in write.statements:
-                if statement.needs and not connection.execute(statement.needs).fetchall():
+                if statement.needs and not _is_needed(connection, statement.needs):
                     continue
                 rows = [row for change in changes for row in statement.rows(change)]
                 _execute(connection, statement, rows)
+
+
+def _is_needed(connection: sqlite3.Connection, query: str) -> bool:
+    """Whether the query finds a row. That it finds none is true until somebody is asked again."""
+    if isinstance(connection, Connection) and connection.nothing_waits:
+        return False
+    found = bool(connection.execute(query).fetchall())
+    if isinstance(connection, Connection):
+        connection.nothing_waits = not found
+    return found
 
 
 def _execute(connection: sqlite3.Connection, statement: Statement, rows: Sequence[Row]) -> None:

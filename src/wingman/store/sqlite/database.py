@@ -13,7 +13,7 @@ from typing import Final, Literal, TypeAlias, TypeVar
 from wingman.errors import StoreError, StoreUnavailable
 from wingman.store.changes import Change
 from wingman.store.sqlite import versions
-from wingman.store.sqlite.batch import STATEMENT_TEXTS, write_in_order, write_together
+from wingman.store.sqlite.batch import STATEMENT_TEXTS, Connection, write_in_order, write_together
 from wingman.store.sqlite.failures import translated
 from wingman.store.sqlite.files import Watch, check_is_ours, check_version
 from wingman.store.sqlite.ownership import Owner
@@ -98,6 +98,7 @@ class Database:
             isolation_level=None,  # transactions are begun by name, not by the driver's guess
             check_same_thread=False,
             cached_statements=STATEMENT_TEXTS,
+            factory=Connection,
         )
         connection.execute(f"PRAGMA synchronous = {self._synchronous}")
         return connection
