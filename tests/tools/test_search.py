@@ -159,3 +159,11 @@ async def test_nothing_is_searched_outside_of_the_working_directory(
     ):
         with pytest.raises(ToolError, match=r"outside of|There is no none"):
             await call
+
+
+async def test_a_link_does_not_tell_what_is_beside_the_directory_that_is_searched(
+    tree: Path, context: ToolContext
+) -> None:
+    (tree / "src" / "up").symlink_to("..")
+    found = await glob.call({"pattern": "up/top.py", "path": "src"}, context)
+    assert found == "Nothing found."

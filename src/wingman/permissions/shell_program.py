@@ -1,7 +1,7 @@
-"""The program that parses a command line, in a worker's process: the grammar is compiled code, and
-the line is a model's.
+"""The program that parses command lines, in a worker's process: the grammar is compiled code, and
+the lines are a model's.
 
-The answer is the JSON of a `CommandLine`.
+The data are a JSON list of lines, and the answer is the JSON list of their `CommandLine`s.
 """
 
 import json
@@ -15,5 +15,5 @@ __all__ = ["work"]
 
 
 def work(options: dict[str, Any], data: bytes) -> bytes:
-    """What the line that `data` has does. There are no `options`."""
-    return json.dumps(attrs.asdict(parse(data.decode()))).encode()
+    """What each of these lines does. There are no `options`."""
+    return json.dumps([attrs.asdict(parse(line)) for line in json.loads(data)]).encode()

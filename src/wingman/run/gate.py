@@ -1,6 +1,7 @@
 """Gate: which of a step's calls may run, which need a person's answer, and which may not run."""
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -75,6 +76,20 @@ class Gate:
             return Verdict(_nobody(tool, asked[0]))
         return Verdict(request=self._request(record, tool, block, resources, asked))
 
+    async def look_at(self, calls: Iterable[tuple[Tool | None, ToolUseBlock]]) -> None:
+        """Parse the command lines of a step's calls together, so that each is known by then."""
+        lines: set[str] = set()
+        for tool, block in calls:
+            if tool is None or block.malformed is not None or tool.actions[0] != "bash":
+                continue
+            if not isinstance(tool.resources, tuple):
+                continue
+            if self.policy.concerns((*tool.actions, *_COMES_WITH["bash"])):
+                with suppress(ToolError):
+                    lines |= _lines("bash", _given(tool, tool.arguments(block.input)))
+        if len(lines) > 1:
+            await parse_apart(lines)
+
     async def denies(self, tool: Tool | None, input: Mapping[str, Any]) -> str | None:
         """Why a call with this input may not run, whoever allows it; None: it may.
 
@@ -107,11 +122,7 @@ class Gate:
             if not given:
                 return (Resource(tool.name, HOLE),)
             action = tool.actions[0]
-            lines = {
-                line: await parse_apart(line)
-                for line in given
-                if action == "bash" and isinstance(line, str)
-            }
+            lines = await parse_apart(_lines(action, given))
             look = partial(resources_of, action, given, self.work_dir, lines.__getitem__)
             return await trio.to_thread.run_sync(look, abandon_on_cancel=True)
         except BaseException as error:  # noqa: ASYNC103 contained lets a cancellation through
@@ -143,6 +154,11 @@ class Gate:
             input=block.input,
             expires_at=None if self.timeout is None else moment + timedelta(seconds=self.timeout),
         )
+
+
+def _lines(action: str, given: Iterable[Any]) -> set[str]:
+    """The command lines among what a call is about."""
+    return {each for each in given if isinstance(each, str)} if action == "bash" else set()
 
 
 def _given(tool: Tool, arguments: Mapping[str, Any]) -> list[Any]:

@@ -42,6 +42,8 @@ class Permits:
         """Look at the calls of a step, and return the requests for those that need an answer."""
         self._refusals.clear()
         requests: list[PermissionRequest] = []
+        if len(blocks) > 1:
+            await self.gate.look_at((self.tools.get(block.name), block) for block in blocks)
         for block in blocks:
             verdict = await self.gate.judge(record, self.tools.get(block.name), block)
             if verdict.refusal is not None:

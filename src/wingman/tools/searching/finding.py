@@ -16,7 +16,7 @@ __all__ = ["below", "find"]
 def find(root: str, request: Request) -> Iterator[str]:
     """One more than the limit at most: so it is known whether there are more."""
     pattern = below(request["pattern"], request["path"])
-    literal = _inside(root, pattern, request["work_dir"])
+    literal = _inside(root, pattern)
     if literal and os.path.isdir(literal):
         pattern = pattern.rstrip("/") + "/**"
     matches = matcher(pattern)
@@ -36,11 +36,12 @@ def below(pattern: str, path: str) -> str:
     return pattern.removeprefix("./")
 
 
-def _inside(root: str, pattern: str, work_dir: str) -> str | None:
-    """Where the pattern, taken as a path, leads to, if that is in the working directory."""
+def _inside(root: str, pattern: str) -> str | None:
+    """Where the pattern, taken as a path, leads to, if that is below the root."""
     if "\0" in pattern:
         return None
     literal = os.path.join(root, pattern)
     parent = os.path.realpath(os.path.dirname(os.path.abspath(literal)))
-    inside = os.path.commonpath([parent, work_dir]) == work_dir
+    top = os.path.realpath(root)
+    inside = os.path.commonpath([parent, top]) == top
     return literal if inside and ".." not in pattern.split("/") else None
