@@ -42,7 +42,7 @@ def tokens_of(request: Request) -> int:
 
 class Small:
     """A provider with a small window, which refuses what does not fit. Of every `calls` answers one
-    calls the tool. `knows`: its window is known. It summarises in `summary`; None: it refuses to."""
+    calls the tool. `knows`: its window is known. It summarises in `summary`; None: it refuses."""
 
     id = "small"
     model = "small"
