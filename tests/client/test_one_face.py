@@ -462,7 +462,7 @@ def test_a_history_is_compacted_when_that_is_asked_for(play: Play) -> None:
     async def scene(session: AnySession) -> None:
         assert "nothing to compact" in ((await session.compact()).detail or "")
         for n in range(3):
-            await session.run(f"!say {n}")
+            await session.run(f"!say {n} " + "please " * 200)
         before = await session.history()
         result = await session.compact("the numbers")
         assert result.stop_reason == "end_turn"

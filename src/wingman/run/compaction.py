@@ -125,8 +125,11 @@ class Compactor:
         done = 0 if self.view.compacted is None else self.view.compacted.upto
         if upto <= done:
             return "There is nothing to compact: the history has one turn since the last summary."
-        await self._summarised(history, upto, before, before, instructions)
-        after = self.tokens_of(self.view.follow(history))
+        new = await self._summarised(history, upto, before, instructions)
+        after = self.tokens_of(view_of(history, new))
+        if after >= before:
+            return f"Nothing is changed: the summary would be no shorter ({after:,} tokens)."
+        await self._record(history, new, before)
         return f"The history is compacted: from about {before:,} tokens to {after:,}."
 
     async def _compact(
@@ -145,7 +148,7 @@ class Compactor:
             await self._record(history, short, before)
             return True
         if tail > old.upto:
-            await self._summarised(history, tail, before, threshold)
+            await self._record(history, await self._summarised(history, tail, threshold), before)
         else:
             # The last turn alone is too long: its own results are all that can be cut.
             all_short = replace(old, shortened=_last_answer(history))
@@ -176,13 +179,8 @@ class Compactor:
         return found if turn is None else turn
 
     async def _summarised(
-        self,
-        history: list[Message],
-        upto: int,
-        before: int,
-        threshold: int,
-        instructions: str = "",
-    ) -> None:
+        self, history: list[Message], upto: int, threshold: int, instructions: str = ""
+    ) -> Compacted:
         """Have a summary written of all before `upto`, the last summary included."""
         old = self.view.compacted or Compacted()
         head = view_of(history[:upto], replace(old, shortened=0))
@@ -209,10 +207,9 @@ class Compactor:
             )
             text = ""
         if not text.strip():
-            text = extract(head, longest)
+            text = extract(history[:upto], longest)
         text = _clipped(text.strip(), longest) + _last_words(history, upto)
-        new = Compacted(upto=upto, shortened=max(old.shortened, upto), summary=text)
-        await self._record(history, new, before)
+        return Compacted(upto=upto, shortened=max(old.shortened, upto), summary=text)
 
     async def _record(self, history: list[Message], new: Compacted, before: int) -> None:
         """Make it durable, then show it."""

@@ -140,7 +140,8 @@ class SessionRuns:
         return Receipt(()) if run is None else await cancel_runs((run,))
 
     async def take_back(self, session_id: str, run_id: str) -> Receipt:
-        """Take back a message that nobody has read. Raises `NotFound`, `MessageRead`."""
+        """Take back a message that nobody has read; one that was is taken back already. Raises
+        `NotFound`, `MessageRead`."""
         await self._active.present(session_id)
         run = self._live_run(session_id, run_id)
         if run is None:
@@ -148,6 +149,8 @@ class SessionRuns:
             run = self._live_run(session_id, run_id)
             if run is None and record.status == "queued":
                 return Receipt(tuple(await self._cancel_stored(session_id, run_id)))
+            if run is None and record.status == "cancelled" and record.started_at is None:
+                return Receipt(())
         if run is None or run.state.phase not in ("admitting", "queued"):
             raise MessageRead(run_id)
         if run.record.status != "queued":  # an earlier process has begun it
