@@ -5,7 +5,7 @@ store, where provider and tools are names. The runtime turns the one into the ot
 """
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
 import attrs
 import msgspec
@@ -18,7 +18,7 @@ from wingman.permissions import Rules
 from wingman.providers import Provider, require_provider
 from wingman.tools import Tool
 
-__all__ = ["Agent", "ChosenAgent", "Compaction", "weight_of_agent"]
+__all__ = ["LEAST_THRESHOLD", "Agent", "ChosenAgent", "Compaction", "weight_of_agent"]
 
 
 def _tools(tools: Iterable[Tool]) -> tuple[Tool, ...]:
@@ -45,6 +45,10 @@ def _is_provider(_agent: object, _field: object, provider: Provider) -> None:
     require_provider(provider)
 
 
+LEAST_THRESHOLD: Final = 0.1
+"""The least part of a window at which a history may be compacted."""
+
+
 @attrs.frozen
 class Compaction:
     """When and how a history that grows beyond its model's window is compacted.
@@ -56,7 +60,9 @@ class Compaction:
     threshold: float = attrs.field(
         default=0.8,
         kw_only=True,
-        validator=attrs.validators.and_(attrs.validators.ge(0.1), attrs.validators.le(1.0)),
+        validator=attrs.validators.and_(
+            attrs.validators.ge(LEAST_THRESHOLD), attrs.validators.le(1.0)
+        ),
     )
     provider: Provider | None = attrs.field(
         default=None, kw_only=True, validator=attrs.validators.optional(_is_provider)

@@ -43,6 +43,8 @@ def sample(option: click.Option, tmp_path: Path) -> str:
             return "ask"
         case click.types.IntParamType():
             return "1717"
+        case click.FloatRange(max=1.0):
+            return "0.5"
         case click.types.FloatParamType():
             return "1.5"
     return "one.example"

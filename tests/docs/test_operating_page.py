@@ -21,7 +21,7 @@ def test_it_names_an_option_with_its_default(option: click.Option) -> None:
     default = option.to_info_dict()["default"]
     if isinstance(default, float) and default == int(default):
         default = int(default)
-    if isinstance(default, str | int):
+    if isinstance(default, str | int | float):
         assert row == f"`{default}`"
     else:
         assert row in ("none", "no limit") or option.opts[0] == "--db"

@@ -21,7 +21,14 @@ knows nothing of servers, sessions or stores: a client may import it alone.
 
 from typing import TYPE_CHECKING
 
-from wingman.api.agents import AgentFields, AgentRecord, AgentsQuery, NewAgent, ProviderConfig
+from wingman.api.agents import (
+    AgentFields,
+    AgentRecord,
+    AgentsQuery,
+    CompactionConfig,
+    NewAgent,
+    ProviderConfig,
+)
 from wingman.api.errors import CODES, ErrorAnswer, ErrorDetail
 from wingman.api.frames import EXTRA, RUN_STREAM, SESSION_STREAM, USUAL, Frames, Notice
 from wingman.api.messages import (
@@ -114,6 +121,7 @@ __all__ = [
     "CancelledRun",
     "CancelledTool",
     "CompactBody",
+    "CompactionConfig",
     "Credential",
     "CredentialFields",
     "CredentialView",

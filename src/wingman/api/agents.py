@@ -8,7 +8,15 @@ from msgspec import UNSET, UnsetType
 from wingman.api.permissions import PermissionForm
 from wingman.api.route import DELETED, LINK, LOCATION, WRITE, Answer, Body, Limit, Route, Time
 
-__all__ = ["ROUTES", "AgentFields", "AgentRecord", "AgentsQuery", "NewAgent", "ProviderConfig"]
+__all__ = [
+    "ROUTES",
+    "AgentFields",
+    "AgentRecord",
+    "AgentsQuery",
+    "CompactionConfig",
+    "NewAgent",
+    "ProviderConfig",
+]
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 Steps = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
@@ -31,8 +39,20 @@ class ProviderConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, om
     temperature: Annotated[float, msgspec.Meta(ge=0, le=2)] | None = None
 
 
+class CompactionConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """When a history that grows beyond its model's window is compacted, and by which model.
+
+    `threshold` is the part of the window, without the room for an answer, above which it is. The
+    summary is written by the agent's own model, or by that of `provider`.
+    """
+
+    threshold: Annotated[float, msgspec.Meta(ge=0.1, le=1)] = 0.8
+    provider: ProviderConfig | None = None
+
+
 class AgentRecord(msgspec.Struct, frozen=True, omit_defaults=True):
-    """An agent on the wire and in the store: provider and tools by name."""
+    """An agent on the wire and in the store: provider and tools by name. `compaction` is false for
+    none; null, or true: as the server has it."""
 
     id: str
     name: str
@@ -45,6 +65,7 @@ class AgentRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     updated_at: Time
     permissions: PermissionForm | None = None
     instruction_files: bool = False
+    compaction: CompactionConfig | bool | None = None
 
 
 class AgentFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -58,6 +79,7 @@ class AgentFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_steps: Steps | UnsetType | None = UNSET
     permissions: PermissionForm | UnsetType | None = UNSET
     instruction_files: bool | UnsetType = UNSET
+    compaction: CompactionConfig | bool | UnsetType | None = UNSET
 
 
 class NewAgent(AgentFields, frozen=True, forbid_unknown_fields=True, kw_only=True):

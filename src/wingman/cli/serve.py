@@ -14,6 +14,7 @@ import attrs
 import click
 import trio
 
+from wingman.agent import LEAST_THRESHOLD, Compaction
 from wingman.cli.environment import FromEnvironment, HostNames, Seconds
 from wingman.cli.launch import launch
 from wingman.cli.limits import limit_options, limits_from
@@ -132,6 +133,15 @@ _LAST_WORDS_SECONDS: Final = 0.02
     default="allow",
     show_default=True,
 )
+@click.option(
+    "--compact-at",
+    type=click.FloatRange(0.0, 1.0),
+    metavar="PART",
+    default=0.8,
+    show_default=True,
+    help="The part of a model's window above which a history is compacted, where its agent does "
+    "not say; 0: never.",
+)
 @limit_options
 def serve_command(
     host: str,
@@ -147,6 +157,7 @@ def serve_command(
     max_body_memory: int,
     prices: Prices,
     permissions: Rules,
+    compact_at: float,
     **limits: Any,
 ) -> None:
     """Serve sessions over HTTP, until SIGINT, SIGTERM or SIGHUP.
@@ -178,8 +189,14 @@ def serve_command(
         prices=prices,
         idle_after=idle_after,
         permissions=permissions.rules,
+        compaction=_compaction(compact_at),
     )
     launch(partial(_serve, config, db or str(default_database()), runtime, permissions))
+
+
+def _compaction(part: float) -> Compaction | None:
+    """What the option says: 0 is never, and less than the least part is that."""
+    return Compaction(threshold=max(part, LEAST_THRESHOLD)) if part else None
 
 
 def collect_seldom() -> None:

@@ -8,12 +8,12 @@ import msgspec
 import trio
 from msgspec import UNSET
 
-from wingman.agent import Agent, ChosenAgent
-from wingman.api import AgentFields, AgentRecord, ProviderConfig
+from wingman.agent import Agent, ChosenAgent, Compaction
+from wingman.api import AgentFields, AgentRecord, CompactionConfig, ProviderConfig
 from wingman.errors import InvalidRequest, NotFound
 from wingman.ids import new_id
 from wingman.output import OutputCheck
-from wingman.providers import ProviderRegistry
+from wingman.providers import Provider, ProviderRegistry
 from wingman.run import now
 from wingman.runtime.agent_order import AgentList, AgentOrder, Place, place_of
 from wingman.runtime.credentials import Credentials
@@ -48,9 +48,11 @@ class Agents:
         providers: ProviderRegistry,
         credentials: Credentials,
         code: Iterable[Agent],
+        compaction: Compaction | None = None,
     ) -> None:
         self.tools = {tool.name: tool for tool in tools}
         self._store = store
+        self._compaction = compaction
         self._providers = providers
         self._credentials = credentials
         self._records: dict[str, AgentRecord] = {}
@@ -203,6 +205,8 @@ class Agents:
         if record.max_steps is not None and record.max_steps < 1:
             raise InvalidRequest("Expected `int` >= 1 - at `$.max_steps`")
         self._providers.check(record.provider.id)
+        if isinstance(record.compaction, CompactionConfig) and record.compaction.provider:
+            self._providers.check(record.compaction.provider.id)
         _check_schema(record)
         check_rules(record.permissions)
         for index, name in enumerate(record.tools):
@@ -220,25 +224,38 @@ class Agents:
 
     def _build(self, record: AgentRecord) -> Agent:
         config = record.provider
-        credential = self._credentials.get(config.id)
         _check_schema(record)  # it may have been stored before schemas were checked
         return Agent(
             record.name,
             instructions=record.instructions,
-            provider=self._providers.create(
-                config.id,
-                config.model,
-                api_key=credential.key,
-                base_url=credential.base_url,
-                max_tokens=config.max_tokens,
-                temperature=config.temperature,
-            ),
+            provider=self._provider(config),
+            compaction=self._compaction_of(record.compaction),
             tools=self._known_tools(record.tools),
             output_schema=record.output_schema,
             max_steps=record.max_steps,
             permissions=record.permissions,
             instruction_files=record.instruction_files,
         )
+
+    def _provider(self, config: ProviderConfig) -> Provider:
+        credential = self._credentials.get(config.id)
+        return self._providers.create(
+            config.id,
+            config.model,
+            api_key=credential.key,
+            base_url=credential.base_url,
+            max_tokens=config.max_tokens,
+            temperature=config.temperature,
+        )
+
+    def _compaction_of(self, config: CompactionConfig | bool | None) -> Compaction | None:
+        """How histories are compacted for an agent of the store."""
+        if config is False:
+            return None
+        if isinstance(config, CompactionConfig):
+            provider = None if config.provider is None else self._provider(config.provider)
+            return Compaction(threshold=config.threshold, provider=provider)
+        return self._compaction
 
     def _known_tools(self, names: Sequence[str]) -> Sequence[Tool]:
         """The tools by name. One that this process lacks is missed by the model, who is told so
@@ -267,6 +284,17 @@ def _record_of(agent: Agent) -> AgentRecord:
         max_steps=agent.max_steps,
         permissions=agent.permissions.rules or None,
         instruction_files=agent.instruction_files,
+        compaction=_compaction_config(agent.compaction),
         created_at=moment,
         updated_at=moment,
     )
+
+
+def _compaction_config(compaction: Compaction | None) -> CompactionConfig | bool | None:
+    if compaction is None:
+        return False
+    if compaction == Compaction():
+        return None
+    provider = compaction.provider
+    named = None if provider is None else ProviderConfig(provider.id, provider.model)
+    return CompactionConfig(compaction.threshold, named)

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, Final, Self, cast
 
 from wingman.actor import ActorSystem, Instrument
-from wingman.agent import Agent
+from wingman.agent import Agent, Compaction
 from wingman.api import Approver, OnAsk, PermissionForm
 from wingman.foreign import shown
 from wingman.given import listed, one
@@ -23,6 +23,8 @@ from wingman.store import Store, open_store
 from wingman.tools import BUILTIN, Tool
 
 __all__ = ["Root"]
+
+_COMPACTION: Final = Compaction()
 
 
 class Root:
@@ -46,6 +48,7 @@ class Root:
         permissions: PermissionForm | None = None,
         ask: Approver | None = None,
         on_ask: OnAsk = "wait",
+        compaction: Compaction | None = _COMPACTION,
     ) -> None:
         agents, tools = listed("agents", agents, Agent), listed("tools", tools, Tool)
         self.store: Store = open_store(store) if isinstance(store, str | Path) else _store(store)
@@ -57,7 +60,12 @@ class Root:
         self.credentials = Credentials(self.store, self.providers)
         self.models = Models(self.providers, self.credentials)
         self.agents = Agents(
-            self.store, [*BUILTIN.values(), *tools], self.providers, self.credentials, agents
+            self.store,
+            [*BUILTIN.values(), *tools],
+            self.providers,
+            self.credentials,
+            agents,
+            one("compaction", compaction, Compaction | None),
         )
         self.metrics = Metrics()
         limits = Limits() if limits is None else one("limits", limits, Limits)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 from msgspec import UNSET, UnsetType
 
 from wingman.actor import Instrument
-from wingman.agent import Agent
+from wingman.agent import Agent, Compaction
 from wingman.api import (
     Approver,
     Decision,
@@ -70,7 +70,8 @@ class Runtime:
     stays in memory (None: for ever). The tools of agents in code are theirs alone.
 
     `permissions` are rules for all sessions, and what they deny nobody can allow. `ask` is an async
-    function that answers what needs an answer; without one, calls wait for `answer`.
+    function that answers what needs an answer; without one, calls wait for `answer`. `compaction`
+    is how histories are compacted for agents that come over HTTP and do not say; None: not at all.
 
     Leaving the block interrupts what still runs; `drain` first, to let it finish. Queued runs stay
     in the store and go on when it is opened again.
@@ -89,6 +90,7 @@ class Runtime:
         instruments: tuple[Instrument, ...] = (),
         permissions: PermissionForm | None = None,
         ask: Approver | None = None,
+        compaction: Compaction | None = Compaction(),  # noqa: B008 it is frozen
     ) -> None:
         self._root = Root(
             store,
@@ -101,6 +103,7 @@ class Runtime:
             instruments=instruments,
             permissions=permissions,
             ask=ask,
+            compaction=compaction,
         )
 
     async def __aenter__(self) -> Self:

@@ -15,6 +15,7 @@ import msgspec
 
 from wingman.api import (
     AgentRecord,
+    CompactionConfig,
     Credential,
     PermissionForm,
     PermissionRequest,
@@ -85,6 +86,7 @@ TABLES: Final[Mapping[str, Mapping[str, Decode]]] = {
         "updated_at": _moment,
         "permissions": _decode_rules,
         "instruction_files": bool,
+        "compaction": _json(CompactionConfig | bool),
     },
     "credentials": {
         "seq": _as_it_is,

@@ -79,11 +79,12 @@ def _agent_row(change: AgentSaved) -> Iterable[Row]:
         as_text(agent.updated_at),
         as_json(agent.permissions),
         int(agent.instruction_files),
+        as_json(agent.compaction),
     )
 
 
 _AGENT = """id, name, instructions, tools, provider, output_schema, max_steps,
-    created_at, updated_at, permissions, instruction_files"""
+    created_at, updated_at, permissions, instruction_files, compaction"""
 
 SAVE_AGENT = Statement(
     _AGENT,
@@ -94,7 +95,7 @@ ON CONFLICT (id) DO UPDATE SET name = excluded.name, instructions = excluded.ins
     tools = excluded.tools, provider = excluded.provider, output_schema = excluded.output_schema,
     max_steps = excluded.max_steps, created_at = excluded.created_at,
     updated_at = excluded.updated_at, permissions = excluded.permissions,
-    instruction_files = excluded.instruction_files""",
+    instruction_files = excluded.instruction_files, compaction = excluded.compaction""",
 )
 
 DELETE_AGENT = Statement(

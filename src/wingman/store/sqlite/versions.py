@@ -185,6 +185,7 @@ def _keep_permissions(connection: sqlite3.Connection) -> None:
     for statement in (
         "ALTER TABLE agents ADD COLUMN permissions TEXT",
         "ALTER TABLE agents ADD COLUMN instruction_files INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE agents ADD COLUMN compaction TEXT",
         "ALTER TABLE sessions ADD COLUMN permissions TEXT",
         "ALTER TABLE runs ADD COLUMN permissions TEXT",
         "ALTER TABLE runs ADD COLUMN on_ask TEXT",
