@@ -9,7 +9,7 @@ from wingman import Session, Text
 from wingman.errors import StreamLagged
 from wingman.events import Done
 from wingman.providers import Finished, Parts, TextDelta, ToolCalls
-from wingman.run.journal import _RESERVED
+from wingman.run.session_journal import _RESERVED
 from wingman.store import MemoryStore
 
 

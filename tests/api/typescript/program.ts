@@ -64,6 +64,10 @@ export function text(frame: Frame): string {
       return frame.data.resources.join();
     case "permission_resolved":
       return frame.data.status;
+    case "steered":
+      return frame.data.text;
+    case "compacted":
+      return frame.data.summary;
     case "done":
       return frame.data.stop_reason;
     case "error":

@@ -156,6 +156,14 @@ TABLES: Final[Mapping[str, Mapping[str, Decode]]] = {
         "kind": _as_it_is,
         "value": _as_it_is,
     },
+    # What models are shown of histories; the last row of a session counts.
+    "compactions": {
+        "seq": _as_it_is,
+        "session_id": _as_it_is,
+        "run_id": _as_it_is,
+        "compacted": decode_compacted,
+        "created_at": _moment,
+    },
     "permissions": {
         "seq": _as_it_is,
         "id": _as_it_is,
