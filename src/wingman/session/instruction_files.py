@@ -6,7 +6,7 @@ them. They are read as a run begins.
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -29,10 +29,12 @@ async def with_instruction_files(agent: Agent, work_dir: Path) -> Agent:
     """The agent with the files' text below its own instructions, the nearest file last.
 
     Files are looked for in the directory, and above it to the root of its repository. Where it is
-    in none, only in the directory itself. One that cannot be read is left out.
+    in none, only in the directory itself. One that cannot be read is left out, and so is a link to
+    a file elsewhere: whoever made the repository may not have the model told what else is on the
+    machine.
     """
     try:
-        text = await trio.to_thread.run_sync(_text_of, work_dir)
+        text = await trio.to_thread.run_sync(_text_of, work_dir, abandon_on_cancel=True)
     except RuntimeError:  # no thread can be had
         text = ""
     if not text:
@@ -44,8 +46,9 @@ async def with_instruction_files(agent: Agent, work_dir: Path) -> Agent:
 def _text_of(work_dir: Path) -> str:
     parts: list[str] = []
     room = _MOST
-    for directory in _directories(work_dir):
-        found = _read(directory / NAME, min(room, _LARGEST))
+    directories = _directories(work_dir)
+    for directory in directories:
+        found = _read(directory / NAME, directories[-1], min(room, _LARGEST))
         if found is None:
             continue
         text, is_cut = found
@@ -57,25 +60,35 @@ def _text_of(work_dir: Path) -> str:
     return "\n\n".join(reversed(parts))
 
 
-def _directories(work_dir: Path) -> Iterator[Path]:
+def _directories(work_dir: Path) -> Sequence[Path]:
     """The directory, then those above it, to the root of the repository."""
     above = [work_dir, *work_dir.parents][:_DEEPEST]
-    root = next((place for place, each in enumerate(above) if (each / ".git").exists()), 0)
-    yield from above[: root + 1]
+    # `os.path`: a directory that may not be looked into has none, and raises nothing.
+    has_git = (os.path.exists(each / ".git") for each in above)  # noqa: PTH110
+    root = next((place for place, found in enumerate(has_git) if found), 0)
+    return above[: root + 1]
 
 
-def _read(path: Path, most: int) -> tuple[str, bool] | None:
-    """The text of a regular file, and whether it is cut; None where there is none, or no text."""
+def _read(path: Path, root: Path, most: int) -> tuple[str, bool] | None:
+    """The text of a regular file below `root`, and whether it is cut; None where there is none, or
+    no text."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except (OSError, ValueError):
-        return None
-    with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor has no path
-        try:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                return None
-            content = file.read(most + 1)
-        except OSError:
+        real = path.resolve(strict=True)
+        if not real.is_relative_to(root.resolve(strict=True)):
             return None
-    text = content[:most].decode(errors="replace").replace("\0", "\ufffd")
-    return (text, len(content) > most) if text.strip() else None
+        descriptor = os.open(real, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
+    except (OSError, ValueError, RuntimeError):  # RuntimeError: a link that leads to itself
+        return None
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return None
+        with open(descriptor, "rb", closefd=False) as file:  # noqa: PTH123 - it has no path
+            content = file.read(most + 1)
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
+    # What is no text takes more bytes as a replacement: it is cut once more.
+    whole = content.decode(errors="replace").replace("\0", "\ufffd").encode()
+    text = whole[:most].decode(errors="ignore")
+    return (text, len(whole) > most) if text.strip() else None
