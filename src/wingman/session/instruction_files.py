@@ -82,7 +82,7 @@ def _read(path: Path, root: Path, most: int) -> tuple[str, bool] | None:
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             return None
-        with open(descriptor, "rb", closefd=False) as file:  # noqa: PTH123 - it has no path
+        with open(descriptor, "rb", closefd=False) as file:
             content = file.read(most + 1)
     except OSError:
         return None
