@@ -15,7 +15,7 @@ import trio
 
 from wingman.agent import Agent
 
-__all__ = ["NAME", "with_instruction_files"]
+__all__ = ["NAME", "instruction_files", "with_instruction_files"]
 
 NAME: Final = "AGENTS.md"
 """What the files are called: https://agents.md."""
@@ -23,6 +23,12 @@ NAME: Final = "AGENTS.md"
 _LARGEST: Final = 32 * 1024  # bytes of one file
 _MOST: Final = 64 * 1024  # bytes of all: those nearest to the directory go before the others
 _DEEPEST: Final = 64  # directories
+
+
+async def instruction_files(work_dir: Path) -> Sequence[Path]:
+    """The files that a run in this directory is told now, the nearest last; the directory is
+    absolute. None where no thread can be had to look."""
+    return [path for path, _ in await _found(work_dir)]
 
 
 async def with_instruction_files(agent: Agent, work_dir: Path) -> Agent:
@@ -33,18 +39,25 @@ async def with_instruction_files(agent: Agent, work_dir: Path) -> Agent:
     a file elsewhere: whoever made the repository may not have the model told what else is on the
     machine.
     """
-    try:
-        text = await trio.to_thread.run_sync(_text_of, work_dir, abandon_on_cancel=True)
-    except RuntimeError:  # no thread can be had
-        text = ""
-    if not text:
+    found = await _found(work_dir)
+    if not found:
         return agent
-    own = f"{agent.instructions}\n\n" if agent.instructions else ""
-    return attrs.evolve(agent, instructions=own + text)
+    parts = [f"Instructions from {path}:\n\n{text}" for path, text in found]
+    if agent.instructions:
+        parts.insert(0, agent.instructions)
+    return attrs.evolve(agent, instructions="\n\n".join(parts))
 
 
-def _text_of(work_dir: Path) -> str:
-    parts: list[str] = []
+async def _found(work_dir: Path) -> Sequence[tuple[Path, str]]:
+    try:
+        return await trio.to_thread.run_sync(_files, work_dir, abandon_on_cancel=True)
+    except RuntimeError:  # no thread can be had
+        return ()
+
+
+def _files(work_dir: Path) -> Sequence[tuple[Path, str]]:
+    """The files with their texts, the nearest last."""
+    files: list[tuple[Path, str]] = []
     room = _MOST
     directories = _directories(work_dir)
     for directory in directories:
@@ -54,10 +67,10 @@ def _text_of(work_dir: Path) -> str:
         text, is_cut = found
         room -= len(text.encode())
         note = "\n[… the rest of this file is left out …]" if is_cut else ""
-        parts.append(f"Instructions from {directory / NAME}:\n\n{text.strip()}{note}")
+        files.append((directory / NAME, text.strip() + note))
         if room <= 0:
             break
-    return "\n\n".join(reversed(parts))
+    return files[::-1]
 
 
 def _directories(work_dir: Path) -> Sequence[Path]:
