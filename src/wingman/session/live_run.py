@@ -58,6 +58,7 @@ class LiveRun:
     place: Place | None = attrs.field(default=None, repr=False)
     unread: Callable[[], list["LiveRun"]] = attrs.field(default=list, repr=False)
     followers: list["LiveRun"] = attrs.field(factory=list, repr=False)
+    _asked: CutBy | None = None  # who has asked for its end while it is being read
     _changed: ParkingLot = attrs.field(factory=ParkingLot, repr=False)
 
     @property
@@ -147,6 +148,11 @@ class LiveRun:
         while self.undecided:
             await self._changed.park()
 
+    async def wait_read(self) -> None:
+        """Wait until it is known whether its message is read."""
+        while self.being_read:
+            await self._changed.park()
+
     async def wait_stopped(self) -> None:
         """Wait until the run has ended, or its work has and that is not recorded, or a cancel of it
         could not be recorded."""
@@ -204,6 +210,9 @@ class LiveRun:
         """That its message was read could not be recorded: nobody has read it."""
         if self.being_read:
             self.state.phase = "queued"
+            asked, self._asked = self._asked, None
+            if asked is not None:
+                self.request_cancel(asked)
             self._changed.unpark_all()
 
     def put_off(self, error: StoreUnavailable) -> None:
@@ -235,7 +244,10 @@ class LiveRun:
 
     def request_cancel(self, cut_by: CutBy = "cancelled") -> None:
         """Ask for the run's end. Asking again changes nothing."""
-        if self.state.cut_by is not None or self.ended or self.state.phase in ("reading", "read"):
+        if self.state.cut_by is not None or self.ended or self.state.phase == "read":
+            return
+        if self.being_read:
+            self._asked = cut_by  # it goes where that cannot be recorded
             return
         self.state.cut_by = cut_by
         self.not_cancelled = None
