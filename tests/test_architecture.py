@@ -93,7 +93,7 @@ ALLOWED: dict[str, set[str]] = {
     | {"actor", "face", "providers", "processes", "tools", "store", "metrics", "run", "session"},
     "server": VALUES | {"sse", "actor", "store", "run", "schemas", "session", "runtime"},
     "cli": VALUES
-    | {"client", "face", "processes", "providers", "tools", "run", "runtime", "server"},
+    | {"client", "face", "processes", "providers", "tools", "run", "runtime", "server", "session"},
     "__main__": {"cli"},
     "__init__": VALUES | {"lazy", "tools", "run", "session", "runtime"},
 }

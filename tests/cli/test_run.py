@@ -111,3 +111,14 @@ def test_an_unknown_tool_is_wrong_usage() -> None:
     result = CliRunner().invoke(main, ["run", "--tools", "bash,fly", "Hello"])
     assert result.exit_code == 2
     assert "there is no tool 'fly'; there are: bash, read," in result.output
+
+
+async def test_the_instruction_files_of_the_directory_are_told_and_verbose_says_which(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "AGENTS.md").write_text("Be brief.")
+    for verbose in (True, False):
+        options = ("--verbose",) if verbose else ()
+        async with wingman("run", *options, "!bash echo up", home=tmp_path) as command:
+            assert await command.ended() == 0
+        assert (f"instructions from {tmp_path / 'AGENTS.md'}\n" in command.err) is verbose

@@ -33,6 +33,7 @@ from wingman.store import (
     CredentialSaved,
     MemoryStore,
     RunQueued,
+    RunStarted,
     SessionDeleting,
     SessionErased,
     SessionSaved,
@@ -82,6 +83,9 @@ changes: st.SearchStrategy[Change] = st.one_of(
         st.none() | st.sampled_from(RULES),
     ),
     st.builds(started, run_ids, session_ids, texts),
+    st.builds(
+        lambda id, owner: RunStarted(owner, id, moment(1.5), None, 1000), run_ids, session_ids
+    ),
     st.builds(CeilingRaised, session_ids, st.integers(0, 10_000)),
     st.builds(recorded, run_ids, session_ids, st.integers(1, 5)),
     st.builds(

@@ -36,6 +36,8 @@ from wingman.store import (
     CredentialSaved,
     PendingStep,
     RunQueued,
+    RunStarted,
+    RunSteered,
     SessionDeleting,
     SessionErased,
     SessionSaved,
@@ -725,3 +727,41 @@ async def test_a_store_that_is_well_says_so(store: Store) -> None:
         scope.cancel()
         await store.wait_until_well()
     assert scope.cancelled_caught
+
+
+async def test_a_run_whose_message_is_read_by_another_is_no_run_of_its_own(store: Store) -> None:
+    admit(store)
+    words = run("r2", message="Faster", steers="r1")
+    await store.write(started(), RunQueued(words)).wait()
+    read = Message.user("Faster")
+    await store.write(
+        msgspec.structs.replace(step_ended(), messages=(*step_ended().messages, read)),
+        RunSteered("s1", "r2", moment(3)),
+    ).wait()
+    record = await store.run("s1", "r2")
+    assert record == msgspec.structs.replace(words, status="steered", ended_at=moment(3))
+    assert record.ended
+    found = await store.session_with_queue("s1")
+    assert found is not None
+    assert list(found[1]) == []
+    assert list(await store.run_messages("r2")) == []
+    assert (await store.run_messages("r1"))[-1] == read
+
+
+async def test_only_a_run_that_is_queued_is_read_by_another(store: Store) -> None:
+    admit(store)
+    await store.write(started()).wait()
+    before = await store.run("s1", "r1")
+    await store.write(RunSteered("s1", "r1", moment(3))).wait()
+    assert await store.run("s1", "r1") == before
+
+
+async def test_a_run_that_begins_without_a_message_adds_none_to_the_history(store: Store) -> None:
+    admit(store)
+    await store.write(RunStarted("s1", "r1", moment(1.5), None, 1000)).wait()
+    record = await store.run("s1", "r1")
+    assert record is not None
+    assert (record.status, record.started_at) == ("running", moment(1.5))
+    found = await store.session_with_history("s1")
+    assert found is not None
+    assert list(found[1]) == []

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Final
 
 import click
+import trio
 from click.core import ParameterSource
 from msgspec import UNSET
 
@@ -30,6 +31,7 @@ from wingman.errors import (
 from wingman.permissions import NO_RULES, Rules
 from wingman.providers import Provider, ProviderRegistry
 from wingman.runtime import KEYLESS, PREFERRED, Session, default_provider
+from wingman.session import instruction_files
 from wingman.telemetry import configure_logging
 from wingman.tools import BUILTIN, Tool
 
@@ -222,6 +224,10 @@ def _provider(name: str | None, model: str | None, console: Console) -> Provider
 
 
 async def _run(agent: Agent, work_dir: Path, message: str, console: Console) -> int:
+    if console.verbose and agent.instruction_files:
+        directory = Path(await trio.Path(work_dir).resolve())
+        for path in await instruction_files(directory):
+            console.note(f"instructions from {path}")
     async with Session(agent, work_dir=work_dir) as session:
         asking = Asking(console, session.answer, work_dir) if is_terminal() else None
         show = console.show if asking is None else asking.show

@@ -30,6 +30,7 @@ where agents come from, nor HTTP; how one run goes is the matter of `run/`.
 
 from wingman.session.admission import RunRequest, check_rules
 from wingman.session.host import SessionHost
+from wingman.session.instruction_files import instruction_files
 from wingman.session.live import LiveSession
 from wingman.session.live_run import LiveRun
 from wingman.session.reading import SessionPages
@@ -54,4 +55,5 @@ __all__ = [
     "check_not_itself",
     "check_rules",
     "check_work_dir",
+    "instruction_files",
 ]

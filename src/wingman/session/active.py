@@ -246,6 +246,9 @@ async def _fail_all(live: LiveSession, queued: Sequence[LiveRun], error: Wingman
     Where it cannot be, the run stays queued, and starts when the session is woken again.
     """
     for run in queued:
+        await run.wait_decided()
+        if run.ended:
+            continue
         try:
             await end_before_start(run.journal, Ending("failed", error=error))
         except StoreError as failure:

@@ -17,7 +17,7 @@ from wingman.session.asking import Prepared, prepare, until_answered
 from wingman.session.live import LiveSession
 from wingman.session.live_run import LiveRun
 from wingman.session.recovery import end_from_store, ending_after
-from wingman.session.steering import Steering
+from wingman.session.steering import Steering, unread
 from wingman.session.work_dir import path_of
 from wingman.telemetry import log_event
 
@@ -65,7 +65,9 @@ class SessionActor:
         """
         if value is None:
             return
-        live, run = self.live, self._taken or self.live.current
+        live, run = self.live, self._taken
+        if run is None or run.id not in live.runs:  # another run may have read its message
+            run = live.current
         live.history = None
         if run is not None and not run.ended and live.lost is None:
             if not run.state.begun:
@@ -215,6 +217,7 @@ class SessionActor:
         store = live.services.store
         if live.lost is not None:
             run, error = live.lost
+            await self._hand_over_read(run)
             await end_from_store(run.journal, ending_after(error, run.state.cut_by, run.id))
             live.lost = None
         for record in await store.runs(live.id, ("running",)):
@@ -236,6 +239,18 @@ class SessionActor:
         if not live.deleted:
             raise NotFound("session", live.id)
         await live.load(live.journal.usage, ())
+
+    async def _hand_over_read(self, reader: LiveRun) -> None:
+        """A commit that failed may have been written: what the run has read is no run any more."""
+        await reader.journal.begin_again()
+        read: list[LiveRun] = []
+        for run in unread(self.live, reader.id):
+            record = await self.live.services.store.run(self.live.id, run.id)
+            if record is not None and record.status == "steered":
+                read.append(run)
+        # In one block: if it is the actor's turn to run one of them, that is cancelled by this.
+        for run in read:
+            self.live.hand_over(run, reader)
 
     async def _put_off(self) -> None:
         """After a while, tell whoever waits for the lost run how it stands."""

@@ -78,19 +78,14 @@ async def cancel_runs(runs: Iterable[LiveRun]) -> Receipt:
     start = trio.current_time()
     asked: dict[str, _Asked] = {}
     for run in runs:
-        if run.ended or run.id in asked or run.state.phase in ("reading", "read"):
-            continue
-        unread = run.unread()
-        asked[run.id] = _Asked(run, run.status, _in_flight(run))
-        run.request_cancel()
-        for words in unread:
-            message = words.record.message
-            asked[words.id] = _Asked(words, words.status, (), message)
-            words.request_cancel()
+        _ask(run, asked)
     receipts, failures = [], []
     for each in asked.values():
         begun = each.run.state.begun
         with trio.move_on_at(start + (_PATIENCE if begun else _RECORD_PATIENCE)):
+            await each.run.wait_read()
+            if each.run.record.status == "steered":
+                continue  # it is no run any more: another one has read its message
             await each.run.wait_stopped()
             if each.run.state.phase == "unrecorded":
                 await each.run.wait()  # the store may be well again in a moment
@@ -105,6 +100,18 @@ async def cancel_runs(runs: Iterable[LiveRun]) -> Receipt:
     if failures:
         raise not_recorded(failures, receipts)
     return Receipt(tuple(receipts))
+
+
+def _ask(run: LiveRun, asked: dict[str, _Asked]) -> None:
+    """Ask for the end of a run, and of what was to steer it and is not read."""
+    if run.ended or run.id in asked or run.state.phase == "read":
+        return
+    unread = run.unread()
+    asked[run.id] = _Asked(run, run.status, _in_flight(run))
+    run.request_cancel()
+    for words in unread:
+        asked[words.id] = _Asked(words, words.status, (), words.record.message)
+        words.request_cancel()
 
 
 async def cancel_tool(run: LiveRun, tool_use_id: str) -> Receipt:

@@ -226,6 +226,8 @@ class SessionHost:
             return found
         live = found
         agent_id = live.record.agent_id if request.agent_id is None else request.agent_id
+        if agent_id is None and request.on_busy == "steer" and live.in_flight is not None:
+            agent_id = live.in_flight.record.agent_id  # that of the run that is to read it
         if agent_id is None:
             raise InvalidRequest(
                 "No agent is named: give the message an agent_id, or the session - at `$.agent_id`"

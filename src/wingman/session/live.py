@@ -147,7 +147,7 @@ class LiveSession:
                 'or send the message with on_busy "queue" or "interrupt".'
             )
         target = self.in_flight if request.on_busy == "steer" else None
-        if target is not None and not target.steerable:
+        if target is not None and not (target.steerable and self._may_steer(target, request)):
             target = None
         if request.expect_run is not None and (target is None or target.id != request.expect_run):
             expected = self.runs.get(request.expect_run)
@@ -175,6 +175,7 @@ class LiveSession:
         )
         self.steered = self.steered or target is not None
         run = self._run(record, chosen.agent, request.callers, weight)
+        run.to_steer = request.on_busy == "steer"
         run.state.phase = "admitting"
         run.admission = run.journal.queued()
         self._enqueue(run)
@@ -184,9 +185,19 @@ class LiveSession:
     def readmit(self, record: RunRecord) -> LiveRun:
         """Put a run that the store has as queued back into the mailbox."""
         weight = weight_of(record.message, record.images or (), weight_of_agent(record.agent))
+        self.steered = self.steered or record.steers is not None
         run = self._run(record, None, frozenset(), weight)
         self._enqueue(run)
         return run
+
+    def _may_steer(self, target: LiveRun, request: RunRequest) -> bool:
+        """Whether a message may be read by this run: it overtakes none that came before it to steer
+        as well, and waits as a run of its own. Where the run was named, it is for that one."""
+        return request.expect_run is not None or not any(
+            run.to_steer and run is not target and run.record.steers != target.id
+            for run in self.runs.values()
+            if not run.state.begun and run.state.cut_by is None
+        )
 
     def _check_room(self) -> None:
         """One run may be in flight, and as many wait as the limit says."""
@@ -208,6 +219,7 @@ class LiveSession:
             weight,
             self.channel.last_id,
             was_behind=bool(self.runs),
+            to_steer=record.steers is not None,
         )
         run.journal.on_end = partial(self._leave, run)
         run.unread = partial(unread, self, run.id)
@@ -299,9 +311,10 @@ class LiveSession:
                 run.journal.release(error)
 
     def release_queued(self) -> None:
-        """Free who waits for what has not started: it stays queued in the store."""
+        """Free who waits for what has not started: it stays queued in the store. Who waits for a
+        message that is just being read waits for the run that reads it."""
         for run in list(self.runs.values()):
-            if not run.state.begun and run.state.cut_by is None:
+            if not run.state.begun and run.state.cut_by is None and not run.being_read:
                 run.journal.release(stays_error(run.record))
 
     def release_all(self, error: WingmanError) -> None:

@@ -34,12 +34,12 @@ class LiveRun:
 
     `agent` is None for a run of an earlier process, until its turn comes. `first_event` is the last
     event before its admission. `callers` are the sessions that wait for it. `weight` is how many
-    bytes its message takes in memory. `was_behind`: others were there before it. `spawn` starts a
-    task of the runtime. `outcome` is what whoever waits is told: at the end, or before, where the
-    end cannot be recorded for some time. `not_cancelled` is why the last cancel was not recorded.
-    `place` is its place among those in flight, once it has begun. `unread` gives the runs whose
-    messages are to steer it, and that it has not read; `followers` are those whose
-    messages it has read: who waits for one of them, waits for this one.
+    bytes its message takes in memory. `was_behind`: others were there before it. `to_steer`: it was
+    sent to steer a run. `spawn` starts a task of the runtime. `outcome` is what whoever waits is
+    told: at the end, or before, where the end cannot be recorded for some time. `not_cancelled` is
+    why the last cancel was not recorded. `place` is its place among those in flight, once it has
+    begun. `unread` gives the runs whose messages are to steer it, and that it has not read;
+    `followers` are those whose messages it has read: who waits for one of them, waits for this one.
     """
 
     journal: RunJournal
@@ -49,6 +49,7 @@ class LiveRun:
     weight: int = 0
     first_event: int = 0
     was_behind: bool = False
+    to_steer: bool = False
     state: RunState = attrs.field(factory=RunState)
     admission: Commit | None = attrs.field(default=None, repr=False)
     delivery: Delivery[None] | None = attrs.field(default=None, repr=False)
@@ -57,6 +58,7 @@ class LiveRun:
     place: Place | None = attrs.field(default=None, repr=False)
     unread: Callable[[], list["LiveRun"]] = attrs.field(default=list, repr=False)
     followers: list["LiveRun"] = attrs.field(factory=list, repr=False)
+    _asked: CutBy | None = None  # who has asked for its end while it is being read
     _changed: ParkingLot = attrs.field(factory=ParkingLot, repr=False)
 
     @property
@@ -85,9 +87,17 @@ class LiveRun:
         return self.state.cut_by is None and self.state.phase in ("admitting", "queued", "running")
 
     @property
+    def being_read(self) -> bool:
+        """Whether the run in flight reads its message, and that is just being recorded."""
+        return self.state.phase == "reading"
+
+    @property
     def undecided(self) -> bool:
-        """Whether a cancel of it, while it is queued, is just being recorded."""
-        return self.state.cut_by is not None and self.state.phase in ("admitting", "queued")
+        """Whether it is just being recorded that it is cancelled while it is queued, or that its
+        message is read."""
+        if self.state.cut_by is None:
+            return self.being_read
+        return self.state.phase in ("admitting", "queued")
 
     @property
     def asks(self) -> Asks | None:
@@ -134,8 +144,13 @@ class LiveRun:
         return None if self.ended else self.journal.asks
 
     async def wait_decided(self) -> None:
-        """Wait until a cancel that is being recorded is, or has failed."""
+        """Wait until a cancel, or a reading, that is being recorded is, or has failed."""
         while self.undecided:
+            await self._changed.park()
+
+    async def wait_read(self) -> None:
+        """Wait until it is known whether its message is read."""
+        while self.being_read:
             await self._changed.park()
 
     async def wait_stopped(self) -> None:
@@ -183,11 +198,28 @@ class LiveRun:
         delivery, self.delivery = self.delivery, None
         if delivery is not None:
             delivery.cancel()
+        if reader.ended and reader.outcome is not None:
+            self._end_as(reader, reader.outcome)
+            return
         reader.followers.append(self)
+        if isinstance(reader.outcome, StoreUnavailable):
+            self.put_off(reader.outcome)
+        self._changed.unpark_all()
+
+    def not_read(self) -> None:
+        """That its message was read could not be recorded: nobody has read it."""
+        if self.being_read:
+            self.state.phase = "queued"
+            asked, self._asked = self._asked, None
+            if asked is not None:
+                self.request_cancel(asked)
+            self._changed.unpark_all()
 
     def put_off(self, error: StoreUnavailable) -> None:
         """Tell whoever waits that the end is not recorded; it is told again when it is."""
         self.outcome = error
+        for run in self.followers:
+            run.put_off(error)
         self._changed.unpark_all()
 
     def end(self, outcome: Outcome) -> None:
@@ -200,15 +232,22 @@ class LiveRun:
         self.unread = list
         followers, self.followers = self.followers, []
         for run in followers:
-            run.end(outcome)
+            run._end_as(self, outcome)
         delivery, self.delivery = self.delivery, None  # they would hold each other
         if delivery is not None and not begun:
             delivery.cancel()
         self._changed.unpark_all()
 
+    def _end_as(self, reader: "LiveRun", outcome: Outcome) -> None:
+        self.state.output = reader.state.output
+        self.end(outcome)
+
     def request_cancel(self, cut_by: CutBy = "cancelled") -> None:
         """Ask for the run's end. Asking again changes nothing."""
-        if self.state.cut_by is not None or self.ended or self.state.phase in ("reading", "read"):
+        if self.state.cut_by is not None or self.ended or self.state.phase == "read":
+            return
+        if self.being_read:
+            self._asked = cut_by  # it goes where that cannot be recorded
             return
         self.state.cut_by = cut_by
         self.not_cancelled = None

@@ -150,7 +150,11 @@ class SessionRuns:
             if run is None and record.status == "queued":
                 return Receipt(tuple(await self._cancel_stored(session_id, run_id)))
             if run is None and record.status == "cancelled" and record.started_at is None:
-                return Receipt(())
+                return Receipt(())  # it was taken back before
+        if run is not None and run.being_read:
+            receipt = await cancel_runs((run,))  # where that cannot be recorded, nobody has read it
+            if receipt.cancelled:
+                return receipt
         if run is None or run.state.phase not in ("admitting", "queued"):
             raise MessageRead(run_id)
         if run.record.status != "queued":  # an earlier process has begun it

@@ -22,12 +22,20 @@ __all__ = ["Steering", "unread"]
 
 
 def unread(live: "LiveSession", run_id: str) -> list[LiveRun]:
-    """The messages that are to steer a run, and that it has not read, in the order they came."""
+    """The messages that are to steer a run, and that it has not read, in the order they came; with
+    those that are just being recorded."""
     return [
         run
         for run in live.runs.values()
-        if run.record.steers == run_id and run.state.phase == "queued" and run.state.cut_by is None
+        if run.record.steers == run_id
+        and run.state.phase in ("admitting", "queued")
+        and run.state.cut_by is None
     ]
+
+
+def _durable(live: "LiveSession", run_id: str) -> list[LiveRun]:
+    """Those of them that are recorded: they may be read."""
+    return [run for run in unread(live, run_id) if run.state.phase == "queued"]
 
 
 @attrs.frozen
@@ -38,13 +46,13 @@ class Steering:
     run: LiveRun
 
     def __bool__(self) -> bool:
-        return bool(self.live.steered and unread(self.live, self.run.id))
+        return bool(self.live.steered and _durable(self.live, self.run.id))
 
     def take(self) -> Sequence[RunRecord]:
         """Those that are there: they are read with the step that ends, or never."""
         if not self.live.steered:
             return ()
-        found = unread(self.live, self.run.id)
+        found = _durable(self.live, self.run.id)
         for each in found:
             each.state.phase = "reading"
         return [each.record for each in found]
@@ -59,4 +67,4 @@ class Steering:
             if failure is None:
                 self.live.hand_over(run, self.run)
             else:
-                run.state.phase = "queued"
+                run.not_read()

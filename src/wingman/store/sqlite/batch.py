@@ -103,7 +103,7 @@ _WRITES: Mapping[type[Change], Write] = {
     CallEnded: Write(_about_both, (END_CALL,), repeats=True),
     StepEnded: Write(_about_both, END_STEP),
     HistoryCompacted: Write(_about_both, COMPACT),
-    RunSteered: Write(lambda change: (change.run_id,), (STEER_RUN,)),
+    RunSteered: Write(_about_both, (STEER_RUN,)),
     RunEnded: Write(_about_both, (*END_RUN, CANCEL_PERMISSIONS)),
     SessionDeleting: Write(_about_session, (MARK_SESSION,)),
     SessionErased: Write(_about_session, ERASE_SESSION),
