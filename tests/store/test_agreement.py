@@ -34,6 +34,7 @@ from wingman.store import (
     MemoryStore,
     RunQueued,
     RunStarted,
+    RunSteered,
     SessionDeleting,
     SessionErased,
     SessionSaved,
@@ -86,6 +87,7 @@ changes: st.SearchStrategy[Change] = st.one_of(
     st.builds(
         lambda id, owner: RunStarted(owner, id, moment(1.5), None, 1000), run_ids, session_ids
     ),
+    st.builds(lambda id, owner: RunSteered(owner, id, moment(2)), run_ids, session_ids),
     st.builds(CeilingRaised, session_ids, st.integers(0, 10_000)),
     st.builds(recorded, run_ids, session_ids, st.integers(1, 5)),
     st.builds(

@@ -106,8 +106,6 @@ TABLES: Final[Mapping[str, Mapping[str, Decode]]] = {
         "usage": _json(Usage),
         "deleting": _as_it_is,
         "permissions": _decode_rules,
-        # The last of the table `compactions`.
-        "compacted": decode_compacted,
     },
     "runs": {
         "seq": _as_it_is,
@@ -185,6 +183,9 @@ TABLES: Final[Mapping[str, Mapping[str, Decode]]] = {
 }
 """The columns of each table, and how a value of each is read where it is not NULL."""
 
+# Fields of records that are in no column of their table, and are read from another one.
+_ELSEWHERE: Final[Mapping[str, Decode]] = {"compacted": decode_compacted}
+
 R = TypeVar("R")
 
 
@@ -201,7 +202,8 @@ class Shape(Generic[R]):
         fields = [name for name in names if name not in without]
         self._record = record
         self._table = table
-        self._decode = tuple((field, TABLES[table][field]) for field in fields)
+        known = {**_ELSEWHERE, **TABLES[table]}
+        self._decode = tuple((field, known[field]) for field in fields)
         self._instead = instead
         self.columns = self.select()
 
