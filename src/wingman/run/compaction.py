@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from wingman.agent import Agent
 from wingman.conversation import Message
 from wingman.errors import ContextTooLong, ProviderError, RunFailed
-from wingman.providers import Provider, context_window
+from wingman.providers import context_window
 from wingman.run.context import characters_of, fixed_characters, images_of
 from wingman.run.cost import Meter
 from wingman.run.journal import RunJournal

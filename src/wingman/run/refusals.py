@@ -73,8 +73,13 @@ def sizes_in(said: str) -> tuple[int | None, int | None]:
 
 
 def is_refusal(error: ProviderError, request: Request) -> bool:
-    """Whether the provider may take the request without some of what is in it."""
+    """Whether the provider may take the request without some of what is in it.
+
+    One that is too long is to be compacted; but it is the images that make a body too large.
+    """
     if isinstance(error, ProviderAuthError | ProviderRateLimited | ProviderTimeout):
+        return False
+    if is_too_long(error) and not (error.status == 413 and _shows_images(request)):
         return False
     said = f"{error.error_type or ''} {error.message}"
     if _OF_THE_ACCOUNT.search(said):
