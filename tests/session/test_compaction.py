@@ -16,6 +16,7 @@ from provider_rules import (
     check_ollama,
     check_responses,
 )
+from session.test_every_checkpoint import Counter
 from session_kit import assert_sendable, assert_valid, live_of, opened
 from wingman import Agent, tool
 from wingman.conversation import (
@@ -168,6 +169,126 @@ async def test_a_session_of_small_messages_never_fails_for_its_length(
 @FEW
 @given(turns(20_000, 2), st.sampled_from([3_000, 16_000]), st.sampled_from([0.1, 0.25, 1.0]))
 async def test_what_cannot_fit_fails_alone_and_all_that_is_sent_is_valid(
-    autojump_clock: MockClock, script: list[Turn], window: int, rate: float
+    script: list[Turn], window: int, rate: float
 ) -> None:
     await played(script, window, rate, may_fail=True)
+
+
+LONG = "x" * 1_500
+
+
+async def filled(runtime: Runtime, agent: Agent, turns: int = 8) -> Session:
+    session = await runtime.create_session(agent)
+    for _ in range(turns):
+        await session.run(LONG)
+    return session
+
+
+@pytest.mark.parametrize(
+    "summary",
+    [
+        lambda request: [TextDelta(" \n")],
+        lambda request: [TextDelta("s" * 100_000)],
+        lambda request: 1 / 0,
+    ],
+    ids=["empty", "huge", "failing"],
+)
+async def test_a_summary_that_is_of_no_use_does_not_end_the_run(summary: Any) -> None:
+    provider = Windowed(4_000, lambda request: [TextDelta("Yes.")], summary=summary)
+    agent = Agent("a", provider=provider)
+    async with opened(agent) as runtime:
+        session = await filled(runtime, agent, 20)
+        compacted = live_of(runtime, session.id).view.compacted
+        assert compacted is not None
+        assert 0 < len(compacted.summary) < 5_000
+        assert (await session.run("And now?")).response == "Yes."
+    assert provider.refused == []
+
+
+async def test_what_a_summary_uses_is_the_runs() -> None:
+    provider = Windowed(4_000, lambda request: [TextDelta("Yes.")])
+    agent = Agent("a", provider=provider)
+    async with opened(agent) as runtime:
+        session = await filled(runtime, agent, 20)
+        used = (await session.get()).usage
+    asked = [*provider.requests, *provider.summaries]
+    assert provider.summaries
+    assert used.input_tokens == sum(map(provider.tokens_of, asked))
+    assert used.output_tokens == 7 * len(asked)
+
+
+async def test_a_single_message_that_cannot_fit_fails_with_the_sizes_and_the_session_goes_on() -> (
+    None
+):
+    provider = Windowed(4_000, lambda request: [TextDelta("Yes.")])
+    agent = Agent("a", provider=provider)
+    async with opened(agent) as runtime:
+        session = await filled(runtime, agent, 3)
+        asked = len(provider.refused)
+        with pytest.raises(ContextTooLong, match=r"\d tokens"):
+            await session.run("y" * 20_000)
+        assert len(provider.refused) <= asked + 2
+        await session.compact()
+        assert (await session.run("And now?")).response == "Yes."
+
+
+@pytest.mark.parametrize("rate", [0.25, 1.0])
+async def test_a_window_that_nobody_knows_is_learnt_of_the_refusal(rate: float) -> None:
+    provider = Windowed(4_000, lambda request: [TextDelta("Yes.")], rate=rate, tells=False)
+    agent = Agent("a", provider=provider)
+    async with opened(agent) as runtime:
+        session = await filled(runtime, agent, 16)
+        assert live_of(runtime, session.id).view.compacted is not None
+    assert provider.refused
+
+
+async def test_on_demand_all_but_the_last_turn_is_summarised_and_then_there_is_nothing_left() -> (
+    None
+):
+    provider = Windowed(100_000, lambda request: [TextDelta("Yes.")])
+    agent = Agent("a", provider=provider)
+    async with opened(agent) as runtime:
+        session = await runtime.create_session(agent)
+        assert "nothing to compact" in str((await session.compact()).detail)
+        await session.run("Hi.")
+        await session.run("Hi again.")
+        assert "stays as it is" in str((await session.compact()).detail)
+        for _ in range(3):
+            await session.run(LONG)
+        before = await session.history()
+        assert "is compacted" in str((await session.compact("Names.")).detail)
+        assert "Names." in provider.summaries[-1].messages[0].text
+        assert "nothing to compact" in str((await session.compact()).detail)
+        assert await session.history() == before
+        await session.run("Go on.")
+        assert len(provider.requests[-1].messages) == 3
+        assert_sendable(provider.requests[-1].messages)
+
+
+async def test_cut_at_any_step_of_the_scheduler_the_view_is_the_old_or_the_new_one(
+    autojump_clock: MockClock,
+) -> None:
+    outcomes = set()
+    for step in range(1, 60):
+        store = MemoryStore()
+        provider = Windowed(4_000, lambda request: [TextDelta("Yes.")])
+        agent = Agent("a", provider=provider)
+        async with opened(agent, store=store) as runtime:
+            session = await filled(runtime, agent)
+            live = live_of(runtime, session.id)
+            old = live.view.compacted
+            run = await session.submit(LONG)
+            counter = Counter(step, run.request_cancel)
+            trio.lowlevel.add_instrument(counter)
+            await run.wait()
+            trio.lowlevel.remove_instrument(counter)
+            shown = live.view.follow(live.history or [])
+            stored = (await store.session_record(session.id)).compacted
+            outcomes.add((run.status, stored != old))
+            assert live.view.compacted in (old, stored)
+            assert_valid(await session.history())
+            assert (await session.run("And now?")).response == "Yes."
+            assert_sendable(provider.requests[-1].messages)
+            assert shown
+    assert ("completed", True) in outcomes
+    assert ("cancelled", False) in outcomes
