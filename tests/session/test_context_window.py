@@ -2,7 +2,7 @@
 
 import pytest
 
-from session_kit import assert_sendable, assert_valid, opened
+from session_kit import TOOLS, assert_sendable, assert_valid, opened
 from wingman import Agent, Session, tool
 from wingman.conversation import ImageBlock, Message, TextBlock, ThinkingBlock
 from wingman.errors import ContextTooLong, ProviderError
@@ -12,12 +12,11 @@ from wingman.providers import (
     ModelInfo,
     Provider,
     ProviderRegistry,
-    Request,
     Scripted,
     ToolCalls,
     catalogued_window,
 )
-from wingman.run.context import characters_of, check_window
+from wingman.run.context import characters_of, check_window, fixed_characters
 
 DOWN = Fail(ProviderError("down", provider="scripted"))
 
@@ -36,7 +35,8 @@ def model(name: str, *script: object) -> Scripted:
 
 async def test_it_is_refused_and_another_model_goes_on_with_the_same_history() -> None:
     provider = model("small")
-    small, large = Agent("small", provider=provider), Agent("large", provider=model("large"))
+    small = Agent("small", provider=provider, compaction=None)
+    large = Agent("large", provider=model("large"))
     async with opened(small, large, providers=registry()) as runtime:
         session = await runtime.create_session(small)
         run = await session.submit("x" * 700)
@@ -121,12 +121,15 @@ def test_instructions_and_tools_count_and_images_and_reasoning_do_not() -> None:
     much = "x" * 700
     unseen = Message("user", (ImageBlock("image/png", much), ThinkingBlock(much)))
     provider = model("small")
-    check_window(Request([unseen]), characters_of(unseen), provider, lambda *_: 100)
+    check_window(characters_of(unseen), provider, lambda *_: 100)
+    fixed = fixed_characters(Agent("a", instructions=much, provider=provider))
     with pytest.raises(ContextTooLong):
-        check_window(Request([], system=much), 0, provider, lambda *_: 100)
+        check_window(fixed, provider, lambda *_: 100)
+    tools = fixed_characters(Agent("a", provider=provider, tools=TOOLS))
+    assert tools > 200
     seen = Message("user", (TextBlock(much), *unseen.content))
     with pytest.raises(ContextTooLong):
-        check_window(Request([seen]), characters_of(seen), provider, lambda *_: 100)
+        check_window(characters_of(seen), provider, lambda *_: 100)
 
 
 def test_the_catalogue_knows_dated_names() -> None:

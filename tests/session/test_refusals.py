@@ -13,6 +13,7 @@ from session_kit import assert_valid
 from wingman import Agent, ImageBlock, Message, Runtime, Session, Tool, ToolOutput, tool
 from wingman.conversation import TextBlock, ThinkingBlock, ToolResultBlock, Withheld
 from wingman.errors import (
+    ContextTooLong,
     ProviderAuthError,
     ProviderError,
     ProviderRateLimited,
@@ -261,9 +262,9 @@ async def test_a_refusal_whatever_is_left_out_is_told_as_it_was_at_first() -> No
 
 async def test_a_history_that_is_too_long_is_not_forgotten() -> None:
     model = Scripted(["Hello.", Fail(refusal(text="prompt is too long: 9 tokens > 8 maximum"))])
-    async with Session(agent(model)) as session:
+    async with Session(Agent("a", provider=model, compaction=None)) as session:
         await session.run("Hello.")
-        with pytest.raises(ProviderRejected, match="prompt is too long"):
+        with pytest.raises(ContextTooLong, match="prompt is too long"):
             await session.run("And now?")
     assert len(model.requests) == 2
 

@@ -18,11 +18,12 @@ from msgspec.structs import replace
 from wingman.agent import Agent
 from wingman.conversation import Message
 from wingman.errors import ContextTooLong, ProviderError, RunFailed
-from wingman.providers import Provider, context_window
+from wingman.providers import context_window
 from wingman.run.context import characters_of, fixed_characters, images_of
 from wingman.run.cost import Meter
 from wingman.run.journal import RunJournal
 from wingman.run.model import Model
+from wingman.run.refusals import sizes_in
 from wingman.run.summary import extract, summarise, transcript_of
 from wingman.run.view import View, is_boundary, view_of
 from wingman.store import Compacted
@@ -32,7 +33,6 @@ __all__ = ["Compactor"]
 
 logger = logging.getLogger("wingman.run")
 
-_TOKENS_A_CHARACTER: Final = 0.25  # before a provider has counted any
 _LEAST_RATE: Final = 0.1
 _MOST_RATE: Final = 1.2
 _TOKENS_AN_IMAGE: Final = 1_600
@@ -53,7 +53,6 @@ class Compactor:
     meter: Meter
     view: View
     fixed: int = attrs.field(init=False)
-    _rate: float = _TOKENS_A_CHARACTER
 
     @fixed.default
     def _measure(self) -> int:
@@ -65,13 +64,16 @@ class Compactor:
         """The provider has counted the tokens of a request with so much in its messages."""
         _, _, usage = self.meter.inference
         if usage.input_tokens:
-            text = max(usage.input_tokens - images * _TOKENS_AN_IMAGE, 0)
-            rate = text / max(self.fixed + characters, 1)
-            self._rate = min(max(rate, _LEAST_RATE), _MOST_RATE)
+            self.view.rate = self._rate(usage.input_tokens, characters, images)
+
+    def _rate(self, tokens: int, characters: int, images: int) -> float:
+        """The tokens of a character, in a request of so many."""
+        text = max(tokens - images * _TOKENS_AN_IMAGE, 0)
+        return min(max(text / max(self.fixed + characters, 1), _LEAST_RATE), _MOST_RATE)
 
     def tokens(self, characters: int, images: int) -> int:
         """About how many tokens a request has with so much in its messages."""
-        return round((self.fixed + characters) * self._rate) + images * _TOKENS_AN_IMAGE
+        return round((self.fixed + characters) * self.view.rate) + images * _TOKENS_AN_IMAGE
 
     def tokens_of(self, messages: Sequence[Message]) -> int:
         """About how many tokens a request with these messages has."""
@@ -96,7 +98,9 @@ class Compactor:
         return self.tokens(characters, images) > self._threshold(window, settings.threshold)
 
     def _threshold(self, window: int, part: float) -> int:
-        return round((window - self._room(window)) * part)
+        """Half of what there is for messages at least, or each step would be compacted anew."""
+        most = window - self._room(window)
+        return max(round(most * part), (most + min(self.tokens(0, 0), most)) // 2)
 
     async def before_inference(self, history: list[Message]) -> None:
         """Compact a history whose request passes the threshold."""
@@ -107,15 +111,25 @@ class Compactor:
         threshold = self._threshold(window, settings.threshold)
         await self._compact(history, before, threshold, window - self._room(window))
 
-    async def after_refusal(self, history: list[Message]) -> bool:
-        """The request was too long, as the provider says or by its window: compact to what may fit.
-        Returns whether there was anything to compact, so that asking again is of use."""
+    async def after_refusal(self, history: list[Message], said: str) -> bool:
+        """The request was too long, as the provider `said` or by its window: compact to what may
+        fit. Returns whether there was anything to compact, so that asking again is of use."""
         if self.agent.compaction is None:
             return False
-        before = self.tokens_of(self.view.follow(history))
-        window = self._window()
+        messages = self.view.follow(history)
+        characters = sum(map(characters_of, messages))
+        images = sum(map(images_of, messages))
+        tokens, most = sizes_in(said)
+        known = self._window()
+        window = known or most
+        # It has more tokens than was estimated: so many as it says, or more than its window.
+        tokens = tokens or (None if window is None else window - self._room(window))
+        if tokens is not None:
+            self.view.rate = max(self.view.rate, self._rate(tokens, characters, images))
+        before = self.tokens(characters, images)
         room = before if window is None else min(before, window - self._room(window))
-        return await self._compact(history, before, room // 2, room)
+        threshold = (room + min(self.tokens(0, 0), room)) // 2
+        return await self._compact(history, before, threshold, room)
 
     async def on_demand(self, history: list[Message], instructions: str) -> str:
         """Summarise all but the last turn, whether it is needed or not; return what was done."""
@@ -125,11 +139,9 @@ class Compactor:
         done = 0 if self.view.compacted is None else self.view.compacted.upto
         if upto <= done:
             return "There is nothing to compact: the history has one turn since the last summary."
-        new = await self._summarised(history, upto, before, instructions)
-        after = self.tokens_of(view_of(history, new))
-        if after >= before:
-            return f"Nothing is changed: the summary would be no shorter ({after:,} tokens)."
-        await self._record(history, new, before)
+        if not await self._summarised(history, upto, before, before, instructions, gains=True):
+            return "The summary is longer than what it would replace: the history stays as it is."
+        after = self.tokens_of(self.view.follow(history))
         return f"The history is compacted: from about {before:,} tokens to {after:,}."
 
     async def _compact(
@@ -141,25 +153,28 @@ class Compactor:
     ) -> bool:
         """Shorten, summarise, or give up; whether anything has changed."""
         old = self.view.compacted or Compacted()
-        tail = self._boundary(history, round(threshold * _KEPT))
+        kept = round(max(threshold - self.tokens(0, 0), 0) * _KEPT)
+        tail = self._boundary(history, kept)
         short = replace(old, shortened=max(old.shortened, tail))
         after = self.tokens_of(view_of(history, short))
         if after <= threshold * _ENOUGH and short != old:
             await self._record(history, short, before)
             return True
         if tail > old.upto:
-            await self._record(history, await self._summarised(history, tail, threshold), before)
+            await self._summarised(history, tail, before, kept)
         else:
             # The last turn alone is too long: its own results are all that can be cut.
             all_short = replace(old, shortened=_last_answer(history))
             if all_short != old:
                 await self._record(history, all_short, before)
         after = self.tokens_of(self.view.follow(history))
-        if after > room and self._window() is not None:
+        if after > room:
             all_short = replace(self.view.compacted or old, shortened=len(history))
-            if self.tokens_of(view_of(history, all_short)) > room:
-                raise _too_long(self.agent.provider, after, room)
-            await self._record(history, all_short, before)
+            if (
+                all_short != self.view.compacted
+                and self.tokens_of(view_of(history, all_short)) < after
+            ):
+                await self._record(history, all_short, before)
         return (self.view.compacted or Compacted()) != old
 
     def _boundary(self, history: Sequence[Message], tokens: int) -> int:
@@ -168,7 +183,7 @@ class Compactor:
         size, found, turn = 0, 0, None
         for index in range(len(history) - 1, -1, -1):
             message = history[index]
-            size += round(characters_of(message) * self._rate)
+            size += round(characters_of(message) * self.view.rate)
             size += images_of(message) * _TOKENS_AN_IMAGE
             if size > tokens and found:
                 break
@@ -179,15 +194,23 @@ class Compactor:
         return found if turn is None else turn
 
     async def _summarised(
-        self, history: list[Message], upto: int, threshold: int, instructions: str = ""
-    ) -> Compacted:
-        """Have a summary written of all before `upto`, the last summary included."""
+        self,
+        history: list[Message],
+        upto: int,
+        before: int,
+        kept: int,
+        instructions: str = "",
+        *,
+        gains: bool = False,
+    ) -> bool:
+        """Have a summary written of all before `upto`, the last summary included, of half as many
+        tokens as are kept. Whether it was taken: one that is to gain something must be shorter."""
         old = self.view.compacted or Compacted()
         head = view_of(history[:upto], replace(old, shortened=0))
         provider = (self.agent.compaction and self.agent.compaction.provider) or self.agent.provider
-        longest = max(round(threshold * _KEPT / 2 / self._rate), 400)
-        window = context_window(provider, self.model.window_of) or threshold * 2
-        room = max(round((window - self._room(window)) * 0.6 / max(self._rate, 0.3)), 1_000)
+        longest = max(round(kept / 2 / self.view.rate), 400)
+        window = context_window(provider, self.model.window_of) or before
+        room = max(round((window - self._room(window)) * 0.6 / max(self.view.rate, 0.3)), 1_000)
         try:
             text = await summarise(
                 provider,
@@ -209,7 +232,11 @@ class Compactor:
         if not text.strip():
             text = extract(history[:upto], longest)
         text = _clipped(text.strip(), longest) + _last_words(history, upto)
-        return Compacted(upto=upto, shortened=max(old.shortened, upto), summary=text)
+        new = Compacted(upto=upto, shortened=max(old.shortened, upto), summary=text)
+        if gains and self.tokens_of(view_of(history, new)) >= before:
+            return False
+        await self._record(history, new, before)
+        return True
 
     async def _record(self, history: list[Message], new: Compacted, before: int) -> None:
         """Make it durable, then show it."""
@@ -244,11 +271,3 @@ def _last_words(history: Sequence[Message], upto: int) -> str:
 
 def _clipped(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[:most]}\n[…]"
-
-
-def _too_long(provider: Provider, tokens: int, room: int) -> ContextTooLong:
-    return ContextTooLong(
-        f"The request has about {tokens:,} tokens, also after the history was compacted, and "
-        f"{provider.id}/{provider.model} takes {room:,} beside its answer: choose a model with a "
-        "larger context window, or send less."
-    )

@@ -98,7 +98,7 @@ class Inference:
         except (ProviderError, ContextTooLong) as error:
             if self._published or not is_too_long(error):
                 raise
-            if not await self.compactor.after_refusal(history):
+            if not await self.compactor.after_refusal(history, error.message):
                 raise _too_long(error) from error
             event = "the request was too long: the history is compacted, and it is asked again"
             asked_again(self.journal.record, event, error)
@@ -162,9 +162,7 @@ class Inference:
         return False
 
     def _may_ask_for_less(self, error: ProviderError, request: Request) -> bool:
-        if self._published or is_too_long(error):
-            return False
-        return is_refusal(error, request)
+        return not self._published and is_refusal(error, request)
 
     async def _twice(self, request: Request) -> None:
         """Ask; once more where the stream breaks before the world has seen anything of it."""

@@ -19,7 +19,7 @@ from wingman.errors import (
 )
 from wingman.providers import Request
 
-__all__ = ["is_refusal", "is_too_long", "may_forget"]
+__all__ = ["is_refusal", "is_too_long", "may_forget", "sizes_in"]
 
 _STATUSES: Final = frozenset({400, 413, 422})
 
@@ -46,6 +46,8 @@ _OF_LENGTH: Final = re.compile(
     r"|prompt contains .{0,40}tokens",
     re.IGNORECASE,
 )
+_NUMBER: Final = re.compile(r"(?<![\w.-])\d{1,3}(?:,\d{3})+(?![\w-])|(?<![\w.-])\d{3,8}(?![\w-])")
+_LEAST_WINDOW: Final = 512  # what is below, such as a status, is no window
 
 
 def is_too_long(error: ProviderError | ContextTooLong) -> bool:
@@ -58,9 +60,26 @@ def is_too_long(error: ProviderError | ContextTooLong) -> bool:
     return error.status == 413 or _OF_LENGTH.search(said) is not None
 
 
+def sizes_in(said: str) -> tuple[int | None, int | None]:
+    """The tokens of a request that is too long, and how many there may be, by a refusal's words.
+
+    Most name both, and the larger one is the request's; one alone is the most that is taken.
+    """
+    found = {int(number.replace(",", "")) for number in _NUMBER.findall(said)}
+    sizes = sorted((size for size in found if size >= _LEAST_WINDOW), reverse=True)
+    if len(sizes) < 2:
+        return None, sizes[0] if sizes else None
+    return sizes[0], sizes[1]
+
+
 def is_refusal(error: ProviderError, request: Request) -> bool:
-    """Whether the provider may take the request without some of what is in it."""
+    """Whether the provider may take the request without some of what is in it.
+
+    One that is too long is to be compacted; but it is the images that make a body too large.
+    """
     if isinstance(error, ProviderAuthError | ProviderRateLimited | ProviderTimeout):
+        return False
+    if is_too_long(error) and not (error.status == 413 and _shows_images(request)):
         return False
     said = f"{error.error_type or ''} {error.message}"
     if _OF_THE_ACCOUNT.search(said):

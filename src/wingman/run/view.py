@@ -17,6 +17,7 @@ from wingman.store import Compacted
 __all__ = ["View", "is_boundary", "shortened", "view_of"]
 
 _LONGEST_OLD: Final = 240  # characters of a tool result that is shown shortened
+_TOKENS_A_CHARACTER: Final = 0.25  # before a provider has counted any
 _SUMMARY: Final = (
     "[The beginning of this conversation is left out. This is a summary of it:]\n\n{summary}\n\n"
     "[End of the summary. The conversation goes on:]"
@@ -25,9 +26,13 @@ _SUMMARY: Final = (
 
 @attrs.define(eq=False)
 class View:
-    """The view of one session. `compacted` is its last compaction, None: there was none."""
+    """The view of one session. `compacted` is its last compaction, None: there was none.
+
+    `rate` is how many tokens a character has, as the provider has last counted them.
+    """
 
     compacted: Compacted | None = None
+    rate: float = _TOKENS_A_CHARACTER
     _base: list[Message] = attrs.field(factory=list, repr=False)
     _of: list[Message] | None = attrs.field(default=None, repr=False)
     _taken: int = 0
