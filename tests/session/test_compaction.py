@@ -158,7 +158,7 @@ async def played(script: Sequence[Turn], window: int, rate: float, *, may_fail: 
 
 
 FEW = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
 

@@ -98,7 +98,7 @@ class Inference:
         except (ProviderError, ContextTooLong) as error:
             if self._published or not is_too_long(error):
                 raise
-            if not await self.compactor.after_refusal(history, error.message):
+            if not await self.compactor.after_refusal(history, error.message):  # noqa: ASYNC120 a cancel is what counts then
                 raise _too_long(error) from error
             event = "the request was too long: the history is compacted, and it is asked again"
             asked_again(self.journal.record, event, error)

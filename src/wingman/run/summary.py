@@ -95,8 +95,8 @@ async def summarise(
     except BaseException as raised:  # noqa: ASYNC103 contained lets a cancellation through
         error = contained(raised)
         if isinstance(error, WingmanError):
-            raise error from raised
-        raise RunFailed(f"The provider {provider.id!r} failed: {reason(error)}") from raised
+            raise error from raised  # noqa: ASYNC104 the same
+        raise RunFailed(f"The provider {provider.id!r} failed: {reason(error)}") from raised  # noqa: ASYNC104 the same
     if not finished:
         raise ProviderStreamError("the stream ended without saying so", provider=provider.id)
     return "".join(said)[:_MOST_CHARACTERS]
