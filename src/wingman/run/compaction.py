@@ -242,8 +242,7 @@ class Compactor:
         """Make it durable, then show it."""
         after = self.tokens_of(view_of(history, new))
         new = replace(new, tokens_before=before, tokens_after=after)
-        await self.journal.compacted(new, self.meter.spent)
-        self.view.become(new)
+        await self.journal.compacted(new, self.meter.spent, self.view.become)
 
 
 def _is_turn(message: Message) -> bool:

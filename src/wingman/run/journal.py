@@ -128,12 +128,29 @@ class RunJournal:
         self.session.metrics.tool_call_ended(result.is_error)
         self.publish(ToolResult(result.tool_use_id, result.content, result.is_error))
 
-    async def compacted(self, compacted: Compacted, spent: Spent) -> None:
-        """The models are shown less of the history from now on. Returns when that is safe."""
+    async def compacted(
+        self, compacted: Compacted, spent: Spent, show: Callable[[Compacted], None]
+    ) -> None:
+        """The models are shown less of the history from now on. Returns when that is safe.
+
+        `show` is called as soon as it is, also where who waits for that is cancelled meanwhile.
+        """
         change = HistoryCompacted(
             self.session.session_id, self.record.id, compacted, now(), spent.usage, spent.cost
         )
-        await self._write_and_wait(change)
+        commit = self._write(change)
+        commit.then(partial(self._compacted, compacted, show))
+        await commit.wait()
+
+    def _compacted(
+        self,
+        compacted: Compacted,
+        show: Callable[[Compacted], None],
+        failure: StoreError | None,
+    ) -> None:
+        if failure is not None:
+            return
+        show(compacted)
         self.publish(
             HistoryShortened(
                 compacted.upto,

@@ -12,7 +12,7 @@ from wingman.api import RunView, SessionView, Status
 from wingman.conversation import HistoryPart, Message
 from wingman.errors import NotFound, SessionDeleted, StoreError
 from wingman.foreign import copy_of
-from wingman.run import view_of
+from wingman.run import repair, view_of
 from wingman.session.active import ActiveSessions
 from wingman.session.live import LiveSession
 from wingman.session.progress import in_progress
@@ -72,7 +72,7 @@ class SessionReader:
         read = partial(self._store.session_with_history, session_id)
         (record, history), live = await self._read(session_id, read, lambda found: found[0])
         if as_model and record.compacted is not None:
-            history = view_of(history, record.compacted)
+            history = view_of(list(repair(history)), record.compacted)
         return await self._with_progress(self._view(record, live, history), live)
 
     async def open(self, session_id: str) -> "SessionPages":
