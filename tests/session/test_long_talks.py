@@ -337,6 +337,18 @@ async def test_a_compaction_that_cannot_be_recorded_changes_nothing(
         ("Input is too long for requested model.", 400, True),
         ("This model's maximum prompt length is 131072 but the request contains", 400, True),
         ("Request Entity Too Large", 413, True),
+        (
+            "The decoder prompt (length 9000) is longer than the maximum model length of 8192",
+            400,
+            True,
+        ),
+        ("`inputs` tokens + `max_new_tokens` must be <= 4096. Given: 5000", 422, True),
+        (
+            "'max_tokens' is too large: 5000. This model's maximum context length is 4096",
+            400,
+            False,
+        ),
+        ("Request too large for model on tokens per minute (TPM): Limit 6000", 413, False),
         ("max_tokens: 100000 > 8192, which is the maximum allowed number of output", 400, False),
         ("Invalid image", 400, False),
         ("You exceeded your current quota", 400, False),

@@ -54,12 +54,13 @@ class Token:
 _NAME: Final = r"(?:[A-Za-z_][A-Za-z0-9_]*+)"
 _VARIABLE: Final = rf"\$(?:{_NAME}|\{{{_NAME}\}}|[?\#$!@*0-9])"
 _END: Final = r"(?=[\s;&|()<>]|\Z)"
-# Possessive throughout: what did not match is not tried in another way.
+# Possessive, but for repeated groups, which Python before 3.11.5 gets wrong: of these each way on
+# begins with another character, so that none is tried in vain.
 _PIECE: Final = re.compile(
     rf"""
       (?P<plain>[A-Za-z0-9_./:@%+,=^!\#\]\-]++)
     | '(?P<raw>[^']*+)'
-    | "(?P<double>(?:[^"\\$`]|(?<![\x80-\xff])\\[^\n]|{_VARIABLE}|\$(?="))*+)"
+    | "(?P<double>(?:[^"\\$`]++|(?<![\x80-\xff])\\[^\n]|{_VARIABLE}|\$(?="))*)"
     | \\(?P<escaped>[\x20-\x7e])
     | (?P<number>\$[?\#$])
     | (?P<variable>{_VARIABLE})

@@ -43,7 +43,13 @@ _OF_LENGTH: Final = re.compile(
     r"|(prompt|input|request|conversation|history) (is|was) too (long|large)"
     r"|maximum (context|prompt) length|input token count|too many (input |prompt )?tokens"
     r"|reduce the length of the (messages|prompt|input)|available context"
-    r"|prompt contains .{0,40}tokens",
+    r"|prompt contains .{0,40}tokens|longer than the maximum model length"
+    r"|inputs.{0,3} tokens \+ .{0,3}max_new_tokens",
+    re.IGNORECASE,
+)
+# What no shorter history would mend: too large an answer is asked for, or too much in a minute.
+_NOT_OF_LENGTH: Final = re.compile(
+    r"max(_completion|_output)?_tokens.{0,3} is too large|rate.?limit|tokens per minute|\bTPM\b",
     re.IGNORECASE,
 )
 _NUMBER: Final = re.compile(r"(?<![\w.-])\d{1,3}(?:,\d{3})+(?![\w-])|(?<![\w.-])\d{3,8}(?![\w-])")
@@ -57,6 +63,8 @@ def is_too_long(error: ProviderError | ContextTooLong) -> bool:
     if isinstance(error, ProviderAuthError | ProviderRateLimited | ProviderTimeout):
         return False
     said = f"{error.error_type or ''} {error.message}"
+    if _NOT_OF_LENGTH.search(said):
+        return False
     return error.status == 413 or _OF_LENGTH.search(said) is not None
 
 
