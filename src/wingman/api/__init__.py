@@ -6,6 +6,7 @@
     messages.py    }
     runs.py        }
     permissions.py }
+    mcp.py         } MCP servers that agents use
     providers.py   }
     system.py      }
     routes.py      ROUTES: the table
@@ -31,6 +32,7 @@ from wingman.api.agents import (
 )
 from wingman.api.errors import CODES, ErrorAnswer, ErrorDetail
 from wingman.api.frames import EXTRA, RUN_STREAM, SESSION_STREAM, USUAL, Frames, Notice
+from wingman.api.mcp import McpServer, ServerName
 from wingman.api.messages import (
     Accepted,
     CompactBody,
@@ -136,6 +138,7 @@ __all__ = [
     "Frames",
     "Health",
     "InProgress",
+    "McpServer",
     "MessageBody",
     "ModelInfo",
     "NewAgent",
@@ -160,6 +163,7 @@ __all__ = [
     "RunQuery",
     "RunView",
     "RunsQuery",
+    "ServerName",
     "SessionFields",
     "SessionQuery",
     "SessionStatus",

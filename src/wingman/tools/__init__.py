@@ -5,6 +5,7 @@
                                  annotations.py (the parameters' types)
                                  docstrings.py (what the model is told)
                                  threads.py (sync functions, abandoned as a last resort)
+    toolset.py     tools that are there while something is open, and ways to see them
     process.py     one command, of `wingman.processes`
     shell.py       bash                  on process.py
     search.py      glob, grep            on process.py too: searching/ is its program
@@ -29,20 +30,38 @@ from wingman.tools.decorator import tool
 from wingman.tools.reading import read
 from wingman.tools.search import glob, grep
 from wingman.tools.shell import bash
+from wingman.tools.toolset import (
+    Asking,
+    Combined,
+    Filtered,
+    Prefixed,
+    Tools,
+    Toolset,
+    Wrapped,
+    toolsets_of,
+)
 from wingman.tools.web import webfetch
 from wingman.tools.writing import edit, write
 
 __all__ = [
     "BUILTIN",
+    "Asking",
+    "Combined",
+    "Filtered",
+    "Prefixed",
     "Tool",
     "ToolContext",
     "ToolOutput",
+    "Tools",
+    "Toolset",
+    "Wrapped",
     "bash",
     "edit",
     "glob",
     "grep",
     "read",
     "tool",
+    "toolsets_of",
     "webfetch",
     "write",
 ]

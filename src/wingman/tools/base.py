@@ -117,6 +117,8 @@ class Tool:
     paths, of `webfetch` URLs. `arguments` is what an input means, in the parameters' types; it
     raises `ToolError` where the input does not fit.
 
+    Where no rule speaks of a tool that `asks`, a person is asked before each call of it.
+
     Without a `description` the model has the name alone to go by: that is a warning in the log, and
     no error, since a model can often guess, and a program need not stop for it.
     """
@@ -136,6 +138,7 @@ class Tool:
     arguments: Callable[[Mapping[str, Any]], Mapping[str, Any]] = attrs.field(
         default=_as_it_is, kw_only=True, repr=False
     )
+    asks: bool = attrs.field(default=False, kw_only=True, validator=of_kind(bool))
 
     def __attrs_post_init__(self) -> None:
         if isinstance(self.resources, tuple):
