@@ -4,6 +4,7 @@
     decorator.py   @tool, from   schema.py (signature → JSON Schema, input → arguments)
                                  annotations.py (the parameters' types)
                                  docstrings.py (what the model is told)
+                                 unknown.py (arguments that are no parameters)
                                  threads.py (sync functions, abandoned as a last resort)
     process.py     one command, of `wingman.processes`
     shell.py       bash                  on process.py

@@ -38,7 +38,7 @@ def _resources(given: "Iterable[str] | Resources") -> "tuple[str, ...] | Resourc
 
 
 def _discard(text: str) -> None:
-    """The progress, or the confession, of a tool to which nobody listens."""
+    """What a tool says to which nobody listens."""
 
 
 def _allow(action: str, resource: str) -> bool:
@@ -78,6 +78,9 @@ class ToolContext:
     `leave_behind` is called by a call that is being cancelled, with the text that it has to show so
     far: the model reads it below the reason. The last text counts.
 
+    `note` takes a short line that the model reads below the result, however the call ends, such as
+    what of its input was left out. The last line counts. Any thread may call it.
+
     `allows` says whether the call may turn to one more resource of an action, such as the URL that
     it is redirected to: the permissions allow it, without anybody being asked.
     """
@@ -88,6 +91,7 @@ class ToolContext:
     report_still_running: Callable[[str], None] = _discard
     environment: Mapping[str, str] = attrs.field(factory=dict)
     leave_behind: Callable[[str], None] = _discard
+    note: Callable[[str], None] = _discard
     allows: Callable[[str, str], bool] = _allow
 
 
@@ -115,7 +119,9 @@ class Tool:
     what changes files. `resources` is what a call is about: the names of those parameters, or a
     function from the arguments to texts. Of `bash` they are command lines, of `read` and `edit`
     paths, of `webfetch` URLs. `arguments` is what an input means, in the parameters' types; it
-    raises `ToolError` where the input does not fit.
+    raises `ToolError` where the input does not fit. `leaves_out_unknown` says that `call` leaves
+    out what `input_schema` does not name, with a note: a person who is asked about a call is not
+    shown that either.
 
     Without a `description` the model has the name alone to go by: that is a warning in the log, and
     no error, since a model can often guess, and a program need not stop for it.
@@ -136,6 +142,7 @@ class Tool:
     arguments: Callable[[Mapping[str, Any]], Mapping[str, Any]] = attrs.field(
         default=_as_it_is, kw_only=True, repr=False
     )
+    leaves_out_unknown: bool = attrs.field(default=False, kw_only=True)
 
     def __attrs_post_init__(self) -> None:
         if isinstance(self.resources, tuple):
@@ -157,6 +164,13 @@ class Tool:
         if self.permission is None or self.permission == self.name:
             return (self.name,)
         return (self.permission, self.name)
+
+    def taken(self, input: Mapping[str, Any]) -> Mapping[str, Any]:
+        """An input without what the call leaves out of it."""
+        if not self.leaves_out_unknown:
+            return input
+        known = self.input_schema.get("properties", {})
+        return {name: value for name, value in input.items() if name in known}
 
 
 def _to_the_user() -> int:

@@ -44,7 +44,7 @@ _BRANDS = {
 FromOne = Annotated[int, msgspec.Meta(ge=1)]
 
 
-@tool(resources=("path",))
+@tool(resources=("path",), leave_out_unknown=True)
 def read(
     path: str, context: ToolContext, offset: FromOne = 1, limit: FromOne = 2_000
 ) -> str | ToolOutput:
