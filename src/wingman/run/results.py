@@ -4,7 +4,9 @@ Not too much of it, in valid Unicode, and with what the model has to know beside
 cannot see, and what the tool notes of the call.
 """
 
-from wingman.conversation import ImageBlock, ToolResultBlock, ToolUseBlock
+import msgspec
+
+from wingman.conversation import ToolResultBlock, ToolUseBlock
 from wingman.images import ImageRefused, fit_images
 from wingman.tools import ToolOutput
 
@@ -23,15 +25,23 @@ async def result_of(
         return _result(block, _text(output), limit, note)
     fitted = await fit_images(output.images)
     images = tuple(image for image in fitted if not isinstance(image, ImageRefused))
-    refused = [
+    notes = [
         f"[Image {number} of this result cannot be shown: {image}.]"
         for number, image in enumerate(fitted, start=1)
         if isinstance(image, ImageRefused)
     ]
+    failed = output.is_error or (bool(notes) and not images)
+    structured = output.structured
+    if structured is not None and (length := len(msgspec.json.encode(structured))) > limit:
+        structured = None
+        notes.append(
+            f"[The structured form of this result is left out: its JSON has {length:,} bytes, and "
+            f"{limit:,} are the most.]"
+        )
     given = _text(output.text)
-    text = "\n".join([given, *refused] if given else refused)
-    failed = bool(refused) and not images
-    return _result(block, text, limit, note, is_error=failed, images=images)
+    text = "\n".join([given, *notes] if given else notes)
+    result = _result(block, text, limit, note, is_error=failed)
+    return msgspec.structs.replace(result, images=images, structured=structured)
 
 
 def failure(block: ToolUseBlock, reason: str, limit: int, note: str = "") -> ToolResultBlock:
@@ -55,13 +65,12 @@ def _result(
     note: str,
     *,
     is_error: bool = False,
-    images: tuple[ImageBlock, ...] = (),
 ) -> ToolResultBlock:
     note = _shortened_note(note, limit // 2)
     content = shortened(content, limit - len(note))
     if note:
         content += note if not content or content.endswith("\n") else f"\n{note}"
-    return ToolResultBlock(block.id, content, is_error=is_error, images=images)
+    return ToolResultBlock(block.id, content, is_error=is_error)
 
 
 def _shortened_note(note: str, longest: int) -> str:

@@ -15,20 +15,16 @@ from typing import Any, Final, TypeAlias
 
 import attrs
 
-from wingman.conversation import ImageBlock
-from wingman.given import listed, of_kind
+from wingman.given import listed
+from wingman.tools.output import ToolOutput
 
-__all__ = ["Tool", "ToolContext", "ToolOutput"]
+__all__ = ["Tool", "ToolContext"]
 
 
 Resources: TypeAlias = Callable[[Mapping[str, Any]], Iterable[str]]
 """What a call is about, by its arguments."""
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
-
-
-def _as_tuple(images: Iterable[ImageBlock]) -> tuple[ImageBlock, ...]:
-    return listed("images", images, ImageBlock)
 
 
 def _resources(given: "Iterable[str] | Resources") -> "tuple[str, ...] | Resources":
@@ -96,15 +92,6 @@ class ToolContext:
 
 
 _OURS: Final = str(Path(__file__).parents[1])
-
-
-@attrs.frozen
-class ToolOutput:
-    """What a tool gives that has more to show than text. Models that take no images read the text
-    alone, with a note of what was left out."""
-
-    text: str = attrs.field(validator=of_kind(str))
-    images: tuple[ImageBlock, ...] = attrs.field(default=(), converter=_as_tuple)
 
 
 @attrs.frozen

@@ -12,8 +12,9 @@ import attrs
 from wingman.errors import ToolError
 from wingman.foreign import let_on, shown
 from wingman.schemas import json_text
-from wingman.tools.base import Resources, Tool, ToolContext, ToolOutput
+from wingman.tools.base import Resources, Tool, ToolContext
 from wingman.tools.docstrings import parse_docstring
+from wingman.tools.output import ToolOutput
 from wingman.tools.schema import Parameters, parameters_of
 from wingman.tools.threads import run_in_thread
 from wingman.under_trio import require_trio
