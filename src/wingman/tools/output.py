@@ -33,17 +33,18 @@ def _json(given: Any) -> Any:
 
 
 def _is_deep(value: Any) -> bool:
-    level = [value]
-    for _ in range(_DEEPEST + 1):
+    level = _containers([value])
+    for _ in range(_DEEPEST):
         level = [
             inner
             for each in level
-            if isinstance(each, dict | list)
-            for inner in (each.values() if isinstance(each, dict) else each)
+            for inner in _containers(each.values() if isinstance(each, dict) else each)
         ]
-        if not level:
-            return False
-    return True
+    return bool(level)
+
+
+def _containers(values: Iterable[Any]) -> list[dict[str, Any] | list[Any]]:
+    return [value for value in values if isinstance(value, dict | list)]
 
 
 @attrs.frozen
