@@ -74,6 +74,7 @@ ALLOWED: dict[str, set[str]] = {
         "processes",
         "schemas",
     },
+    "mcp": {"errors", "foreign", "api", "conversation", "processes", "tools"},
     "permissions": {"api", "processes"},
     "output": {"schemas"},
     "agent": {
@@ -151,6 +152,7 @@ PACKAGES = (
     "client",
     "errors",
     "images",
+    "mcp",
     "permissions",
     "processes",
     "providers",
