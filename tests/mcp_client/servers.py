@@ -11,7 +11,7 @@ import trio
 
 from wingman.api import McpServer
 from wingman.mcp import McpToolset
-from wingman.tools import Tool, ToolContext
+from wingman.tools import Tool, ToolContext, ToolOutput
 
 PROGRAM = Path(__file__).with_name("fake_server.py")
 
@@ -63,10 +63,12 @@ async def tool_of(toolset: McpToolset, name: str) -> Tool:
 
 async def call(
     toolset: McpToolset, room: Room, name: str, input: Mapping[str, Any] | None = None, **more: Any
-) -> Any:
-    """Call a tool of the fake server's."""
+) -> str:
+    """Call a tool of the fake server's: the text that it gives."""
     tool = await tool_of(toolset, f"fake_{name}")
-    return await tool.call(input or {}, room.context(**more))
+    output = await tool.call(input or {}, room.context(**more))
+    assert isinstance(output, ToolOutput)
+    return output.text
 
 
 def is_alive(pid: int) -> bool:

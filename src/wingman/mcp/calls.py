@@ -4,7 +4,6 @@ A call that is cancelled answers at once: the SDK tells the server, and nothing 
 `traffic.py`). What the server answers to it later is dropped.
 """
 
-import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from itertools import count
@@ -15,7 +14,7 @@ import trio
 from mcp import Client
 from mcp.client.session import ClientRequestContext
 from mcp.shared.exceptions import MCPError
-from mcp_types import CONNECTION_CLOSED, CallToolResult, ElicitRequestParams, ElicitResult
+from mcp_types import CallToolResult, ElicitRequestParams, ElicitResult
 from pydantic import ValidationError
 
 from wingman.errors import ToolError
@@ -29,6 +28,7 @@ from wingman.tools import ToolContext, ToolOutput
 __all__ = ["Calls", "words_of"]
 
 _LONGEST_ERROR: Final = 4_000
+_CLOSED: Final = "Connection closed"  # the SDK's words; its code is one that servers use as well
 _TO_LEARN_WHY: Final = 1.0  # seconds; a pipe closes before its program's exit code is known
 _current: ContextVar[CallUnderWay | None] = ContextVar("wingman_mcp_call", default=None)
 
@@ -52,7 +52,7 @@ class Calls:
 
     async def call(
         self, tool: str, input: Mapping[str, Any], context: ToolContext
-    ) -> str | ToolOutput:
+    ) -> ToolOutput:
         """Call a tool by the name that the server has for it. Raises `ToolError`."""
         if self.ended.is_set():
             raise ToolError(f"The call was not executed. {self.why()}")
@@ -94,11 +94,11 @@ class Calls:
             return await self.client.call_tool(tool, dict(input), meta=meta)
         except BaseException as error:  # noqa: ASYNC103 contained lets a cancellation through
             failure = contained(error)
-        if isinstance(failure, MCPError) and failure.code == CONNECTION_CLOSED:
+        if isinstance(failure, MCPError) and failure.error.message == _CLOSED:
             with trio.move_on_after(_TO_LEARN_WHY):
                 await self.ended.wait()
+        if self.ended.is_set():
             raise ToolError(f"The call was in flight, and may have had its effect. {self.why()}")
-        self.diary.note(logging.DEBUG, f"{tool}: {words_of(failure)}")
         raise ToolError(self.diary.shown(words_of(failure), _LONGEST_ERROR)) from failure
 
 

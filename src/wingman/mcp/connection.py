@@ -19,13 +19,13 @@ from mcp.client.session import ClientRequestContext
 from mcp.shared.exceptions import MCPError
 from mcp.shared.message import SessionMessage
 from mcp_types import (
-    CONNECTION_CLOSED,
     METHOD_NOT_FOUND,
     ElicitResult,
     Implementation,
     ListRootsResult,
     Root,
 )
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import FileUrl
 
 from wingman.api import McpServer
@@ -35,14 +35,21 @@ from wingman.mcp.diary import Diary
 from wingman.mcp.failure import McpFailed
 from wingman.mcp.listing import Listing, made
 from wingman.mcp.local import LocalServer
+from wingman.mcp.remote import RemoteServer
 from wingman.mcp.traffic import Outbox, Traffic
 from wingman.tools import Tool
 
 __all__ = ["Connection"]
 
+for _name in ("mcp", "client", "httpx2", "httpcore2"):
+    # The SDK logs what servers send, at any length, and ids of sessions, which are secrets. What is
+    # worth a line is in the log of `wingman.mcp`.
+    if (_logger := logging.getLogger(_name)).level == logging.NOTSET:
+        _logger.setLevel(logging.CRITICAL)
+
 _MOST_PAGES: Final = 100
 _MOST_REASONS: Final = 3
-_TO_LEARN_WHY: Final = 1.0  # seconds; a pipe closes before its program's exit code is known
+_LONGEST_PAUSE: Final = 60.0  # seconds between two tries to be told of changes
 
 
 class Link(Protocol):
@@ -92,6 +99,8 @@ class Connection:
                 if not await self._ended_at_once(mode, block):
                     break
         finally:
+            if self.settled.is_set() and self.failure is not None:
+                block.cancel()
             self.settled.set()
             self._ended.set()
 
@@ -120,7 +129,7 @@ class Connection:
         """Be connected; whether the program has ended before it said anything."""
         self.diary.begin()
         traffic = Traffic(self.diary, lambda tools: self._listing.clean(tools), self._changed)
-        link = LocalServer(self.server, self.work_dir, traffic)
+        link = self._link(traffic)
         try:
             async with self._client(link, mode) as client:
                 self._calls = calls = Calls(
@@ -134,11 +143,11 @@ class Connection:
                 )
                 self._tools = await self._listed(calls)
                 self.settled.set()
-                await self._until_it_ends(link, block)
+                await self._until_it_ends(link, client, block)
         except BaseException as error:  # noqa: ASYNC103 contained lets a cancellation through
             failure = contained(error)
             if not self._leaving.is_set():
-                self.failure = await self._failed(failure, link)  # noqa: ASYNC102 no cancellation
+                self.failure = self._failed(failure, link)
         return not self.settled.is_set() and link.ran and not traffic.heard
 
     def _client(self, link: Link, mode: str) -> Client:
@@ -151,8 +160,14 @@ class Connection:
             list_roots_callback=self._roots,
         )
 
-    async def _until_it_ends(self, link: Link, block: trio.CancelScope) -> None:
+    def _link(self, traffic: Traffic) -> Link:
+        if self.server.url is not None:
+            return RemoteServer(self.server, traffic)
+        return LocalServer(self.server, self.work_dir, traffic)
+
+    async def _until_it_ends(self, link: Link, client: Client, block: trio.CancelScope) -> None:
         async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._hear_of_changes, client)
             for event in (self._leaving, link.lost):
                 nursery.start_soon(_then_cancel, event, nursery.cancel_scope)
         if not self._leaving.is_set():
@@ -160,17 +175,14 @@ class Connection:
             block.cancel()
         self._ended.set()
 
-    async def _failed(self, error: Exception, link: Link) -> McpFailed:
-        """Why it could not be connected to, or what of ours has broken."""
-        found = leaves(error)
-        if any(isinstance(leaf, MCPError) and leaf.code == CONNECTION_CLOSED for leaf in found):
-            with trio.move_on_after(_TO_LEARN_WHY):
-                await link.lost.wait()
+    def _failed(self, error: Exception, link: Link) -> McpFailed:
+        """Why it could not be connected to, or what has broken."""
         if link.lost.is_set():
             return self._unusable(link.reason)
+        found = leaves(error)
         for leaf in found:
             if isinstance(leaf, McpFailed):
-                return leaf
+                return self._unusable(str(leaf))
         return self._unusable("; ".join(map(words_of, found[:_MOST_REASONS])))
 
     def _unusable(self, why: str) -> McpFailed:
@@ -213,6 +225,26 @@ class Connection:
         except BaseException as error:  # noqa: ASYNC103 contained lets a cancellation through
             failure = words_of(contained(error))
             self.diary.note(logging.WARNING, f"its tools could not be listed again: {failure}")
+
+    async def _hear_of_changes(self, client: Client) -> None:
+        """Be told of other tools as the protocol of 2026-07-28 has it: a request that stays open.
+        Before that, servers tell of them by themselves."""
+        tools = client.server_capabilities.tools
+        if client.protocol_version not in MODERN_PROTOCOL_VERSIONS:
+            return
+        pause = 1.0
+        while tools is not None and tools.list_changed:
+            try:
+                async with client.listen(tools_list_changed=True) as changes:
+                    pause = 1.0
+                    async for _ in changes:
+                        self._changed()
+            except BaseException as error:  # noqa: ASYNC103 contained lets a cancellation through
+                failure = contained(error)
+                self.diary.note(logging.DEBUG, f"no news of its tools: {words_of(failure)}")
+            await trio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+            self._changed()  # what came meanwhile was not heard
 
     async def _elicit(self, context: ClientRequestContext, params: Any) -> Any:
         calls = self._calls

@@ -27,7 +27,7 @@ _LONGEST_DESCRIPTION: Final = 10_000
 _LARGEST_SCHEMA: Final = 100_000  # bytes
 _DEEPEST_SCHEMA: Final = 60
 
-Call: TypeAlias = Callable[[str, Mapping[str, Any], ToolContext], Awaitable[str | ToolOutput]]
+Call: TypeAlias = Callable[[str, Mapping[str, Any], ToolContext], Awaitable[ToolOutput]]
 """Calls one of the server's tools, by the name that the server has for it."""
 
 
@@ -124,7 +124,7 @@ async def _checked(
     own_name: str,
     input: Mapping[str, Any],
     context: ToolContext,
-) -> str | ToolOutput:
+) -> ToolOutput:
     check.check(name, input)
     return await call(own_name, input, context)
 

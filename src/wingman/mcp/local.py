@@ -45,6 +45,7 @@ class LocalServer:
     _exited: trio.Event = attrs.field(factory=trio.Event, init=False)
     _heard_all: trio.Event = attrs.field(factory=trio.Event, init=False)
     _read_all: trio.Event = attrs.field(factory=trio.Event, init=False)
+    _leaving: bool = attrs.field(default=False, init=False)
     _rubbish: int = attrs.field(default=0, init=False)
 
     @asynccontextmanager
@@ -63,6 +64,10 @@ class LocalServer:
                 try:
                     yield self.traffic.inbox, self.traffic.outbox
                 finally:
+                    if self._heard_all.is_set() and not self.lost.is_set():
+                        with trio.move_on_after(2 * _LAST_WORDS):  # why it was lost is on its way
+                            await self.lost.wait()  # noqa: ASYNC102 a cancel waits for nobody
+                    self._leaving = True
                     writing.cancel()  # its stdin is closed: a good server ends by itself
                     with trio.move_on_after(_EOF_GRACE):
                         await self._exited.wait()  # noqa: ASYNC102 a cancel waits for nobody
@@ -145,13 +150,16 @@ class LocalServer:
 
     async def _closed(self, reason: str) -> None:
         """A pipe is closed: if that is its end, its exit code says more."""
-        with trio.move_on_after(2 * _LAST_WORDS):
-            await self.lost.wait()
+        await self.traffic.ended()
+        with trio.move_on_after(_LAST_WORDS):
+            await self._exited.wait()
+            return
         await self._lose(reason)
 
     async def _lose(self, reason: str) -> None:
-        self.reason = self.reason or reason
-        self.lost.set()
+        if not self._leaving:
+            self.reason = self.reason or reason
+            self.lost.set()
         await self.traffic.ended()
 
     def _left_over(self, what: str) -> None:

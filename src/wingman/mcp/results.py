@@ -1,6 +1,6 @@
 """What a server answers to a call, as a tool's output."""
 
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from mcp_types import (
@@ -16,7 +16,6 @@ from mcp_types import (
 )
 
 from wingman.conversation import ImageBlock
-from wingman.errors import ToolError
 from wingman.processes import clip
 from wingman.tools import ToolOutput
 
@@ -25,24 +24,25 @@ __all__ = ["output_of"]
 _MOST_IMAGES: Final = 8
 
 
-def output_of(result: CallToolResult, limit: int) -> str | ToolOutput:
+def output_of(result: CallToolResult, limit: int) -> ToolOutput:
     """The output, with at most `limit` characters of text and a few images.
 
-    Raises `ToolError` where the server says that the call has failed.
+    Where there is structured content alone, its JSON is the text as well.
     """
     images = [block for block in result.content if isinstance(block, ImageContent)]
     parts = [_text(block) for block in result.content if not isinstance(block, ImageContent)]
+    structured = result.structured_content
+    if not result.content and structured is not None:
+        parts = [msgspec.json.encode(structured).decode()]
     if len(images) > _MOST_IMAGES:
         parts.append(f"[{len(images) - _MOST_IMAGES} more images are left out.]")
-    if not parts and result.structured_content is not None:
-        parts = [_json(result.structured_content)]
-    text = clip("\n".join(parts), limit).replace("\0", "\ufffd")
-    if result.is_error:
-        raise ToolError(text or "The tool failed, and does not say why.")
-    if not images:
-        return text
+    if not (parts or images) and result.is_error:
+        parts = ["The tool failed, and does not say why."]
     return ToolOutput(
-        text, [ImageBlock(image.mime_type, image.data) for image in images[:_MOST_IMAGES]]
+        clip("\n".join(parts), limit).replace("\0", "\ufffd"),
+        [ImageBlock(image.mime_type, image.data) for image in images[:_MOST_IMAGES]],
+        is_error=result.is_error,
+        structured=structured,
     )
 
 
@@ -66,7 +66,3 @@ def _text(block: ContentBlock) -> str:
 
 def _bytes(base64: str) -> int:
     return len(base64) * 3 // 4
-
-
-def _json(value: Any) -> str:
-    return msgspec.json.encode(value).decode()

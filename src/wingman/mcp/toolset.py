@@ -27,7 +27,7 @@ _MISSING: Final = (
 )
 
 
-@attrs.define(eq=False)
+@attrs.define
 class McpToolset(Toolset):
     """The tools of the MCP server `name`, called `name_tool`.
 
@@ -36,13 +36,17 @@ class McpToolset(Toolset):
     connection is lost, the block is cancelled, and leaving it raises `McpFailed`. It can be entered
     again once it has been left.
 
-    Rules of permission for its tools may name the server, for all of them, or one tool.
+    Rules of permission for its tools may name the server, for all of them, or one tool. Toolsets of
+    one name, server and directory are equal, so that they share one connection.
     """
 
     name: str
     server: McpServer
     work_dir: Path | None = None
-    _entered: "_Entered | None" = attrs.field(default=None, init=False, repr=False)
+    _entered: "_Entered | None" = attrs.field(default=None, init=False, repr=False, eq=False)
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.work_dir))  # a server's settings have dicts in them
 
     def within(self, work_dir: Path) -> Toolset:
         """One for sessions of this directory; a server at a URL, or in a `cwd`, is one for all."""
