@@ -50,9 +50,7 @@ class Calls:
     in_flight: set[CallUnderWay] = attrs.field(factory=set, init=False)
     _tokens: Iterator[int] = attrs.field(factory=lambda: count(1), init=False)
 
-    async def call(
-        self, tool: str, input: Mapping[str, Any], context: ToolContext
-    ) -> ToolOutput:
+    async def call(self, tool: str, input: Mapping[str, Any], context: ToolContext) -> ToolOutput:
         """Call a tool by the name that the server has for it. Raises `ToolError`."""
         if self.ended.is_set():
             raise ToolError(f"The call was not executed. {self.why()}")

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+import attrs
 import msgspec
 from mcp_types import (
     AudioContent,
@@ -38,12 +39,15 @@ def output_of(result: CallToolResult, limit: int) -> ToolOutput:
         parts.append(f"[{len(images) - _MOST_IMAGES} more images are left out.]")
     if not (parts or images) and result.is_error:
         parts = ["The tool failed, and does not say why."]
-    return ToolOutput(
+    output = ToolOutput(
         clip("\n".join(parts), limit).replace("\0", "\ufffd"),
         [ImageBlock(image.mime_type, image.data) for image in images[:_MOST_IMAGES]],
         is_error=result.is_error,
-        structured=structured,
     )
+    try:
+        return attrs.evolve(output, structured=structured)
+    except ValueError:  # it is nested too deeply
+        return output
 
 
 def _text(block: ContentBlock) -> str:

@@ -15,7 +15,7 @@ from typing import Any, Final, TypeAlias
 
 import attrs
 
-from wingman.given import listed
+from wingman.given import listed, of_kind
 from wingman.tools.output import ToolOutput
 
 __all__ = ["Tool", "ToolContext"]
