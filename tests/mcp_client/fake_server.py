@@ -28,7 +28,10 @@ def answer(id, result):
 
 
 def text(id, words, **more):
-    answer(id, {"content": [{"type": "text", "text": words}], **more})
+    answer(id, {"content": [{"type": "text", "text": words}], **COMMON, **more})
+
+
+COMMON = {"resultType": "complete"} if "modern" in SETTINGS else {}
 
 
 def notify(method, **params):
@@ -54,6 +57,8 @@ def listed(params):
     tools += [{"name": f"more{i}", "inputSchema": {"type": "object"}} for i in range(count)]
     tools += json.loads(SETTINGS.get("extra", "[]"))
     result = {"tools": tools}
+    if "modern" in SETTINGS:
+        result |= {**COMMON, "ttlMs": 0, "cacheScope": "private"}
     if "endless" in SETTINGS:
         result["nextCursor"] = "again"
     return result
@@ -124,6 +129,17 @@ def call(id, name, arguments, meta):
         write({"jsonrpc": "2.0", "id": id, "error": {"code": -32602, "message": f"no tool {name}"}})
 
 
+def ask_as_of_2026(id, params):
+    if responses := params.get("inputResponses"):
+        text(id, json.dumps(responses["q"]), resultType="complete")
+    else:
+        asked = {"method": "elicitation/create", "params": params["arguments"]}
+        answer(
+            id,
+            {"resultType": "input_required", "inputRequests": {"q": asked}, "requestState": "s"},
+        )
+
+
 MORE = """
 big flood result raw twice late close_stdout ask roots pings change environment
 """
@@ -148,6 +164,17 @@ def serve(line):
                 "serverInfo": {"name": "fake", "version": "1"},
             },
         )
+    elif method == "server/discover" and "modern" in SETTINGS:
+        answer(
+            id,
+            {
+                "resultType": "complete",
+                "supportedVersions": ["2026-07-28"],
+                "capabilities": {"tools": {}},
+                "ttlMs": 0,
+                "cacheScope": "private",
+            },
+        )
     elif method == "server/discover":
         if "strict" in SETTINGS:
             os._exit(1)
@@ -155,6 +182,9 @@ def serve(line):
     elif method == "tools/list":
         answer(id, listed(params))
     elif method == "tools/call":
+        if params["name"] == "ask" and "modern" in SETTINGS:
+            ask_as_of_2026(id, params)
+            return
         call(id, params["name"], params.get("arguments", {}), params.get("_meta", {}))
     elif method is None and id in ASKED:
         text(ASKED.pop(id), json.dumps(message.get("result") or message.get("error")))

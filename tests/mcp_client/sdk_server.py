@@ -1,7 +1,7 @@
 """A server made with the official SDK: over stdio, or over HTTP on Hypercorn with Trio.
 
-    python sdk_server.py
-    python sdk_server.py http [SECRET]     it prints its port; with a secret it wants that in `x-key`
+python sdk_server.py
+python sdk_server.py http [SECRET]     it prints its port; with a secret it wants that in `x-key`
 """
 
 import sys
@@ -21,10 +21,6 @@ cancelled = anyio.Event()
 
 class Weather(BaseModel):
     degrees: float
-
-
-class Answer(BaseModel):
-    sure: bool
 
 
 @server.tool()
@@ -70,13 +66,6 @@ def was_cancelled() -> bool:
 
 
 @server.tool()
-async def ask(ctx: Context) -> str:
-    """It asks."""
-    answer = await ctx.elicit("Are you sure?", Answer)
-    return str(answer)
-
-
-@server.tool()
 async def grow(ctx: Context) -> str:
     """One more tool."""
     server.add_tool(lambda: "new", name="grown", description="A new one.")
@@ -85,15 +74,20 @@ async def grow(ctx: Context) -> str:
 
 
 async def serve_http(secret: str) -> None:
+    import trio
     from hypercorn.config import Config
     from hypercorn.trio import serve
-    import trio
 
-    app: Any = server.streamable_http_app(stateless_http="stateless" in sys.argv)
+    app: Any = server.streamable_http_app()
 
     async def guarded(scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] == "http" and secret:
+        if scope["type"] == "http":
             keys = [value for name, value in scope["headers"] if name == b"x-key"]
+            if scope["path"] == "/moved":
+                there = [(b"location", b"http://127.0.0.2:1/mcp")]
+                await send({"type": "http.response.start", "status": 307, "headers": there})
+                await send({"type": "http.response.body", "body": b""})
+                return
             if keys != [secret.encode()]:
                 await send({"type": "http.response.start", "status": 401, "headers": []})
                 await send({"type": "http.response.body", "body": b"no"})
@@ -110,6 +104,6 @@ async def serve_http(secret: str) -> None:
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["http"]:
-        anyio.run(serve_http, sys.argv[2] if len(sys.argv) > 2 else "", backend="trio")
+        anyio.run(serve_http, sys.argv[2], backend="trio")
     else:
         anyio.run(server.run_stdio_async, backend="trio")

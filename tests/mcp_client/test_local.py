@@ -353,3 +353,23 @@ def test_importing_the_package_does_not_import_the_sdk(tmp_path: Path) -> None:
 
     code = "import wingman.mcp, sys; sys.exit(bool({'mcp', 'pydantic'} & set(sys.modules)))"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path)
+
+
+async def test_a_call_that_was_never_sent_is_said_not_to_be_executed(room: Room) -> None:
+    told: list[str] = []
+
+    async def late(toolset: McpToolset) -> None:
+        tool = await tool_of(toolset, "fake_echo")
+        pid = room.heard("pid")[0]
+        os.kill(pid, signal.SIGKILL)
+        await gone(pid)
+        with pytest.raises(ToolError) as raised:
+            await tool.call({"text": "x"}, room.context())
+        told.append(str(raised.value))
+
+    async with trio.open_nursery() as nursery:
+        with pytest.raises(McpFailed, match="SIGKILL"):  # noqa: PT012 it is left by it
+            async with room.toolset() as toolset:
+                nursery.start_soon(late, toolset)
+                await trio.sleep_forever()
+    assert told[0].startswith("The call was not executed. The MCP server 'fake' cannot be used.")

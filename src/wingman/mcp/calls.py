@@ -58,6 +58,7 @@ class Calls:
         token = f"wingman-{next(self._tokens)}"
         self.in_flight.add(call)
         self.traffic.progress[token] = call.progress
+        self.traffic.unsent.add(token)
         current = _current.set(call)
         try:
             with call.scope:
@@ -68,6 +69,7 @@ class Calls:
             call.end()
             self.in_flight.discard(call)
             self.traffic.progress.pop(token, None)
+            self.traffic.unsent.discard(token)
         raise ToolError(
             f"The MCP server {self.server!r} has not answered within {self.seconds:g} s. It was "
             "told that the call is cancelled; the call may have had its effect."
@@ -96,6 +98,8 @@ class Calls:
             with trio.move_on_after(_TO_LEARN_WHY):
                 await self.ended.wait()
         if self.ended.is_set():
+            if token in self.traffic.unsent:
+                raise ToolError(f"The call was not executed. {self.why()}")
             raise ToolError(f"The call was in flight, and may have had its effect. {self.why()}")
         raise ToolError(self.diary.shown(words_of(failure), _LONGEST_ERROR)) from failure
 

@@ -157,7 +157,7 @@ class Connection:
             cache=None,
             client_info=Implementation(name="wingman", version=version("wingman-runtime")),
             elicitation_callback=self._elicit,
-            list_roots_callback=self._roots,
+            list_roots_callback=None if self.server.command is None else self._roots,
         )
 
     def _link(self, traffic: Traffic) -> Link:

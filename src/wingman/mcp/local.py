@@ -102,6 +102,7 @@ class LocalServer:
                 try:
                     while (item := await self.traffic.next()) is not None:
                         await pipe.send_all(_line(item.message))
+                        self.traffic.wrote(item)
                     await trio.sleep_forever()  # it ends by its own doing, or when it is left
                 except trio.BrokenResourceError:
                     await self._closed("It does not read its input any more.")

@@ -6,6 +6,7 @@ Proxies are those of the environment. There is no OAuth: what a server wants to 
 """
 
 import logging
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
@@ -23,7 +24,7 @@ from mcp.shared.exceptions import MCPError
 from mcp.shared.message import SessionMessage
 from mcp_types import JSONRPCError
 
-from wingman.api import McpServer
+from wingman.api import McpServer, without_secrets
 from wingman.foreign import leaves, text_of
 from wingman.mcp.failure import McpFailed
 from wingman.mcp.traffic import Outbox, Traffic
@@ -33,6 +34,7 @@ __all__ = ["RemoteServer"]
 _LARGEST: Final = 64 * 1024 * 1024  # bytes of a message
 _TO_CONNECT: Final = 30.0  # seconds
 _TO_TAKE_NOTE: Final = 10.0  # seconds; no request is sent while a notification is not taken
+_MOST_CAUSES: Final = 10
 _NO_ANSWER: Final = "Server returned an error response"  # the SDK's words for a bad status
 _NO_SESSION: Final = "Session terminated"  # and for an unknown session
 
@@ -82,8 +84,6 @@ class RemoteServer:
 
     def _http(self) -> httpx2.AsyncClient:
         url = urlsplit(self.server.url or "")
-        if url.scheme not in ("http", "https") or not url.hostname:
-            raise McpFailed("Its `url` does not begin with http:// or https:// and a host.")
         for name, value in self.server.headers.items():
             if not f"{name}{value}".isascii() or not f"{name}{value}".isprintable():
                 raise McpFailed(f"Its header {name!r} has characters that no header may have.")
@@ -133,6 +133,7 @@ class RemoteServer:
         try:
             while (item := await self.traffic.next()) is not None:
                 await write.send(item)
+                self.traffic.wrote(item)
         except (anyio.BrokenResourceError, anyio.ClosedResourceError):
             self._lose(f"The connection to {self._place} broke.")
 
@@ -142,9 +143,7 @@ class RemoteServer:
 
     @property
     def _place(self) -> str:
-        """Where it is, without what may be secret."""
-        url = urlsplit(self.server.url or "")
-        return urlunsplit((url.scheme, url.netloc.rpartition("@")[2], url.path, "", ""))
+        return without_secrets(self.server.url or "")
 
     def _words(self, error: BaseException) -> str | None:
         """Why it failed, where that was in HTTP or below it."""
@@ -152,8 +151,8 @@ class RemoteServer:
             match leaf:
                 case httpx2.ConnectTimeout() | httpx2.PoolTimeout():
                     return f"No connection to {self._place} came about in {_TO_CONNECT:g} s."
-                case httpx2.ConnectError() if "SSL" in (words := text_of(leaf)):
-                    return f"TLS with {self._place} failed: {words}."
+                case httpx2.ConnectError() if (why := _tls_failure(leaf)) is not None:
+                    return f"TLS with {self._place} failed: {why}."
                 case httpx2.ConnectError():
                     return f"There is no connection to {self._place}: {text_of(leaf)}."
                 case httpx2.HTTPError() | httpx2.InvalidURL() | httpx2.StreamError():
@@ -184,6 +183,19 @@ class _Bounded(httpx2.AsyncByteStream):
 def _without_userinfo(url: str) -> str:
     parts = urlsplit(url)
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def _tls_failure(error: BaseException | None) -> str | None:
+    """What was wrong with TLS, if that is why."""
+    for _ in range(_MOST_CAUSES):
+        if error is None:
+            break
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return error.verify_message
+        if isinstance(error, ssl.SSLError):
+            return str(error.reason or text_of(error))
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def _status(code: int) -> str:

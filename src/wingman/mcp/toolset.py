@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 __all__ = ["McpToolset"]
 
 _POLITENESS: Final = 0.5  # seconds that a connection has to end by itself
-_NOWHERE: Final = Path("/")
 _MISSING: Final = (
     "MCP servers need more than is installed: pip install 'wingman-runtime[mcp]', and start again."
 )
@@ -58,7 +57,9 @@ class McpToolset(Toolset):
     def _directory(self) -> Path:
         """Where the server's program starts, and what it is told that the work is about."""
         cwd = self.server.cwd
-        return self.work_dir or _NOWHERE if cwd is None else Path(cwd).expanduser().absolute()
+        if cwd is not None:
+            return Path(cwd).expanduser().absolute()
+        return self.work_dir or Path.cwd()
 
     async def __aenter__(self) -> Self:
         if self._entered is not None:

@@ -112,13 +112,18 @@ class Outbox:
 @attrs.define(eq=False)
 class Traffic:
     """The messages of one connection. `clean` makes a list of tools what the SDK will take;
-    `changed` is called when the server says that it has others."""
+    `changed` is called when the server says that it has others.
+
+    `progress` has who is told of a call's progress, by the call's token; `unsent` are the tokens of
+    calls that have not been sent. `heard`: something has come.
+    """
 
     diary: Diary
     clean: Callable[[object], list[Any]]
     changed: Callable[[], None]
     outbox: Outbox = attrs.field(factory=Outbox, init=False)
     progress: dict[object, Progress] = attrs.field(factory=dict, init=False)
+    unsent: set[object] = attrs.field(factory=set, init=False)
     heard: bool = attrs.field(default=False, init=False)
     _inbox: "_Inbox" = attrs.field(factory=lambda: _Inbox(), init=False)
     _listings: set[object] = attrs.field(factory=set, init=False)
@@ -152,6 +157,11 @@ class Traffic:
                 case JSONRPCResponse(id=id) | JSONRPCError(id=id):
                     self._asked.discard(id)
         return item
+
+    def wrote(self, item: SessionMessage) -> None:
+        """It has been sent."""
+        if self.unsent and isinstance(item.message, JSONRPCRequest):
+            self.unsent.discard(token_of(item.message.params))
 
     def _passes(self, message: JSONRPCMessage) -> bool:
         match message:
@@ -201,6 +211,12 @@ class _Inbox:
 
     def __init__(self) -> None:
         self.send, self.receive = trio.open_memory_channel[SessionMessage | Exception](0)
+
+
+def token_of(params: Mapping[str, Any] | None) -> object:
+    """The token by which a request is told of its progress."""
+    meta = (params or {}).get("_meta")
+    return _key(meta.get("progressToken")) if isinstance(meta, Mapping) else None
 
 
 def _key(token: object) -> object:

@@ -129,7 +129,7 @@ class Owner:
         try:
             await self._held.toolset.__aenter__()
         except BaseException as error:  # noqa: ASYNC103 contained lets a cancellation through
-            self._opened.was_lost(self._held, reason(contained(error)))
+            self._opened.was_lost(self._held, _why(contained(error)))
             self._context.stop()
             return self  # noqa: ASYNC104 the same
         self._entered = True
@@ -148,7 +148,7 @@ class Owner:
         try:
             return bool(await self._held.toolset.__aexit__(kind, value, traceback))  # noqa: ASYNC102 the toolset's affair
         except BaseException as error:  # noqa: ASYNC103 contained lets a cancellation through
-            self._opened.was_lost(self._held, reason(contained(error)))
+            self._opened.was_lost(self._held, _why(contained(error)))
         await self._held.ref.stop()  # noqa: ASYNC102 it is its own end, and does not wait
         return True
 
@@ -334,8 +334,9 @@ class Lent:
                     self._opened.was_lost(held, "It did not open in time.")
                 if held.failure is not None:
                     self.give_back()
-                    raise ToolsetUnavailable(held.failure) from ended
-                continue  # it was closed on purpose, or is just ending
+                    if not held.was_open:
+                        raise ToolsetUnavailable(held.failure) from ended
+                continue  # it was lost, or closed on purpose, or is just ending
             if tools is not self._seen:
                 self._seen = tools
                 self._tools = tuple(
@@ -380,6 +381,10 @@ class Lent:
             return await tool.call(input, context)
         finally:
             held.call_ended()
+
+
+def _why(error: Exception) -> str:
+    return error.message if isinstance(error, ToolsetUnavailable) else reason(error)
 
 
 def _log(level: int, event: str, held: HeldToolset) -> None:
