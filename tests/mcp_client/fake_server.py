@@ -83,6 +83,14 @@ def call(id, name, arguments, meta):
         os._exit(3)
     elif name == "big":
         text(id, "x" * int(arguments["length"]))
+    elif name == "nested":
+        lists = "[" + ",".join(["[]"] * int(arguments["count"])) + "]"
+        line = json.dumps(
+            {"jsonrpc": "2.0", "id": id, "result": {"content": [], "structuredContent": {"a": "@"}}}
+        )
+        with LOCK:
+            OUT.write(line.replace('"@"', lists).encode() + b"\n")
+            OUT.flush()
     elif name == "flood":
         for _ in range(int(arguments["count"])):
             notify("notifications/message", level="info", data="noise")
@@ -140,7 +148,7 @@ def ask_as_of_2026(id, params):
         )
 
 
-MORE = """
+MORE = """nested
 big flood result raw twice late close_stdout ask roots pings change environment
 """
 for name in MORE.split():

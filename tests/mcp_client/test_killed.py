@@ -37,7 +37,7 @@ def started(command: list[str], cwd: Path) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(command, cwd=cwd, stdout=pipe, stderr=nothing)
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGKILL])
 async def test_when_wingman_is_killed_nothing_of_a_server_is_left(
     room: Room, number: signal.Signals
 ) -> None:

@@ -59,7 +59,7 @@ async def test_a_cancelled_run_leaves_the_server_to_others(room: Room) -> None:
             nursery.start_soon(lambda: session.run("hang"))
             await room.until_heard("hanging")
             [cancelled] = (await session.cancel()).cancelled
-            assert [call.outcome for call in cancelled.calls] == ["stopped"]
+            assert [call.outcome for call in cancelled.tools] == ["stopped"]
             nursery.cancel_scope.cancel()
         assert (await session.run("echo")).response == "ok"
     assert len(room.heard("pid")) == 1

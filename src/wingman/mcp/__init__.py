@@ -6,7 +6,7 @@
                        remote.py   a server that listens at a URL
                        traffic.py  the messages both ways: what comes is screened, what goes waits
                                    for nobody
-                       lines.py    bytes as lines, in linear time
+                       lines.py    bytes as lines, in linear time; large.py (a message of megabytes)
                        diary.py    what a server writes to stderr and to its log, bounded
     listing.py     what a server lists, as tools: names.py (how they are called here), inputs.py
                    (what they take)

@@ -146,7 +146,9 @@ class Connection:
                 await self._until_it_ends(link, client, block)
         except BaseException as error:  # noqa: ASYNC103 contained lets a cancellation through
             failure = contained(error)
-            if not self._leaving.is_set():
+            if self._leaving.is_set():
+                self.diary.note(logging.WARNING, f"it was not left well: {words_of(failure)}")
+            else:
                 self.failure = self._failed(failure, link)
         return not self.settled.is_set() and link.ran and not traffic.heard
 

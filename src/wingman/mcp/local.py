@@ -20,6 +20,7 @@ from pydantic import ValidationError
 
 from wingman.api import McpServer
 from wingman.mcp.failure import McpFailed
+from wingman.mcp.large import LARGE, read_large
 from wingman.mcp.lines import Lines, LineTooLong
 from wingman.mcp.traffic import Outbox, Traffic
 from wingman.processes import CannotStart, Child, child_environment, ending, start_child
@@ -54,12 +55,12 @@ class LocalServer:
     ) -> AsyncIterator[tuple[trio.MemoryReceiveChannel[SessionMessage | Exception], Outbox]]:
         """Start it, and give what the SDK reads from and writes to. It is ended with the block."""
         child = await self._started()
-        async with trio.open_nursery() as nursery:
-            async with ending(child, self._left_over):
+        async with trio.open_nursery() as outputs:
+            outputs.start_soon(self._read, child)
+            outputs.start_soon(self._read_stderr, child)
+            async with ending(child, self._left_over), trio.open_nursery() as nursery:
                 writing = trio.CancelScope()
                 nursery.start_soon(self._write, child, writing)
-                nursery.start_soon(self._read, child)
-                nursery.start_soon(self._read_stderr, child)
                 nursery.start_soon(self._wait, child)
                 try:
                     yield self.traffic.inbox, self.traffic.outbox
@@ -71,8 +72,9 @@ class LocalServer:
                     writing.cancel()  # its stdin is closed: a good server ends by itself
                     with trio.move_on_after(_EOF_GRACE):
                         await self._exited.wait()  # noqa: ASYNC102 a cancel waits for nobody
+                    nursery.cancel_scope.cancel()
             # What could not be ended may still hold a pipe.
-            nursery.cancel_scope.deadline = trio.current_time() + _LAST_WORDS
+            outputs.cancel_scope.deadline = trio.current_time() + _LAST_WORDS
 
     async def _started(self) -> Child:
         argv = self.server.command or ()
@@ -134,6 +136,8 @@ class LocalServer:
         if not line.strip():
             return None
         try:
+            if len(line) > LARGE:
+                return read_large(line)
             return jsonrpc_message_adapter.validate_python(msgspec.json.decode(line), by_name=False)
         except (msgspec.DecodeError, ValidationError, RecursionError, UnicodeDecodeError):
             self._rubbish += 1
@@ -153,6 +157,8 @@ class LocalServer:
     async def _closed(self, reason: str) -> None:
         """A pipe is closed: if that is its end, its exit code says more."""
         await self.traffic.ended()
+        if self._leaving:
+            return
         with trio.move_on_after(_LAST_WORDS):
             await self._exited.wait()
             return

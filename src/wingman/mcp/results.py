@@ -17,7 +17,6 @@ from mcp_types import (
 )
 
 from wingman.conversation import ImageBlock
-from wingman.processes import clip
 from wingman.tools import ToolOutput
 
 __all__ = ["output_of"]
@@ -26,21 +25,28 @@ _MOST_IMAGES: Final = 8
 
 
 def output_of(result: CallToolResult, limit: int) -> ToolOutput:
-    """The output, with at most `limit` characters of text and a few images.
+    """The output, with some `limit` characters of text at most, and a few images.
 
-    Where there is structured content alone, its JSON is the text as well.
+    Where there is structured content alone, its JSON is the text as well; where it is longer than
+    `limit`, it is left out, and the text says so.
     """
     images = [block for block in result.content if isinstance(block, ImageContent)]
     parts = [_text(block) for block in result.content if not isinstance(block, ImageContent)]
-    structured = result.structured_content
-    if not result.content and structured is not None:
-        parts = [msgspec.json.encode(structured).decode()]
+    notes, structured = [], result.structured_content
+    if structured is not None:
+        json = msgspec.json.encode(structured).decode()
+        if not result.content:
+            parts.append(json)
+        if len(json) > limit:
+            structured = None
+            notes.append(f"[The structured form of it is left out: {len(json):,} characters.]")
     if len(images) > _MOST_IMAGES:
-        parts.append(f"[{len(images) - _MOST_IMAGES} more images are left out.]")
+        notes.append(f"[{len(images) - _MOST_IMAGES} more images are left out.]")
     if not (parts or images) and result.is_error:
-        parts = ["The tool failed, and does not say why."]
+        notes.append("The tool failed, and does not say why.")
+    text = _shortened("\n".join(parts), limit).replace("\0", "\ufffd")
     output = ToolOutput(
-        clip("\n".join(parts), limit).replace("\0", "\ufffd"),
+        "\n".join([text, *notes] if text else notes),
         [ImageBlock(image.mime_type, image.data) for image in images[:_MOST_IMAGES]],
         is_error=result.is_error,
     )
@@ -48,6 +54,15 @@ def output_of(result: CallToolResult, limit: int) -> ToolOutput:
         return attrs.evolve(output, structured=structured)
     except ValueError:  # it is nested too deeply
         return output
+
+
+def _shortened(text: str, limit: int) -> str:
+    """Its beginning and its end, if all of it is too much."""
+    missing = len(text) - limit
+    if missing <= 0:
+        return text
+    head = limit // 2
+    return f"{text[:head]}\n[… {missing:,} characters cut …]\n{text[len(text) - head :]}"
 
 
 def _text(block: ContentBlock) -> str:
