@@ -81,7 +81,7 @@ async def test_the_note_is_counted_in_what_may_be_shown(limit: int) -> None:
     block = await result({"how": "long", **WHY}, tool_output=limit)
     shown, _, note = block.content.rpartition("\n")
     assert note.startswith("['description' is no parameter of this")
-    assert shown.count("x") + len(note) == limit
+    assert shown.count("x") + len("\n") + len(note) == limit
     assert shown.count("characters cut") == 1
 
 
@@ -131,6 +131,16 @@ async def test_a_tool_made_by_hand_may_note_something_as_well() -> None:
 
     made = Tool("made", "Do it.", {"type": "object"}, call)
     assert (await result({"a": 1}, made)).content == "done\n[Half ? a character.]"
+
+
+@pytest.mark.parametrize("wrong", [None, 3, b"bytes"])
+async def test_a_note_that_is_no_text_is_its_calls_failure(wrong: Any) -> None:
+    async def call(input: Mapping[str, Any], context: ToolContext) -> str:
+        context.note(wrong)
+        return "done"
+
+    block = await result({}, Tool("made", "Do it.", {"type": "object"}, call))
+    assert block.content.startswith("The tool failed: TypeError: note must be str, not")
 
 
 # --- permissions -----------------------------------------------------------------------------

@@ -269,6 +269,17 @@ def test_the_cost_of_many_unknown_arguments_is_linear() -> None:
     assert lots <= 10 * few
 
 
+async def test_names_of_all_letters_and_of_none_are_compared(context: ToolContext) -> None:
+    @tool(leave_out_unknown=True)
+    async def draw(größe: int = 1, _: int = 0, é: int = 0) -> str:  # noqa: PLC2401 the point
+        """Draw it."""
+        return f"{größe}"
+
+    assert await draw.call({"description": "d", "": 1, "gr": 2}, context) == "1"
+    with pytest.raises(ToolError, match="Did you mean `größe`"):
+        await draw.call({"maxGröße": 2}, context)
+
+
 async def test_partials_and_threads_leave_out_as_well(context: ToolContext) -> None:
     def add(a: int, b: int) -> int:
         """Add."""

@@ -116,6 +116,7 @@ class Connection:
                 if self._stale:
                     await self._refresh(self._calls)
         if self.failure is not None:
+            await trio.lowlevel.checkpoint()  # who asks from within the block has been cancelled
             raise self.failure
         return self._tools
 

@@ -28,7 +28,7 @@ from wingman.run.history import with_left_behind
 from wingman.run.limits import Limits
 from wingman.run.place import Place
 from wingman.run.progress import CallProgress
-from wingman.run.results import failure, result_of, shortened
+from wingman.run.results import failure, result_of, shortened, shortened_note
 from wingman.run.told import told
 from wingman.run.toolbox import missing
 from wingman.tools import Tool, ToolContext, ToolOutput
@@ -83,10 +83,6 @@ class ToolCall:
         """Cancel this call alone; the model will be told."""
         self._asked = True
         self.scope.cancel()
-
-    def take_note(self, text: str) -> None:
-        """Say what the model is to read below its result."""
-        self.note = text
 
     def report(self, leftover: str) -> None:
         """Say what of it could not be stopped; once it has ended, that is settled."""
@@ -184,7 +180,7 @@ class ToolCalls:
             report_still_running=call.report,
             environment=environment_of(self.callers),
             leave_behind=partial(self._leave_behind, block.id),
-            note=call.take_note,
+            note=partial(self._note, call),
         )
         if self.admission is not None:
             context = attrs.evolve(context, allows=self.admission.allows)
@@ -246,6 +242,9 @@ class ToolCalls:
 
     def _failure(self, call: ToolCall, reason: str) -> ToolResultBlock:
         return failure(call.block, reason, self.limits.tool_output, call.note)
+
+    def _note(self, call: ToolCall, text: str) -> None:
+        call.note = shortened_note(text, self.limits.tool_output)
 
     def _leave_behind(self, tool_use_id: str, text: str) -> None:
         self.left_behind[tool_use_id] = shortened(text, self.limits.tool_output)

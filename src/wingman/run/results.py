@@ -7,17 +7,18 @@ cannot see, and what the tool notes of the call.
 import msgspec
 
 from wingman.conversation import ToolResultBlock, ToolUseBlock
+from wingman.given import one
 from wingman.images import ImageRefused, fit_images
 from wingman.tools import ToolOutput
 
-__all__ = ["failure", "result_of", "shortened"]
+__all__ = ["failure", "result_of", "shortened", "shortened_note"]
 
 
 async def result_of(
     block: ToolUseBlock, output: object, limit: int, note: str = ""
 ) -> ToolResultBlock:
-    """The result of a call whose tool gave this. `limit` is how many characters may be shown,
-    with the `note` at their end.
+    """The result of a call whose tool gave this. `limit` is how many characters may be shown, with
+    the `note` at their end.
 
     Raises `TypeError` where a tool gave what is none.
     """
@@ -58,24 +59,23 @@ def shortened(content: str, limit: int) -> str:
     return content.encode(errors="replace").decode()  # once it is short: this holds the loop
 
 
-def _result(
-    block: ToolUseBlock,
-    content: str,
-    limit: int,
-    note: str,
-    *,
-    is_error: bool = False,
-) -> ToolResultBlock:
-    note = _shortened_note(note, limit // 2)
-    content = shortened(content, limit - len(note))
-    if note:
-        content += note if not content or content.endswith("\n") else f"\n{note}"
-    return ToolResultBlock(block.id, content, is_error=is_error)
-
-
-def _shortened_note(note: str, longest: int) -> str:
+def shortened_note(note: str, limit: int) -> str:
+    """What the model is shown of a tool's note: at most half of what may be shown of a result."""
+    longest = limit // 2
+    note = str.__str__(one("note", note, str))
     note = note if len(note) <= longest else f"{note[: longest - 1]}…"
     return note.encode(errors="replace").decode()
+
+
+def _result(
+    block: ToolUseBlock, content: str, limit: int, note: str, *, is_error: bool = False
+) -> ToolResultBlock:
+    if note:
+        content = shortened(content, limit - len(note) - 1)
+        content += note if not content or content.endswith("\n") else f"\n{note}"
+    else:
+        content = shortened(content, limit)
+    return ToolResultBlock(block.id, content, is_error=is_error)
 
 
 def _text(output: object) -> str:

@@ -7,6 +7,7 @@
     root.py         the composition root: the parts, put together once, opened and closed
     agents.py       agents by id: records in the store, templates in code
     agent_order.py  in which order agents are listed, and where a page of them begins
+    toolsets.py     toolsets by name, and what they stand for now
     credentials.py  how each provider is reached
     base_url.py     what a base URL must be to be kept
     status.py       how it stands

@@ -17,9 +17,10 @@ from wingman.providers import Provider, ProviderRegistry
 from wingman.run import now
 from wingman.runtime.agent_order import AgentList, AgentOrder, Place, place_of
 from wingman.runtime.credentials import Credentials
+from wingman.runtime.toolsets import Toolsets
 from wingman.session import check_rules
 from wingman.store import AgentDeleted, AgentSaved, RunRecord, Store
-from wingman.tools import Tool
+from wingman.tools import Tool, Toolset
 from wingman.under_trio import require_trio
 
 __all__ = ["KEYLESS", "PREFERRED", "Agents", "default_provider"]
@@ -49,8 +50,10 @@ class Agents:
         credentials: Credentials,
         code: Iterable[Agent],
         compaction: Compaction | None = None,
+        toolsets: Iterable[Toolset] = (),
     ) -> None:
         self.tools = {tool.name: tool for tool in tools}
+        self.toolsets = Toolsets(toolsets)
         self._store = store
         self._compaction = compaction
         self._providers = providers
@@ -217,6 +220,22 @@ class Agents:
                 )
             if name in record.tools[:index]:
                 raise InvalidRequest(f"Tool {name!r} is named twice - at `$.tools[{index}]`")
+        self._check_toolsets(record)
+
+    def _check_toolsets(self, record: AgentRecord) -> None:
+        for index, name in enumerate(record.toolsets):
+            place = f"at `$.toolsets[{index}]`"
+            if name not in self.toolsets:
+                known = ", ".join(self.toolsets.names) or "none"
+                raise InvalidRequest(f"There is no toolset {name!r}; there are: {known} - {place}")
+            if name in record.toolsets[:index]:
+                raise InvalidRequest(f"Toolset {name!r} is named twice - {place}")
+            taken = [tool for tool in record.tools if tool.startswith(f"{name}_")]
+            if taken:
+                raise InvalidRequest(
+                    f"The tools of {name!r} are called {name}_…, as the tool {taken[0]!r} is: "
+                    f"leave one of the two out - {place}"
+                )
 
     def _default_provider(self) -> ProviderConfig:
         name = default_provider(self._credentials.configured)
@@ -231,6 +250,7 @@ class Agents:
             provider=self._provider(config),
             compaction=self._compaction_of(record.compaction),
             tools=self._known_tools(record.tools),
+            toolsets=[self.toolsets.named(name) for name in record.toolsets],
             output_schema=record.output_schema,
             max_steps=record.max_steps,
             permissions=record.permissions,
@@ -279,6 +299,7 @@ def _record_of(agent: Agent) -> AgentRecord:
         name=agent.name,
         instructions=agent.instructions,
         tools=tuple(tool.name for tool in agent.tools),
+        toolsets=tuple(toolset.name for toolset in agent.toolsets),
         provider=ProviderConfig(agent.provider.id, agent.provider.model),
         output_schema=None if agent.output_check is None else agent.output_check.schema,
         max_steps=agent.max_steps,

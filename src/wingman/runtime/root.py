@@ -20,7 +20,7 @@ from wingman.runtime.credentials import Credentials
 from wingman.runtime.models import Models
 from wingman.session import OpenToolsets, Room, Services, SessionHost
 from wingman.store import Store, open_store
-from wingman.tools import BUILTIN, Tool
+from wingman.tools import BUILTIN, Tool, Toolset
 
 __all__ = ["Root"]
 
@@ -40,6 +40,7 @@ class Root:
         *,
         agents: Iterable[Agent] = (),
         tools: Iterable[Tool] = (),
+        toolsets: Iterable[Toolset] = (),
         providers: ProviderRegistry | None = None,
         limits: Limits | None = None,
         prices: Prices | None = None,
@@ -66,6 +67,7 @@ class Root:
             self.credentials,
             agents,
             one("compaction", compaction, Compaction | None),
+            toolsets,
         )
         self.metrics = Metrics()
         limits = Limits() if limits is None else one("limits", limits, Limits)

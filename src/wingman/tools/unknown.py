@@ -19,7 +19,8 @@ _LONGEST_COMPARED: Final = 64
 # A model that sends more has lost its way, and each comparison takes some microseconds.
 _MOST_COMPARED: Final = 50
 _CLOSE: Final = 0.8  # `comand` and `command` are, `comment` and `command` are not
-_WORD: Final = re.compile(r"[A-Z]?[a-z0-9]+|[A-Z]+(?![a-z])")
+_HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_BETWEEN_WORDS: Final = re.compile(r"[\W_]+")
 
 
 def unknown_in(input: Mapping[str, Any], parameters: Mapping[str, Any]) -> list[str]:
@@ -91,13 +92,15 @@ def _nearest(name: object, parameters: Iterable[str]) -> str | None:
     if not isinstance(name, str) or len(name) > _LONGEST_COMPARED:
         return None
     words = _words(name)
-    by_spelling = {"".join(_words(parameter)): parameter for parameter in parameters}
-    within = [parameter for parameter in parameters if set(_words(parameter)) <= set(words)]
+    named = {tuple(own): parameter for parameter in parameters if (own := _words(parameter))}
+    within = [parameter for own, parameter in named.items() if set(own) <= set(words)]
     if within:
         return max(within, key=len)
+    by_spelling = {"".join(own): parameter for own, parameter in named.items()}
     close = difflib.get_close_matches("".join(words), by_spelling, n=1, cutoff=_CLOSE)
     return by_spelling[close[0]] if close else None
 
 
 def _words(name: str) -> list[str]:
-    return [word.lower() for word in _WORD.findall(name)]
+    parts = _BETWEEN_WORDS.split(_HUMP.sub("_", name).lower())
+    return [part for part in parts if part]
