@@ -84,6 +84,18 @@ class McpToolset(Toolset):
         finally:
             self._entered = None
 
+    @property
+    def pid(self) -> int | None:
+        """The process of a server that is a program, while this is entered."""
+        connection = None if self._entered is None else self._entered.connection
+        return None if connection is None else connection.pid
+
+    @property
+    def calls(self) -> int:
+        """How many calls are in flight."""
+        connection = None if self._entered is None else self._entered.connection
+        return 0 if connection is None else connection.calls
+
     async def tools(self) -> Sequence[Tool]:
         """The server's tools as they are now. Raises `McpFailed` where the connection is lost."""
         if self._entered is None or self._entered.connection is None:
