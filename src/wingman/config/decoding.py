@@ -4,18 +4,18 @@ import math
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
 from types import UnionType
 from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 
 from wingman.config.form import FORM, Configuration
-from wingman.config.mistakes import Mistake
+from wingman.config.mistakes import Keys, Mistake
 from wingman.config.places import line_of, lines_of
 from wingman.config.variables import expanded
+from wingman.nearest import nearest
 
-__all__ = ["Undecodable", "decode", "nearest", "with_lines"]
+__all__ = ["Undecodable", "decode", "with_lines"]
 
 _PLACE: Final = re.compile(r"^(?P<text>.*?)(?: - at `(?:key in )?\$(?P<path>.*)`)?$", re.DOTALL)
 _AT: Final = re.compile(r" \(at (?:line (?P<line>\d+), column \d+|end of document)\)$")
@@ -64,12 +64,6 @@ def with_lines(data: bytes, mistakes: list[Mistake]) -> list[Mistake]:
     return sorted(placed, key=lambda mistake: mistake.line or 0)
 
 
-def nearest(name: str, known: Iterator[str] | Mapping[str, Any] | list[str]) -> str:
-    """A question after the known name that is most like this one, or nothing."""
-    found = get_close_matches(name, list(known), n=1)
-    return f"; did you mean {found[0]!r}?" if found else "."
-
-
 def _parsed(data: bytes) -> dict[str, Any]:
     try:
         return tomllib.loads(data.decode("utf-8-sig"))
@@ -86,7 +80,7 @@ def _parsed(data: bytes) -> dict[str, Any]:
         raise Undecodable([Mistake(f"It is no TOML that can be read: {error}.")]) from error
 
 
-def _problems(value: Any, kind: Any, keys: tuple[str | int, ...]) -> list[Mistake]:
+def _problems(value: Any, kind: Any, keys: Keys) -> list[Mistake]:
     """All that is wrong with a value that is to be of a type; of its parts first."""
     if isinstance(value, float) and math.isnan(value):
         return [Mistake("nan is no number.", keys)]
@@ -100,7 +94,7 @@ def _problems(value: Any, kind: Any, keys: tuple[str | int, ...]) -> list[Mistak
     return []
 
 
-def _within(value: Any, kind: Any, keys: tuple[str | int, ...]) -> Iterator[Mistake]:
+def _within(value: Any, kind: Any, keys: Keys) -> Iterator[Mistake]:
     for each in _members(kind):
         origin = get_origin(each)
         if isinstance(value, dict) and isinstance(each, type) and issubclass(each, msgspec.Struct):
@@ -115,9 +109,7 @@ def _within(value: Any, kind: Any, keys: tuple[str | int, ...]) -> Iterator[Mist
                 yield from _problems(part, get_args(each)[0], (*keys, index))
 
 
-def _of_table(
-    table: dict[str, Any], kind: type[msgspec.Struct], keys: tuple[str | int, ...]
-) -> Iterator[Mistake]:
+def _of_table(table: dict[str, Any], kind: type[msgspec.Struct], keys: Keys) -> Iterator[Mistake]:
     hints = get_type_hints(kind, include_extras=True)
     fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
     for key, value in table.items():
@@ -130,7 +122,7 @@ def _of_table(
             yield Mistake(f"It lacks the key {name!r}.", keys)
 
 
-def _of_name(key: str, kind: Any, keys: tuple[str | int, ...]) -> Iterator[Mistake]:
+def _of_name(key: str, kind: Any, keys: Keys) -> Iterator[Mistake]:
     try:
         msgspec.convert(key, kind)
     except msgspec.ValidationError:
@@ -146,9 +138,7 @@ def _members(kind: Any) -> tuple[Any, ...]:
     return (kind,)
 
 
-def _mistake(
-    error: msgspec.ValidationError, value: Any, kind: Any, keys: tuple[str | int, ...]
-) -> Mistake:
+def _mistake(error: msgspec.ValidationError, value: Any, kind: Any, keys: Keys) -> Mistake:
     found = _PLACE.match(str(error))
     text, path = (found["text"], found["path"]) if found else (str(error), None)
     if not path and isinstance(value, str) and (choices := _choices(kind)):

@@ -18,7 +18,8 @@ from wingman.run import EventMemory, Limits, Model, Price, Prices, TimeLimit
 from wingman.runtime.agents import Agents
 from wingman.runtime.credentials import Credentials
 from wingman.runtime.models import Models
-from wingman.session import Room, Services, SessionHost
+from wingman.runtime.settings import Settings
+from wingman.session import Room, Services, SessionHost, Terms
 from wingman.store import Store, open_store
 from wingman.tools import BUILTIN, Tool
 
@@ -78,16 +79,27 @@ class Root:
             model=Model(Transport(on_retry=self.metrics.retried), self.models.window, self.metrics),
             agents=self.agents,
             limits=limits,
-            prices=prices,
+            terms=Terms(prices, Rules.of(permissions)),
             room=Room(limits),
             events=EventMemory(limits.event_bytes),
             time_limit=TimeLimit(limits.seconds),
-            rules=Rules.of(permissions),
             on_ask=on_ask,
             approver=_approver(ask),
         )
         self.host = SessionHost(self.services, idle_after)
         self._stack = AsyncExitStack()
+
+    def configure(self, settings: Settings) -> None:
+        """Take other settings in the place of the former ones: all of them, or, where something is
+        wrong with them, none. Raises `InvalidRequest`."""
+        take_agents = self.agents.prepare(settings.tools, settings.agents)
+        terms = self.services.terms
+        # From here on nothing fails.
+        take_agents()
+        if settings.permissions is not None:
+            terms.rules = settings.permissions
+        if settings.prices is not None:
+            terms.prices = settings.prices
 
     async def __aenter__(self) -> Self:
         stack = self._stack

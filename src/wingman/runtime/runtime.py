@@ -37,6 +37,7 @@ from wingman.runtime.agents import Agents
 from wingman.runtime.credentials import Credentials
 from wingman.runtime.root import Root
 from wingman.runtime.session import Session
+from wingman.runtime.settings import Settings
 from wingman.runtime.status import RuntimeStatus
 from wingman.session import (
     PermissionList,
@@ -351,6 +352,14 @@ class Runtime:
         return await self._host.permissions.answer(session_id, permission_id, answered(answer))
 
     # --- the whole -----------------------------------------------------------------------------
+
+    def configure(self, settings: Settings) -> None:
+        """Take other settings in the place of the former ones: all of them, or, where something is
+        wrong with them, none. No run is touched: each has what was there when it began.
+
+        Raises `InvalidRequest`.
+        """
+        self._root.configure(one("settings", settings, Settings))
 
     async def models(self, provider: str) -> Sequence[ModelInfo]:
         """The models of a provider, of its own word where it can be asked. Raises `NotFound`.

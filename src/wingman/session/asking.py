@@ -88,13 +88,13 @@ def gate_of(live: LiveSession, run: LiveRun, agent: Agent) -> Gate:
 
 
 def _has_rules(live: LiveSession, run: LiveRun, agent: Agent) -> bool:
-    rules = live.services.rules or agent.permissions
+    rules = live.services.terms.rules or agent.permissions
     return bool(rules or live.record.permissions or run.record.permissions)
 
 
 def _policy(live: LiveSession, run: LiveRun, agent: Agent) -> Policy:
     return Policy.of(
-        live.services.rules,
+        live.services.terms.rules,
         agent.permissions,
         Rules.of(live.record.permissions),
         Rules.of(run.record.permissions),
