@@ -2,18 +2,23 @@
 
 import re
 from collections.abc import Collection, Iterator
+from datetime import UTC, datetime
 from typing import Final, TypeAlias
 
 import attrs
+import msgspec
+from msgspec import UNSET
 
-from wingman.api import AgentRecord, CompactionConfig
+from wingman.api import AgentFields, AgentRecord, CompactionConfig, NewAgent, ProviderConfig
 from wingman.errors import InvalidRequest, NotFound, ProviderNotConfigured
 from wingman.nearest import nearest
 from wingman.output import OutputCheck
 from wingman.permissions import Rules
 from wingman.providers import ProviderRegistry
 
-__all__ = ["AgentProblem", "AgentSurroundings", "check_schema"]
+__all__ = ["AgentProblem", "AgentSurroundings", "blank_agent", "check_schema", "with_fields"]
+
+_NO_PROVIDER: Final = ProviderConfig("")
 
 _KEY: Final = re.compile(r"\.([^.\[\]`]+)|\[(\d+)\]")
 
@@ -40,6 +45,14 @@ class AgentSurroundings:
 
     tools: Collection[str]
     providers: ProviderRegistry
+
+    def problems_of_new(self, fields: NewAgent) -> Iterator[AgentProblem]:
+        """All that is wrong with an agent before it is made."""
+        moment = datetime.now(UTC)
+        blank = blank_agent(fields.name, _NO_PROVIDER, moment)
+        for problem in self.problems_of(with_fields(blank, fields, moment)):
+            if fields.provider is not UNSET or problem.keys[0] != "provider":
+                yield problem
 
     def problems_of(self, agent: AgentRecord) -> Iterator[AgentProblem]:
         """All that is wrong with an agent."""
@@ -79,6 +92,29 @@ class AgentSurroundings:
             elif name in names[:index]:
                 text = f"{kind.capitalize()} {name!r} is named twice."
                 yield AgentProblem(text, (f"{kind}s", index))
+
+
+def blank_agent(agent_id: str, provider: ProviderConfig, moment: datetime) -> AgentRecord:
+    """An agent of which nothing is said."""
+    return AgentRecord(
+        id=agent_id,
+        name="",
+        instructions="",
+        tools=(),
+        provider=provider,
+        output_schema=None,
+        max_steps=None,
+        created_at=moment,
+        updated_at=moment,
+    )
+
+
+def with_fields(old: AgentRecord, fields: AgentFields, moment: datetime) -> AgentRecord:
+    """An agent with the fields that are given."""
+    given = {
+        name: value for name, value in msgspec.structs.asdict(fields).items() if value is not UNSET
+    }
+    return msgspec.structs.replace(old, **given, updated_at=moment)
 
 
 def check_schema(agent: AgentRecord) -> None:

@@ -6,7 +6,6 @@ from typing import Final
 
 import msgspec
 import trio
-from msgspec import UNSET
 
 from wingman.agent import Agent, ChosenAgent, Compaction
 from wingman.api import AgentFields, AgentRecord, CompactionConfig, NewAgent, ProviderConfig
@@ -14,7 +13,7 @@ from wingman.errors import InvalidRequest, NotFound
 from wingman.ids import new_id
 from wingman.providers import Provider, ProviderRegistry
 from wingman.run import now
-from wingman.runtime.agent_check import AgentSurroundings, check_schema
+from wingman.runtime.agent_check import AgentSurroundings, blank_agent, check_schema, with_fields
 from wingman.runtime.agent_order import AgentList, AgentOrder, Place, place_of
 from wingman.runtime.credentials import Credentials
 from wingman.store import AgentDeleted, AgentSaved, RunRecord, Store
@@ -130,7 +129,7 @@ class Agents:
         require_trio()
         moment = now()
         async with self._changes:
-            return await self._save(self._empty(new_id(), moment), fields, moment)
+            return await self._save(self._blank(new_id(), moment), fields, moment)
 
     async def update(self, agent_id: str, fields: AgentFields) -> AgentRecord:
         """Change the fields that are given; runs that are admitted already keep what they had."""
@@ -212,7 +211,7 @@ class Agents:
         """The record of an agent of the settings: the one that there is, if it is the same."""
         old = self._given.get(fields.name)
         made = moment if old is None else old.created_at
-        record = _with_fields(self._empty(fields.name, made), fields, moment)
+        record = with_fields(self._blank(fields.name, made), fields, moment)
         if old is not None and msgspec.structs.replace(record, updated_at=old.updated_at) == old:
             return old
         return record
@@ -228,7 +227,7 @@ class Agents:
         self._waiting.unpark_all()
 
     async def _save(self, old: AgentRecord, fields: AgentFields, moment: datetime) -> AgentRecord:
-        record = _with_fields(old, fields, moment)
+        record = with_fields(old, fields, moment)
         for problem in self.surroundings(self.tools).problems_of(record):
             raise problem.error
         await self._store.write(AgentSaved(record)).wait()
@@ -238,19 +237,8 @@ class Agents:
         self._built.pop(record.id, None)
         return record
 
-    def _empty(self, agent_id: str, moment: datetime) -> AgentRecord:
-        """An agent of which nothing is said."""
-        return AgentRecord(
-            id=agent_id,
-            name="",
-            instructions="",
-            tools=(),
-            provider=self._default_provider(),
-            output_schema=None,
-            max_steps=None,
-            created_at=moment,
-            updated_at=moment,
-        )
+    def _blank(self, agent_id: str, moment: datetime) -> AgentRecord:
+        return blank_agent(agent_id, self._default_provider(), moment)
 
     def _default_provider(self) -> ProviderConfig:
         name = default_provider(self._credentials.configured)
@@ -295,14 +283,6 @@ class Agents:
         """The tools by name. One that this process lacks is missed by the model, who is told so
         when it calls it; the rest of the agent works."""
         return [self.tools[name] for name in names if name in self.tools]
-
-
-def _with_fields(old: AgentRecord, fields: AgentFields, moment: datetime) -> AgentRecord:
-    """An agent with the fields that are given."""
-    given = {
-        name: value for name, value in msgspec.structs.asdict(fields).items() if value is not UNSET
-    }
-    return msgspec.structs.replace(old, **given, updated_at=moment)
 
 
 def _record_of(agent: Agent) -> AgentRecord:
