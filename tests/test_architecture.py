@@ -32,6 +32,7 @@ VALUES = {
     "api",
     "permissions",
     "agent",
+    "nearest",
 }
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
@@ -76,6 +77,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "permissions": {"api", "processes"},
     "output": {"schemas"},
+    "nearest": set(),
     "agent": {
         "foreign",
         "given",
@@ -91,9 +93,21 @@ ALLOWED: dict[str, set[str]] = {
     "session": VALUES | {"images", "actor", "store", "metrics", "run"},
     "runtime": VALUES
     | {"actor", "face", "providers", "processes", "tools", "store", "metrics", "run", "session"},
+    "config": VALUES | {"providers", "tools", "run", "runtime"},
     "server": VALUES | {"sse", "actor", "store", "run", "schemas", "session", "runtime"},
     "cli": VALUES
-    | {"client", "face", "processes", "providers", "tools", "run", "runtime", "server", "session"},
+    | {
+        "client",
+        "config",
+        "face",
+        "processes",
+        "providers",
+        "tools",
+        "run",
+        "runtime",
+        "server",
+        "session",
+    },
     "__main__": {"cli"},
     "__init__": VALUES | {"lazy", "tools", "run", "session", "runtime"},
 }
@@ -149,6 +163,7 @@ PACKAGES = (
     "actor",
     "actor.testing",
     "client",
+    "config",
     "errors",
     "images",
     "permissions",

@@ -33,7 +33,7 @@ class Mistake:
         place = f"{path}" if self.line is None else f"{path}:{self.line}"
         where = f"{key_path(self.keys)}: " if self.keys else ""
         text = " ".join(self.text.split())
-        return f"{place}: {where}{text[:_LONGEST]}{'…' * (len(text) > _LONGEST)}"
+        return _printable(f"{place}: {where}{text[:_LONGEST]}{'…' * (len(text) > _LONGEST)}")
 
 
 class ConfigError(Exception):
@@ -43,6 +43,11 @@ class ConfigError(Exception):
         super().__init__("\n".join(mistake.told(path) for mistake in mistakes))
         self.path = path
         self.mistakes = tuple(mistakes)
+
+
+def _printable(text: str) -> str:
+    """The text as one line that moves no cursor."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def key_path(keys: Keys) -> str:

@@ -50,7 +50,9 @@ class Root:
         ask: Approver | None = None,
         on_ask: OnAsk = "wait",
         compaction: Compaction | None = _COMPACTION,
+        settings: Settings | None = None,
     ) -> None:
+        self._settings = one("settings", settings, Settings | None)
         agents, tools = listed("agents", agents, Agent), listed("tools", tools, Tool)
         self.store: Store = open_store(store) if isinstance(store, str | Path) else _store(store)
         self.providers = (
@@ -109,6 +111,8 @@ class Root:
             # What must be known before queued runs go on.
             await self.credentials.load()
             await self.agents.load()
+            if self._settings is not None:
+                self.configure(self._settings)
             await stack.enter_async_context(self.services.system)
             await stack.enter_async_context(self.host)
         except BaseException:

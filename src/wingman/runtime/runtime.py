@@ -73,6 +73,7 @@ class Runtime:
     `permissions` are rules for all sessions, and what they deny nobody can allow. `ask` is an async
     function that answers what needs an answer; without one, calls wait for `answer`. `compaction`
     is how histories are compacted for agents that come over HTTP and do not say; None: not at all.
+    `settings` are more agents, tools, rules and prices, which `configure` may change later.
 
     Leaving the block interrupts what still runs; `drain` first, to let it finish. Queued runs stay
     in the store and go on when it is opened again.
@@ -92,6 +93,7 @@ class Runtime:
         permissions: PermissionForm | None = None,
         ask: Approver | None = None,
         compaction: Compaction | None = Compaction(),  # noqa: B008 it is frozen
+        settings: Settings | None = None,
     ) -> None:
         self._root = Root(
             store,
@@ -105,6 +107,7 @@ class Runtime:
             permissions=permissions,
             ask=ask,
             compaction=compaction,
+            settings=settings,
         )
 
     async def __aenter__(self) -> Self:

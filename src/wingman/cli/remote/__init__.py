@@ -10,6 +10,7 @@
     stopping.py  cancel, and wait for the end
     permissions.py  what waits for a person's permission, and the answers
     agents.py    the agents
+    reload.py    its configuration, read again
 
 The commands use the client, and know nothing of HTTP.
 """
@@ -18,6 +19,7 @@ from wingman.cli.remote.agents import agents_command
 from wingman.cli.remote.logs import logs_command
 from wingman.cli.remote.permissions import answer_command, permissions_command
 from wingman.cli.remote.ps import ps_command
+from wingman.cli.remote.reload import reload_command
 from wingman.cli.remote.send import run_on_server, send_command
 from wingman.cli.remote.server import talk
 from wingman.cli.remote.sessions import sessions_command, show_command
@@ -30,6 +32,7 @@ __all__ = [
     "logs_command",
     "permissions_command",
     "ps_command",
+    "reload_command",
     "run_on_server",
     "send_command",
     "sessions_command",
