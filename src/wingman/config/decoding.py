@@ -32,7 +32,8 @@ _WORDS: Final = {
     "date": "a date",
     "time": "a time",
 }
-_KINDS: Final = re.compile(r"`(\w+(?: \| \w+)*)`")
+_KIND: Final = f"(?:{'|'.join(_WORDS)})"
+_KINDS: Final = re.compile(rf"`({_KIND}(?: \| {_KIND})*)`")
 
 
 class Undecodable(Exception):
@@ -151,7 +152,7 @@ def _mistake(error: msgspec.ValidationError, value: Any, kind: Any, keys: Keys) 
 
 
 def _plain(kinds: str) -> str:
-    return " or ".join(_WORDS.get(kind, kind) for kind in kinds.split(" | "))
+    return " or ".join(_WORDS[kind] for kind in kinds.split(" | "))
 
 
 def _choices(kind: Any) -> list[str]:

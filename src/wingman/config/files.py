@@ -35,16 +35,18 @@ def read(path: Path) -> bytes:
         raise
     except (OSError, ValueError) as error:
         raise ConfigError(path, [Mistake(f"It cannot be read: {_why(error)}.")]) from error
-    with open(descriptor, "rb") as file:  # noqa: PTH123 a descriptor
+    try:
         found = os.fstat(descriptor)
         refusal = None if stat.S_ISREG(found.st_mode) else "It is no file."
         refusal = refusal or _refusal(found, "It") or _refusal_of_parents(path)
         if refusal:
             raise ConfigError(path, [Mistake(refusal)])
-        try:
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
             data = file.read(_MOST_BYTES + 1)
-        except OSError as error:
-            raise ConfigError(path, [Mistake(f"It cannot be read: {_why(error)}.")]) from error
+    except OSError as error:
+        raise ConfigError(path, [Mistake(f"It cannot be read: {_why(error)}.")]) from error
+    finally:
+        os.close(descriptor)
     if len(data) > _MOST_BYTES:
         raise ConfigError(path, [Mistake("It has more than 1 MiB, which is the most.")])
     return data

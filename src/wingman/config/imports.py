@@ -29,6 +29,8 @@ __all__ = ["GROUP", "Imported", "Importer"]
 GROUP: Final = "wingman.tools"
 """The group of entry points that installed packages offer their tools in."""
 
+_OURS: Final = str(Path(__file__).parents[1])
+
 Made: TypeAlias = tuple[Tool | Toolset, ...]
 
 
@@ -135,7 +137,18 @@ def _made(what: str, load: Callable[[], Any]) -> Made:
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt) and _interrupted():
             raise
-        raise _Unusable(f"Importing {what} failed: {reason(error)}") from error
+        raise _Unusable(f"Importing {what} failed: {reason(error)}{_where(error)}") from error
+
+
+def _where(error: BaseException) -> str:
+    """The line of foreign code that has raised an error, in brackets."""
+    traceback, place = error.__traceback__, ""
+    while traceback is not None:
+        file = traceback.tb_frame.f_code.co_filename
+        if not file.startswith(("<", _OURS)):
+            place = f" ({file}:{traceback.tb_lineno})"
+        traceback = traceback.tb_next
+    return f"{place}."
 
 
 def _called(what: str, function: Callable[..., Any]) -> Any:
