@@ -32,6 +32,7 @@
     │   └── ProviderStreamError     its stream broke, or was not what its protocol says
     ├── OutputInvalid           the model's final response does not fit the agent's output_schema
     ├── ToolError               a tool could not do what the model asked; the model is told
+    │   └── ToolsetUnavailable      its toolset is not there now
     ├── RunFailed               the run ended in an error that is no other of these: a bug
     ├── StreamLagged            a reader fell behind what its channel holds
     ├── BadAnswer               what answers at the server's address does not answer as Wingman does
@@ -78,7 +79,7 @@ from wingman.errors.requests import (
     Unauthorized,
     WaitsForItself,
 )
-from wingman.errors.runs import BadAnswer, RunFailed, StreamLagged, ToolError
+from wingman.errors.runs import BadAnswer, RunFailed, StreamLagged, ToolError, ToolsetUnavailable
 from wingman.errors.stores import StoreError, StoreLocked, StoreTooNew, StoreUnavailable
 from wingman.errors.unavailable import (
     MailboxFull,
@@ -122,6 +123,7 @@ __all__ = [
     "StoreUnavailable",
     "StreamLagged",
     "ToolError",
+    "ToolsetUnavailable",
     "Unauthorized",
     "Unavailable",
     "Unreachable",

@@ -17,6 +17,7 @@ session: who takes runs in which order, and who waits for them, is decided in `s
 #   sendable.py   what of a history is sent, where an API would refuse the whole
 #   refusals.py   whether an API has refused a request for what is in it
 #   draft.py      a step as far as it has come
+#   toolbox.py    the tools of its agent, and of the toolsets that are lent to it
 #   calls.py      a step's tool calls, side by side
 #   gate.py       the rules, held against a call: it may run, may not, or somebody is asked
 #   permits.py    which calls of a step may run, and what those are told that may not
@@ -63,6 +64,7 @@ from wingman.run.session_journal import Journal
 from wingman.run.shown import Shown
 from wingman.run.state import CutBy, Phase, RunState
 from wingman.run.time_limit import TimeLimit
+from wingman.run.toolbox import LentToolset, Toolbox
 from wingman.run.view import View, view_of
 from wingman.run.words import Words
 
@@ -78,6 +80,7 @@ __all__ = [
     "EventMemory",
     "Gate",
     "Journal",
+    "LentToolset",
     "Limits",
     "Meter",
     "Model",
@@ -96,6 +99,7 @@ __all__ = [
     "Spent",
     "TimeLimit",
     "ToolCall",
+    "Toolbox",
     "View",
     "Words",
     "complete_step",

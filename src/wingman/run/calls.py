@@ -30,6 +30,7 @@ from wingman.run.limits import Limits
 from wingman.run.place import Place
 from wingman.run.progress import CallProgress
 from wingman.run.told import told
+from wingman.run.toolbox import missing
 from wingman.tools import Tool, ToolContext, ToolOutput
 
 __all__ = ["CALLERS", "Admission", "ToolCall", "ToolCalls"]
@@ -112,6 +113,8 @@ class ToolCalls:
     `admission` says which calls may run, None: all. `place` is the run's, which is left while all
     calls that have not ended wait to be admitted; it may not be held when this is done.
 
+    `problems` says of each toolset that cannot be had why that is so.
+
     `calls` are those that were announced, by id. `progress` is given pieces of output with the id
     of their call. `callers` are the sessions that wait for these calls. What calls leave behind
     that are cut short goes into `left_behind`.
@@ -128,6 +131,7 @@ class ToolCalls:
     admission: Admission | None = None
     left_behind: dict[str, str] = attrs.field(factory=dict)
     calls: dict[str, ToolCall] = attrs.field(factory=dict)
+    problems: Mapping[str, str] = attrs.field(factory=dict)
     _working: int = 0
     _waiting: int = 0
 
@@ -262,8 +266,7 @@ class ToolCalls:
             )
         tool = self.tools.get(block.name)
         if tool is None:
-            names = ", ".join(sorted(self.tools)) or "none"
-            raise ToolError(f"There is no tool named {block.name!r}. Available tools: {names}.")
+            raise ToolError(missing(block.name, self.tools, self.problems))
         return tool
 
     def _shown(self, content: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any, Final
 import attrs
 import trio
 
-from wingman.api import OnAsk, PermissionRequest
+from wingman.api import Effect, OnAsk, PermissionRequest
 from wingman.conversation import ToolUseBlock
 from wingman.errors import ToolError
 from wingman.foreign import contained
@@ -56,14 +56,15 @@ class Gate:
         if tool is None or block.malformed is not None:
             return _ALLOWED
         concerned = (*tool.actions, *_COMES_WITH.get(tool.actions[0], ()))
-        if not self.policy.concerns(concerned):
+        if not tool.asks and not self.policy.concerns(concerned):
             return _ALLOWED
         try:
             arguments = tool.arguments(block.input)
         except ToolError:
             return _ALLOWED
         resources = await self._resources(tool, arguments)
-        effects = [self.policy.effect(tool.actions, resource) for resource in resources]
+        usual: Effect = "ask" if tool.asks else "allow"
+        effects = [self.policy.effect(tool.actions, resource, usual) for resource in resources]
         for resource, effect in zip(resources, effects, strict=True):
             if effect == "deny":
                 return Verdict(_denied(tool, resource))

@@ -19,7 +19,7 @@ from wingman.runtime.agents import Agents
 from wingman.runtime.credentials import Credentials
 from wingman.runtime.models import Models
 from wingman.runtime.settings import Settings
-from wingman.session import Room, Services, SessionHost, Terms
+from wingman.session import OpenToolsets, Room, Services, SessionHost, Terms
 from wingman.store import Store, open_store
 from wingman.tools import BUILTIN, Tool
 
@@ -75,9 +75,10 @@ class Root:
         prices = one("prices", {} if prices is None else prices, Mapping)
         for name, price in prices.items():
             one(f"prices[{name!r}]", price, Price)
+        system = ActorSystem(instruments=instruments)
         self.services = Services(
             store=self.store,
-            system=ActorSystem(instruments=instruments),
+            system=system,
             model=Model(Transport(on_retry=self.metrics.retried), self.models.window, self.metrics),
             agents=self.agents,
             limits=limits,
@@ -85,6 +86,7 @@ class Root:
             room=Room(limits),
             events=EventMemory(limits.event_bytes),
             time_limit=TimeLimit(limits.seconds),
+            toolsets=OpenToolsets(system),
             on_ask=on_ask,
             approver=_approver(ask),
         )

@@ -25,6 +25,7 @@ where agents come from, nor HTTP; how one run goes is the matter of `run/`.
 #   reading.py     sessions and runs, for those who look at them
 #   progress.py    the step under way, as far as it has come
 #   views.py       what is told of a session and of a run
+#   toolsets.py    the toolsets that are open, each held by an actor
 #   services.py    what the sessions of one process share
 #   work_dir.py    the directory that a session's tools work in
 
@@ -36,13 +37,16 @@ from wingman.session.live_run import LiveRun
 from wingman.session.reading import SessionPages
 from wingman.session.run import Run, check_not_itself
 from wingman.session.services import AgentSource, Room, Services, Terms
+from wingman.session.toolsets import HeldToolset, OpenToolsets
 from wingman.session.views import PermissionList, RunList, SessionList
 from wingman.session.work_dir import check_work_dir
 
 __all__ = [
     "AgentSource",
+    "HeldToolset",
     "LiveRun",
     "LiveSession",
+    "OpenToolsets",
     "PermissionList",
     "Room",
     "Run",

@@ -11,14 +11,14 @@ from wingman.agent import Agent
 from wingman.api import RunFailure
 from wingman.errors import StoreUnavailable
 from wingman.permissions import Policy, Rules
-from wingman.run import Asks, Gate, Permits, RunState
+from wingman.run import Asks, Gate, Permits, RunState, Toolbox
 from wingman.session.instruction_files import with_instruction_files
 from wingman.session.live import LiveSession
 from wingman.session.live_run import LiveRun
 from wingman.session.work_dir import path_of
 from wingman.store import CutRun
 
-__all__ = ["Prepared", "gate_of", "prepare", "until_answered"]
+__all__ = ["Prepared", "gate_of", "prepare", "toolbox_of", "until_answered"]
 
 T = TypeVar("T")
 
@@ -77,6 +77,14 @@ async def until_answered(live: LiveSession, run: LiveRun) -> None:
         await asks.wait_any()
 
 
+def toolbox_of(live: LiveSession, agent: Agent) -> Toolbox | None:
+    """The tools of the agent's toolsets, which begin to open; None where it has no toolset."""
+    if not agent.toolsets:
+        return None
+    toolsets, work_dir = live.services.toolsets, path_of(live.record.work_dir)
+    return Toolbox(agent, tuple(toolsets.lend(each, work_dir) for each in agent.toolsets))
+
+
 def gate_of(live: LiveSession, run: LiveRun, agent: Agent) -> Gate:
     """The rules of a run, and what becomes of its calls that need an answer."""
     return Gate(
@@ -88,6 +96,8 @@ def gate_of(live: LiveSession, run: LiveRun, agent: Agent) -> Gate:
 
 
 def _has_rules(live: LiveSession, run: LiveRun, agent: Agent) -> bool:
+    if agent.toolsets or any(tool.asks for tool in agent.tools):
+        return True  # a tool of a toolset may ask, too
     rules = live.services.terms.rules or agent.permissions
     return bool(rules or live.record.permissions or run.record.permissions)
 

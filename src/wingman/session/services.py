@@ -12,6 +12,7 @@ from wingman.api import Approver, OnAsk
 from wingman.errors import Overloaded, ShuttingDown
 from wingman.permissions import NO_RULES, Rules
 from wingman.run import EventMemory, Limits, Model, Prices, TimeLimit
+from wingman.session.toolsets import OpenToolsets
 from wingman.store import RunRecord, Store
 
 __all__ = ["AgentSource", "Room", "Services", "Terms"]
@@ -104,8 +105,8 @@ class Services:
     """One store, one actor system, one way to the models; one set of agents, limits and terms.
 
     Made once, by the runtime. `model` holds the door to the network, what is known of context
-    windows, and the metrics. `on_ask` is what becomes of a call that needs an answer where the
-    message does not say, and `approver` answers for all sessions.
+    windows, and the metrics. `toolsets` are those that are open. `on_ask` is what becomes of a call
+    that needs an answer where the message does not say, and `approver` answers for all sessions.
     """
 
     store: Store
@@ -117,6 +118,7 @@ class Services:
     room: Room
     events: EventMemory
     time_limit: TimeLimit
+    toolsets: OpenToolsets
     on_ask: OnAsk = "wait"
     approver: Approver | None = None
 

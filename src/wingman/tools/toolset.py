@@ -20,6 +20,7 @@ from typing import Self
 
 import attrs
 
+from wingman.foreign import shown
 from wingman.given import listed, of_kind
 from wingman.tools.base import Tool
 
@@ -32,6 +33,9 @@ class Toolset(ABC):
     It is an async context manager: its tools can be called while it is entered, by any task. The
     task that has entered it leaves it. `tools` may have others each time it is asked; an agent asks
     before each inference.
+
+    Toolsets that are equal share what is open, so they are hashable. A toolset is equal to itself
+    alone where its class does not say otherwise.
 
     A toolset that is lost while it is entered, such as a connection that breaks, cancels the block
     that it was entered for, and its `__aexit__` raises why, as a nursery does.
@@ -54,7 +58,7 @@ class Toolset(ABC):
         kind: type[BaseException] | None,
         value: BaseException | None,
         traceback: TracebackType | None,
-    ) -> None:
+    ) -> bool | None:
         return None
 
     @abstractmethod
@@ -62,12 +66,25 @@ class Toolset(ABC):
         """The tools as they are now; no two have one name."""
 
 
+def _list_of_tools(given: Iterable[Tool]) -> tuple[Tool, ...]:
+    return listed("tools", given, Tool)
+
+
+def _list_of_toolsets(given: "Iterable[Toolset]") -> "tuple[Toolset, ...]":
+    toolsets = tuple(given)
+    for toolset in toolsets:
+        if not isinstance(toolset, Toolset):
+            raise TypeError(f"toolsets are a list of Toolset, and {shown(toolset)} is none")
+        hash(toolset)  # equal ones are opened once: TypeError where that cannot be told
+    return toolsets
+
+
 @attrs.frozen
 class Tools(Toolset):
     """A list of tools under one name."""
 
     name: str = attrs.field(validator=of_kind(str))
-    _tools: tuple[Tool, ...] = attrs.field(converter=lambda tools: listed("tools", tools, Tool))
+    _tools: tuple[Tool, ...] = attrs.field(converter=_list_of_tools)
 
     async def tools(self) -> Sequence[Tool]:
         """All of them."""
@@ -79,9 +96,7 @@ class Combined(Toolset):
     """Several toolsets as one. They are entered in order, and left in the opposite one."""
 
     name: str = attrs.field(validator=of_kind(str))
-    toolsets: tuple[Toolset, ...] = attrs.field(
-        converter=lambda given: listed("toolsets", given, Toolset)
-    )
+    toolsets: tuple[Toolset, ...] = attrs.field(converter=_list_of_toolsets)
     _stack: AsyncExitStack = attrs.field(factory=AsyncExitStack, init=False, eq=False, repr=False)
 
     def within(self, work_dir: Path) -> Toolset:
@@ -101,8 +116,8 @@ class Combined(Toolset):
         kind: type[BaseException] | None,
         value: BaseException | None,
         traceback: TracebackType | None,
-    ) -> None:
-        await self._stack.__aexit__(kind, value, traceback)  # noqa: ASYNC102 the toolsets' affair
+    ) -> bool | None:
+        return await self._stack.__aexit__(kind, value, traceback)  # noqa: ASYNC102 the toolsets' affair
 
     async def tools(self) -> Sequence[Tool]:
         """Those of all. Raises `ValueError` where two have one name."""
@@ -119,7 +134,7 @@ class Combined(Toolset):
 class Around(Toolset):
     """Another toolset, seen in some way."""
 
-    inner: Toolset = attrs.field(validator=attrs.validators.instance_of(Toolset))
+    inner: Toolset = attrs.field()
 
     @property
     def name(self) -> str:
@@ -140,8 +155,8 @@ class Around(Toolset):
         kind: type[BaseException] | None,
         value: BaseException | None,
         traceback: TracebackType | None,
-    ) -> None:
-        await self.inner.__aexit__(kind, value, traceback)  # noqa: ASYNC102 the toolset's affair
+    ) -> bool | None:
+        return await self.inner.__aexit__(kind, value, traceback)  # noqa: ASYNC102 the toolset's affair
 
     @abstractmethod
     async def tools(self) -> Sequence[Tool]:
@@ -195,7 +210,7 @@ class Asking(Around):
 
 def toolsets_of(given: Iterable[Toolset]) -> tuple[Toolset, ...]:
     """Toolsets as a program gives them. Raises `ValueError` where two have one name."""
-    toolsets = listed("toolsets", given, Toolset)
+    toolsets = _list_of_toolsets(given)
     names = [each.name for each in toolsets]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise ValueError(f"two toolsets have the same name: {', '.join(twice)}")
