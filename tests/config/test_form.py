@@ -3,6 +3,7 @@ schema."""
 
 import json
 import tomllib
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -201,17 +202,17 @@ configurations = some(
 def as_toml(configuration: Configuration) -> bytes:
     """A configuration as a file. `$` stands for itself; a variable is asked for nowhere."""
     table = without_null(msgspec.to_builtins(configuration))
-    if "token" in table.get("serve", {}):
-        table["serve"]["token"] = table["serve"]["token"].replace("${", "$${")
-    for server in table.get("mcp", {}).values():
-        for key in ("url", "env", "headers"):
-            if isinstance(server.get(key), dict):
-                server[key] = {
-                    name: text.replace("${", "$${") for name, text in server[key].items()
-                }
-            elif key in server:
-                server[key] = server[key].replace("${", "$${")
+    for part in (table.get("serve", {}), *table.get("mcp", {}).values()):
+        for key in ("token", "url", "env", "headers"):
+            if key in part:
+                part[key] = escaped(part[key])
     return tomli_w.dumps(table).encode()
+
+
+def escaped(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: escaped(text) for name, text in value.items()}
+    return value.replace("${", "$${")
 
 
 def without_null(value: Any) -> Any:
@@ -220,7 +221,7 @@ def without_null(value: Any) -> Any:
     return value
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.too_slow])
 @given(configurations)
 def test_what_is_written_is_read_as_it_was_and_fits_the_schema(
     configuration: Configuration,
@@ -231,7 +232,7 @@ def test_what_is_written_is_read_as_it_was_and_fits_the_schema(
     assert list(validator.iter_errors(tomllib.loads(data.decode()))) == []
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.too_slow])
 @given(configurations, st.data())
 def test_of_any_file_with_a_mistake_the_line_is_told(
     configuration: Configuration, data: st.DataObject
@@ -242,10 +243,12 @@ def test_of_any_file_with_a_mistake_the_line_is_told(
     ]
     at = data.draw(st.sampled_from(tables)) + 1 if tables else 0
     lines.insert(at, "no-such-key-anywhere = 1")
-    try:
+    with suppress(Undecodable):
         decode("\n".join(lines).encode(), {})
-    except Undecodable as error:
-        assert {mistake.line for mistake in error.mistakes} == {at + 1}
+        return  # names are free there, and it is one
+    with pytest.raises(Undecodable) as caught:
+        decode("\n".join(lines).encode(), {})
+    assert {mistake.line for mistake in caught.value.mistakes} == {at + 1}
 
 
 def test_a_variable_stands_for_its_value_where_keys_and_addresses_are(tmp_path: Path) -> None:
