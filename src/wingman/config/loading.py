@@ -51,8 +51,8 @@ class Loader:
     """Loads the file at a path, as often as it is asked to."""
 
     path: Path
-    providers: ProviderRegistry = attrs.field(factory=ProviderRegistry)
-    _importer: Importer = attrs.field(factory=Importer, init=False)
+    providers: ProviderRegistry = attrs.field(factory=ProviderRegistry, eq=False)
+    _importer: Importer = attrs.field(factory=Importer, init=False, eq=False)
 
     def load(self) -> Loaded:
         """What the file says. It imports what the file names: foreign code, which takes its time.
