@@ -8,7 +8,7 @@ from pathlib import Path
 import attrs
 import pytest
 import trio
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 from config_kit import WEATHER, written
 from server_kit import serving
@@ -234,3 +234,37 @@ def test_check_says_that_a_file_is_well_or_all_that_is_not(tmp_path: Path) -> No
     result = CliRunner().invoke(main, ["config", "check", str(tmp_path / "nosuch")])
     assert result.exit_code == 1
     assert result.stderr == f"Error: There is no file {tmp_path}/nosuch.\n"
+
+
+# --- wingman run --agent ------------------------------------------------------------------------
+
+
+def run(path: Path, *arguments: str) -> Result:
+    given = ["run", "--agent", "helper", "--config", str(path), *arguments]
+    return CliRunner().invoke(main, given, env={"WINGMAN_SERVER": ""})
+
+
+def test_an_agent_of_the_file_runs_in_the_terminal_with_its_tools_and_rules(tmp_path: Path) -> None:
+    path = written(tmp_path, FILE, weather=WEATHER)
+    result = run(path, '!forecast {"city": "Bern"}')
+    assert (result.exit_code, result.stdout.strip()[-12:]) == (0, "Sun in Bern.")
+    result = run(path, "!bash echo hello")
+    assert "nobody can be asked" in result.output
+    result = run(path, "--yes", "!bash echo hello")
+    assert "hello" in result.stdout
+
+
+def test_what_the_agent_says_itself_is_not_said_beside_it(tmp_path: Path) -> None:
+    path = written(tmp_path, FILE, weather=WEATHER)
+    result = run(path, "--tools", "bash", "hello")
+    assert result.exit_code == 2
+    assert "--agent says --tools itself" in result.stderr
+
+
+def test_an_agent_that_is_not_in_the_file_is_wrong_usage(tmp_path: Path) -> None:
+    path = written(tmp_path, FILE, weather=WEATHER)
+    result = run(path, "--agent", "helpr", "hello")
+    assert result.exit_code == 2
+    assert f"There is no agent 'helpr' in {path}; did you mean 'helper'?" in result.stderr
+    result = run(tmp_path / "nosuch", "hello")
+    assert "There is no configuration file" in result.stderr

@@ -9,6 +9,8 @@ commands do is done by the packages below. Exit codes: 0, 1 for what failed, 2 f
 #
 #   serve.py       the server, until a signal
 #   run.py         one message in the terminal
+#   run_agent.py   the same, with an agent of the configuration file or of a server
+#   one_message.py how it is sent and shown
 #   demo.py        a server and its client, checked step by step
 #   transcript.py  what a client asks and what comes back, shown by the demo
 #   config_file.py the configuration file checked, and its form

@@ -20,7 +20,7 @@ from wingman.cli.remote.logs import logs_command
 from wingman.cli.remote.permissions import answer_command, permissions_command
 from wingman.cli.remote.ps import ps_command
 from wingman.cli.remote.reload import reload_command
-from wingman.cli.remote.send import run_on_server, send_command
+from wingman.cli.remote.send import run_on_server, send_command, send_to
 from wingman.cli.remote.server import talk
 from wingman.cli.remote.sessions import sessions_command, show_command
 from wingman.cli.remote.stopping import cancel_command, wait_command
@@ -35,6 +35,7 @@ __all__ = [
     "reload_command",
     "run_on_server",
     "send_command",
+    "send_to",
     "sessions_command",
     "show_command",
     "talk",
