@@ -36,6 +36,11 @@ BOTH = [forecast, rain]
 SET = Tools("weather", [forecast])
 NUMBER = 3
 
+@tool(name="web_x")
+def web(city: str) -> str:
+    """Look something up."""
+    return city
+
 def made():
     return [rain]
 

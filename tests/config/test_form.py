@@ -181,6 +181,7 @@ configurations = some(
             instructions=st.text(st.characters(codec="utf-8", exclude_categories=("Cs", "Cc"))),
             provider=providers,
             tools=st.lists(texts, max_size=3).map(tuple),
+            toolsets=st.lists(texts, max_size=2).map(tuple),
             max_steps=counts,
             permissions=rules,
             output_schema=st.dictionaries(texts, json_values, max_size=3),

@@ -80,6 +80,12 @@ MEANING = [
         "3: agents.a.tools[1]: There is no tool 'bsh'; did you mean 'bash'? There are: bash, edit, "
         "glob, grep, read, webfetch, write.",
     ),
+    ("[agents.a]\ntoolsets = ['gti']\n[mcp.git]\nurl = 'u'", "2: agents.a.toolsets[0]: There is no toolset 'gti'; did you mean 'git'? There are: git."),
+    ("[agents.a]\ntoolsets = ['weather']", "2: agents.a.toolsets[0]: There is no toolset 'weather'; there are: none."),
+    (
+        "[agents.a]\ntoolsets = ['web']\ntools = ['web_x']\n[mcp.web]\nurl = 'u'\n[tools]\nimport = ['weather_kit:web']",
+        "2: agents.a.toolsets[0]: The tools of 'web' are called web_…, as the tool 'web_x' is: leave one of the two out.",
+    ),
     ("[agents.a]\ntools = ['bash', 'bash']", "2: agents.a.tools[1]: Tool 'bash' is named twice."),
     (
         "[agents.a]\nprovider = {id = 'antropic'}",
@@ -100,7 +106,7 @@ MEANING = [
     ("[tools]\nimport = ['weather_kit:forcast']", "2: tools.import[0]: weather_kit has no 'forcast'; did you mean 'forecast'?"),
     ("[tools]\nimport = ['weather_kit:plain']", "2: tools.import[0]: weather_kit:plain is a function with parameters, and no tool: decorate it with @tool."),
     ("[tools]\nimport = ['weather_kit:later']", "2: tools.import[0]: weather_kit:later is an async function, and no tool: decorate it with @tool."),
-    ("[tools]\nimport = ['weather_kit:bad']", "2: tools.import[0]: Importing weather_kit:bad failed: SystemExit: 3 (HERE/weather_kit.py:38)."),
+    ("[tools]\nimport = ['weather_kit:bad']", "2: tools.import[0]: Importing weather_kit:bad failed: SystemExit: 3 (HERE/weather_kit.py:43)."),
     ("[tools]\nimport = ['weather_kit:number']", "2: tools.import[0]: weather_kit:number gives 3, which is neither a tool nor a toolset: decorate a function with @tool."),
     ("[tools]\nimport = ['weather_kit:NUMBER']", "2: tools.import[0]: weather_kit:NUMBER gives 3, which is neither a tool nor a toolset: decorate a function with @tool."),
     ("[tools]\nimport = ['weather_kit:shell']", "2: tools.import[0]: The tool has the name 'bash', as has Wingman's own tool."),

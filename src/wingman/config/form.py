@@ -181,6 +181,13 @@ class AgentEntry(_Strict, frozen=True, omit_defaults=True):
     tools: Annotated[tuple[Text, ...], Meta(description="The names of its tools.")] | UnsetType = (
         UNSET
     )
+    toolsets: (
+        Annotated[
+            tuple[Text, ...],
+            Meta(description="The names of its toolsets: MCP servers, and others of [tools]."),
+        ]
+        | UnsetType
+    ) = UNSET
     max_steps: (
         Annotated[int, Meta(ge=1, le=1_000_000, description="Inferences in a run.")] | UnsetType
     ) = UNSET

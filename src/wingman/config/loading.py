@@ -41,6 +41,7 @@ class Loaded:
         return Settings(
             agents=tuple(_agents(self.configuration)),
             tools=self.tools,
+            toolsets=self.toolsets,
             permissions=self.rules,
             prices=self.configuration.prices,
         )
@@ -90,7 +91,8 @@ class Loader:
         """What is wrong with agents. Of names, where not all is there that they may mean, nothing
         is said."""
         tools = {*BUILTIN, *(each.made.name for each in imported if isinstance(each.made, Tool))}
-        surroundings = AgentSurroundings(tools, self.providers)
+        toolsets = {each.made.name for each in imported if isinstance(each.made, Toolset)}
+        surroundings = AgentSurroundings(tools, {*toolsets, *configuration.mcp}, self.providers)
         for agent in _agents(configuration):
             for problem in surroundings.problems_of_new(agent):
                 if complete or problem.keys[0] not in ("tools", "toolsets"):

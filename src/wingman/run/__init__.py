@@ -26,6 +26,7 @@ session: who takes runs in which order, and who waits for them, is decided in `s
 #   place.py      a run's place among those in flight, left while it waits for people
 #   apart.py      a single call in its run's task, and a context of its own
 #   progress.py   what a tool says while it runs, from any thread
+#   results.py    what a call gave, as the model is shown it
 #   told.py       what the model is told of a tool that failed
 #   answer.py     the final response, held to the agent's output_schema
 #   cost.py       what a run has used, and what that costs

@@ -22,13 +22,13 @@ from wingman.api import CallOutcome
 from wingman.conversation import ToolResultBlock, ToolUseBlock
 from wingman.errors import ToolError
 from wingman.foreign import contained
-from wingman.images import ImageRefused, fit_images
 from wingman.processes import environment_of
 from wingman.run.apart import apart
 from wingman.run.history import with_left_behind
 from wingman.run.limits import Limits
 from wingman.run.place import Place
 from wingman.run.progress import CallProgress
+from wingman.run.results import failure, result_of, shortened, shortened_note
 from wingman.run.told import told
 from wingman.run.toolbox import missing
 from wingman.tools import Tool, ToolContext, ToolOutput
@@ -46,7 +46,8 @@ CANCELLED_BY_USER = "Cancelled: the user cancelled this tool call."
 @attrs.define(eq=False)
 class ToolCall:
     """One call. `scope` is what it runs in, and has its time limit for a deadline. `stopped`: it
-    was cancelled alone. `leftover`: what of it could not be stopped.
+    was cancelled alone. `leftover`: what of it could not be stopped. `note`: what its tool
+    notes below the result.
 
     `due`: its step has been recorded, and the call has its task. Until then the model has announced
     it, and may still be speaking; a call that is cancelled by then never runs. `began` is when it
@@ -59,6 +60,7 @@ class ToolCall:
     result: ToolResultBlock | None = None
     stopped: bool = False
     leftover: str | None = None
+    note: str = ""
     due: bool = False
     _asked: bool = False
     began: float | None = None
@@ -163,7 +165,8 @@ class ToolCalls:
             self.on_end(call)
         if call.result is None:  # else it had a result, or the Cancelled had gone on
             call.stopped = True
-            call.result = _error(call.block, self._with_left_behind(call.block, CANCELLED_BY_USER))
+            reason = self._with_left_behind(call.block, CANCELLED_BY_USER)
+            call.result = self._failure(call, reason)
         self.on_result(call.result)
 
     async def _result(self, call: ToolCall, slots: trio.Semaphore | None) -> ToolResultBlock | None:
@@ -177,6 +180,7 @@ class ToolCalls:
             report_still_running=call.report,
             environment=environment_of(self.callers),
             leave_behind=partial(self._leave_behind, block.id),
+            note=partial(self._note, call),
         )
         if self.admission is not None:
             context = attrs.evolve(context, allows=self.admission.allows)
@@ -200,8 +204,7 @@ class ToolCalls:
             raise ToolError(self._with_left_behind(block, why))
         except BaseException as error:  # noqa: ASYNC103 contained lets a cancellation through
             # The boundary of a tool call: whatever it raises is the model's to read, but a cancel.
-            words = told(block, contained(error))
-            failed = _error(block, self._shown(words))
+            failed = self._failure(call, told(block, contained(error)))
             return _with_note(note, failed)  # noqa: ASYNC104 the same
         finally:
             progress.end()
@@ -235,25 +238,16 @@ class ToolCalls:
         output = await tool.call(block.input, context)
         if isinstance(output, ToolOutput):
             call.scope.deadline = inf
-            return await self._with_images(block, output)
-        return ToolResultBlock(block.id, self._shown(_text(output)), is_error=False)
+        return await result_of(block, output, self.limits.tool_output, call.note)
 
-    async def _with_images(self, block: ToolUseBlock, output: ToolOutput) -> ToolResultBlock:
-        """The result with the images that can be sent; the text says which cannot, and why."""
-        fitted = await fit_images(output.images)
-        images = tuple(image for image in fitted if not isinstance(image, ImageRefused))
-        refused = [
-            f"[Image {number} of this result cannot be shown: {image}.]"
-            for number, image in enumerate(fitted, start=1)
-            if isinstance(image, ImageRefused)
-        ]
-        given = _text(output.text)
-        text = "\n".join([given, *refused] if given else refused)
-        failed = bool(refused) and not images
-        return ToolResultBlock(block.id, self._shown(text), is_error=failed, images=images)
+    def _failure(self, call: ToolCall, reason: str) -> ToolResultBlock:
+        return failure(call.block, reason, self.limits.tool_output, call.note)
+
+    def _note(self, call: ToolCall, text: str) -> None:
+        call.note = shortened_note(text, self.limits.tool_output)
 
     def _leave_behind(self, tool_use_id: str, text: str) -> None:
-        self.left_behind[tool_use_id] = self._shown(text)
+        self.left_behind[tool_use_id] = shortened(text, self.limits.tool_output)
 
     def _with_left_behind(self, block: ToolUseBlock, reason: str) -> str:
         return with_left_behind(reason, self.left_behind.get(block.id, ""))
@@ -269,31 +263,9 @@ class ToolCalls:
             raise ToolError(missing(block.name, self.tools, self.problems))
         return tool
 
-    def _shown(self, content: str) -> str:
-        """What the model is shown: valid Unicode, and not too much of it."""
-        limit = self.limits.tool_output
-        if (cut := len(content) - limit) > 0:
-            note = f"\n[… {cut:,} characters cut: the limit is {limit:,} …]\n"
-            head = limit // 2
-            content = content[:head] + note + content[len(content) - (limit - head) :]
-        return content.encode(errors="replace").decode()  # once it is short: this holds the loop
-
-
-def _text(output: object) -> str:
-    """A tool's text as a plain `str`. Raises `TypeError` where a tool gave something else."""
-    if not isinstance(output, str):
-        raise TypeError(
-            f"the tool gave a {type(output).__name__}: it has to give text, or a ToolOutput"
-        )
-    return str.__str__(output)
-
 
 def _with_note(note: str, result: ToolResultBlock) -> ToolResultBlock:
     """The result, below what the model is to know of how its call came to run."""
     if not note:
         return result
     return msgspec.structs.replace(result, content=f"{note}\n{result.content}")
-
-
-def _error(block: ToolUseBlock, content: str) -> ToolResultBlock:
-    return ToolResultBlock(block.id, content, is_error=True)

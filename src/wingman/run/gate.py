@@ -158,7 +158,7 @@ class Gate:
             always=() if long else _shown(asked),
             status="pending",
             created_at=moment,
-            input=block.input,
+            input=dict(tool.taken(block.input)),
             expires_at=None if self.timeout is None else moment + timedelta(seconds=self.timeout),
         )
 

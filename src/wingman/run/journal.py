@@ -126,7 +126,7 @@ class RunJournal:
         else:
             self._write(waited, ended)
         self.session.metrics.tool_call_ended(result.is_error)
-        self.publish(ToolResult(result.tool_use_id, result.content, result.is_error))
+        self.publish(ToolResult.of(result))
 
     async def compacted(
         self, compacted: Compacted, spent: Spent, show: Callable[[Compacted], None]

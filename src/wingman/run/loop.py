@@ -324,8 +324,7 @@ class RunLoop:
         messages = draft.messages(ending.unanswered, ending.cut_short)
         for block in messages[-1].content if len(messages) > 1 else ():
             if isinstance(block, ToolResultBlock) and block.tool_use_id not in answered:
-                result = ToolResult(block.tool_use_id, block.content, block.is_error)
-                self.journal.publish(result)
+                self.journal.publish(ToolResult.of(block))
         return messages
 
     def _answer_those_that_wait(self, draft: StepDraft, ending: Ending) -> None:
@@ -334,7 +333,7 @@ class RunLoop:
             id = ask.request.tool_use_id
             result = ending.waited(id)
             if draft.results.setdefault(id, result) is result:
-                self.journal.publish(ToolResult(id, result.content, is_error=True))
+                self.journal.publish(ToolResult.of(result))
 
     def _add(self, messages: Iterable[Message]) -> None:
         added = tuple(messages)

@@ -75,12 +75,13 @@ class Permits:
         ask = self.asks.of_call(block.id)
         if ask is None:
             raise RuntimeError("only a call that waits is to be admitted")
-        denies = partial(self.gate.denies, self.tools.get(block.name))
+        tool = self.tools.get(block.name)
+        denies = partial(self.gate.denies, tool)
         request = await self.asks.wait(ask, denies, self.approver)
         if request.status != "allowed":
             raise ToolError(_refused(request))
         note = f"[The user says: {request.message}]" if request.message else ""
-        if request.input is not None and request.input != block.input:
+        if _is_edited(request, tool, block):
             edited = msgspec.json.encode(request.input).decode()
             if len(edited) > _LONGEST_NOTE:
                 edited = f"{edited[:_LONGEST_NOTE]}…"
@@ -95,6 +96,13 @@ class Permits:
     def allows(self, action: str, resource: str) -> bool:
         """Whether a call that runs may turn to this as well."""
         return self.gate.allows(action, resource)
+
+
+def _is_edited(request: PermissionRequest, tool: Tool | None, block: ToolUseBlock) -> bool:
+    """Whether a person has given another input. What the tool leaves out makes no other of it."""
+    if request.input is None or request.input == block.input:
+        return False
+    return tool is None or tool.taken(request.input) != tool.taken(block.input)
 
 
 def _refused(request: PermissionRequest) -> str:

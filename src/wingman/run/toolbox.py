@@ -68,9 +68,10 @@ class Toolbox:
         try:
             tools = await toolset.tools()
         except ToolsetUnavailable as error:
-            if self.problems.get(toolset.name) != error.message:
+            if toolset.name not in self.problems:
                 event = "a run goes on without a toolset"
-                log_event(logger, logging.WARNING, event, error, toolset=toolset.name)
+                why = {"toolset": toolset.name, "reason": error.message}
+                log_event(logger, logging.WARNING, event, **why)
             self.problems[toolset.name] = error.message
             return ()
         self.problems.pop(toolset.name, None)

@@ -41,9 +41,10 @@ class AgentProblem:
 
 @attrs.frozen
 class AgentSurroundings:
-    """What an agent may name: tools and providers."""
+    """What an agent may name: tools, toolsets and providers."""
 
     tools: Collection[str]
+    toolsets: Collection[str]
     providers: ProviderRegistry
 
     def problems_of_new(self, fields: NewAgent) -> Iterator[AgentProblem]:
@@ -73,7 +74,16 @@ class AgentSurroundings:
             Rules.of(agent.permissions)
         except ValueError as error:
             yield AgentProblem(f"{error}", ("permissions",))
-        yield from self._about_names("tool", agent.tools, self.tools)
+        yield from _about_names("tool", agent.tools, self.tools)
+        yield from _about_names("toolset", agent.toolsets, self.toolsets)
+        for index, name in enumerate(agent.toolsets):
+            taken = [tool for tool in agent.tools if tool.startswith(f"{name}_")]
+            if taken:
+                text = (
+                    f"The tools of {name!r} are called {name}_…, as the tool {taken[0]!r} is: "
+                    "leave one of the two out."
+                )
+                yield AgentProblem(text, ("toolsets", index))
 
     def _about_provider(self, name: str, place: Place) -> Iterator[AgentProblem]:
         try:
@@ -82,16 +92,6 @@ class AgentSurroundings:
             yield AgentProblem(_unknown("provider", name, self.providers.names()), place)
         except ProviderNotConfigured as error:  # an installed one that does not load
             yield AgentProblem(error.message, place)
-
-    def _about_names(
-        self, kind: str, names: tuple[str, ...], known: Collection[str]
-    ) -> Iterator[AgentProblem]:
-        for index, name in enumerate(names):
-            if name not in known:
-                yield AgentProblem(_unknown(kind, name, known), (f"{kind}s", index))
-            elif name in names[:index]:
-                text = f"{kind.capitalize()} {name!r} is named twice."
-                yield AgentProblem(text, (f"{kind}s", index))
 
 
 def blank_agent(agent_id: str, provider: ProviderConfig, moment: datetime) -> AgentRecord:
@@ -117,6 +117,17 @@ def with_fields(old: AgentRecord, fields: AgentFields, moment: datetime) -> Agen
     return msgspec.structs.replace(old, **given, updated_at=moment)
 
 
+def _about_names(
+    kind: str, names: tuple[str, ...], known: Collection[str]
+) -> Iterator[AgentProblem]:
+    for index, name in enumerate(names):
+        if name not in known:
+            yield AgentProblem(_unknown(kind, name, known), (f"{kind}s", index))
+        elif name in names[:index]:
+            text = f"{kind.capitalize()} {name!r} is named twice."
+            yield AgentProblem(text, (f"{kind}s", index))
+
+
 def check_schema(agent: AgentRecord) -> None:
     """Raise `InvalidRequest` for an agent whose `output_schema` is no JSON Schema."""
     if agent.output_schema is not None:
@@ -133,7 +144,7 @@ def _keys(path: str) -> Iterator[str | int]:
 
 def _unknown(kind: str, name: str, known: Collection[str]) -> str:
     meant = nearest(name, known)
-    all_known = ", ".join(sorted(known))
+    all_known = ", ".join(sorted(known)) or "none"
     if meant == ".":
         return f"There is no {kind} {name!r}; there are: {all_known}."
     return f"There is no {kind} {name!r}{meant} There are: {all_known}."

@@ -16,8 +16,9 @@ from wingman.run import now
 from wingman.runtime.agent_check import AgentSurroundings, blank_agent, check_schema, with_fields
 from wingman.runtime.agent_order import AgentList, AgentOrder, Place, place_of
 from wingman.runtime.credentials import Credentials
+from wingman.runtime.toolsets import Toolsets
 from wingman.store import AgentDeleted, AgentSaved, RunRecord, Store
-from wingman.tools import Tool
+from wingman.tools import Tool, Toolset
 from wingman.under_trio import require_trio
 
 __all__ = ["KEYLESS", "PREFERRED", "Agents", "default_provider"]
@@ -49,9 +50,11 @@ class Agents:
         credentials: Credentials,
         code: Iterable[Agent],
         compaction: Compaction | None = None,
+        toolsets: Iterable[Toolset] = (),
     ) -> None:
         self._own_tools = {tool.name: tool for tool in tools}
         self.tools: Mapping[str, Tool] = self._own_tools
+        self.toolsets = Toolsets(toolsets)
         self._store = store
         self._compaction = compaction
         self._providers = providers
@@ -173,31 +176,32 @@ class Agents:
             raise NotFound("agent", run.agent_id)
         return chosen.agent
 
-    def surroundings(self, tools: Iterable[str]) -> AgentSurroundings:
-        """What agents may name, with these tools."""
-        return AgentSurroundings(frozenset(tools), self._providers)
-
-    def prepare(self, tools: Iterable[Tool], agents: Iterable[NewAgent]) -> Callable[[], None]:
+    def prepare(
+        self, tools: Iterable[Tool], toolsets: Iterable[Toolset], agents: Iterable[NewAgent]
+    ) -> Callable[[], None]:
         """Look at the tools and agents of the settings; what is returned has them take the place of
         the former ones. Raises `InvalidRequest`, and nothing is changed.
 
         An agent has its name as its id. Runs that are admitted already keep what they had.
         """
+        given = self.toolsets.checked(toolsets)
         known = {**self._own_tools}
         for tool in tools:
             if tool.name in known:
                 raise InvalidRequest(f"There are two tools named {tool.name!r}.")
             known[tool.name] = tool
-        surroundings, moment = self.surroundings(known), now()
+        moment = now()
+        around = AgentSurroundings(known, {*self.toolsets.own, *given}, self._providers)
         records: dict[str, AgentRecord] = {}
         for fields in agents:
             record = records[fields.name] = self._given_record(fields, moment)
             if record.id in self._code or record.id in self._records:
                 raise InvalidRequest(f"There is another agent whose id is {record.id!r}.")
-            for problem in surroundings.problems_of(record):
+            for problem in around.problems_of(record):
                 raise problem.error
 
         def take() -> None:
+            self.toolsets.give(given)
             for old in self._given.values():
                 self._order.remove(place_of(old, code=True))
             self._order.add_all(place_of(record, code=True) for record in records.values())
@@ -228,7 +232,8 @@ class Agents:
 
     async def _save(self, old: AgentRecord, fields: AgentFields, moment: datetime) -> AgentRecord:
         record = with_fields(old, fields, moment)
-        for problem in self.surroundings(self.tools).problems_of(record):
+        around = AgentSurroundings(self.tools, self.toolsets.names, self._providers)
+        for problem in around.problems_of(record):
             raise problem.error
         await self._store.write(AgentSaved(record)).wait()
         if record.id not in self._records:
@@ -253,6 +258,7 @@ class Agents:
             provider=self._provider(config),
             compaction=self._compaction_of(record.compaction),
             tools=self._known_tools(record.tools),
+            toolsets=[self.toolsets.named(name) for name in record.toolsets],
             output_schema=record.output_schema,
             max_steps=record.max_steps,
             permissions=record.permissions,
@@ -293,6 +299,7 @@ def _record_of(agent: Agent) -> AgentRecord:
         name=agent.name,
         instructions=agent.instructions,
         tools=tuple(tool.name for tool in agent.tools),
+        toolsets=tuple(toolset.name for toolset in agent.toolsets),
         provider=ProviderConfig(agent.provider.id, agent.provider.model),
         output_schema=None if agent.output_check is None else agent.output_check.schema,
         max_steps=agent.max_steps,

@@ -21,7 +21,7 @@ from wingman.runtime.models import Models
 from wingman.runtime.settings import Settings
 from wingman.session import OpenToolsets, Room, Services, SessionHost, Terms
 from wingman.store import Store, open_store
-from wingman.tools import BUILTIN, Tool
+from wingman.tools import BUILTIN, Tool, Toolset
 
 __all__ = ["Root"]
 
@@ -41,6 +41,7 @@ class Root:
         *,
         agents: Iterable[Agent] = (),
         tools: Iterable[Tool] = (),
+        toolsets: Iterable[Toolset] = (),
         providers: ProviderRegistry | None = None,
         limits: Limits | None = None,
         prices: Prices | None = None,
@@ -69,6 +70,7 @@ class Root:
             self.credentials,
             agents,
             one("compaction", compaction, Compaction | None),
+            toolsets,
         )
         self.metrics = Metrics()
         limits = Limits() if limits is None else one("limits", limits, Limits)
@@ -96,7 +98,7 @@ class Root:
     def configure(self, settings: Settings) -> None:
         """Take other settings in the place of the former ones: all of them, or, where something is
         wrong with them, none. Raises `InvalidRequest`."""
-        take_agents = self.agents.prepare(settings.tools, settings.agents)
+        take_agents = self.agents.prepare(settings.tools, settings.toolsets, settings.agents)
         terms = self.services.terms
         # From here on nothing fails.
         take_agents()

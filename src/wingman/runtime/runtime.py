@@ -50,7 +50,7 @@ from wingman.session import (
     check_work_dir,
 )
 from wingman.store import Store
-from wingman.tools import Tool
+from wingman.tools import Tool, Toolset
 from wingman.under_trio import require_trio
 
 __all__ = ["Runtime"]
@@ -64,11 +64,11 @@ class Runtime:
             run = await session.submit("Summarise the repository.")
 
     `store` is `"memory"`, a path or a URL, or a store of one's own. `agents` are those defined in
-    code: queued runs find them again by name after a restart. `tools` are known by name to agents
-    that come over HTTP, beside the built-in ones. `prices` are what models' tokens cost, as
-    `{"anthropic/claude-sonnet-4-5": Price(input=3.0, output=15.0)}`: results of runs whose models
-    are all among them have a `cost`. `idle_after` is how many seconds an idle session
-    stays in memory (None: for ever). The tools of agents in code are theirs alone.
+    code: queued runs find them again by name after a restart. `tools` and `toolsets` are known by
+    name to agents that come over HTTP, beside the built-in tools. `prices` are what models' tokens
+    cost, as `{"anthropic/claude-sonnet-4-5": Price(input=3.0, output=15.0)}`: results of runs whose
+    models are all among them have a `cost`. `idle_after` is how many seconds an idle session stays
+    in memory (None: for ever). The tools of agents in code are theirs alone.
 
     `permissions` are rules for all sessions, and what they deny nobody can allow. `ask` is an async
     function that answers what needs an answer; without one, calls wait for `answer`. `compaction`
@@ -85,6 +85,7 @@ class Runtime:
         *,
         agents: Iterable[Agent] = (),
         tools: Iterable[Tool] = (),
+        toolsets: Iterable[Toolset] = (),
         providers: ProviderRegistry | None = None,
         limits: Limits | None = None,
         prices: Prices | None = None,
@@ -99,6 +100,7 @@ class Runtime:
             store,
             agents=agents,
             tools=tools,
+            toolsets=toolsets,
             providers=providers,
             limits=limits,
             prices=prices,
@@ -357,11 +359,8 @@ class Runtime:
     # --- the whole -----------------------------------------------------------------------------
 
     def configure(self, settings: Settings) -> None:
-        """Take other settings in the place of the former ones: all of them, or, where something is
-        wrong with them, none. No run is touched: each has what was there when it began.
-
-        Raises `InvalidRequest`.
-        """
+        """Take other settings in the place of the former ones, without touching a run. Raises
+        `InvalidRequest` where something is wrong with them, and then nothing has changed."""
         self._root.configure(one("settings", settings, Settings))
 
     async def models(self, provider: str) -> Sequence[ModelInfo]:

@@ -65,7 +65,8 @@ class CloseIfUnused:
 @attrs.define(eq=False)
 class HeldToolset:
     """A toolset that is open, is being opened, or was closed. `users` are the runs that have it
-    lent, `calls` their calls under way, `failure` why it is closed, if it was not on purpose."""
+    lent, `calls` their calls under way, `failure` why it is closed, if it was not on purpose.
+    `before` is the one that was open until now: it is left before this one is entered."""
 
     toolset: Toolset
     work_dir: Path
@@ -75,6 +76,8 @@ class HeldToolset:
     users: int = 0
     calls: int = 0
     was_open: bool = False
+    before: "HeldToolset | None" = attrs.field(default=None, repr=False)
+    left: bool = False
     ref: ActorRef[Any, Any] = attrs.field(init=False, repr=False)
     context: Context[Any] | None = attrs.field(default=None, init=False, repr=False)
     _timer: Timer | None = attrs.field(default=None, init=False, repr=False)
@@ -110,6 +113,16 @@ class HeldToolset:
         self.calls -= 1
         self._changed.unpark_all()
 
+    def has_left(self) -> None:
+        """The toolset is not entered any more, and may be entered again."""
+        self.left, self.before = True, None
+        self._changed.unpark_all()
+
+    async def wait_left(self) -> None:
+        """Return when it has been left."""
+        while not self.left:
+            await self._changed.park()
+
     async def no_calls(self) -> None:
         """Return when no call is under way."""
         while self.calls:
@@ -127,9 +140,12 @@ class Owner:
 
     async def __aenter__(self) -> Self:
         try:
+            if self._held.before is not None:
+                await self._held.before.wait_left()
             await self._held.toolset.__aenter__()
         except BaseException as error:  # noqa: ASYNC103 contained lets a cancellation through
-            self._opened.was_lost(self._held, reason(contained(error)))
+            self._held.has_left()
+            self._opened.was_lost(self._held, _why(contained(error)))
             self._context.stop()
             return self  # noqa: ASYNC104 the same
         self._entered = True
@@ -148,7 +164,9 @@ class Owner:
         try:
             return bool(await self._held.toolset.__aexit__(kind, value, traceback))  # noqa: ASYNC102 the toolset's affair
         except BaseException as error:  # noqa: ASYNC103 contained lets a cancellation through
-            self._opened.was_lost(self._held, reason(contained(error)))
+            self._opened.was_lost(self._held, _why(contained(error)))
+        finally:
+            self._held.has_left()
         await self._held.ref.stop()  # noqa: ASYNC102 it is its own end, and does not wait
         return True
 
@@ -163,7 +181,7 @@ class Owner:
             return await self._held.toolset.tools()
         except BaseException as raised:  # noqa: ASYNC103 contained lets a cancellation through
             error = contained(raised)
-        raise error if isinstance(error, ToolsetUnavailable) else ToolsetUnavailable(reason(error))
+        raise ToolsetUnavailable(_why(error)) from error
 
 
 @attrs.frozen
@@ -183,6 +201,7 @@ class OpenToolsets:
         self._idle_after = idle_after
         self._held: dict[Toolset, HeldToolset] = {}
         self._failures: dict[Toolset, _Failure] = {}
+        self._leaving: dict[Toolset, HeldToolset] = {}
 
     def lend(self, toolset: Toolset, work_dir: Path) -> "Lent":
         """A toolset for a run in this directory, to be given back. It begins to open at once."""
@@ -233,7 +252,10 @@ class OpenToolsets:
         """The toolset; it begins to open, if it is not open."""
         held = self._held.get(toolset)
         if held is None:
-            held = self._held[toolset] = HeldToolset(toolset, work_dir)
+            before = self._leaving.pop(toolset, None)
+            if before is not None and before.left:
+                before = None
+            held = self._held[toolset] = HeldToolset(toolset, work_dir, before=before)
             held.ref = self._system.spawn(
                 partial(self._owner, held),
                 name=f"toolset/{toolset.name}/{self._system.next_number()}",
@@ -294,6 +316,9 @@ class OpenToolsets:
         if self._held.get(held.toolset) is not held:
             return False
         del self._held[held.toolset]
+        if not held.left:
+            self._leaving = {each: one for each, one in self._leaving.items() if not one.left}
+            self._leaving[held.toolset] = held
         return True
 
 
@@ -353,6 +378,8 @@ class Lent:
         toolset, held = self._within(), self._held
         if held is not None and (held.state == "closed" or held.toolset != toolset):
             self.give_back()
+            if held.failure is not None and not held.was_open:
+                raise ToolsetUnavailable(held.failure)  # it was tried for this run
         if self._held is None:
             self._held = await self._opened.take(toolset, self._work_dir)
             self._seen = ()
@@ -361,10 +388,8 @@ class Lent:
     def _within(self) -> Toolset:
         try:
             return self._toolset.within(self._work_dir)
-        except ToolsetUnavailable:
-            raise
         except BaseException as error:
-            raise ToolsetUnavailable(reason(contained(error))) from error  # noqa: ASYNC104 no await
+            raise ToolsetUnavailable(_why(contained(error))) from error  # noqa: ASYNC104 no await
 
     async def _call(
         self, held: HeldToolset, tool: Tool, input: Any, context: ToolContext
@@ -380,6 +405,11 @@ class Lent:
             return await tool.call(input, context)
         finally:
             held.call_ended()
+
+
+def _why(error: Exception) -> str:
+    """In words why a toolset is not there: its own, or what it has raised."""
+    return error.message if isinstance(error, ToolsetUnavailable) else reason(error)
 
 
 def _log(level: int, event: str, held: HeldToolset) -> None:
