@@ -13,6 +13,7 @@ from wingman.errors import InvalidRequest, NotFound
 from wingman.permissions import Rules
 from wingman.providers import Keyless
 from wingman.runtime import Settings
+from wingman.tools import Tools
 
 KEYLESS = ProviderConfig("scripted")
 
@@ -223,6 +224,26 @@ async def test_an_agent_of_the_store_has_the_tools_of_the_settings() -> None:
         with pytest.raises(InvalidRequest, match="no tool 'work'"):
             await runtime.agents.create(agent("another"))
     assert (old.done, new.done) == (["a"], ["b"])
+
+
+async def test_a_toolset_stands_for_what_was_given_last_also_in_a_run_that_goes_on() -> None:
+    old, new = Work(), Work()
+    with_toolset = agent(tools=(), toolsets=("kit",))
+    given = settings(with_toolset, toolsets=[Tools("kit", [old.tool()])])
+    async with Runtime(settings=given) as runtime:
+        session = await runtime.create_session("helper")
+        run = await session.submit(call("wait"))
+        await old.began.wait()
+        runtime.configure(settings(with_toolset, toolsets=[Tools("kit", [new.tool()])]))
+        old.may_end.set()
+        await run.result()
+        await session.run(call("b"))
+        assert (old.done, new.done) == (["wait"], ["b"])
+        with pytest.raises(InvalidRequest, match="no toolset 'kit'"):
+            runtime.configure(settings(with_toolset))
+        twice = [Tools("kit", []), Tools("kit", [])]
+        with pytest.raises(InvalidRequest, match="two toolsets named 'kit'"):
+            runtime.configure(settings(toolsets=twice))
 
 
 async def test_a_name_of_code_stays_the_codes() -> None:
