@@ -13,6 +13,7 @@
 #   store/           what must last: SQLite with group commit, or memory
 #   providers/       a request in, a stream of parts out; one package an API
 #   images/          images that can be sent: decoded, measured, made to fit
+#   mcp/             the tools of an MCP server, as a toolset
 #   tools/           @tool, and the built-in ones
 #   processes/       a command, and the end of all that descends from it
 #   permissions/     what rules say of a tool call

@@ -32,7 +32,7 @@ from wingman.api.agents import (
 )
 from wingman.api.errors import CODES, ErrorAnswer, ErrorDetail
 from wingman.api.frames import EXTRA, RUN_STREAM, SESSION_STREAM, USUAL, Frames, Notice
-from wingman.api.mcp import McpServer, ServerName
+from wingman.api.mcp import McpServer, ServerName, without_secrets
 from wingman.api.messages import (
     Accepted,
     CompactBody,
@@ -176,6 +176,7 @@ __all__ = [
     "document",
     "parameters_of",
     "pattern_of",
+    "without_secrets",
 ]
 
 __getattr__, __dir__ = lazily(__name__, {"document": "wingman.api.openapi"})

@@ -1,10 +1,11 @@
 """MCP servers as the contract has them: how they are reached."""
 
 from typing import Annotated, TypeAlias
+from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 
-__all__ = ["McpServer", "ServerName"]
+__all__ = ["McpServer", "ServerName", "without_secrets"]
 
 ServerName: TypeAlias = Annotated[
     str,
@@ -42,11 +43,29 @@ class McpServer(
     def __post_init__(self) -> None:
         if (self.command is None) == (self.url is None):
             raise ValueError("An MCP server has either a `command` or a `url`")
+        if self.url is not None and not _is_http(self.url):
+            raise ValueError("`url` begins with http:// or https:// and a host")
         if self.command is None and (self.env or self.cwd is not None):
             raise ValueError("`env` and `cwd` go with a `command`, and this server has a `url`")
         if self.url is None and self.headers:
             raise ValueError("`headers` go with a `url`, and this server has a `command`")
 
     def __repr__(self) -> str:
-        """It shows no value of `env` or `headers`: there may be keys among them."""
-        return f"McpServer(command={self.command!r}, url={self.url!r})"
+        """It shows no value of `env`, `headers` or the URL's query: there may be keys in them."""
+        url = None if self.url is None else without_secrets(self.url)
+        return f"McpServer(command={self.command!r}, url={url!r})"
+
+
+def _is_http(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname)
+
+
+def without_secrets(url: str) -> str:
+    """A URL as it may be shown to anyone: without its user, its password and its query."""
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))

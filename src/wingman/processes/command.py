@@ -26,7 +26,7 @@ from wingman.processes.callers import commands
 from wingman.processes.environment import child_environment
 from wingman.processes.output import Output
 
-__all__ = ["CannotStart", "Completed", "run_command"]
+__all__ = ["CannotStart", "Child", "Completed", "ending", "run_command", "start_child"]
 
 logger = logging.getLogger("wingman.processes")
 
