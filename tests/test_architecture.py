@@ -32,6 +32,7 @@ VALUES = {
     "api",
     "permissions",
     "agent",
+    "nearest",
 }
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
@@ -77,6 +78,7 @@ ALLOWED: dict[str, set[str]] = {
     "mcp": {"errors", "foreign", "api", "conversation", "processes", "tools"},
     "permissions": {"api", "processes"},
     "output": {"schemas"},
+    "nearest": set(),
     "agent": {
         "foreign",
         "given",
@@ -92,9 +94,21 @@ ALLOWED: dict[str, set[str]] = {
     "session": VALUES | {"images", "actor", "store", "metrics", "run"},
     "runtime": VALUES
     | {"actor", "face", "providers", "processes", "tools", "store", "metrics", "run", "session"},
+    "config": VALUES | {"providers", "tools", "run", "runtime"},
     "server": VALUES | {"sse", "actor", "store", "run", "schemas", "session", "runtime"},
     "cli": VALUES
-    | {"client", "face", "processes", "providers", "tools", "run", "runtime", "server", "session"},
+    | {
+        "client",
+        "config",
+        "face",
+        "processes",
+        "providers",
+        "tools",
+        "run",
+        "runtime",
+        "server",
+        "session",
+    },
     "__main__": {"cli"},
     "__init__": VALUES | {"lazy", "tools", "run", "session", "runtime"},
 }
@@ -150,6 +164,7 @@ PACKAGES = (
     "actor",
     "actor.testing",
     "client",
+    "config",
     "errors",
     "images",
     "mcp",

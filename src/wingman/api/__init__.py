@@ -92,7 +92,7 @@ from wingman.api.sessions import (
     SessionStatus,
     SessionView,
 )
-from wingman.api.system import ActorsView, ActorView, Health, Readiness, ToolView
+from wingman.api.system import ActorsView, ActorView, Health, Readiness, Reloaded, ToolView
 from wingman.lazy import lazily
 
 if TYPE_CHECKING:
@@ -158,6 +158,7 @@ __all__ = [
     "ProviderView",
     "Readiness",
     "Receipt",
+    "Reloaded",
     "Route",
     "RunFailure",
     "RunQuery",

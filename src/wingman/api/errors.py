@@ -62,7 +62,8 @@ _ALL: Final = (
     ErrorCode(
         "forbidden_tool",
         403,
-        "a tool's command would answer the request for a permission: only people may",
+        "a tool's command would answer the request for a permission, or have the configuration "
+        "read again: only people may",
     ),
     ErrorCode("session_not_found", 404, "there is no such session"),
     ErrorCode("agent_not_found", 404, "there is no such agent"),
@@ -103,6 +104,12 @@ _ALL: Final = (
         "waits_for_itself",
         409,
         "a tool would wait for a run of the session that waits for that tool",
+    ),
+    ErrorCode(
+        "not_reloaded",
+        409,
+        "the configuration has mistakes, each a line of the message, or the server has none; it "
+        "stays as it was",
     ),
     ErrorCode("body_too_large", 413, "the body has more than 16 MiB"),
     ErrorCode("unsupported_media_type", 415, "the body does not say that it is JSON"),

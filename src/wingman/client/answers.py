@@ -34,6 +34,7 @@ _CLASSES: Final[Mapping[str, type[WingmanError]]] = {
     "request_id_conflict": errors.RequestIdConflict,
     "waits_for_itself": errors.WaitsForItself,
     "forbidden_tool": errors.ForbiddenTool,
+    "not_reloaded": errors.NotReloaded,
     "message_read": errors.MessageRead,
     "already_resolved": errors.AlreadyResolved,
     "run_ended": errors.NotInFlight,

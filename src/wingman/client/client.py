@@ -24,6 +24,7 @@ from wingman.api import (
     ProviderView,
     Readiness,
     Receipt,
+    Reloaded,
     RunView,
     SessionFields,
     SessionView,
@@ -284,6 +285,10 @@ class Client:
     async def ready(self) -> None:
         """Return when the server takes messages; raise why it does not, when patience ends."""
         await self._exchange.ask(Request.to("GET", "/ready"), Readiness)
+
+    async def reload(self) -> Reloaded:
+        """Have the server read its configuration again. Raises `NotReloaded`, with all mistakes."""
+        return await self._exchange.ask(Request.to("POST", "/reload"), Reloaded)
 
     async def _list(self, request: Request, type: type[T]) -> Sequence[T]:
         of: Any = tuple[type, ...]  # type: ignore[valid-type]

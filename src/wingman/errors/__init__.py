@@ -9,11 +9,12 @@
     │   ├── RequestIdConflict       the same request id came with a different body
     │   ├── AlreadyResolved         the request for a permission was answered, or is over
     │   ├── NotInFlight             the run that was to be cancelled is queued, or has ended
+    │   ├── NotReloaded             the configuration could not be read again
     │   ├── MessageRead             a message that was to be taken back was read
     │   ├── WaitsForItself          a tool would wait for the run that waits for it
     │   ├── Unauthorized            the server's token is missing or wrong
     │   ├── Forbidden               the server does not go by this name, or not for this page
-    │   ├── ForbiddenTool           a tool's command would answer a request for a permission
+    │   ├── ForbiddenTool           a tool's command would do what only people may
     │   ├── ProviderNotConfigured   the provider has no key, or no model is named
     │   └── ContextTooLong          the history does not fit into the model's context window
     ├── Unavailable             not now; `retry_after` says when to ask again
@@ -70,6 +71,7 @@ from wingman.errors.requests import (
     MessageRead,
     NotFound,
     NotInFlight,
+    NotReloaded,
     ProviderNotConfigured,
     RequestIdConflict,
     SessionBusy,
@@ -98,6 +100,7 @@ __all__ = [
     "MessageRead",
     "NotFound",
     "NotInFlight",
+    "NotReloaded",
     "OutputInvalid",
     "Overloaded",
     "ProviderAuthError",

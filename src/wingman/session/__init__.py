@@ -36,7 +36,7 @@ from wingman.session.live import LiveSession
 from wingman.session.live_run import LiveRun
 from wingman.session.reading import SessionPages
 from wingman.session.run import Run, check_not_itself
-from wingman.session.services import AgentSource, Room, Services
+from wingman.session.services import AgentSource, Room, Services, Terms
 from wingman.session.toolsets import HeldToolset, OpenToolsets
 from wingman.session.views import PermissionList, RunList, SessionList
 from wingman.session.work_dir import check_work_dir
@@ -56,6 +56,7 @@ __all__ = [
     "SessionHost",
     "SessionList",
     "SessionPages",
+    "Terms",
     "check_not_itself",
     "check_rules",
     "check_work_dir",

@@ -23,6 +23,7 @@ from wingman.api import (
     PermissionStatus,
     ProviderView,
     Receipt,
+    Reloaded,
     RunView,
     SessionView,
     Status,
@@ -248,3 +249,7 @@ class SyncClient:
     def ready(self) -> None:
         """Return when the server takes messages; raise why it does not, when patience ends."""
         self._loop.call(self._client.ready)
+
+    def reload(self) -> Reloaded:
+        """Have the server read its configuration again. Raises `NotReloaded`, with all mistakes."""
+        return self._loop.call(self._client.reload)
