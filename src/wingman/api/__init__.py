@@ -6,7 +6,7 @@
     messages.py    }
     runs.py        }
     permissions.py }
-    mcp.py         } MCP servers that agents use
+    mcp_servers.py } MCP servers that agents use
     providers.py   }
     system.py      }
     routes.py      ROUTES: the table
@@ -32,7 +32,17 @@ from wingman.api.agents import (
 )
 from wingman.api.errors import CODES, ErrorAnswer, ErrorDetail
 from wingman.api.frames import EXTRA, RUN_STREAM, SESSION_STREAM, USUAL, Frames, Notice
-from wingman.api.mcp import McpServer, ServerName, without_secrets
+from wingman.api.mcp_servers import (
+    McpConnection,
+    McpOrigin,
+    McpServer,
+    McpServerView,
+    McpState,
+    McpTool,
+    McpWhere,
+    ServerName,
+    without_secrets,
+)
 from wingman.api.messages import (
     Accepted,
     CompactBody,
@@ -138,7 +148,13 @@ __all__ = [
     "Frames",
     "Health",
     "InProgress",
+    "McpConnection",
+    "McpOrigin",
     "McpServer",
+    "McpServerView",
+    "McpState",
+    "McpTool",
+    "McpWhere",
     "MessageBody",
     "ModelInfo",
     "NewAgent",

@@ -131,6 +131,11 @@ class Connection:
         return None if self._link is None else self._link.pid
 
     @property
+    def known(self) -> Sequence[Tool]:
+        """The tools that it was last known to have."""
+        return self._tools
+
+    @property
     def calls(self) -> int:
         """How many calls are in flight."""
         return 0 if self._calls is None else len(self._calls.in_flight)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 import attrs
 
-from wingman.api import NewAgent
+from wingman.api import McpServer, NewAgent
 from wingman.given import listed, of_kind
 from wingman.permissions import Rules
 from wingman.run import Prices
@@ -27,15 +27,17 @@ def _toolsets(given: Iterable[Toolset]) -> tuple[Toolset, ...]:
 
 @attrs.frozen(kw_only=True)
 class Settings:
-    """Agents by name, tools, toolsets, rules and prices, beside those that a runtime is made with.
+    """Agents by name, tools, toolsets, MCP servers, rules and prices, beside those that a runtime
+    is made with.
 
-    `agents` have their names as their ids, and cannot be changed but by other settings. `tools` and
-    `toolsets` are known by name to them and to the agents of the store. `permissions` and `prices`
-    take the place of those that the runtime had. None: they stay as they are.
+    `agents` have their names as their ids, and cannot be changed but by other settings. `tools`,
+    `toolsets` and `mcp` are known by name to them and to the agents of the store. `permissions` and
+    `prices` take the place of those that the runtime had. None: they stay as they are.
     """
 
     agents: tuple[NewAgent, ...] = attrs.field(default=(), converter=_agents)
     tools: tuple[Tool, ...] = attrs.field(default=(), converter=_tools)
     toolsets: tuple[Toolset, ...] = attrs.field(default=(), converter=_toolsets)
+    mcp: Mapping[str, McpServer] = attrs.field(factory=dict, validator=of_kind(Mapping))
     permissions: Rules | None = attrs.field(default=None, validator=of_kind(Rules | None))
     prices: Prices | None = attrs.field(default=None, validator=of_kind(Mapping | None))

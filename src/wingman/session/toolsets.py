@@ -62,6 +62,11 @@ class CloseIfUnused:
     """A message of a timer: nobody has used it for a while."""
 
 
+@attrs.frozen
+class CloseAfterCalls:
+    """A message of who replaces or removes it: nobody uses it any more but calls under way."""
+
+
 @attrs.define(eq=False)
 class HeldToolset:
     """A toolset that is open, is being opened, or was closed. `users` are the runs that have it
@@ -107,6 +112,13 @@ class HeldToolset:
         """Close it, unless somebody takes it meanwhile."""
         if self.context is not None and not self.context.over:
             self._timer = self.context.after(seconds, CloseIfUnused())
+
+    def close_after_calls(self) -> None:
+        """Close it once the calls under way have ended, or have had their time."""
+        if self.context is None:  # its actor has not begun
+            self.ref.tell_nowait(CloseAfterCalls())
+        elif not self.context.over:
+            self.context.after(0.0, CloseAfterCalls())
 
     def call_ended(self) -> None:
         """One of its calls is over."""
@@ -170,8 +182,13 @@ class Owner:
         await self._held.ref.stop()  # noqa: ASYNC102 it is its own end, and does not wait
         return True
 
-    async def receive(self, message: Give | CloseIfUnused) -> Sequence[Tool]:
+    async def receive(self, message: Give | CloseIfUnused | CloseAfterCalls) -> Sequence[Tool]:
         """Give the tools, or close a toolset that nobody uses."""
+        if isinstance(message, CloseAfterCalls):
+            with trio.move_on_after(_LAST_CALLS_SECONDS):
+                await self._held.no_calls()
+            self._context.stop()
+            return ()
         if isinstance(message, CloseIfUnused):
             if not self._held.users:
                 self._opened.was_closed(self._held)
@@ -191,6 +208,7 @@ class _Failure:
     times: int
     until: float
     why: str
+    at: datetime = attrs.field(factory=now)
 
 
 class OpenToolsets:
@@ -219,12 +237,31 @@ class OpenToolsets:
         failure = self._failures.get(toolset)
         return None if failure is None else failure.why
 
+    @property
+    def failures(self) -> Sequence[tuple[Toolset, datetime, str]]:
+        """All of those, with when and why, the last one last."""
+        return tuple((toolset, each.at, each.why) for toolset, each in self._failures.items())
+
+    def retire(self, which: Callable[[Toolset], bool]) -> None:
+        """Close some of them, as `close` does, without waiting for that."""
+        self._forgive(which)
+        for held in [held for held in self.held if which(held.toolset)]:
+            self.was_closed(held)
+            held.close_after_calls()
+
+    def forgive(self, toolset: Toolset) -> None:
+        """Let it be opened again at once, if it has failed."""
+        self._failures.pop(toolset, None)
+
+    def _forgive(self, which: Callable[[Toolset], bool]) -> None:
+        for toolset in [each for each in self._failures if which(each)]:
+            del self._failures[toolset]
+
     async def close(self, which: Callable[[Toolset], bool]) -> None:
         """Close some of them, once the calls under way have ended, or after half a minute. Who
         still has one lent is given a new one at the next step."""
         closing = [held for held in self.held if which(held.toolset)]
-        for toolset in [each for each in self._failures if which(each)]:
-            del self._failures[toolset]
+        self._forgive(which)
         for held in closing:
             self.was_closed(held)
         with trio.move_on_after(_LAST_CALLS_SECONDS):
