@@ -32,6 +32,7 @@ VALUES = {
     "api",
     "permissions",
     "agent",
+    "nearest",
 }
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
@@ -74,8 +75,10 @@ ALLOWED: dict[str, set[str]] = {
         "processes",
         "schemas",
     },
+    "mcp": {"errors", "foreign", "api", "conversation", "processes", "tools"},
     "permissions": {"api", "processes"},
     "output": {"schemas"},
+    "nearest": set(),
     "agent": {
         "foreign",
         "given",
@@ -90,10 +93,23 @@ ALLOWED: dict[str, set[str]] = {
     "run": VALUES | {"sse", "images", "providers", "processes", "tools", "store", "metrics"},
     "session": VALUES | {"images", "actor", "tools", "store", "metrics", "run"},
     "runtime": VALUES
+    | {"mcp"}
     | {"actor", "face", "providers", "processes", "tools", "store", "metrics", "run", "session"},
+    "config": VALUES | {"providers", "tools", "run", "runtime"},
     "server": VALUES | {"sse", "actor", "store", "run", "schemas", "session", "runtime"},
     "cli": VALUES
-    | {"client", "face", "processes", "providers", "tools", "run", "runtime", "server", "session"},
+    | {
+        "client",
+        "config",
+        "face",
+        "processes",
+        "providers",
+        "tools",
+        "run",
+        "runtime",
+        "server",
+        "session",
+    },
     "__main__": {"cli"},
     "__init__": VALUES | {"lazy", "tools", "run", "session", "runtime"},
 }
@@ -149,8 +165,10 @@ PACKAGES = (
     "actor",
     "actor.testing",
     "client",
+    "config",
     "errors",
     "images",
+    "mcp",
     "permissions",
     "processes",
     "providers",

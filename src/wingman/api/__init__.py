@@ -6,7 +6,7 @@
     messages.py    }
     runs.py        }
     permissions.py }
-    mcp.py         } MCP servers that agents use
+    mcp_servers.py } MCP servers that agents use
     providers.py   }
     system.py      }
     routes.py      ROUTES: the table
@@ -32,7 +32,17 @@ from wingman.api.agents import (
 )
 from wingman.api.errors import CODES, ErrorAnswer, ErrorDetail
 from wingman.api.frames import EXTRA, RUN_STREAM, SESSION_STREAM, USUAL, Frames, Notice
-from wingman.api.mcp import McpServer, ServerName
+from wingman.api.mcp_servers import (
+    McpConnection,
+    McpOrigin,
+    McpServer,
+    McpServerView,
+    McpState,
+    McpTool,
+    McpWhere,
+    ServerName,
+    without_secrets,
+)
 from wingman.api.messages import (
     Accepted,
     CompactBody,
@@ -92,7 +102,7 @@ from wingman.api.sessions import (
     SessionStatus,
     SessionView,
 )
-from wingman.api.system import ActorsView, ActorView, Health, Readiness, ToolView
+from wingman.api.system import ActorsView, ActorView, Health, Readiness, Reloaded, ToolView
 from wingman.lazy import lazily
 
 if TYPE_CHECKING:
@@ -138,7 +148,13 @@ __all__ = [
     "Frames",
     "Health",
     "InProgress",
+    "McpConnection",
+    "McpOrigin",
     "McpServer",
+    "McpServerView",
+    "McpState",
+    "McpTool",
+    "McpWhere",
     "MessageBody",
     "ModelInfo",
     "NewAgent",
@@ -158,6 +174,7 @@ __all__ = [
     "ProviderView",
     "Readiness",
     "Receipt",
+    "Reloaded",
     "Route",
     "RunFailure",
     "RunQuery",
@@ -175,6 +192,7 @@ __all__ = [
     "document",
     "parameters_of",
     "pattern_of",
+    "without_secrets",
 ]
 
 __getattr__, __dir__ = lazily(__name__, {"document": "wingman.api.openapi"})

@@ -62,7 +62,8 @@ _ALL: Final = (
     ErrorCode(
         "forbidden_tool",
         403,
-        "a tool's command would answer the request for a permission: only people may",
+        "a tool's command would answer the request for a permission, change an MCP server, or have "
+        "the configuration read again: only people may",
     ),
     ErrorCode("session_not_found", 404, "there is no such session"),
     ErrorCode("agent_not_found", 404, "there is no such agent"),
@@ -71,6 +72,7 @@ _ALL: Final = (
     ErrorCode(
         "permission_not_found", 404, "there is no such request for a permission in this session"
     ),
+    ErrorCode("mcp_server_not_found", 404, "there is no such MCP server"),
     ErrorCode("provider_not_found", 404, "there is no such provider"),
     ErrorCode("model_not_found", 404, "the provider has no such model"),
     ErrorCode("asset_not_found", 404, "the page at `/docs` has no such file"),
@@ -104,6 +106,12 @@ _ALL: Final = (
         409,
         "a tool would wait for a run of the session that waits for that tool",
     ),
+    ErrorCode(
+        "not_reloaded",
+        409,
+        "the configuration has mistakes, each a line of the message, or the server has none; it "
+        "stays as it was",
+    ),
     ErrorCode("body_too_large", 413, "the body has more than 16 MiB"),
     ErrorCode("unsupported_media_type", 415, "the body does not say that it is JSON"),
     ErrorCode("head_too_large", 431, "the request's head has more than it may"),
@@ -132,6 +140,7 @@ _ALL: Final = (
         "the model's final response does not fit the agent's `output_schema`, also after it was "
         "told what was wrong",
     ),
+    ErrorCode("mcp_unavailable", 502, "an MCP server cannot be connected to; the message says why"),
     ErrorCode(
         "overloaded",
         503,

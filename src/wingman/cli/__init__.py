@@ -9,8 +9,14 @@ commands do is done by the packages below. Exit codes: 0, 1 for what failed, 2 f
 #
 #   serve.py       the server, until a signal
 #   run.py         one message in the terminal
+#   run_agent.py   the same, with an agent of the configuration file or of a server
+#   one_message.py how it is sent and shown
 #   demo.py        a server and its client, checked step by step
 #   transcript.py  what a client asks and what comes back, shown by the demo
+#   config_file.py the configuration file checked, and its form
+#   configuration.py  the configuration file as an option
+#   reloading.py   that file read again, while the server runs
+#   signals.py     what ends a server, and what has it read its configuration again
 #   remote/        what a server runs and keeps: ps, show, send, permissions, answer, …
 #   asking.py      the calls that need permission, asked in the terminal
 #   proposal.py    what such a call would do, to be read
@@ -35,6 +41,7 @@ from typing import Any
 
 import click
 
+from wingman.cli.config_file import config_command
 from wingman.cli.demo import demo_command
 from wingman.cli.output import Group, occupy_closed_streams
 from wingman.cli.program import program
@@ -43,8 +50,10 @@ from wingman.cli.remote import (
     answer_command,
     cancel_command,
     logs_command,
+    mcp_command,
     permissions_command,
     ps_command,
+    reload_command,
     send_command,
     sessions_command,
     show_command,
@@ -91,16 +100,19 @@ def main(context: click.Context) -> None:
 main.add_command(serve_command)
 main.add_command(run_command)
 main.add_command(demo_command)
+main.add_command(config_command)
 for command in (
     ps_command,
     sessions_command,
     show_command,
     logs_command,
+    mcp_command,
     send_command,
     cancel_command,
     wait_command,
     permissions_command,
     answer_command,
     agents_command,
+    reload_command,
 ):
     main.add_command(command)

@@ -24,6 +24,7 @@ from wingman.api import (
     ProviderView,
     Readiness,
     Receipt,
+    Reloaded,
     RunView,
     SessionFields,
     SessionView,
@@ -33,6 +34,7 @@ from wingman.api import (
 from wingman.client.address import Address, check_token
 from wingman.client.agents import Agents
 from wingman.client.exchange import Exchange, Request
+from wingman.client.mcp_servers import McpServers
 from wingman.client.pages import Pages
 from wingman.client.patience import OnRetry, Patience
 from wingman.client.permissions import answer_permission, read_permission, some_permissions
@@ -84,6 +86,7 @@ class Client:
             self._address.url, patience or Patience(), on_retry, silent_seconds
         )
         self.agents = Agents(self._exchange)
+        self.mcp = McpServers(self._exchange)
 
     async def __aenter__(self) -> Self:
         # httpx is heavy: who has imported the client may not open one.
@@ -284,6 +287,10 @@ class Client:
     async def ready(self) -> None:
         """Return when the server takes messages; raise why it does not, when patience ends."""
         await self._exchange.ask(Request.to("GET", "/ready"), Readiness)
+
+    async def reload(self) -> Reloaded:
+        """Have the server read its configuration again. Raises `NotReloaded`, with all mistakes."""
+        return await self._exchange.ask(Request.to("POST", "/reload"), Reloaded)
 
     async def _list(self, request: Request, type: type[T]) -> Sequence[T]:
         of: Any = tuple[type, ...]  # type: ignore[valid-type]

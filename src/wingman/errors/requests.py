@@ -11,6 +11,7 @@ __all__ = [
     "MessageRead",
     "NotFound",
     "NotInFlight",
+    "NotReloaded",
     "ProviderNotConfigured",
     "RequestIdConflict",
     "SessionBusy",
@@ -114,9 +115,17 @@ class Forbidden(RequestError):
 
 
 class ForbiddenTool(RequestError):
-    """A tool's command would answer a request for a permission, which only people may."""
+    """A tool's command would answer a request for a permission, or have the configuration read
+    again, which only people may."""
 
     code = "forbidden_tool"
+
+
+class NotReloaded(RequestError):
+    """The configuration could not be read again, and is as it was: the message has a line for each
+    mistake in it."""
+
+    code = "not_reloaded"
 
 
 class ProviderNotConfigured(RequestError):

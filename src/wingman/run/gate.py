@@ -1,6 +1,6 @@
 """Gate: which of a step's calls may run, which need a person's answer, and which may not run."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import timedelta
 from functools import partial
@@ -42,13 +42,19 @@ _ALLOWED: Final = Verdict()
 
 @attrs.frozen
 class Gate:
-    """The rules of one run, held against its calls. `on_ask` is what becomes of a call that needs
-    an answer, and `timeout` how many seconds it waits for one; None: as long as it takes."""
+    """The rules of one run, held against its calls: `rules` gives those that hold now. `on_ask` is
+    what becomes of a call that needs an answer, and `timeout` how many seconds it waits for one;
+    None: as long as it takes."""
 
-    policy: Policy
+    rules: Callable[[], Policy]
     work_dir: Path
     on_ask: OnAsk = "wait"
     timeout: float | None = None
+
+    @property
+    def policy(self) -> Policy:
+        """The rules that hold now."""
+        return self.rules()
 
     async def judge(self, record: RunRecord, tool: Tool | None, block: ToolUseBlock) -> Verdict:
         """What becomes of this call of a run. A call that cannot run anyway is let through: it says

@@ -35,8 +35,10 @@ from wingman.providers import ProviderRegistry
 from wingman.run import Limits, Prices, Reader
 from wingman.runtime.agents import Agents
 from wingman.runtime.credentials import Credentials
+from wingman.runtime.mcp_servers import McpServers
 from wingman.runtime.root import Root
 from wingman.runtime.session import Session
+from wingman.runtime.settings import Settings
 from wingman.runtime.status import RuntimeStatus
 from wingman.session import (
     PermissionList,
@@ -72,6 +74,7 @@ class Runtime:
     `permissions` are rules for all sessions, and what they deny nobody can allow. `ask` is an async
     function that answers what needs an answer; without one, calls wait for `answer`. `compaction`
     is how histories are compacted for agents that come over HTTP and do not say; None: not at all.
+    `settings` are more agents, tools, rules and prices, which `configure` may change later.
 
     Leaving the block interrupts what still runs; `drain` first, to let it finish. Queued runs stay
     in the store and go on when it is opened again.
@@ -92,6 +95,7 @@ class Runtime:
         permissions: PermissionForm | None = None,
         ask: Approver | None = None,
         compaction: Compaction | None = Compaction(),  # noqa: B008 it is frozen
+        settings: Settings | None = None,
     ) -> None:
         self._root = Root(
             store,
@@ -106,6 +110,7 @@ class Runtime:
             permissions=permissions,
             ask=ask,
             compaction=compaction,
+            settings=settings,
         )
 
     async def __aenter__(self) -> Self:
@@ -138,6 +143,11 @@ class Runtime:
     def agents(self) -> Agents:
         """The agents, in the store and in code."""
         return self._root.agents
+
+    @property
+    def mcp(self) -> McpServers:
+        """The MCP servers, in the store, in the settings and in code."""
+        return self._root.mcp
 
     @property
     def credentials(self) -> Credentials:
@@ -353,6 +363,11 @@ class Runtime:
         return await self._host.permissions.answer(session_id, permission_id, answered(answer))
 
     # --- the whole -----------------------------------------------------------------------------
+
+    def configure(self, settings: Settings) -> None:
+        """Take other settings in the place of the former ones, without touching a run. Raises
+        `InvalidRequest` where something is wrong with them, and then nothing has changed."""
+        self._root.configure(one("settings", settings, Settings))
 
     async def models(self, provider: str) -> Sequence[ModelInfo]:
         """The models of a provider, of its own word where it can be asked. Raises `NotFound`.

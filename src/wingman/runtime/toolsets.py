@@ -1,11 +1,11 @@
 """Toolsets: those that agents can name. What a name stands for may change while agents use it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import attrs
 
-from wingman.errors import ToolsetUnavailable
+from wingman.errors import InvalidRequest, ToolsetUnavailable
 from wingman.tools import Tool, Toolset, toolsets_of
 
 __all__ = ["Toolsets"]
@@ -17,6 +17,7 @@ class Toolsets:
 
     def __init__(self, given: Iterable[Toolset] = ()) -> None:
         self._known: dict[str, Toolset] = {each.name: each for each in toolsets_of(given)}
+        self._of_settings: frozenset[str] = frozenset()
 
     def __contains__(self, name: str) -> bool:
         return name in self._known
@@ -25,6 +26,31 @@ class Toolsets:
     def names(self) -> Sequence[str]:
         """All names, sorted."""
         return sorted(self._known)
+
+    def is_of_settings(self, name: str) -> bool:
+        """Whether it is of the settings."""
+        return name in self._of_settings
+
+    @property
+    def own(self) -> Sequence[str]:
+        """The names of those that are not of the settings."""
+        return sorted(self._known.keys() - self._of_settings)
+
+    def checked(self, given: Iterable[Toolset]) -> Mapping[str, Toolset]:
+        """The toolsets of other settings by name. Raises `InvalidRequest` where a name is taken."""
+        found: dict[str, Toolset] = {}
+        for toolset in given:
+            if toolset.name in found or toolset.name in self.own:
+                raise InvalidRequest(f"There are two toolsets named {toolset.name!r}.")
+            found[toolset.name] = toolset
+        return found
+
+    def give(self, given: Mapping[str, Toolset]) -> None:
+        """Let these take the place of those of the former settings."""
+        for name in self._of_settings - given.keys():
+            self.remove(name)
+        self._known.update(given)
+        self._of_settings = frozenset(given)
 
     def find(self, name: str) -> Toolset | None:
         """What a name stands for now."""

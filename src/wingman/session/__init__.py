@@ -34,11 +34,12 @@ where agents come from, nor HTTP; how one run goes is the matter of `run/`.
 from wingman.session.admission import RunRequest, check_rules
 from wingman.session.host import SessionHost
 from wingman.session.instruction_files import instruction_files
+from wingman.session.lent_toolset import Lent
 from wingman.session.live import LiveSession
 from wingman.session.live_run import LiveRun
 from wingman.session.reading import SessionPages
 from wingman.session.run import Run, check_not_itself
-from wingman.session.services import AgentSource, Room, Services
+from wingman.session.services import AgentSource, Room, Services, Terms
 from wingman.session.toolset_owner import HeldToolset
 from wingman.session.toolsets import OpenToolsets
 from wingman.session.views import PermissionList, RunList, SessionList
@@ -47,6 +48,7 @@ from wingman.session.work_dir import check_work_dir
 __all__ = [
     "AgentSource",
     "HeldToolset",
+    "Lent",
     "LiveRun",
     "LiveSession",
     "OpenToolsets",
@@ -59,6 +61,7 @@ __all__ = [
     "SessionHost",
     "SessionList",
     "SessionPages",
+    "Terms",
     "check_not_itself",
     "check_rules",
     "check_work_dir",

@@ -134,7 +134,7 @@ class SessionActor:
             tool_ids=live.tool_ids,
             model=services.model,
             limits=services.limits,
-            meter=Meter(services.prices),
+            meter=Meter(services.terms.prices),
             callers=run.callers,
             place=place,
             permits=prepared.permits,

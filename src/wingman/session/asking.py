@@ -92,7 +92,7 @@ def toolbox_of(live: LiveSession, agent: Agent) -> Toolbox | None:
 def gate_of(live: LiveSession, run: LiveRun, agent: Agent) -> Gate:
     """The rules of a run, and what becomes of its calls that need an answer."""
     return Gate(
-        _policy(live, run, agent),
+        _rules_of(live, run, agent),
         path_of(live.record.work_dir),
         run.record.on_ask or live.services.on_ask,
         run.record.ask_timeout,
@@ -102,13 +102,27 @@ def gate_of(live: LiveSession, run: LiveRun, agent: Agent) -> Gate:
 def _has_rules(live: LiveSession, run: LiveRun, agent: Agent) -> bool:
     if agent.toolsets or any(tool.asks for tool in agent.tools):
         return True  # a tool of a toolset may ask, too
-    rules = live.services.rules or agent.permissions
+    rules = live.services.terms.rules or agent.permissions
     return bool(rules or live.record.permissions or run.record.permissions)
+
+
+def _rules_of(live: LiveSession, run: LiveRun, agent: Agent) -> Callable[[], Policy]:
+    """What gives the rules of a run: the server's may be others by the time a call is let go."""
+    terms = live.services.terms
+    made_of, policy = terms.rules, _policy(live, run, agent)
+
+    def now() -> Policy:
+        nonlocal made_of, policy
+        if terms.rules is not made_of:
+            made_of, policy = terms.rules, _policy(live, run, agent)
+        return policy
+
+    return now
 
 
 def _policy(live: LiveSession, run: LiveRun, agent: Agent) -> Policy:
     return Policy.of(
-        live.services.rules,
+        live.services.terms.rules,
         agent.permissions,
         Rules.of(live.record.permissions),
         Rules.of(run.record.permissions),

@@ -54,8 +54,9 @@ class Lent:
                     self._opened.was_lost(held, "It did not open in time.")
                 if held.failure is not None:
                     self.give_back()
-                    raise ToolsetUnavailable(held.failure) from ended
-                continue  # it was closed on purpose, or is just ending
+                    if not held.was_open:
+                        raise ToolsetUnavailable(held.failure) from ended
+                continue  # it was lost or closed meanwhile, or is just ending
             if tools is not self._seen:
                 self._seen = tools
                 self._tools = tuple(

@@ -16,10 +16,13 @@ from wingman.foreign import contained, reason
 from wingman.run import now
 from wingman.tools import Tool, Toolset
 
-__all__ = ["Give", "HeldToolset", "Owner", "why_not"]
+__all__ = ["LAST_CALLS_SECONDS", "Give", "HeldToolset", "Owner", "why_not"]
 
 # One that was open for so long counts as well again.
 _STEADY_SECONDS: Final = 10.0
+
+LAST_CALLS_SECONDS: Final = 30.0
+"""How long calls under way may take once their toolset is to be replaced."""
 
 ToolsetState: TypeAlias = Literal["opening", "open", "closed"]
 
@@ -32,6 +35,11 @@ class Give:
 @attrs.frozen
 class CloseIfUnused:
     """A message of a timer: nobody has used it for a while."""
+
+
+@attrs.frozen
+class CloseAfterCalls:
+    """A message of who replaces or removes it: nobody uses it any more but calls under way."""
 
 
 @attrs.define(eq=False)
@@ -79,6 +87,13 @@ class HeldToolset:
         """Close it, unless somebody takes it meanwhile."""
         if self.context is not None and not self.context.over:
             self._timer = self.context.after(seconds, CloseIfUnused())
+
+    def close_after_calls(self) -> None:
+        """Close it once the calls under way have ended, or have had their time."""
+        if self.context is None:  # its actor has not begun
+            self.ref.tell_nowait(CloseAfterCalls())
+        elif not self.context.over:
+            self.context.after(0.0, CloseAfterCalls())
 
     def call_ended(self) -> None:
         """One of its calls is over."""
@@ -155,8 +170,13 @@ class Owner:
         await self._held.ref.stop()  # noqa: ASYNC102 it is its own end, and does not wait
         return True
 
-    async def receive(self, message: Give | CloseIfUnused) -> Sequence[Tool]:
+    async def receive(self, message: Give | CloseIfUnused | CloseAfterCalls) -> Sequence[Tool]:
         """Give the tools, or close a toolset that nobody uses."""
+        if isinstance(message, CloseAfterCalls):
+            with trio.move_on_after(LAST_CALLS_SECONDS):
+                await self._held.no_calls()
+            self._context.stop()
+            return ()
         if isinstance(message, CloseIfUnused):
             if not self._held.users:
                 self._host.was_closed(self._held)

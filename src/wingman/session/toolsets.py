@@ -7,6 +7,7 @@ it; where it is lost again and again, or cannot be opened, there is more and mor
 
 import logging
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -16,7 +17,8 @@ import trio
 
 from wingman.actor import ActorSystem, Backoff, Context, Stop
 from wingman.errors import ToolsetUnavailable
-from wingman.session.toolset_owner import HeldToolset, Owner
+from wingman.run import now
+from wingman.session.toolset_owner import LAST_CALLS_SECONDS, HeldToolset, Owner
 from wingman.telemetry import log_event
 from wingman.tools import Toolset
 
@@ -29,8 +31,6 @@ _IDLE_SECONDS: Final = 60.0
 _OPEN_SECONDS: Final = 120.0
 # A pause before the next try that is not longer is waited for.
 _PATIENCE: Final = 2.0
-# How long calls under way may take once their toolset is to be replaced.
-_LAST_CALLS_SECONDS: Final = 30.0
 _MOST_FAILURES: Final = 1000  # that are remembered
 _BACKOFF: Final = Backoff(initial=1.0, maximum=60.0)
 
@@ -42,6 +42,7 @@ class _Failure:
     times: int
     until: float
     why: str
+    at: datetime = attrs.field(factory=now)
 
 
 class OpenToolsets:
@@ -64,15 +65,34 @@ class OpenToolsets:
         failure = self._failures.get(toolset)
         return None if failure is None else failure.why
 
+    @property
+    def failures(self) -> Sequence[tuple[Toolset, datetime, str]]:
+        """All of those, with when and why, the last one last."""
+        return tuple((toolset, each.at, each.why) for toolset, each in self._failures.items())
+
+    def retire(self, which: Callable[[Toolset], bool]) -> None:
+        """Close some of them, as `close` does, without waiting for that."""
+        self._forgive(which)
+        for held in [held for held in self.held if which(held.toolset)]:
+            self.was_closed(held)
+            held.close_after_calls()
+
+    def forgive(self, toolset: Toolset) -> None:
+        """Let it be opened again at once, if it has failed."""
+        self._failures.pop(toolset, None)
+
+    def _forgive(self, which: Callable[[Toolset], bool]) -> None:
+        for toolset in [each for each in self._failures if which(each)]:
+            del self._failures[toolset]
+
     async def close(self, which: Callable[[Toolset], bool]) -> None:
         """Close some of them, once the calls under way have ended, or after half a minute. Who
         still has one lent is given a new one at the next step."""
         closing = [held for held in self.held if which(held.toolset)]
-        for toolset in [each for each in self._failures if which(each)]:
-            del self._failures[toolset]
+        self._forgive(which)
         for held in closing:
             self.was_closed(held)
-        with trio.move_on_after(_LAST_CALLS_SECONDS):
+        with trio.move_on_after(LAST_CALLS_SECONDS):
             for held in closing:
                 await held.no_calls()
         for held in closing:
