@@ -42,6 +42,7 @@ class Loaded:
             agents=tuple(_agents(self.configuration)),
             tools=self.tools,
             toolsets=self.toolsets,
+            mcp=self.configuration.mcp,
             permissions=self.rules,
             prices=self.configuration.prices,
         )

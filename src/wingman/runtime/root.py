@@ -17,6 +17,7 @@ from wingman.providers import ProviderRegistry, Transport
 from wingman.run import EventMemory, Limits, Model, Price, Prices, TimeLimit
 from wingman.runtime.agents import Agents
 from wingman.runtime.credentials import Credentials
+from wingman.runtime.mcp_servers import toolsets_of_servers
 from wingman.runtime.models import Models
 from wingman.runtime.settings import Settings
 from wingman.session import OpenToolsets, Room, Services, SessionHost, Terms
@@ -98,7 +99,11 @@ class Root:
     def configure(self, settings: Settings) -> None:
         """Take other settings in the place of the former ones: all of them, or, where something is
         wrong with them, none. Raises `InvalidRequest`."""
-        take_agents = self.agents.prepare(settings.tools, settings.toolsets, settings.agents)
+        take_agents = self.agents.prepare(
+            settings.tools,
+            [*settings.toolsets, *toolsets_of_servers(settings.mcp)],
+            settings.agents,
+        )
         terms = self.services.terms
         # From here on nothing fails.
         take_agents()
