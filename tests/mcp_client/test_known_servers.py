@@ -80,7 +80,7 @@ async def test_a_server_that_is_disabled_is_not_reached(room: Room) -> None:
     async with Runtime() as runtime:
         await runtime.mcp.put("fake", fake(room.log, enabled=False))
         assert (await runtime.mcp.connect("fake", room.path)).status == "disabled"
-        with pytest.raises(McpUnavailable, match="is disabled"):
+        with pytest.raises(McpUnavailable, match="is not enabled"):
             await runtime.mcp.tools("fake", room.path)
         assert room.heard("pid") == []
 

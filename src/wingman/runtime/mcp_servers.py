@@ -24,7 +24,7 @@ from wingman.errors import InvalidRequest, McpUnavailable, NotFound, ToolsetUnav
 from wingman.given import one
 from wingman.mcp import McpToolset
 from wingman.runtime.agents import Agents
-from wingman.session import HeldToolset, OpenToolsets, check_work_dir
+from wingman.session import HeldToolset, Lent, OpenToolsets, check_work_dir
 from wingman.store import McpServerDeleted, McpServerSaved, Store
 from wingman.tools import Tool, Toolset
 from wingman.under_trio import require_trio
@@ -181,7 +181,7 @@ class McpServers:
 
     async def _tools_of(self, toolset: McpToolset, directory: Path) -> Sequence[Tool]:
         self._opened.forgive(toolset.within(directory))
-        lent = self._opened.lend(toolset, directory)
+        lent = Lent(toolset, directory, self._opened)
         try:
             return await lent.tools()
         finally:

@@ -34,6 +34,7 @@ where agents come from, nor HTTP; how one run goes is the matter of `run/`.
 from wingman.session.admission import RunRequest, check_rules
 from wingman.session.host import SessionHost
 from wingman.session.instruction_files import instruction_files
+from wingman.session.lent_toolset import Lent
 from wingman.session.live import LiveSession
 from wingman.session.live_run import LiveRun
 from wingman.session.reading import SessionPages
@@ -47,6 +48,7 @@ from wingman.session.work_dir import check_work_dir
 __all__ = [
     "AgentSource",
     "HeldToolset",
+    "Lent",
     "LiveRun",
     "LiveSession",
     "OpenToolsets",
