@@ -93,8 +93,18 @@ ALLOWED: dict[str, set[str]] = {
     "run": VALUES | {"sse", "images", "providers", "processes", "tools", "store", "metrics"},
     "session": VALUES | {"images", "actor", "tools", "store", "metrics", "run"},
     "runtime": VALUES
-    | {"mcp"}
-    | {"actor", "face", "providers", "processes", "tools", "store", "metrics", "run", "session"},
+    | {
+        "actor",
+        "face",
+        "mcp",
+        "providers",
+        "processes",
+        "tools",
+        "store",
+        "metrics",
+        "run",
+        "session",
+    },
     "config": VALUES | {"providers", "tools", "run", "runtime"},
     "server": VALUES | {"sse", "actor", "store", "run", "schemas", "session", "runtime"},
     "cli": VALUES

@@ -1,6 +1,8 @@
 """A configuration that is read again: what it changes, what it cannot, and what is told of it."""
 
+import json
 import logging
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,6 +13,7 @@ import trio
 from click.testing import CliRunner, Result
 
 from config_kit import WEATHER, written
+from mcp_client.servers import PROGRAM, Room, gone
 from server_kit import serving
 from wingman import Runtime
 from wingman.api import Reloaded
@@ -134,6 +137,41 @@ async def test_a_name_that_the_store_has_is_a_mistake_that_changes_nothing(tmp_p
         with pytest.raises(NotReloaded, match="There is another agent whose id is"):
             await it.reload()
         assert (await it.runtime.create_session(stored.id)).id
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="keepers need Linux")
+async def test_a_server_a_tool_and_a_permission_are_added_while_it_runs(tmp_path: Path) -> None:
+    room = Room(tmp_path)
+    command = json.dumps([sys.executable, "-I", "-S", str(PROGRAM), room.log])
+    server = f"[mcp.fake]\ncommand = {command}\n"
+    async with world(tmp_path) as it:
+        session = await it.runtime.create_session("helper", work_dir=tmp_path)
+
+        async def say(text: str) -> str:
+            return (await session.run(f"!fake_echo {json.dumps({'text': text})}")).response
+
+        assert "no tool" in (await say("nobody")).lower()
+        it.change('"ask"}', '"ask", fake = "deny", fake_echo = "allow"}')
+        it.change("[agents.helper]", f"{server}[agents.helper]\ntoolsets = ['fake']")
+        assert (await it.reload()).changed == ("agents.helper", "mcp.fake", "permissions")
+        assert "hello" in await say("hello")
+        it.change("max_steps = 7", "max_steps = 8")
+        await it.reload()
+        assert "again" in await say("again")
+        assert len(room.heard("pid")) == 1  # its connection has stayed
+
+        it.change('fake_echo = "allow"', 'fake_echo = "deny"')
+        await it.reload()
+        assert "deny" in await say("denied")
+        it.change('fake_echo = "deny"', 'fake_echo = "allow"')
+        it.change(server, f"{server}env = {{A = '1'}}\n")
+        assert (await it.reload()).changed == ("mcp.fake", "permissions")
+        assert "anew" in await say("anew")
+        assert len(room.heard("pid")) == 2
+        it.change(server, f"{server}enabled = false\n")
+        await it.reload()
+        assert "anew" not in await say("off")
+    await gone(*room.heard("pid"))
 
 
 async def test_a_file_that_is_gone_changes_nothing(tmp_path: Path) -> None:

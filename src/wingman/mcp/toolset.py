@@ -51,7 +51,7 @@ class McpToolset(Toolset):
         """One for sessions of this directory; a server at a URL, or in a `cwd`, is one for all.
         Raises `McpFailed` for a server that is not enabled."""
         if not self.server.enabled:
-            raise McpFailed(f"The MCP server {self.name!r} is disabled.")
+            raise McpFailed(f"The MCP server {self.name!r} is not enabled.")
         if self.server.command is None or self.server.cwd is not None:
             return self
         return McpToolset(self.name, self.server, work_dir)

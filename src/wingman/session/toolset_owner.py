@@ -18,11 +18,11 @@ from wingman.tools import Tool, Toolset
 
 __all__ = ["LAST_CALLS_SECONDS", "Give", "HeldToolset", "Owner", "why_not"]
 
-# One that was open for so long counts as well again.
-_STEADY_SECONDS: Final = 10.0
-
 LAST_CALLS_SECONDS: Final = 30.0
 """How long calls under way may take once their toolset is to be replaced."""
+
+# One that was open for so long counts as well again.
+_STEADY_SECONDS: Final = 10.0
 
 ToolsetState: TypeAlias = Literal["opening", "open", "closed"]
 

@@ -67,29 +67,25 @@ class OpenToolsets:
 
     @property
     def failures(self) -> Sequence[tuple[Toolset, datetime, str]]:
-        """All of those, with when and why, the last one last."""
+        """All that could not be opened the last time, or were lost: which, when and why."""
         return tuple((toolset, each.at, each.why) for toolset, each in self._failures.items())
-
-    def retire(self, which: Callable[[Toolset], bool]) -> None:
-        """Close some of them, as `close` does, without waiting for that."""
-        self._forgive(which)
-        for held in [held for held in self.held if which(held.toolset)]:
-            self.was_closed(held)
-            held.close_after_calls()
 
     def forgive(self, toolset: Toolset) -> None:
         """Let it be opened again at once, if it has failed."""
         self._failures.pop(toolset, None)
 
-    def _forgive(self, which: Callable[[Toolset], bool]) -> None:
-        for toolset in [each for each in self._failures if which(each)]:
-            del self._failures[toolset]
+    def retire(self, which: Callable[[Toolset], bool]) -> None:
+        """Close some of them, as `close` does, without waiting for that."""
+        self._forgive_all(which)
+        for held in [held for held in self.held if which(held.toolset)]:
+            self.was_closed(held)
+            held.close_after_calls()
 
     async def close(self, which: Callable[[Toolset], bool]) -> None:
         """Close some of them, once the calls under way have ended, or after half a minute. Who
         still has one lent is given a new one at the next step."""
         closing = [held for held in self.held if which(held.toolset)]
-        self._forgive(which)
+        self._forgive_all(which)
         for held in closing:
             self.was_closed(held)
         with trio.move_on_after(LAST_CALLS_SECONDS):
@@ -171,6 +167,10 @@ class OpenToolsets:
         if len(self._failures) > _MOST_FAILURES:
             del self._failures[next(iter(self._failures))]
         _log(logging.WARNING, "toolset lost" if held.was_open else "toolset failed", held)
+
+    def _forgive_all(self, which: Callable[[Toolset], bool]) -> None:
+        for toolset in [each for each in self._failures if which(each)]:
+            del self._failures[toolset]
 
     def _owner(self, held: HeldToolset, context: Context[Any]) -> Owner:
         held.context = context
