@@ -7,6 +7,7 @@
     runs.py        }
     permissions.py }
     providers.py   }
+    mcp.py         }
     system.py      }
     routes.py      ROUTES: the table
     errors.py      the errors' body, and the table from code to status
@@ -31,6 +32,7 @@ from wingman.api.agents import (
 )
 from wingman.api.errors import CODES, ErrorAnswer, ErrorDetail
 from wingman.api.frames import EXTRA, RUN_STREAM, SESSION_STREAM, USUAL, Frames, Notice
+from wingman.api.mcp import McpAnswer, McpError, McpMessage
 from wingman.api.messages import (
     Accepted,
     CompactBody,
@@ -136,6 +138,9 @@ __all__ = [
     "Frames",
     "Health",
     "InProgress",
+    "McpAnswer",
+    "McpError",
+    "McpMessage",
     "MessageBody",
     "ModelInfo",
     "NewAgent",
