@@ -34,7 +34,6 @@ def _about(description: str, **more: Any) -> msgspec.Meta:
 
 _TEXT: Any = {"type": "string"}  # msgspec leaves the type of a choice out, and some clients need it
 
-_Session: TypeAlias = Annotated[str, _about("The id of a session.", min_length=1)]
 _Limit: TypeAlias = Annotated[int, _about("How many at most.", ge=1, le=100)]
 _Cursor: TypeAlias = Annotated[
     int,
@@ -50,19 +49,20 @@ class RunAgent(_Arguments, frozen=True):
     """A message to an agent."""
 
     message: Annotated[str, _about("What the agent is told.", min_length=1)]
-    agent: Annotated[
-        str | UnsetType,
-        _about("The agent's name or id. Needed for a new session; else the session's own."),
-    ] = UNSET
-    session: Annotated[
-        str | UnsetType,
-        _about(
-            "The id of the session to go on in. Without one a new session is made.", min_length=1
-        ),
-    ] = UNSET
-    work_dir: Annotated[
-        str | UnsetType, _about("The directory that a new session's tools work in.")
-    ] = UNSET
+    agent: (
+        Annotated[
+            str,
+            _about("The agent's name or id. Needed for a new session; else the session's own."),
+        ]
+        | UnsetType
+    ) = UNSET
+    session: (
+        Annotated[str, _about("The session to go on in, by its id. Without one, one is made.")]
+        | UnsetType
+    ) = UNSET
+    work_dir: (
+        Annotated[str, _about("The directory that a new session's tools work in.")] | UnsetType
+    ) = UNSET
     background: Annotated[
         bool,
         _about("Answer at once with the run's id, and let the run go on: read it by get_session."),
@@ -75,26 +75,32 @@ class RunAgent(_Arguments, frozen=True):
             extra_json_schema=_TEXT,
         ),
     ] = "queue"
-    on_ask: Annotated[
-        Literal["wait", "reject"] | UnsetType,
-        _about(
-            "What becomes of a tool call that needs a person's permission: it waits for the "
-            "answer, or is rejected at once.",
-            extra_json_schema=_TEXT,
-        ),
-    ] = UNSET
-    max_steps: Annotated[
-        int | UnsetType, _about("How many steps the run may have.", ge=1, le=1_000_000)
-    ] = UNSET
-    request_id: Annotated[
-        str | UnsetType,
-        _about(
-            "A message with this id is run once in its session, however often it is sent; needs "
-            "`session`.",
-            min_length=1,
-            max_length=255,
-        ),
-    ] = UNSET
+    on_ask: (
+        Annotated[
+            Literal["wait", "reject"],
+            _about(
+                "What becomes of a tool call that needs a person's permission: it waits for the "
+                "answer, or is rejected at once.",
+                extra_json_schema=_TEXT,
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    max_steps: (
+        Annotated[int, _about("How many steps the run may have.", ge=1, le=1_000_000)] | UnsetType
+    ) = UNSET
+    request_id: (
+        Annotated[
+            str,
+            _about(
+                "A message with this id is run once in its session, however often it is sent; "
+                "needs `session`.",
+                min_length=1,
+                max_length=255,
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
 
 
 class ListSessions(_Arguments, frozen=True):
@@ -107,7 +113,7 @@ class ListSessions(_Arguments, frozen=True):
 class GetSession(_Arguments, frozen=True):
     """Which session, and which part of its history."""
 
-    session: _Session
+    session: Annotated[str, _about("The session's id.")]
     limit: _Limit = 20
     cursor: _Cursor | UnsetType = UNSET
 
@@ -115,10 +121,10 @@ class GetSession(_Arguments, frozen=True):
 class Cancel(_Arguments, frozen=True):
     """What to cancel."""
 
-    session: Annotated[str | UnsetType, _about("The session whose run is cancelled.")] = UNSET
-    run: Annotated[
-        str | UnsetType, _about("The run to cancel, in flight or queued, and no other.")
-    ] = UNSET
+    session: Annotated[str, _about("The session whose run is cancelled.")] | UnsetType = UNSET
+    run: (
+        Annotated[str, _about("The run to cancel, in flight or queued, and no other.")] | UnsetType
+    ) = UNSET
     queued: Annotated[bool, _about("Cancel also what waits its turn in the session.")] = False
 
 
