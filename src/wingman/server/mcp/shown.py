@@ -97,12 +97,12 @@ def shown_run(run: RunView) -> AgentRun:
     )
 
 
-def shown_session(view: SessionView) -> ShownSession:
-    """A session without its history."""
+def shown_session(view: SessionView, agent: str | None) -> ShownSession:
+    """A session without its history, and the name of its agent."""
     return ShownSession(
         session_id=view.id,
         title=UNSET if view.title is None else cut(view.title, _LONGEST_LINE),
-        agent=_some(view.agent_id),
+        agent=_some(agent),
         status=view.status,
         work_dir=view.work_dir,
         created_at=view.created_at.isoformat(),

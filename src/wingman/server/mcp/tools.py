@@ -9,8 +9,8 @@ import attrs
 import msgspec
 from msgspec import UNSET
 
-from wingman.api import Receipt
-from wingman.errors import InvalidRequest
+from wingman.api import Receipt, SessionView
+from wingman.errors import InvalidRequest, NotFound
 from wingman.runtime import Runtime
 from wingman.schemas import schema_of
 from wingman.server.mcp.shown import (
@@ -141,7 +141,8 @@ async def look(runtime: Runtime, asked: ListSessions | GetSession | Cancel) -> m
 
 async def _sessions(runtime: Runtime, asked: ListSessions) -> Sessions:
     page = await runtime.sessions(asked.limit, given(asked.cursor))
-    return Sessions(tuple(map(shown_session, page.sessions)), _cursor(page.next))
+    shown = (shown_session(view, _agent(runtime, view)) for view in page.sessions)
+    return Sessions(tuple(shown), _cursor(page.next))
 
 
 async def _session(runtime: Runtime, asked: GetSession) -> ShownWhole:
@@ -152,7 +153,7 @@ async def _session(runtime: Runtime, asked: GetSession) -> ShownWhole:
     view = pages.view
     most = max(_SHOWN_OF_EACH, _SHOWN // asked.limit)
     return ShownWhole(
-        **msgspec.structs.asdict(shown_session(view)),
+        **msgspec.structs.asdict(shown_session(view, _agent(runtime, view))),
         messages=tuple(shown_message(message, most) for message in messages),
         next_cursor=_cursor(messages.next),
         last_run=shown_run(runs[0]) if runs else UNSET,
@@ -172,6 +173,16 @@ async def _cancel(runtime: Runtime, asked: Cancel) -> Receipt:
     if session_id is None:
         raise InvalidRequest("Name a `session` or a `run` - at `$`")
     return await runtime.cancel(session_id, queued=asked.queued)
+
+
+def _agent(runtime: Runtime, session: SessionView) -> str | None:
+    """The name of a session's agent, or its id where there is no such agent any more."""
+    if session.agent_id is None:
+        return None
+    try:
+        return runtime.agents.get(session.agent_id).name
+    except NotFound:
+        return session.agent_id
 
 
 def _cursor(next: int | None) -> Any:
