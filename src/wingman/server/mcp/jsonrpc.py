@@ -77,25 +77,22 @@ class Refused(Exception):
 def read(data: bytes) -> McpMessage:
     """The message in these bytes. Raises `Refused`."""
     try:
-        return _message.decode(data)
-    except msgspec.ValidationError as error:
-        raise _no_message(data, str(error)) from error
+        try:
+            return _message.decode(data)
+        except msgspec.ValidationError as error:
+            raise _no_message(_anything.decode(data), str(error)) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Refused(PARSE_ERROR, f"The body is not JSON: {error}") from error
     except RecursionError as error:
         raise Refused(PARSE_ERROR, "The body is nested too deeply") from error
 
 
-def _no_message(data: bytes, reason: str) -> Refused:
+def _no_message(given: Any, reason: str) -> Refused:
     """What is wrong with JSON that is no message, told to the request's id if it has one."""
-    try:
-        given = _anything.decode(data)
-    except RecursionError:
-        return Refused(PARSE_ERROR, "The body is nested too deeply")
     if isinstance(given, list):
         return Refused(INVALID_REQUEST, "Batches are not taken: send one message a request")
     if not isinstance(given, dict):
-        return Refused(INVALID_REQUEST, "The body is no message of JSON-RPC: it is an object")
+        return Refused(INVALID_REQUEST, "The body is no message of JSON-RPC: it is no object")
     if "method" not in given and ("result" in given or "error" in given):
         return Refused(INVALID_REQUEST, "The server has asked nothing: it takes no answers")
     id = given.get("id")
