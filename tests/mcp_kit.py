@@ -9,7 +9,7 @@ from typing import Any, Self
 import attrs
 import httpx
 
-from server_kit import Server
+from server_kit import Server, Wire
 
 __all__ = ["BOTH", "JSON", "NEW", "OLD", "STREAM", "Peer", "messages_of", "text_of"]
 
@@ -95,18 +95,37 @@ class Peer:
         if meta is not None:
             params["_meta"] = meta
         body, headers = self.written("tools/call", params, id=id)
-        async with (
-            httpx.AsyncClient(base_url=self.server.url, timeout=20) as client,
-            client.stream("POST", "/mcp", json=body, headers=headers) as answer,
-        ):
-            assert answer.headers["Content-Type"] == "text/event-stream"
-            yield _messages(answer)
+        async with await self.server.wire() as wire:
+            await wire.send("POST", "/mcp", body, headers.items())
+            head = await wire.head()
+            assert head.headers["content-type"] == "text/event-stream"
+            yield _Messages(wire)
 
 
-async def _messages(answer: httpx.Response) -> AsyncIterator[dict[str, Any]]:
-    async for line in answer.aiter_lines():
-        if line.startswith("data: "):
-            yield json.loads(line.removeprefix("data: "))
+@attrs.define(eq=False)
+class _Messages:
+    """The messages of a stream whose head was read."""
+
+    _wire: Wire
+    _text: bytes = b""
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> dict[str, Any]:
+        while True:
+            block, end, rest = self._text.partition(b"\n\n")
+            if end:
+                self._text = rest
+                if block.startswith(b"event: message\ndata: "):
+                    message: dict[str, Any] = json.loads(block.partition(b"data: ")[2])
+                    return message
+                assert block.startswith(b":"), block
+            elif chunk := await self._wire._chunk():
+                self._text += chunk
+            else:
+                assert not self._text
+                raise StopAsyncIteration
 
 
 def messages_of(answer: httpx.Response) -> list[dict[str, Any]]:

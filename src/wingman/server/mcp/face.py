@@ -43,6 +43,7 @@ __all__ = ["McpFace"]
 
 _SESSION: Final = "Mcp-Session-Id"
 _FRESH_SECONDS: Final = 60
+_LONGEST_TOKEN: Final = 1024
 # What the older generation answers with 200: there, 404 says that the session is gone.
 _NOT_OF_HTTP: Final = frozenset({METHOD_NOT_FOUND, INVALID_PARAMS})
 
@@ -169,7 +170,8 @@ class McpFace:
             return _json(await whole.message())
         release_body()  # its message waits now, and counts as one of those that do
         token = meta_of(message).get("progressToken")
-        progress = Progress(started.run, token) if _is_id(token) else None
+        short = _is_id(token) and len(str(token)) <= _LONGEST_TOKEN  # each notification has it
+        progress = Progress(started.run, token) if short else None
         return stream_response(CallFrames(whole, progress))
 
 
