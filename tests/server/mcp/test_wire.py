@@ -223,7 +223,16 @@ async def test_a_request_without_a_session_is_served_for_itself(server: Server) 
 async def test_a_token_of_progress_that_is_none_is_passed_over(server: Server) -> None:
     await server.agent(name="Actor")
     peer = await Peer.of(server, NEW)
-    for token, count in ((7, 3), ("t", 3), ("", 3), (1.5, 1), (None, 1), (True, 1), ({}, 1), ("t" * 2000, 1)):
+    for token, count in (
+        (7, 3),
+        ("t", 3),
+        ("", 3),
+        (1.5, 1),
+        (None, 1),
+        (True, 1),
+        ({}, 1),
+        ("t" * 2000, 1),
+    ):
         params = {"name": "run_agent", "arguments": {"agent": "Actor", "message": "go"}}
         answer = await peer.post("tools/call", {**params, "_meta": {"progressToken": token}})
         messages = messages_of(answer)

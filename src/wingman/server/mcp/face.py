@@ -170,8 +170,9 @@ class McpFace:
             return _json(await whole.message())
         release_body()  # its message waits now, and counts as one of those that do
         token = meta_of(message).get("progressToken")
-        short = _is_id(token) and len(str(token)) <= _LONGEST_TOKEN  # each notification has it
-        progress = Progress(started.run, token) if short else None
+        progress: Progress | None = None
+        if _is_id(token) and len(str(token)) <= _LONGEST_TOKEN:  # each notification has it
+            progress = Progress(started.run, token)
         return stream_response(CallFrames(whole, progress))
 
 

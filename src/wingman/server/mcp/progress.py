@@ -27,6 +27,8 @@ __all__ = ["Progress"]
 # A client is told no more often than that, and of what happened meanwhile no more than the newest.
 _SECONDS: Final = 0.1
 _MOST_LINES: Final = 16
+# Within this time after a run's end its last events are read, which are there.
+_LAST_SECONDS: Final = 0.05
 _MOST_RESOURCES: Final = 3
 
 _TOLD: Final = (
@@ -65,11 +67,7 @@ class Progress:
             return [self._line(f"Run {self._run.id} of session {self._run.session_id}.{waits}")]
         with trio.move_on_at(self._next_at):
             await self._run.wait()  # its end is told at once
-        try:
-            batch = await self._reader.receive(None, _weigh)
-        except StreamLagged as lagged:
-            self._reader.cursor = lagged.resume_at
-            return [self._line("It goes on.")]
+        batch = await self._receive()
         if not batch:
             self.over = True
             return ()
@@ -78,6 +76,29 @@ class Progress:
             self._count += 1
             self._note(published.event)
         return [self._line(self._told(published.event)) for published in batch[-_MOST_LINES:]]
+
+    async def _receive(self) -> Sequence[Published]:
+        """The events that come next; none once the run has ended.
+
+        Its last event may never come: a message that steers has none of its own, and a reader that
+        has fallen behind may have missed it.
+        """
+        batch: Sequence[Published] = ()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._until_end, nursery.cancel_scope)
+            while True:
+                try:
+                    batch = await self._reader.receive(None, _weigh)
+                    break
+                except StreamLagged as lagged:
+                    self._reader.cursor = lagged.resume_at
+            nursery.cancel_scope.cancel()
+        return batch
+
+    async def _until_end(self, scope: trio.CancelScope) -> None:
+        await self._run.wait()
+        await trio.sleep(_LAST_SECONDS)
+        scope.cancel()
 
     def _line(self, text: str) -> bytes:
         self._count += 1
