@@ -2,10 +2,12 @@
 
 import base64
 import json
+import sys
 from typing import Any
 
 import httpx
 import pytest
+import trio
 
 from mcp_kit import BOTH, JSON, NEW, OLD, STREAM, Peer, messages_of, text_of
 from server_kit import Server, error_of, serving
@@ -281,3 +283,12 @@ async def test_long_histories_are_read_in_parts(server: Server, version: str) ->
         if cursor is None:
             break
     assert texts == [t for n in range(5) for t in (f"message {n}", "Hello.")]
+
+
+async def test_a_server_that_no_client_of_it_asks_does_without_it() -> None:
+    code = (
+        "import sys, wingman.server, wingman.server.app, wingman.cli.serve\n"
+        "print([name for name in sys.modules if name.startswith(('wingman.server.mcp', 'mcp'))])"
+    )
+    done = await trio.run_process([sys.executable, "-c", code], capture_stdout=True)
+    assert done.stdout == b"[]\n"

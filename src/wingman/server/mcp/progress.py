@@ -63,7 +63,8 @@ class Progress:
     async def next(self) -> Sequence[bytes]:
         """The next notifications; none where nothing is told any more: then it is `over`."""
         if not self._count:
-            waits = " It waits its turn." if self._run.status == "queued" else ""
+            behind = self._run.status == "queued" and self._run.disposition == "queued"
+            waits = " It waits its turn." if behind else ""
             return [self._line(f"Run {self._run.id} of session {self._run.session_id}.{waits}")]
         with trio.move_on_at(self._next_at):
             await self._run.wait()  # its end is told at once
