@@ -91,7 +91,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "store": VALUES,
     "run": VALUES | {"sse", "images", "providers", "processes", "tools", "store", "metrics"},
-    "session": VALUES | {"images", "actor", "store", "metrics", "run"},
+    "session": VALUES | {"images", "actor", "tools", "store", "metrics", "run"},
     "runtime": VALUES
     | {
         "actor",

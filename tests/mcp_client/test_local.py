@@ -35,6 +35,8 @@ async def test_the_tools_of_a_server_can_be_called_while_it_is_entered(room: Roo
         assert tool.permission == "fake"
         assert tool.actions == ("fake", "fake_echo")
         assert tool.input_schema["required"] == ["text"]
+        assert toolset.pid == room.heard("pid")[0]
+        assert toolset.calls == 0
 
 
 async def test_a_server_runs_in_the_sessions_directory_with_its_environment(

@@ -13,7 +13,7 @@ from wingman.session import Run
 from wingman.store.sqlite import SQLStore, schema, versions
 
 
-@pytest.fixture(params=[1, 2, 3, 4, 5, 6])
+@pytest.fixture(params=[1, 2, 3, 4, 5, 6, 7])
 def version(request: pytest.FixtureRequest) -> int:
     return int(request.param)
 

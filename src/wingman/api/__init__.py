@@ -6,8 +6,9 @@
     messages.py    }
     runs.py        }
     permissions.py }
-    mcp.py         } MCP servers that agents use
+    mcp_servers.py } MCP servers that agents use
     providers.py   }
+    mcp.py         }
     system.py      }
     routes.py      ROUTES: the table
     errors.py      the errors' body, and the table from code to status
@@ -32,7 +33,18 @@ from wingman.api.agents import (
 )
 from wingman.api.errors import CODES, ErrorAnswer, ErrorDetail
 from wingman.api.frames import EXTRA, RUN_STREAM, SESSION_STREAM, USUAL, Frames, Notice
-from wingman.api.mcp import McpServer, ServerName, without_secrets
+from wingman.api.mcp import McpAnswer, McpError, McpMessage
+from wingman.api.mcp_servers import (
+    McpConnection,
+    McpOrigin,
+    McpServer,
+    McpServerView,
+    McpState,
+    McpTool,
+    McpWhere,
+    ServerName,
+    without_secrets,
+)
 from wingman.api.messages import (
     Accepted,
     CompactBody,
@@ -138,7 +150,16 @@ __all__ = [
     "Frames",
     "Health",
     "InProgress",
+    "McpAnswer",
+    "McpConnection",
+    "McpError",
+    "McpMessage",
+    "McpOrigin",
     "McpServer",
+    "McpServerView",
+    "McpState",
+    "McpTool",
+    "McpWhere",
     "MessageBody",
     "ModelInfo",
     "NewAgent",

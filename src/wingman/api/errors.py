@@ -62,8 +62,8 @@ _ALL: Final = (
     ErrorCode(
         "forbidden_tool",
         403,
-        "a tool's command would answer the request for a permission, or have the configuration "
-        "read again: only people may",
+        "a tool's command would answer the request for a permission, change an MCP server, or have "
+        "the configuration read again: only people may",
     ),
     ErrorCode("session_not_found", 404, "there is no such session"),
     ErrorCode("agent_not_found", 404, "there is no such agent"),
@@ -72,11 +72,13 @@ _ALL: Final = (
     ErrorCode(
         "permission_not_found", 404, "there is no such request for a permission in this session"
     ),
+    ErrorCode("mcp_server_not_found", 404, "there is no such MCP server"),
     ErrorCode("provider_not_found", 404, "there is no such provider"),
     ErrorCode("model_not_found", 404, "the provider has no such model"),
     ErrorCode("asset_not_found", 404, "the page at `/docs` has no such file"),
     ErrorCode("credential_not_found", 404, "no credential of this provider is stored"),
     ErrorCode("session_deleted", 404, "the session was deleted while one waited for its run"),
+    ErrorCode("mcp_session_not_found", 404, "there is no such MCP session, or no more"),
     ErrorCode("not_found", 404, "there is nothing at this path"),
     ErrorCode(
         "method_not_allowed",
@@ -139,6 +141,7 @@ _ALL: Final = (
         "the model's final response does not fit the agent's `output_schema`, also after it was "
         "told what was wrong",
     ),
+    ErrorCode("mcp_unavailable", 502, "an MCP server cannot be connected to; the message says why"),
     ErrorCode(
         "overloaded",
         503,

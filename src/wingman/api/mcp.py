@@ -1,71 +1,89 @@
-"""MCP servers as the contract has them: how they are reached."""
+"""The MCP server face as the contract has it: one path, and JSON-RPC on it.
 
-from typing import Annotated, TypeAlias
-from urllib.parse import urlsplit, urlunsplit
+https://modelcontextprotocol.io/specification. What the tools take and give stands in the schemas
+that `tools/list` answers.
+"""
+
+from typing import Any, Final, Literal
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
-__all__ = ["McpServer", "ServerName", "without_secrets"]
+from wingman.api.route import DELETED, Answer, Body, Header, Route
 
-ServerName: TypeAlias = Annotated[
-    str,
-    msgspec.Meta(
-        pattern=r"^[A-Za-z0-9]([A-Za-z0-9-]{0,30}[A-Za-z0-9])?$",
-        description="Letters, digits and hyphens: its tools are called `name_tool`.",
+__all__ = ["ROUTES", "McpAnswer", "McpError", "McpMessage"]
+
+
+class McpMessage(msgspec.Struct, frozen=True):
+    """A request of an MCP client or, without an `id`, a notification (JSON-RPC 2.0)."""
+
+    jsonrpc: Literal["2.0"]
+    method: str
+    id: int | str | UnsetType = UNSET
+    params: dict[str, Any] | UnsetType = UNSET
+
+
+class McpError(msgspec.Struct, frozen=True):
+    """What is wrong with a request. What goes wrong in a tool is a result, with `isError`."""
+
+    code: int
+    message: str
+    data: Any | UnsetType = UNSET
+
+
+class McpAnswer(msgspec.Struct, frozen=True):
+    """The answer to a request. `id` is the request's; null where that could not be read."""
+
+    jsonrpc: Literal["2.0"]
+    id: int | str | None
+    result: dict[str, Any] | UnsetType = UNSET
+    error: McpError | UnsetType = UNSET
+
+
+_SESSION: Final = Header(
+    "Mcp-Session-Id",
+    "The MCP session, which `initialize` began. Protocol versions before 2026-07-28 have one.",
+)
+_PROTOCOL: Final = (
+    Header("MCP-Protocol-Version", "The version of the protocol that the client speaks."),
+    Header("Mcp-Method", "The message's method; from 2026-07-28 on it must stand here too."),
+    Header("Mcp-Name", "The name of the tool that is called; it must stand here likewise."),
+)
+
+ROUTES: Final[tuple[Route, ...]] = (
+    Route(
+        name="call_mcp",
+        method="POST",
+        path="/mcp",
+        section="mcp",
+        summary="Take a message of an MCP client",
+        description="Streamable HTTP of the Model Context Protocol, versions 2024-11-05 to "
+        "2026-07-28. The run of a call of `run_agent` is cancelled when its client leaves.",
+        body=Body(McpMessage, {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}, raw=True),
+        headers=(_SESSION, *_PROTOCOL),
+        answers=(
+            Answer(200, "The answer.", McpAnswer, headers=(_SESSION,)),
+            Answer(
+                200,
+                "A call of `run_agent`, where `Accept` has `text/event-stream`: notifications of "
+                "its progress, then the answer. The event is `message`, its data is JSON-RPC.",
+                media_types=("text/event-stream",),
+            ),
+            Answer(202, "A notification is taken.", media_types=()),
+            Answer(400, "What is sent is no request of the protocol.", McpAnswer),
+            Answer(404, "There is no such method, or no such MCP session.", McpAnswer),
+            Answer(503, "As many MCP sessions are in use as may be.", McpAnswer),
+        ),
     ),
-]
-Seconds: TypeAlias = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
-Text: TypeAlias = Annotated[str, msgspec.Meta(min_length=1)]
-
-
-class McpServer(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
-):
-    """How an MCP server is reached: a program that is started here (`command`, with `env` in its
-    environment), or one that listens at a `url` (with `headers` in each request).
-
-    A program starts in `cwd`, or in the session's directory where none is given: then each
-    directory has one of its own. `tools` are the names of those that agents have, as the server
-    calls them; null: all. Times are in seconds: `discovery_timeout` until its tools are known,
-    `execution_timeout` for each call. One that is not `enabled` is not reached.
-    """
-
-    command: Annotated[tuple[Text, ...], msgspec.Meta(min_length=1)] | None = None
-    cwd: Text | None = None
-    env: dict[str, str] = {}
-    url: Text | None = None
-    headers: dict[str, str] = {}
-    tools: tuple[Text, ...] | None = None
-    discovery_timeout: Seconds = 30.0
-    execution_timeout: Seconds = 60.0
-    enabled: bool = True
-
-    def __post_init__(self) -> None:
-        if (self.command is None) == (self.url is None):
-            raise ValueError("An MCP server has either a `command` or a `url`")
-        if self.url is not None and not _is_http(self.url):
-            raise ValueError("`url` begins with http:// or https:// and a host")
-        if self.command is None and (self.env or self.cwd is not None):
-            raise ValueError("`env` and `cwd` go with a `command`, and this server has a `url`")
-        if self.url is None and self.headers:
-            raise ValueError("`headers` go with a `url`, and this server has a `command`")
-
-    def __repr__(self) -> str:
-        """It shows no value of `env`, `headers` or the URL's query: there may be keys in them."""
-        url = None if self.url is None else without_secrets(self.url)
-        return f"McpServer(command={self.command!r}, url={url!r})"
-
-
-def _is_http(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        _ = parts.port
-    except ValueError:
-        return False
-    return parts.scheme in ("http", "https") and bool(parts.hostname)
-
-
-def without_secrets(url: str) -> str:
-    """A URL as it may be shown to anyone: without its user, its password and its query."""
-    parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+    Route(
+        name="end_mcp_session",
+        method="DELETE",
+        path="/mcp",
+        section="mcp",
+        summary="End an MCP session",
+        description="The runs that its calls wait for are cancelled.",
+        headers=(_SESSION,),
+        answers=(DELETED,),
+        errors=("mcp_session_not_found",),
+    ),
+)

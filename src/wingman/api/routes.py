@@ -2,7 +2,17 @@
 
 from typing import Final
 
-from wingman.api import agents, messages, permissions, providers, runs, sessions, system
+from wingman.api import (
+    agents,
+    mcp,
+    mcp_servers,
+    messages,
+    permissions,
+    providers,
+    runs,
+    sessions,
+    system,
+)
 from wingman.api.route import Route
 
 __all__ = ["ROUTES", "SECTIONS"]
@@ -14,6 +24,8 @@ SECTIONS: Final = {
     "runs": "A run is one message, from its admission to its end.",
     "permissions": "What people are asked before a tool runs, and what they answer.",
     "providers": "The APIs of models, and how they are reached.",
+    "mcp_servers": "MCP servers, whose tools agents have by naming them among their toolsets.",
+    "mcp": "The server as an MCP server: its agents as a tool of other programs.",
     "server": "The server itself.",
 }
 """The parts of the contract, and what they are about."""
@@ -25,6 +37,8 @@ ROUTES: Final[tuple[Route, ...]] = (
     *runs.ROUTES,
     *permissions.ROUTES,
     *providers.ROUTES,
+    *mcp_servers.ROUTES,
+    *mcp.ROUTES,
     *system.ROUTES,
 )
 """Every route that the server serves."""

@@ -50,6 +50,7 @@ _CLASSES: Final[Mapping[str, type[WingmanError]]] = {
     "unknown_transfer_encoding": errors.RequestError,
     "mailbox_full": errors.MailboxFull,
     "session_quarantined": errors.SessionQuarantined,
+    "mcp_unavailable": errors.McpUnavailable,
     "overloaded": errors.Overloaded,
     "shutting_down": errors.ShuttingDown,
     "store_unavailable": errors.StoreUnavailable,

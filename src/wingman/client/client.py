@@ -34,6 +34,7 @@ from wingman.api import (
 from wingman.client.address import Address, check_token
 from wingman.client.agents import Agents
 from wingman.client.exchange import Exchange, Request
+from wingman.client.mcp_servers import McpServers
 from wingman.client.pages import Pages
 from wingman.client.patience import OnRetry, Patience
 from wingman.client.permissions import answer_permission, read_permission, some_permissions
@@ -85,6 +86,7 @@ class Client:
             self._address.url, patience or Patience(), on_retry, silent_seconds
         )
         self.agents = Agents(self._exchange)
+        self.mcp = McpServers(self._exchange)
 
     async def __aenter__(self) -> Self:
         # httpx is heavy: who has imported the client may not open one.

@@ -22,6 +22,7 @@
     │   ├── SessionQuarantined      the session's actor keeps crashing; the text says how
     │   ├── Overloaded              the process runs as many runs as it may
     │   ├── ShuttingDown            the runtime is draining
+    │   ├── McpUnavailable          an MCP server cannot be connected to
     │   ├── Unreachable             the server does not answer, or connections to it break
     │   └── StoreUnavailable        the store cannot be written or read just now; a StoreError, too
     ├── ProviderError           the model's API failed, after the retries
@@ -83,6 +84,7 @@ from wingman.errors.runs import BadAnswer, RunFailed, StreamLagged, ToolError, T
 from wingman.errors.stores import StoreError, StoreLocked, StoreTooNew, StoreUnavailable
 from wingman.errors.unavailable import (
     MailboxFull,
+    McpUnavailable,
     Overloaded,
     SessionQuarantined,
     ShuttingDown,
@@ -97,6 +99,7 @@ __all__ = [
     "ForbiddenTool",
     "InvalidRequest",
     "MailboxFull",
+    "McpUnavailable",
     "MessageRead",
     "NotFound",
     "NotInFlight",

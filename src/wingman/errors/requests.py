@@ -29,7 +29,7 @@ class NotFound(RequestError):
     """There is no such thing. `kind` is what was looked for: "session", "agent", "run", …"""
 
     def __init__(self, kind: str, id: str) -> None:
-        super().__init__(f"There is no {kind.replace('_', ' ')} {id!r}.")
+        super().__init__(f"There is no {kind.replace('_', ' ').replace('mcp', 'MCP')} {id!r}.")
         self.kind = kind
         self.id = id
         self.code = f"{kind}_not_found"

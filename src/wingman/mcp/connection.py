@@ -60,6 +60,10 @@ class Link(Protocol):
     reason: str
     ran: bool
 
+    @property
+    def pid(self) -> int | None:
+        """Its process, if it is one of ours."""
+
     def open(
         self,
     ) -> AbstractAsyncContextManager[
@@ -81,6 +85,7 @@ class Connection:
     failure: McpFailed | None = attrs.field(default=None, init=False)
     _leaving: trio.Event = attrs.field(factory=trio.Event, init=False)
     _ended: trio.Event = attrs.field(factory=trio.Event, init=False)
+    _link: Link | None = attrs.field(default=None, init=False)
     _calls: Calls | None = attrs.field(default=None, init=False)
     _listing: Listing = attrs.field(init=False)
     _tools: tuple[Tool, ...] = attrs.field(default=(), init=False)
@@ -121,6 +126,21 @@ class Connection:
         return self._tools
 
     @property
+    def pid(self) -> int | None:
+        """The process of a server that is a program."""
+        return None if self._link is None else self._link.pid
+
+    @property
+    def known(self) -> Sequence[Tool]:
+        """The tools that it was last known to have."""
+        return self._tools
+
+    @property
+    def calls(self) -> int:
+        """How many calls are in flight."""
+        return 0 if self._calls is None else len(self._calls.in_flight)
+
+    @property
     def last_words(self) -> str:
         """What it wrote to stderr last, as a sentence after others; "" if it wrote nothing."""
         said = self.diary.last_words
@@ -130,7 +150,7 @@ class Connection:
         """Be connected; whether the program has ended before it said anything."""
         self.diary.begin()
         traffic = Traffic(self.diary, lambda tools: self._listing.clean(tools), self._changed)
-        link = self._link(traffic)
+        self._link = link = self._new_link(traffic)
         try:
             async with self._client(link, mode) as client:
                 self._calls = calls = Calls(
@@ -163,7 +183,7 @@ class Connection:
             list_roots_callback=None if self.server.command is None else self._roots,
         )
 
-    def _link(self, traffic: Traffic) -> Link:
+    def _new_link(self, traffic: Traffic) -> Link:
         if self.server.url is not None:
             return RemoteServer(self.server, traffic)
         return LocalServer(self.server, self.work_dir, traffic)

@@ -43,6 +43,7 @@ class LocalServer:
     lost: trio.Event = attrs.field(factory=trio.Event, init=False)
     reason: str = attrs.field(default="", init=False)
     ran: bool = attrs.field(default=False, init=False)
+    _child: Child | None = attrs.field(default=None, init=False)
     _exited: trio.Event = attrs.field(factory=trio.Event, init=False)
     _heard_all: trio.Event = attrs.field(factory=trio.Event, init=False)
     _read_all: trio.Event = attrs.field(factory=trio.Event, init=False)
@@ -54,7 +55,7 @@ class LocalServer:
         self,
     ) -> AsyncIterator[tuple[trio.MemoryReceiveChannel[SessionMessage | Exception], Outbox]]:
         """Start it, and give what the SDK reads from and writes to. It is ended with the block."""
-        child = await self._started()
+        child = self._child = await self._started()
         async with trio.open_nursery() as outputs:
             outputs.start_soon(self._read, child)
             outputs.start_soon(self._read_stderr, child)
@@ -75,6 +76,11 @@ class LocalServer:
                     nursery.cancel_scope.cancel()
             # What could not be ended may still hold a pipe.
             outputs.cancel_scope.deadline = trio.current_time() + _LAST_WORDS
+
+    @property
+    def pid(self) -> int | None:
+        """Its process, while it runs."""
+        return None if self._child is None or self._exited.is_set() else self._child.pid
 
     async def _started(self) -> Child:
         argv = self.server.command or ()

@@ -54,6 +54,7 @@ class RemoteServer:
     lost: trio.Event = attrs.field(factory=trio.Event, init=False)
     reason: str = attrs.field(default="", init=False)
     ran: bool = attrs.field(default=False, init=False)
+    pid: int | None = attrs.field(default=None, init=False)
     _status: str | None = attrs.field(default=None, init=False)
 
     @asynccontextmanager

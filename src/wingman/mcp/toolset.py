@@ -48,7 +48,10 @@ class McpToolset(Toolset):
         return hash((self.name, self.work_dir))  # a server's settings have dicts in them
 
     def within(self, work_dir: Path) -> Toolset:
-        """One for sessions of this directory; a server at a URL, or in a `cwd`, is one for all."""
+        """One for sessions of this directory; a server at a URL, or in a `cwd`, is one for all.
+        Raises `McpFailed` for a server that is not enabled."""
+        if not self.server.enabled:
+            raise McpFailed(f"The MCP server {self.name!r} is not enabled.")
         if self.server.command is None or self.server.cwd is not None:
             return self
         return McpToolset(self.name, self.server, work_dir)
@@ -83,6 +86,24 @@ class McpToolset(Toolset):
             await entered.end(value)  # noqa: ASYNC102 its shields are bounded
         finally:
             self._entered = None
+
+    @property
+    def pid(self) -> int | None:
+        """The process of a server that is a program, while this is entered."""
+        connection = None if self._entered is None else self._entered.connection
+        return None if connection is None else connection.pid
+
+    @property
+    def known(self) -> Sequence[Tool]:
+        """The tools that it was last known to have, while this is entered."""
+        connection = None if self._entered is None else self._entered.connection
+        return () if connection is None else connection.known
+
+    @property
+    def calls(self) -> int:
+        """How many calls are in flight."""
+        connection = None if self._entered is None else self._entered.connection
+        return 0 if connection is None else connection.calls
 
     async def tools(self) -> Sequence[Tool]:
         """The server's tools as they are now. Raises `McpFailed` where the connection is lost."""

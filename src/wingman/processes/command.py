@@ -58,6 +58,10 @@ class Child(Protocol):
     def failure(self) -> str | None:
         """Why there will be no exit code, when `wait` has returned None."""
 
+    @property
+    def pid(self) -> int | None:
+        """Its process, where that is known. A piped command's is, soon after `wait` is called."""
+
     async def wait(self) -> int | None:
         """Wait for its end: its exit code, negative for a signal."""
 

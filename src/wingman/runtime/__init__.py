@@ -8,7 +8,7 @@
     agents.py       agents by id: records in the store, templates in code
     agent_check.py  what is wrong with an agent
     agent_order.py  in which order agents are listed, and where a page of them begins
-    mcp_servers.py  MCP servers of the settings, as toolsets
+    mcp_servers.py  MCP servers by name, and how they stand
     toolsets.py     toolsets by name, and what they stand for now
     credentials.py  how each provider is reached
     base_url.py     what a base URL must be to be kept

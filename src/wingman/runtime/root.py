@@ -17,7 +17,7 @@ from wingman.providers import ProviderRegistry, Transport
 from wingman.run import EventMemory, Limits, Model, Price, Prices, TimeLimit
 from wingman.runtime.agents import Agents
 from wingman.runtime.credentials import Credentials
-from wingman.runtime.mcp_servers import toolsets_of_servers
+from wingman.runtime.mcp_servers import McpServers
 from wingman.runtime.models import Models
 from wingman.runtime.settings import Settings
 from wingman.session import OpenToolsets, Room, Services, SessionHost, Terms
@@ -93,20 +93,19 @@ class Root:
             on_ask=on_ask,
             approver=_approver(ask),
         )
+        self.mcp = McpServers(self.store, self.agents, self.services.toolsets)
         self.host = SessionHost(self.services, idle_after)
         self._stack = AsyncExitStack()
 
     def configure(self, settings: Settings) -> None:
         """Take other settings in the place of the former ones: all of them, or, where something is
         wrong with them, none. Raises `InvalidRequest`."""
-        take_agents = self.agents.prepare(
-            settings.tools,
-            [*settings.toolsets, *toolsets_of_servers(settings.mcp)],
-            settings.agents,
-        )
+        toolsets = [*settings.toolsets, *self.mcp.of_settings(settings.mcp)]
+        take_agents = self.agents.prepare(settings.tools, toolsets, settings.agents)
         terms = self.services.terms
         # From here on nothing fails.
         take_agents()
+        self.mcp.settings_changed()
         if settings.permissions is not None:
             terms.rules = settings.permissions
         if settings.prices is not None:
@@ -120,6 +119,7 @@ class Root:
             # What must be known before queued runs go on.
             await self.credentials.load()
             await self.agents.load()
+            await self.mcp.load()
             if self._settings is not None:
                 self.configure(self._settings)
             await stack.enter_async_context(self.services.system)

@@ -35,6 +35,7 @@ from wingman.providers import ProviderRegistry
 from wingman.run import Limits, Prices, Reader
 from wingman.runtime.agents import Agents
 from wingman.runtime.credentials import Credentials
+from wingman.runtime.mcp_servers import McpServers
 from wingman.runtime.root import Root
 from wingman.runtime.session import Session
 from wingman.runtime.settings import Settings
@@ -142,6 +143,11 @@ class Runtime:
     def agents(self) -> Agents:
         """The agents, in the store and in code."""
         return self._root.agents
+
+    @property
+    def mcp(self) -> McpServers:
+        """The MCP servers, in the store, in the settings and in code."""
+        return self._root.mcp
 
     @property
     def credentials(self) -> Credentials:

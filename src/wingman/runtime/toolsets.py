@@ -27,6 +27,10 @@ class Toolsets:
         """All names, sorted."""
         return sorted(self._known)
 
+    def is_of_settings(self, name: str) -> bool:
+        """Whether it is of the settings."""
+        return name in self._of_settings
+
     @property
     def own(self) -> Sequence[str]:
         """The names of those that are not of the settings."""

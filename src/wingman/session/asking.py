@@ -13,6 +13,7 @@ from wingman.errors import StoreUnavailable
 from wingman.permissions import Policy, Rules
 from wingman.run import Asks, Gate, Permits, RunState, Toolbox
 from wingman.session.instruction_files import with_instruction_files
+from wingman.session.lent_toolset import Lent
 from wingman.session.live import LiveSession
 from wingman.session.live_run import LiveRun
 from wingman.session.work_dir import path_of
@@ -81,8 +82,11 @@ def toolbox_of(live: LiveSession, agent: Agent) -> Toolbox | None:
     """The tools of the agent's toolsets, which begin to open; None where it has no toolset."""
     if not agent.toolsets:
         return None
-    toolsets, work_dir = live.services.toolsets, path_of(live.record.work_dir)
-    return Toolbox(agent, tuple(toolsets.lend(each, work_dir) for each in agent.toolsets))
+    opened, work_dir = live.services.toolsets, path_of(live.record.work_dir)
+    lent = tuple(Lent(toolset, work_dir, opened) for toolset in agent.toolsets)
+    for each in lent:
+        each.begin()
+    return Toolbox(agent, lent)
 
 
 def gate_of(live: LiveSession, run: LiveRun, agent: Agent) -> Gate:

@@ -10,178 +10,29 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Literal, Self, TypeAlias
+from typing import Any, Final
 
 import attrs
 import trio
-from trio.lowlevel import ParkingLot
 
-from wingman.actor import (
-    ActorRef,
-    ActorStopped,
-    ActorSystem,
-    Backoff,
-    Context,
-    DeliveryCancelled,
-    Stop,
-    Timer,
-)
+from wingman.actor import ActorSystem, Backoff, Context, Stop
 from wingman.errors import ToolsetUnavailable
-from wingman.foreign import contained, reason
 from wingman.run import now
+from wingman.session.toolset_owner import LAST_CALLS_SECONDS, HeldToolset, Owner
 from wingman.telemetry import log_event
-from wingman.tools import Tool, ToolContext, ToolOutput, Toolset
+from wingman.tools import Toolset
 
-__all__ = ["HeldToolset", "Lent", "OpenToolsets"]
+__all__ = ["OpenToolsets"]
 
 logger: Final = logging.getLogger("wingman.session")
 
 _IDLE_SECONDS: Final = 60.0
 # How long a toolset may take to open that has no bound of its own.
 _OPEN_SECONDS: Final = 120.0
-# One that was open for so long counts as well again.
-_STEADY_SECONDS: Final = 10.0
 # A pause before the next try that is not longer is waited for.
 _PATIENCE: Final = 2.0
-# How long calls under way may take once their toolset is to be replaced.
-_LAST_CALLS_SECONDS: Final = 30.0
 _MOST_FAILURES: Final = 1000  # that are remembered
 _BACKOFF: Final = Backoff(initial=1.0, maximum=60.0)
-
-ToolsetState: TypeAlias = Literal["opening", "open", "closed"]
-
-
-@attrs.frozen
-class Give:
-    """A message of a run: what tools are there?"""
-
-
-@attrs.frozen
-class CloseIfUnused:
-    """A message of a timer: nobody has used it for a while."""
-
-
-@attrs.define(eq=False)
-class HeldToolset:
-    """A toolset that is open, is being opened, or was closed. `users` are the runs that have it
-    lent, `calls` their calls under way, `failure` why it is closed, if it was not on purpose.
-    `before` is the one that was open until now: it is left before this one is entered."""
-
-    toolset: Toolset
-    work_dir: Path
-    state: ToolsetState = "opening"
-    since: datetime = attrs.field(factory=now)
-    failure: str | None = None
-    users: int = 0
-    calls: int = 0
-    was_open: bool = False
-    before: "HeldToolset | None" = attrs.field(default=None, repr=False)
-    left: bool = False
-    ref: ActorRef[Any, Any] = attrs.field(init=False, repr=False)
-    context: Context[Any] | None = attrs.field(default=None, init=False, repr=False)
-    _timer: Timer | None = attrs.field(default=None, init=False, repr=False)
-    _opened_at: float = attrs.field(default=0.0, init=False)
-    _changed: ParkingLot = attrs.field(factory=ParkingLot, init=False, repr=False)
-
-    @property
-    def steady(self) -> bool:
-        """Whether it has been open for long enough to count as well."""
-        return self.was_open and trio.current_time() - self._opened_at >= _STEADY_SECONDS
-
-    def move(self, state: ToolsetState, failure: str | None = None) -> None:
-        """It stands so from now on."""
-        self.state, self.failure, self.since = state, failure, now()
-        if state == "open":
-            self.was_open, self._opened_at = True, trio.current_time()
-        self._changed.unpark_all()
-
-    def take(self) -> None:
-        """One more run uses it."""
-        self.users += 1
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def close_after(self, seconds: float) -> None:
-        """Close it, unless somebody takes it meanwhile."""
-        if self.context is not None and not self.context.over:
-            self._timer = self.context.after(seconds, CloseIfUnused())
-
-    def call_ended(self) -> None:
-        """One of its calls is over."""
-        self.calls -= 1
-        self._changed.unpark_all()
-
-    def has_left(self) -> None:
-        """The toolset is not entered any more, and may be entered again."""
-        self.left, self.before = True, None
-        self._changed.unpark_all()
-
-    async def wait_left(self) -> None:
-        """Return when it has been left."""
-        while not self.left:
-            await self._changed.park()
-
-    async def no_calls(self) -> None:
-        """Return when no call is under way."""
-        while self.calls:
-            await self._changed.park()
-
-
-class Owner:
-    """The actor that holds one toolset open: what it enters, it leaves, in its own task."""
-
-    def __init__(self, held: HeldToolset, opened: "OpenToolsets", context: Context[Any]) -> None:
-        self._held = held
-        self._opened = opened
-        self._context = context
-        self._entered = False
-
-    async def __aenter__(self) -> Self:
-        try:
-            if self._held.before is not None:
-                await self._held.before.wait_left()
-            await self._held.toolset.__aenter__()
-        except BaseException as error:  # noqa: ASYNC103 contained lets a cancellation through
-            self._held.has_left()
-            self._opened.was_lost(self._held, _why(contained(error)))
-            self._context.stop()
-            return self  # noqa: ASYNC104 the same
-        self._entered = True
-        self._opened.was_opened(self._held)
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> bool:
-        """Leave the toolset. One that was lost has cancelled this actor, and says why here."""
-        if not self._entered:
-            return False
-        try:
-            return bool(await self._held.toolset.__aexit__(kind, value, traceback))  # noqa: ASYNC102 the toolset's affair
-        except BaseException as error:  # noqa: ASYNC103 contained lets a cancellation through
-            self._opened.was_lost(self._held, _why(contained(error)))
-        finally:
-            self._held.has_left()
-        await self._held.ref.stop()  # noqa: ASYNC102 it is its own end, and does not wait
-        return True
-
-    async def receive(self, message: Give | CloseIfUnused) -> Sequence[Tool]:
-        """Give the tools, or close a toolset that nobody uses."""
-        if isinstance(message, CloseIfUnused):
-            if not self._held.users:
-                self._opened.was_closed(self._held)
-                self._context.stop()
-            return ()
-        try:
-            return await self._held.toolset.tools()
-        except BaseException as raised:  # noqa: ASYNC103 contained lets a cancellation through
-            error = contained(raised)
-        raise ToolsetUnavailable(_why(error)) from error
 
 
 @attrs.frozen
@@ -191,6 +42,7 @@ class _Failure:
     times: int
     until: float
     why: str
+    at: datetime = attrs.field(factory=now)
 
 
 class OpenToolsets:
@@ -203,12 +55,6 @@ class OpenToolsets:
         self._failures: dict[Toolset, _Failure] = {}
         self._leaving: dict[Toolset, HeldToolset] = {}
 
-    def lend(self, toolset: Toolset, work_dir: Path) -> "Lent":
-        """A toolset for a run in this directory, to be given back. It begins to open at once."""
-        lent = Lent(toolset, work_dir, self)
-        lent.begin()
-        return lent
-
     @property
     def held(self) -> Sequence[HeldToolset]:
         """Those that are open, or being opened."""
@@ -219,15 +65,30 @@ class OpenToolsets:
         failure = self._failures.get(toolset)
         return None if failure is None else failure.why
 
+    @property
+    def failures(self) -> Sequence[tuple[Toolset, datetime, str]]:
+        """All that could not be opened the last time, or were lost: which, when and why."""
+        return tuple((toolset, each.at, each.why) for toolset, each in self._failures.items())
+
+    def forgive(self, toolset: Toolset) -> None:
+        """Let it be opened again at once, if it has failed."""
+        self._failures.pop(toolset, None)
+
+    def retire(self, which: Callable[[Toolset], bool]) -> None:
+        """Close some of them, as `close` does, without waiting for that."""
+        self._forgive_all(which)
+        for held in [held for held in self.held if which(held.toolset)]:
+            self.was_closed(held)
+            held.close_after_calls()
+
     async def close(self, which: Callable[[Toolset], bool]) -> None:
         """Close some of them, once the calls under way have ended, or after half a minute. Who
         still has one lent is given a new one at the next step."""
         closing = [held for held in self.held if which(held.toolset)]
-        for toolset in [each for each in self._failures if which(each)]:
-            del self._failures[toolset]
+        self._forgive_all(which)
         for held in closing:
             self.was_closed(held)
-        with trio.move_on_after(_LAST_CALLS_SECONDS):
+        with trio.move_on_after(LAST_CALLS_SECONDS):
             for held in closing:
                 await held.no_calls()
         for held in closing:
@@ -307,6 +168,10 @@ class OpenToolsets:
             del self._failures[next(iter(self._failures))]
         _log(logging.WARNING, "toolset lost" if held.was_open else "toolset failed", held)
 
+    def _forgive_all(self, which: Callable[[Toolset], bool]) -> None:
+        for toolset in [each for each in self._failures if which(each)]:
+            del self._failures[toolset]
+
     def _owner(self, held: HeldToolset, context: Context[Any]) -> Owner:
         held.context = context
         return Owner(held, self, context)
@@ -320,97 +185,6 @@ class OpenToolsets:
             self._leaving = {each: one for each, one in self._leaving.items() if not one.left}
             self._leaving[held.toolset] = held
         return True
-
-
-@attrs.define(eq=False)
-class Lent:
-    """A toolset that one run has lent. The same may be opened anew meanwhile: after a loss, or with
-    another configuration."""
-
-    _toolset: Toolset
-    _work_dir: Path
-    _opened: OpenToolsets = attrs.field(repr=False)
-    _held: HeldToolset | None = None
-    _seen: Sequence[Tool] = ()
-    _tools: tuple[Tool, ...] = ()
-
-    @property
-    def name(self) -> str:
-        """What people know it by."""
-        return self._toolset.name
-
-    def begin(self) -> None:
-        """Let it open, if it may; nobody waits for that yet."""
-        try:
-            toolset = self._within()
-        except ToolsetUnavailable:
-            return  # said when the tools are asked for
-        if self._opened.may_begin(toolset):
-            self._held = self._opened.take_now(toolset, self._work_dir)
-
-    async def tools(self) -> Sequence[Tool]:
-        """Its tools as they are now; they find it again where it is opened anew meanwhile."""
-        while True:
-            held = await self._taken()
-            try:
-                tools = await held.ref.ask(Give())
-            except (ActorStopped, DeliveryCancelled) as ended:
-                if isinstance(ended, ActorStopped) and held.state != "closed":
-                    self._opened.was_lost(held, "It did not open in time.")
-                if held.failure is not None:
-                    self.give_back()
-                    if not held.was_open:
-                        raise ToolsetUnavailable(held.failure) from ended
-                continue  # it was lost or closed meanwhile, or is just ending
-            if tools is not self._seen:
-                self._seen = tools
-                self._tools = tuple(
-                    attrs.evolve(tool, call=partial(self._call, held, tool)) for tool in tools
-                )
-            return self._tools
-
-    def give_back(self) -> None:
-        """The run needs it no more."""
-        held, self._held = self._held, None
-        if held is not None:
-            self._opened.leave(held)
-
-    async def _taken(self) -> HeldToolset:
-        toolset, held = self._within(), self._held
-        if held is not None and (held.state == "closed" or held.toolset != toolset):
-            self.give_back()
-            if held.failure is not None and not held.was_open:
-                raise ToolsetUnavailable(held.failure)  # it was tried for this run
-        if self._held is None:
-            self._held = await self._opened.take(toolset, self._work_dir)
-            self._seen = ()
-        return self._held
-
-    def _within(self) -> Toolset:
-        try:
-            return self._toolset.within(self._work_dir)
-        except BaseException as error:
-            raise ToolsetUnavailable(_why(contained(error))) from error  # noqa: ASYNC104 no await
-
-    async def _call(
-        self, held: HeldToolset, tool: Tool, input: Any, context: ToolContext
-    ) -> str | ToolOutput:
-        """Call a tool; of a toolset that was closed since, the one that has its name now."""
-        if held.state == "closed":
-            again = {each.name: each for each in await self.tools()}
-            if tool.name not in again:
-                raise ToolsetUnavailable(f"The toolset {self.name!r} has no such tool any more.")
-            return await again[tool.name].call(input, context)
-        held.calls += 1
-        try:
-            return await tool.call(input, context)
-        finally:
-            held.call_ended()
-
-
-def _why(error: Exception) -> str:
-    """In words why a toolset is not there: its own, or what it has raised."""
-    return error.message if isinstance(error, ToolsetUnavailable) else reason(error)
 
 
 def _log(level: int, event: str, held: HeldToolset) -> None:

@@ -10,6 +10,7 @@
     stopping.py  cancel, and wait for the end
     permissions.py  what waits for a person's permission, and the answers
     agents.py    the agents
+    mcp.py       its MCP servers
     reload.py    its configuration, read again
 
 The commands use the client, and know nothing of HTTP.
@@ -17,6 +18,7 @@ The commands use the client, and know nothing of HTTP.
 
 from wingman.cli.remote.agents import agents_command
 from wingman.cli.remote.logs import logs_command
+from wingman.cli.remote.mcp import mcp_command
 from wingman.cli.remote.permissions import answer_command, permissions_command
 from wingman.cli.remote.ps import ps_command
 from wingman.cli.remote.reload import reload_command
@@ -30,6 +32,7 @@ __all__ = [
     "answer_command",
     "cancel_command",
     "logs_command",
+    "mcp_command",
     "permissions_command",
     "ps_command",
     "reload_command",

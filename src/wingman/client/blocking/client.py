@@ -31,6 +31,7 @@ from wingman.api import (
 )
 from wingman.client.agents import Agents
 from wingman.client.blocking.loop import Loop
+from wingman.client.blocking.mcp_servers import SyncMcpServers
 from wingman.client.blocking.session import SyncRun, SyncSession
 from wingman.client.client import Client
 from wingman.client.patience import OnRetry, Patience
@@ -101,6 +102,7 @@ class SyncClient:
             silent_seconds=silent_seconds,
         )
         self.agents = SyncAgents(self._loop, self._client.agents)
+        self.mcp = SyncMcpServers(self._loop, self._client.mcp)
 
     def __enter__(self) -> Self:
         self.open()
