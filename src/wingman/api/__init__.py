@@ -8,6 +8,7 @@
     permissions.py }
     providers.py   }
     system.py      }
+    console.py     }
     routes.py      ROUTES: the table
     errors.py      the errors' body, and the table from code to status
     frames.py      what streams have in them

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from wingman.api import agents, messages, permissions, providers, runs, sessions, system
+from wingman.api import agents, console, messages, permissions, providers, runs, sessions, system
 from wingman.api.route import Route
 
 __all__ = ["ROUTES", "SECTIONS"]
@@ -15,6 +15,7 @@ SECTIONS: Final = {
     "permissions": "What people are asked before a tool runs, and what they answer.",
     "providers": "The APIs of models, and how they are reached.",
     "server": "The server itself.",
+    "console": "The page that people look at, and how they log in to it.",
 }
 """The parts of the contract, and what they are about."""
 
@@ -26,5 +27,6 @@ ROUTES: Final[tuple[Route, ...]] = (
     *permissions.ROUTES,
     *providers.ROUTES,
     *system.ROUTES,
+    *console.ROUTES,
 )
 """Every route that the server serves."""

@@ -11,6 +11,7 @@
     paths.py        which route a request goes to
     bodies.py       what requests send, bounded in total
     handlers.py     the functions behind the contract's routes
+    console/        the page at /, and its files
     routes/         one module a section of the HTTP contract; /metrics too
     exchange.py     requests into values, values into responses
     decoding.py     JSON into typed values, and errors with a path

@@ -9,6 +9,7 @@
     system.py     /health, /ready, /tools, /actors
     metrics.py    /metrics
     contract.py   /openapi.json, /docs
+    console.py    /, /console: the page, and who logs in to it
 
 One module a section of the HTTP contract. What a route takes and answers stands in `wingman.api`.
 """
@@ -16,6 +17,7 @@ One module a section of the HTTP contract. What a route takes and answers stands
 from wingman.runtime import Runtime
 from wingman.server.handlers import Handlers
 from wingman.server.routes.agents import agent_handlers
+from wingman.server.routes.console import console_handlers
 from wingman.server.routes.contract import contract_handlers
 from wingman.server.routes.messages import message_handlers
 from wingman.server.routes.metrics import metrics_handlers
@@ -40,4 +42,5 @@ def handlers_of(runtime: Runtime) -> tuple[Handlers, ...]:
         system_handlers(runtime),
         metrics_handlers(runtime),
         contract_handlers(),
+        console_handlers(),
     )
