@@ -1,0 +1,445 @@
+/**
+ * A transcript: a session's history and events, folded into the items that are shown.
+ *
+ * Pure: no page, no network, no clock. An item that changes gets a new `version`; who shows it looks
+ * at that. What the history has and what the events say of the same thing gives the same items.
+ *
+ * @typedef {import("./types.js").Block} Block
+ * @typedef {import("./types.js").Image} Image
+ * @typedef {import("./types.js").Message} Message
+ * @typedef {import("./types.js").Receipt} Receipt
+ * @typedef {import("./types.js").Run} Run
+ * @typedef {import("./types.js").Session} Session
+ * @typedef {import("./sse.js").Frame} Frame
+ *
+ * @typedef {{key: string, version: number, runId: string | null}} Base
+ * @typedef {Base & {kind: "user", text: string | null, images: Image[], steers: boolean}} UserItem
+ *   `text` is null until it is known
+ * @typedef {Base & {kind: "text", text: string, cutShort: string | null}} TextItem
+ * @typedef {Base & {kind: "thinking", text: string, redacted: boolean}} ThinkingItem
+ * @typedef {Base & {kind: "note", title: string, text: string}} NoteItem
+ * @typedef {Base & {kind: "end"}} EndItem what became of a run; `runs` has it
+ * @typedef {Base & {kind: "receipt", receipt: Receipt}} ReceiptItem
+ * @typedef {Base & {
+ *   kind: "call", id: string, name: string, input: Record<string, any>, malformed: string | null,
+ *   group: string, state: "running" | "waiting" | "queued" | "ended", live: string, skipped: number,
+ *   output: string, isError: boolean, cutShort: string | null, images: Image[],
+ *   permissionId: string | null, always: string[], decision: string | null, said: string | null,
+ *   began: number | null, ended: number | null, cancelling: boolean,
+ * }} CallItem
+ * @typedef {UserItem | TextItem | ThinkingItem | NoteItem | EndItem | ReceiptItem | CallItem} Item
+ */
+
+import { runsOfTurns } from "./turns.js";
+
+const LIVE_MOST = 262_144; // characters of a running tool's output that are kept
+
+export class Transcript {
+  /**
+   * @param {Session} session with its history
+   * @param {Run[]} runs its runs, newest first
+   * @param {Transcript | null} [before] the same session as it was shown until now
+   */
+  constructor(session, runs, before = null) {
+    /** @type {Item[]} */
+    this.items = [];
+    /** @type {Map<string, CallItem>} */
+    this.calls = new Map();
+    /** @type {Map<string, Run>} */
+    this.runs = new Map(runs.map((run) => [run.id, run]));
+    /** The run in flight. @type {{id: string, step: number} | null} */
+    this.flight = null;
+    /** Runs that events have named and of which nothing else is known. @type {Set<string>} */
+    this.unknown = new Set();
+    this.cursor = session.last_event_id;
+    this.seed = 0; // what `in_progress` has of the events
+    this.serial = 0;
+    this.attempt = 0; // where the items of the inference under way begin
+    this.takeHistory(session, before);
+  }
+
+  /**
+   * @param {Session} session
+   * @param {Transcript | null} before
+   */
+  takeHistory(session, before) {
+    const history = session.history ?? [];
+    const running = session.in_progress?.run_id ?? inFlight(session, this.runs.values());
+    const turns = runsOfTurns(history, [...this.runs.values()], running);
+    history.forEach((message, index) => this.takeMessage(message, index, turns));
+    if (running !== null) {
+      this.flight = { id: running, step: session.in_progress?.step ?? 0 };
+      if (!turns.includes(running)) this.beginRun(running);
+    } else if (turns.length) this.end(turns.at(-1) ?? null);
+    this.attempt = this.items.length;
+    if (session.in_progress) this.takeProgress(session.in_progress);
+    if (before) this.recall(before);
+  }
+
+  /**
+   * @param {Message} message
+   * @param {number} index
+   * @param {(string | null)[]} turns the run of each message
+   */
+  takeMessage(message, index, turns) {
+    const runId = turns[index];
+    if (index > 0 && runId !== turns[index - 1]) this.end(turns[index - 1]);
+    const key = `m${index}`;
+    if (message.role === "assistant") {
+      message.content.forEach((block, at) => this.takeBlock(block, `${key}.${at}`, key, runId));
+      if (message.cut_short) {
+        const last = this.items.at(-1);
+        if (last?.kind === "text") last.cutShort = message.cut_short;
+      }
+      return;
+    }
+    for (const block of message.content) if (block.type === "tool_result") this.takeResult(block);
+    const text = message.content.filter((block) => block.type === "text").map((block) => block.text ?? "").join("\n");
+    const images = message.content.filter((block) => block.type === "image").map(asImage);
+    const first = index === 0 || turns[index - 1] !== runId || runId === null;
+    if (text || images.length) this.add({ kind: "user", key, runId, text, images, steers: !first });
+  }
+
+  /**
+   * @param {Block} block
+   * @param {string} key
+   * @param {string} group
+   * @param {string | null} runId
+   */
+  takeBlock(block, key, group, runId) {
+    if (block.type === "text" && block.text) this.add({ kind: "text", key, runId, text: block.text, cutShort: null });
+    else if (block.type === "thinking" && block.thinking) this.add({ kind: "thinking", key, runId, text: block.thinking, redacted: false });
+    else if (block.type === "redacted_thinking") this.add({ kind: "thinking", key, runId, text: "", redacted: true });
+    else if (block.type === "tool_use") {
+      const call = this.addCall(String(block.id), String(block.name), block.input ?? {}, group, runId);
+      call.malformed = block.malformed ?? null;
+    }
+  }
+
+  /** @param {Block} block */
+  takeResult(block) {
+    const call = this.calls.get(String(block.tool_use_id));
+    if (!call) return;
+    this.settle(call, block.content ?? "", block.is_error ?? false);
+    call.cutShort = block.cut_short ?? null;
+    call.images = (block.images ?? []).map(asImage);
+  }
+
+  /** @param {NonNullable<Session["in_progress"]>} progress */
+  takeProgress(progress) {
+    const runId = progress.run_id;
+    this.seed = progress.event_id;
+    if (progress.thinking) this.add({ kind: "thinking", key: this.key(), runId, text: progress.thinking, redacted: false });
+    if (progress.text) this.add({ kind: "text", key: this.key(), runId, text: progress.text, cutShort: null });
+    const group = this.key();
+    for (const each of progress.calls) {
+      const call = this.addCall(each.id, each.name, each.input, group, runId);
+      call.permissionId = each.permission_id ?? null;
+      if (each.state === "ended") this.settle(call, each.content ?? "", each.is_error ?? false);
+      else call.state = each.state === "announced" ? "running" : each.state;
+    }
+  }
+
+  /**
+   * What the page has seen of a session and the server does not store: when calls ran, what they said.
+   *
+   * @param {{calls: Map<string, Pick<CallItem, "began" | "ended" | "live" | "skipped" | "always" | "decision" | "said">>}} before
+   */
+  recall(before) {
+    for (const call of this.calls.values()) {
+      const known = before.calls.get(call.id);
+      if (!known) continue;
+      const { began, ended, live, skipped, always, decision, said } = known;
+      Object.assign(call, { began, ended, always, decision, said });
+      if (call.state !== "ended") Object.assign(call, { live, skipped });
+    }
+  }
+
+  /**
+   * Fold an event.
+   *
+   * @param {Frame} frame
+   * @param {number} now in milliseconds
+   */
+  fold({ id, event, data }, now) {
+    const seeded = id !== null && id <= this.seed;
+    if (id !== null && id > this.cursor) this.cursor = id;
+    if (seeded && event !== "tool_progress") return;
+    const runId = data?.run_id;
+    if (typeof runId !== "string") return;
+    if (event === "done" || event === "error") {
+      if (id !== null) this.finish(runId, event, data, now);
+      return;
+    }
+    if (!seeded && this.flight?.id !== runId) this.beginRun(runId);
+    switch (event) {
+      case "step":
+        this.takeStep(data);
+        break;
+      case "text":
+      case "thinking":
+        this.append(event, runId, data.text);
+        break;
+      case "tool_use":
+        if (!this.calls.has(data.id)) this.addCall(data.id, data.name, data.input, `s${this.attempt}.${this.flight?.step}`, runId).began = now;
+        break;
+      case "tool_progress":
+        this.progress(data);
+        break;
+      case "tool_result": {
+        const call = this.calls.get(data.tool_use_id);
+        if (call) this.settle(call, data.content, data.is_error, now);
+        break;
+      }
+      case "permission_requested":
+      case "permission_resolved":
+        this.takePermission(event, data, now);
+        break;
+      case "steered":
+        this.add({ kind: "user", key: this.key(), runId, text: data.text, images: [], steers: true });
+        this.amend(data.message_id, { status: "steered" });
+        break;
+      case "compacted":
+        this.add({ kind: "note", key: this.key(), runId, title: compactedTitle(data), text: data.summary });
+        break;
+    }
+  }
+
+  /** @param {string} runId */
+  beginRun(runId) {
+    this.flight = { id: runId, step: 0 };
+    this.attempt = this.items.length;
+    const run = this.runs.get(runId);
+    if (!run || run.cut) this.unknown.add(runId);
+    if (!this.items.some((item) => item.kind === "user" && item.runId === runId && !item.steers)) {
+      this.add({ kind: "user", key: `u${runId}`, runId, text: run?.message ?? null, images: [], steers: false });
+    }
+    if (run && isOpen(run) && run.status === "queued") this.amend(runId, { status: "running" });
+  }
+
+  /** @param {any} data */
+  takeStep(data) {
+    if (!this.flight) return;
+    if (data.step === this.flight.step) {
+      // The inference is asked again: its reasoning comes again, its text goes on.
+      for (let i = this.items.length - 1; i >= this.attempt; i -= 1) {
+        if (this.items[i].kind === "thinking") this.items.splice(i, 1);
+      }
+    }
+    this.flight.step = data.step;
+    this.attempt = this.items.length;
+    this.amend(this.flight.id, { steps: data.step - 1, usage: data.usage, ...(data.cost === undefined ? {} : { cost: data.cost }) });
+  }
+
+  /**
+   * @param {"text" | "thinking"} kind
+   * @param {string} runId
+   * @param {string} text
+   */
+  append(kind, runId, text) {
+    const last = this.items.at(-1);
+    if (last?.kind === kind && last.runId === runId && this.items.length > this.attempt) {
+      last.text += text;
+      last.version += 1;
+    } else if (kind === "text") this.add({ kind, key: this.key(), runId, text, cutShort: null });
+    else this.add({ kind, key: this.key(), runId, text, redacted: false });
+  }
+
+  /** @param {{tool_use_id: string, text: string}} data */
+  progress(data) {
+    const call = this.calls.get(data.tool_use_id);
+    if (!call || call.state === "ended") return;
+    call.live += data.text;
+    if (call.live.length > 2 * LIVE_MOST) {
+      const cut = call.live.length - LIVE_MOST;
+      call.live = call.live.slice(cut);
+      call.skipped += cut;
+    }
+    call.version += 1;
+  }
+
+  /**
+   * @param {CallItem} call
+   * @param {string} output
+   * @param {boolean} isError
+   * @param {number | null} [now]
+   */
+  settle(call, output, isError, now = null) {
+    Object.assign(call, { state: "ended", output, isError, live: "", skipped: 0, cancelling: false });
+    call.ended ??= now;
+    call.version += 1;
+  }
+
+  /**
+   * @param {string} event
+   * @param {any} data
+   * @param {number} now
+   */
+  takePermission(event, data, now) {
+    const call = this.calls.get(data.tool_use_id);
+    if (!call || call.state === "ended") return;
+    call.version += 1;
+    if (event === "permission_requested") {
+      Object.assign(call, { state: "waiting", permissionId: data.id, always: data.always, began: null });
+      return;
+    }
+    Object.assign(call, { permissionId: null, decision: data.decision ?? data.status, said: data.message ?? null });
+    if (data.status === "allowed") Object.assign(call, { state: "running", began: now });
+    else call.state = "running"; // until its result comes
+  }
+
+  /**
+   * A run's end, be it a result or an error.
+   *
+   * @param {string} runId
+   * @param {"done" | "error"} event
+   * @param {any} data
+   * @param {number} now
+   */
+  finish(runId, event, data, now) {
+    if (this.flight?.id !== runId && !this.items.some((item) => item.runId === runId)) this.beginRun(runId);
+    if (event === "done") {
+      for (const each of data.tool_calls) {
+        const call = this.calls.get(each.id);
+        if (call && call.state !== "ended") this.settle(call, each.output, each.is_error, now);
+      }
+      const { steps, usage, cost } = data;
+      this.amend(runId, { result: data, steps, usage, cost, status: statusOf(data.stop_reason), ended_at: new Date(now).toISOString() });
+    } else {
+      this.amend(runId, { error: data, status: "failed", ended_at: new Date(now).toISOString() });
+    }
+    for (const call of this.calls.values()) {
+      if (call.runId === runId && call.state !== "ended") {
+        this.settle(call, call.live, true, now);
+        call.cutShort = "failed";
+      }
+    }
+    this.end(runId);
+    if (this.flight?.id === runId) this.flight = null;
+    this.unknown.add(runId); // its times and its cost are in the store
+  }
+
+  /** @param {string | null} runId */
+  end(runId) {
+    if (runId === null || this.items.some((item) => item.kind === "end" && item.runId === runId)) return;
+    this.add({ kind: "end", key: `e${runId}`, runId });
+  }
+
+  /**
+   * What the server says of runs.
+   *
+   * @param {Run[]} runs
+   */
+  learn(runs) {
+    for (const run of runs) {
+      const known = this.runs.get(run.id);
+      if (known && !isOpen(known) && isOpen(run)) continue; // it is older than what we have seen
+      const whole = run.cut && known && !known.cut ? { message: known.message, result: known.result ?? run.result, cut: false } : {};
+      this.runs.set(run.id, { ...run, ...whole });
+      if (!run.cut) this.unknown.delete(run.id);
+      this.touch(run.id);
+      for (const item of this.items) {
+        if (item.kind === "user" && item.runId === run.id && !item.steers && (item.text === null || !run.cut) && item.key[0] === "u") item.text = run.message;
+      }
+    }
+  }
+
+  /**
+   * @param {string} runId
+   * @param {Partial<Run>} change
+   */
+  amend(runId, change) {
+    const run = this.runs.get(runId) ?? blankRun(runId);
+    this.runs.set(runId, { ...run, ...change });
+    this.touch(runId);
+  }
+
+  /** @param {string} runId */
+  touch(runId) {
+    for (let i = this.items.length - 1; i >= 0; i -= 1) {
+      const item = this.items[i];
+      if (item.runId === runId && (item.kind === "end" || item.kind === "user")) item.version += 1;
+    }
+  }
+
+  /** @param {Receipt} receipt @param {string | null} runId */
+  addReceipt(receipt, runId) {
+    this.add({ kind: "receipt", key: this.key(), runId, receipt });
+  }
+
+  /** What waits for its turn, or to be read by the run in flight; in order. */
+  queue() {
+    return [...this.runs.values()]
+      .filter((run) => run.status === "queued" && run.id !== this.flight?.id)
+      .sort((a, b) => (a.id < b.id ? -1 : 1));
+  }
+
+  key() {
+    this.serial += 1;
+    return `l${this.serial}`;
+  }
+
+  /**
+   * @param {string} id
+   * @param {string} name
+   * @param {Record<string, any>} input
+   * @param {string} group
+   * @param {string | null} runId
+   * @returns {CallItem}
+   */
+  addCall(id, name, input, group, runId) {
+    /** @type {CallItem} */
+    const call = {
+      kind: "call", key: `c${id}`, version: 0, runId, id, name, input, malformed: null, group,
+      state: "running", live: "", skipped: 0, output: "", isError: false, cutShort: null, images: [],
+      permissionId: null, always: [], decision: null, said: null, began: null, ended: null, cancelling: false,
+    };
+    if (this.calls.has(id)) call.key = `${call.key}.${this.key()}`;
+    this.items.push(call);
+    this.calls.set(id, call);
+    return call;
+  }
+
+  /** @param {any} item an `Item` without its version */
+  add(item) {
+    this.items.push({ ...item, version: 0 });
+  }
+}
+
+/** @param {Run} run */
+export function isOpen(run) {
+  return ["queued", "running", "waiting", "cancelling"].includes(run.status);
+}
+
+/**
+ * @param {Session} session
+ * @param {Iterable<Run>} runs
+ */
+function inFlight(session, runs) {
+  if (session.status === "idle" || session.status === "queued") return null;
+  for (const run of runs) if (isOpen(run) && run.status !== "queued") return run.id;
+  return null;
+}
+
+/** @param {string} reason */
+function statusOf(reason) {
+  return reason === "cancelled" || reason === "interrupted" ? reason : "completed";
+}
+
+/** @param {any} data */
+function compactedTitle(data) {
+  return `The history was compacted: about ${data.tokens_before} tokens became ${data.tokens_after}`;
+}
+
+/** @param {Block | Image} block @returns {Image} */
+function asImage({ media_type, data, note }) {
+  return { media_type: media_type ?? "", data: data ?? "", note };
+}
+
+/** @param {string} id @returns {Run} */
+function blankRun(id) {
+  return {
+    id, session_id: "", message: "", agent_id: "", status: "running", result: null, error: null, steps: 0,
+    usage: { input_tokens: 0, output_tokens: 0 }, created_at: "", started_at: null, ended_at: null, cut: true,
+  };
+}
