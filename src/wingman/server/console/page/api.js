@@ -157,6 +157,10 @@ export const api = {
   tools: () => json("GET", "/tools"),
   providers: () => json("GET", "/provider"),
   providerAuth: () => json("GET", "/provider/auth"),
+  /** @param {string} provider @param {Record<string, any>} credential */
+  storeCredential: (provider, credential) => ask("PUT", "/provider/auth", { body: { providers: { [provider]: credential } } }),
+  /** @param {string} provider */
+  deleteCredential: (provider) => ask("DELETE", `/provider/auth/${encodeURIComponent(provider)}`),
   /** @param {string} provider */
   models: (provider) => json("GET", `/provider/${encodeURIComponent(provider)}/models`),
   actors: () => json("GET", "/actors"),

@@ -5,31 +5,20 @@
  * at that. What the history has and what the events say of the same thing gives the same items.
  *
  * @typedef {import("./types.js").Block} Block
- * @typedef {import("./types.js").Image} Image
  * @typedef {import("./types.js").Message} Message
  * @typedef {import("./types.js").Receipt} Receipt
  * @typedef {import("./types.js").Run} Run
  * @typedef {import("./types.js").Session} Session
  * @typedef {import("./sse.js").Frame} Frame
- *
- * @typedef {{key: string, version: number, runId: string | null}} Base
- * @typedef {Base & {kind: "user", text: string | null, images: Image[], steers: boolean}} UserItem
- *   `text` is null until it is known
- * @typedef {Base & {kind: "text", text: string, cutShort: string | null}} TextItem
- * @typedef {Base & {kind: "thinking", text: string, redacted: boolean}} ThinkingItem
- * @typedef {Base & {kind: "note", title: string, text: string}} NoteItem
- * @typedef {Base & {kind: "end"}} EndItem what became of a run; `runs` has it
- * @typedef {Base & {kind: "receipt", receipt: Receipt}} ReceiptItem
- * @typedef {Base & {
- *   kind: "call", id: string, name: string, input: Record<string, any>, malformed: string | null,
- *   group: string, state: "running" | "waiting" | "queued" | "ended", live: string, skipped: number,
- *   output: string, isError: boolean, cutShort: string | null, images: Image[],
- *   permissionId: string | null, always: string[], decision: string | null, said: string | null,
- *   began: number | null, ended: number | null, cancelling: boolean,
- * }} CallItem
- * @typedef {UserItem | TextItem | ThinkingItem | NoteItem | EndItem | ReceiptItem | CallItem} Item
+ * @typedef {import("./items.js").Item} Item
+ * @typedef {import("./items.js").CallItem} CallItem
+ * @typedef {import("./items.js").UserItem} UserItem
+ * @typedef {import("./items.js").EndItem} EndItem
+ * @typedef {Pick<CallItem, "began" | "ended" | "live" | "skipped" | "always" | "decision" | "said">} SeenCall
+ * @typedef {{calls: Map<string, SeenCall>, receipts: {runId: string | null, receipt: Receipt}[]}} Before
  */
 
+import { asImage, blankRun, compactedTitle, inFlight, isOpen, newCall, statusOf } from "./items.js";
 import { runsOfTurns } from "./turns.js";
 
 const LIVE_MOST = 262_144; // characters of a running tool's output that are kept
@@ -38,13 +27,17 @@ export class Transcript {
   /**
    * @param {Session} session with its history
    * @param {Run[]} runs its runs, newest first
-   * @param {Transcript | null} [before] the same session as it was shown until now
+   * @param {Before | null} [before] what this page has seen of it until now
    */
   constructor(session, runs, before = null) {
     /** @type {Item[]} */
     this.items = [];
     /** @type {Map<string, CallItem>} */
     this.calls = new Map();
+    /** The message of each run. @type {Map<string, UserItem>} */
+    this.heads = new Map();
+    /** @type {Map<string, EndItem>} */
+    this.ends = new Map();
     /** @type {Map<string, Run>} */
     this.runs = new Map(runs.map((run) => [run.id, run]));
     /** The run in flight. @type {{id: string, step: number} | null} */
@@ -52,7 +45,9 @@ export class Transcript {
     /** Runs that events have named and of which nothing else is known. @type {Set<string>} */
     this.unknown = new Set();
     this.cursor = session.last_event_id;
-    this.seed = 0; // what `in_progress` has of the events
+    /** Up to which event `in_progress` has them. Only what tools have said meanwhile is not in it. */
+    this.seed = 0;
+    this.streamFrom = session.last_event_id;
     this.serial = 0;
     this.attempt = 0; // where the items of the inference under way begin
     this.takeHistory(session, before);
@@ -60,7 +55,7 @@ export class Transcript {
 
   /**
    * @param {Session} session
-   * @param {Transcript | null} before
+   * @param {Before | null} before
    */
   takeHistory(session, before) {
     const history = session.history ?? [];
@@ -129,6 +124,7 @@ export class Transcript {
   takeProgress(progress) {
     const runId = progress.run_id;
     this.seed = progress.event_id;
+    this.cursor = Math.max(this.cursor, progress.event_id);
     if (progress.thinking) this.add({ kind: "thinking", key: this.key(), runId, text: progress.thinking, redacted: false });
     if (progress.text) this.add({ kind: "text", key: this.key(), runId, text: progress.text, cutShort: null });
     const group = this.key();
@@ -141,18 +137,19 @@ export class Transcript {
   }
 
   /**
-   * What the page has seen of a session and the server does not store: when calls ran, what they said.
+   * What the page has seen of a session and the server does not store: when calls ran, receipts.
    *
-   * @param {{calls: Map<string, Pick<CallItem, "began" | "ended" | "live" | "skipped" | "always" | "decision" | "said">>}} before
+   * @param {Before} before
    */
-  recall(before) {
+  recall({ calls, receipts }) {
     for (const call of this.calls.values()) {
-      const known = before.calls.get(call.id);
+      const known = calls.get(call.id);
       if (!known) continue;
       const { began, ended, live, skipped, always, decision, said } = known;
       Object.assign(call, { began, ended, always, decision, said });
       if (call.state !== "ended") Object.assign(call, { live, skipped });
     }
+    for (const { runId, receipt } of receipts) this.addReceipt(receipt, runId);
   }
 
   /**
@@ -163,7 +160,10 @@ export class Transcript {
    */
   fold({ id, event, data }, now) {
     const seeded = id !== null && id <= this.seed;
-    if (id !== null && id > this.cursor) this.cursor = id;
+    if (id !== null) {
+      this.cursor = Math.max(this.cursor, id);
+      this.streamFrom = id;
+    }
     if (seeded && event !== "tool_progress") return;
     const runId = data?.run_id;
     if (typeof runId !== "string") return;
@@ -211,7 +211,7 @@ export class Transcript {
     this.attempt = this.items.length;
     const run = this.runs.get(runId);
     if (!run || run.cut) this.unknown.add(runId);
-    if (!this.items.some((item) => item.kind === "user" && item.runId === runId && !item.steers)) {
+    if (!this.heads.has(runId)) {
       this.add({ kind: "user", key: `u${runId}`, runId, text: run?.message ?? null, images: [], steers: false });
     }
     if (run && isOpen(run) && run.status === "queued") this.amend(runId, { status: "running" });
@@ -237,7 +237,7 @@ export class Transcript {
    * @param {string} text
    */
   append(kind, runId, text) {
-    const last = this.items.at(-1);
+    const last = this.items.findLast((item) => item.kind !== "receipt");
     if (last?.kind === kind && last.runId === runId && this.items.length > this.attempt) {
       last.text += text;
       last.version += 1;
@@ -297,7 +297,7 @@ export class Transcript {
    * @param {number} now
    */
   finish(runId, event, data, now) {
-    if (this.flight?.id !== runId && !this.items.some((item) => item.runId === runId)) this.beginRun(runId);
+    if (this.flight?.id !== runId && !this.heads.has(runId)) this.beginRun(runId);
     if (event === "done") {
       for (const each of data.tool_calls) {
         const call = this.calls.get(each.id);
@@ -321,7 +321,7 @@ export class Transcript {
 
   /** @param {string | null} runId */
   end(runId) {
-    if (runId === null || this.items.some((item) => item.kind === "end" && item.runId === runId)) return;
+    if (runId === null || this.ends.has(runId)) return;
     this.add({ kind: "end", key: `e${runId}`, runId });
   }
 
@@ -338,9 +338,8 @@ export class Transcript {
       this.runs.set(run.id, { ...run, ...whole });
       if (!run.cut) this.unknown.delete(run.id);
       this.touch(run.id);
-      for (const item of this.items) {
-        if (item.kind === "user" && item.runId === run.id && !item.steers && (item.text === null || !run.cut) && item.key[0] === "u") item.text = run.message;
-      }
+      const head = this.heads.get(run.id);
+      if (head && (head.text === null || (!run.cut && head.key === `u${run.id}`))) head.text = run.message;
     }
   }
 
@@ -356,15 +355,20 @@ export class Transcript {
 
   /** @param {string} runId */
   touch(runId) {
-    for (let i = this.items.length - 1; i >= 0; i -= 1) {
-      const item = this.items[i];
-      if (item.runId === runId && (item.kind === "end" || item.kind === "user")) item.version += 1;
-    }
+    for (const item of [this.heads.get(runId), this.ends.get(runId)]) if (item) item.version += 1;
   }
 
-  /** @param {Receipt} receipt @param {string | null} runId */
+  /**
+   * A receipt stands below the end of its run, or at the end of all.
+   *
+   * @param {Receipt} receipt
+   * @param {string | null} runId
+   */
   addReceipt(receipt, runId) {
-    this.add({ kind: "receipt", key: this.key(), runId, receipt });
+    const end = runId === null ? undefined : this.ends.get(runId);
+    let at = end ? this.items.indexOf(end) + 1 : this.items.length;
+    while (end && this.items[at]?.kind === "receipt") at += 1;
+    this.items.splice(at, 0, { kind: "receipt", key: this.key(), version: 0, runId, receipt });
   }
 
   /** What waits for its turn, or to be read by the run in flight; in order. */
@@ -385,16 +389,9 @@ export class Transcript {
    * @param {Record<string, any>} input
    * @param {string} group
    * @param {string | null} runId
-   * @returns {CallItem}
    */
   addCall(id, name, input, group, runId) {
-    /** @type {CallItem} */
-    const call = {
-      kind: "call", key: `c${id}`, version: 0, runId, id, name, input, malformed: null, group,
-      state: "running", live: "", skipped: 0, output: "", isError: false, cutShort: null, images: [],
-      permissionId: null, always: [], decision: null, said: null, began: null, ended: null, cancelling: false,
-    };
-    if (this.calls.has(id)) call.key = `${call.key}.${this.key()}`;
+    const call = newCall(this.calls.has(id) ? `c${id}.${this.key()}` : `c${id}`, id, name, input, group, runId);
     this.items.push(call);
     this.calls.set(id, call);
     return call;
@@ -402,44 +399,10 @@ export class Transcript {
 
   /** @param {any} item an `Item` without its version */
   add(item) {
-    this.items.push({ ...item, version: 0 });
+    item.version = 0;
+    this.items.push(item);
+    if (item.runId === null) return;
+    if (item.kind === "end") this.ends.set(item.runId, item);
+    else if (item.kind === "user" && !item.steers) this.heads.set(item.runId, item);
   }
-}
-
-/** @param {Run} run */
-export function isOpen(run) {
-  return ["queued", "running", "waiting", "cancelling"].includes(run.status);
-}
-
-/**
- * @param {Session} session
- * @param {Iterable<Run>} runs
- */
-function inFlight(session, runs) {
-  if (session.status === "idle" || session.status === "queued") return null;
-  for (const run of runs) if (isOpen(run) && run.status !== "queued") return run.id;
-  return null;
-}
-
-/** @param {string} reason */
-function statusOf(reason) {
-  return reason === "cancelled" || reason === "interrupted" ? reason : "completed";
-}
-
-/** @param {any} data */
-function compactedTitle(data) {
-  return `The history was compacted: about ${data.tokens_before} tokens became ${data.tokens_after}`;
-}
-
-/** @param {Block | Image} block @returns {Image} */
-function asImage({ media_type, data, note }) {
-  return { media_type: media_type ?? "", data: data ?? "", note };
-}
-
-/** @param {string} id @returns {Run} */
-function blankRun(id) {
-  return {
-    id, session_id: "", message: "", agent_id: "", status: "running", result: null, error: null, steps: 0,
-    usage: { input_tokens: 0, output_tokens: 0 }, created_at: "", started_at: null, ended_at: null, cut: true,
-  };
 }

@@ -1,0 +1,175 @@
+/** Where one writes: the message, its images, its agent, and what it does while a run is in flight. */
+
+import { ApiError, api } from "../api.js";
+import { button, fill, h, set } from "../dom.js";
+import { store } from "../store.js";
+import { size } from "../text.js";
+import { complaint } from "./dialog.js";
+
+/** @typedef {import("../types.js").Image} Image */
+
+const MOST_IMAGES = 20;
+const MOST_BYTES = 11 * 1024 * 1024; // as base64 they are a third more, and a body has 16 MiB
+
+/** @type {[string, string, string][]} */
+const WAYS = [
+  ["queue", "Queue", "It is run when its turn comes"],
+  ["steer", "Steer", "The run under way reads it at its next step"],
+  ["interrupt", "Interrupt", "The run under way is cancelled first"],
+];
+
+/**
+ * @param {{
+ *   sessionId: string,
+ *   flight: () => string | null,
+ *   agentId: () => string | null,
+ *   onAgent: (id: string) => void,
+ *   onSent: (runId: string, text: string, images: Image[]) => void,
+ * }} session
+ */
+export function composer({ sessionId, flight, agentId, onAgent, onSent }) {
+  const trouble = complaint();
+  /** @type {{image: Image, bytes: number, name: string}[]} */
+  let images = [];
+  let way = "queue";
+  /** So that a message that is sent again is not run twice. @type {{id: string, of: string} | null} */
+  let attempt = null;
+
+  const text = h("textarea", {
+    id: "message", rows: 1, "aria-label": "Message", placeholder: "Write a message", spellcheck: "true", dir: "auto",
+    oninput: grow,
+    /** @param {KeyboardEvent} event */
+    onkeydown: (event) => {
+      if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+      event.preventDefault();
+      submit();
+    },
+    /** @param {ClipboardEvent} event */
+    onpaste: (event) => {
+      const files = [...(event.clipboardData?.files ?? [])];
+      if (files.length) {
+        event.preventDefault();
+        attach(files);
+      }
+    },
+  });
+  const file = h("input", { type: "file", accept: "image/*", multiple: true, hidden: true, "aria-hidden": "true", tabindex: -1, onchange: () => { attach([...(file.files ?? [])]); file.value = ""; } });
+  const pictures = h("ul", { class: "attached", "aria-label": "Images of this message" });
+  const agents = h("select", { "aria-label": "Agent of this message", class: "agent", onchange: () => onAgent(agents.value) });
+  const ways = h("div", { class: "ways", role: "group", "aria-label": "While a run is under way" },
+    ...WAYS.map(([id, label, title]) => button({ label, title, class: "chip" }, () => { way = id; update(); })));
+  const send = button({ label: "Send", icon: "send", class: "primary" }, submit);
+  const element = h(
+    "form",
+    {
+      class: "composer", "aria-label": "New message",
+      /** @param {Event} event */
+      onsubmit: (event) => event.preventDefault(),
+      /** @param {DragEvent} event */
+      ondragover: (event) => event.preventDefault(),
+      /** @param {DragEvent} event */
+      ondrop: (event) => {
+        event.preventDefault();
+        attach([...(event.dataTransfer?.files ?? [])]);
+      },
+    },
+    trouble.element,
+    pictures,
+    text,
+    h("div", { class: "tools" }, button({ label: "", icon: "image", class: "quiet", title: "Add images" }, () => file.click()), file, agents, h("span", { class: "grow" }), ways, send),
+  );
+
+  function grow() {
+    text.style.setProperty("height", "auto");
+    text.style.setProperty("height", `${Math.min(text.scrollHeight + 2, window.innerHeight * 0.4)}px`);
+  }
+
+  /** @param {File[]} files */
+  async function attach(files) {
+    trouble.clear();
+    for (const each of files) {
+      const used = images.reduce((sum, { bytes }) => sum + bytes, 0);
+      const problem = !each.type.startsWith("image/") ? "is no image" : images.length >= MOST_IMAGES ? "is one too many: a message has 20 at most" : used + each.size > MOST_BYTES ? "is too large: all images of a message have 11 MB at most" : null;
+      if (problem) {
+        trouble.show(new ApiError(0, "image", `${each.name} ${problem}.`));
+        continue;
+      }
+      images.push({ image: { media_type: each.type, data: await base64(each) }, bytes: each.size, name: each.name });
+    }
+    showImages();
+  }
+
+  function showImages() {
+    fill(pictures, ...images.map((each) => h("li", {},
+      h("img", { src: `data:${each.image.media_type};base64,${each.image.data}`, alt: "" }),
+      h("span", {}, `${each.name}, ${size(each.bytes)}`),
+      button({ label: "", icon: "close", class: "quiet small", title: `Leave out ${each.name}` }, () => { images = images.filter((other) => other !== each); showImages(); text.focus(); }),
+    )));
+  }
+
+  async function submit() {
+    const message = text.value;
+    if (!message.trim() && !images.length) return;
+    await trouble.during(async () => {
+      const agent = agentId();
+      if (!agent) throw new ApiError(0, "no_agent", "Choose an agent for this message first.");
+      const sent = images.map(({ image }) => image);
+      /** @type {Record<string, any>} */
+      const body = { message: message || "What is in the image?", agent_id: agent, images: sent };
+      if (flight()) body.on_busy = way;
+      const of = JSON.stringify(body);
+      if (attempt?.of !== of) attempt = { id: crypto.randomUUID(), of };
+      body.request_id = attempt.id;
+      set(send, "aria-disabled", "true");
+      try {
+        const { run_id } = await api.send(sessionId, body);
+        attempt = null;
+        if (text.value === message) text.value = "";
+        images = [];
+        showImages();
+        grow();
+        onSent(run_id, body.message, sent);
+      } finally {
+        set(send, "aria-disabled", null);
+      }
+    });
+  }
+
+  function update() {
+    const busy = flight() !== null;
+    ways.hidden = !busy;
+    WAYS.forEach(([id], at) => set(ways.children[at], "aria-pressed", String(id === way)));
+    const chosen = agentId();
+    const options = [...store.agents];
+    const wanted = JSON.stringify([options.map(({ id, name }) => [id, name]), chosen]);
+    if (agents.dataset.options === wanted) return;
+    agents.dataset.options = wanted;
+    fill(agents,
+      chosen && options.some(({ id }) => id === chosen) ? null : h("option", { value: "" }, chosen ? "An agent that is gone" : "Choose an agent"),
+      ...options.map(({ id, name }) => h("option", { value: id }, name)));
+    agents.value = options.some(({ id }) => id === chosen) ? (chosen ?? "") : "";
+  }
+
+  return {
+    element,
+    update,
+    /** @param {string} words */
+    write(words) {
+      text.value = words;
+      grow();
+      text.focus();
+    },
+    isEmpty: () => text.value.trim() === "",
+    focus: () => text.focus(),
+  };
+}
+
+/** @param {File} file @returns {Promise<string>} */
+function base64(file) {
+  return new Promise((resolve, reject) => {
+    const reader = new FileReader();
+    reader.onload = () => resolve(String(reader.result).replace(/^[^,]*,/, ""));
+    reader.onerror = () => reject(reader.error);
+    reader.readAsDataURL(file);
+  });
+}

@@ -1,0 +1,34 @@
+/**
+ * What this tab has seen of a session and the server does not store: when calls ran, and receipts.
+ * It is kept for a reload, and bounded.
+ *
+ * @typedef {import("../transcript.js").Transcript} Transcript
+ * @typedef {{calls: [string, any][], receipts: {runId: string | null, receipt: any}[]}} Kept
+ */
+
+const MOST_CALLS = 300;
+const MOST_RECEIPTS = 20;
+
+/** @param {string} id @param {Transcript} transcript */
+export function keep(id, transcript) {
+  const calls = [...transcript.calls.values()]
+    .filter(({ began, decision, permissionId }) => began !== null || decision !== null || permissionId !== null)
+    .slice(-MOST_CALLS)
+    .map(({ id: call, began, ended, always, decision, said }) => [call, { began, ended, always, decision, said, live: "", skipped: 0 }]);
+  const receipts = transcript.items.filter((item) => item.kind === "receipt").slice(-MOST_RECEIPTS).map((item) => ({ runId: item.runId, receipt: /** @type {any} */ (item).receipt }));
+  try {
+    sessionStorage.setItem(`session ${id}`, JSON.stringify({ calls, receipts }));
+  } catch {
+    sessionStorage.clear(); // it is full; nothing of it is needed
+  }
+}
+
+/** @param {string} id @returns {{calls: Map<string, any>, receipts: Kept["receipts"]}} */
+export function recall(id) {
+  try {
+    const { calls, receipts } = JSON.parse(sessionStorage.getItem(`session ${id}`) ?? "");
+    return { calls: new Map(calls), receipts };
+  } catch {
+    return { calls: new Map(), receipts: [] };
+  }
+}
