@@ -46,7 +46,7 @@ def document(version: str) -> Json:
         },
         "servers": [{"url": "/", "description": "The server that this document comes from."}],
         "tags": [{"name": name, "description": text} for name, text in SECTIONS.items()],
-        "security": [{"token": []}, {"login": []}, {}],
+        "security": [{"token": []}, {}],
         "paths": paths,
         "components": {
             "schemas": components,
@@ -55,14 +55,7 @@ def document(version: str) -> Json:
                     "type": "http",
                     "scheme": "bearer",
                     "description": "Needed where the server was started with a token.",
-                },
-                "login": {
-                    "type": "apiKey",
-                    "in": "cookie",
-                    "name": "wingman-2323",
-                    "description": "What the console has instead of the token, for requests of "
-                    "its own pages. The name has the server's port.",
-                },
+                }
             },
         },
     }
