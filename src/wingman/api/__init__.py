@@ -30,6 +30,7 @@ from wingman.api.agents import (
     NewAgent,
     ProviderConfig,
 )
+from wingman.api.console import LoggedOut, Login, LoginBody, LoginLink
 from wingman.api.errors import CODES, ErrorAnswer, ErrorDetail
 from wingman.api.frames import EXTRA, RUN_STREAM, SESSION_STREAM, USUAL, Frames, Notice
 from wingman.api.messages import (
@@ -137,6 +138,10 @@ __all__ = [
     "Frames",
     "Health",
     "InProgress",
+    "LoggedOut",
+    "Login",
+    "LoginBody",
+    "LoginLink",
     "MessageBody",
     "ModelInfo",
     "NewAgent",

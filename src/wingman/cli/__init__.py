@@ -42,6 +42,7 @@ from wingman.cli.remote import (
     agents_command,
     answer_command,
     cancel_command,
+    console_command,
     logs_command,
     permissions_command,
     ps_command,
@@ -102,5 +103,6 @@ for command in (
     permissions_command,
     answer_command,
     agents_command,
+    console_command,
 ):
     main.add_command(command)

@@ -35,12 +35,15 @@ from wingman.telemetry import (
 )
 
 if TYPE_CHECKING:
-    from wingman.server import ServerConfig
+    from wingman.server import Logins, ServerConfig
 
 __all__ = ["collect_seldom", "default_database", "serve_command"]
 
 # What asks for an orderly end: Ctrl-C, a supervisor, a terminal that goes away.
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+# Addresses to listen on that stand for all of the machine's; none of them can be gone to.
+_WILDCARDS: Final = {"//0.0.0.0:": "//127.0.0.1:", "//[::]:": "//[::1]:"}
 
 # A second, less what it takes to tell that it is over.
 _LEAVE_SECONDS: Final = 0.95
@@ -220,27 +223,45 @@ async def _serve(
     config: "ServerConfig", db: str, open_runtime: Callable[[str], Runtime], permissions: Rules
 ) -> int:
     """Open the database, listen, and serve until a signal; return the exit code."""
+    from wingman.server import Logins  # noqa: PLC0415
+
+    logins = Logins(config.token)
     shutdown = _Shutdown(config.grace)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(shutdown.obey_signals, nursery.cancel_scope)
         async with open_runtime(db) as runtime, trio.open_nursery() as serving:
-            url = await _listen(serving, runtime, config, shutdown.requested)
+            url = await _listen(serving, runtime, config, logins, shutdown.requested)
             notice(f"Wingman listens on {url} (database {db}); its contract: {url}/docs")
+            notice(_console(url, logins))
             notice(f"Permissions: {told(permissions)}")
             gc.freeze()  # what start-up has made stays: no collection need look at it again
         nursery.cancel_scope.cancel()
     return shutdown.exit_code
 
 
+def _console(url: str, logins: "Logins") -> str:
+    """Where the console is; where one has to log in, with a link that does so."""
+    for anywhere, here in _WILDCARDS.items():
+        url = url.replace(anywhere, here)
+    if not logins.needed:
+        return f"The console: {url}/"
+    link = f"{url}/#link={logins.new_link()}"
+    return f"The console: {link} (works once, for 10 minutes; `wingman console` prints another)"
+
+
 async def _listen(
-    nursery: trio.Nursery, runtime: Runtime, config: "ServerConfig", shutdown: trio.Event
+    nursery: trio.Nursery,
+    runtime: Runtime,
+    config: "ServerConfig",
+    logins: "Logins",
+    shutdown: trio.Event,
 ) -> str:
     """Start the server and return its base URL, once it listens."""
     from wingman.server import serve  # noqa: PLC0415
 
     try:
         url: str = await nursery.start(
-            partial(serve, runtime, shutdown=shutdown, **attrs.asdict(config))
+            partial(serve, runtime, logins=logins, shutdown=shutdown, **attrs.asdict(config))
         )
     except OSError as error:
         place = f"{config.host}:{config.port}"

@@ -22,6 +22,7 @@ from wingman.errors import WingmanError
 from wingman.runtime import Runtime
 from wingman.server.asgi import Inbox
 from wingman.server.bodies import DEFAULT_BODY_MEMORY, BodyRoom, CountedRequest
+from wingman.server.console import Logins
 from wingman.server.errors import AnswerCut, http_error_response, internal_error, wingman_error
 from wingman.server.handlers import Handlers, serve_contract
 from wingman.server.paths import Paths
@@ -137,12 +138,16 @@ class LeanQuart(QuartTrio):
         return MapAdapter(self.url_map, "", "/", None, "http", request.path, request.method)
 
 
-def create_app(runtime: Runtime, body_memory: int = DEFAULT_BODY_MEMORY) -> QuartTrio:
+def create_app(
+    runtime: Runtime, body_memory: int = DEFAULT_BODY_MEMORY, logins: Logins | None = None
+) -> QuartTrio:
     """The HTTP face of a runtime, which must be open while the app is served.
 
-    `body_memory` is how many bytes of requests' bodies are held at once.
+    `body_memory` is how many bytes of requests' bodies are held at once. `logins` are those of the
+    guard around the app; without one nobody has to log in.
     """
-    return app_of(handlers_of(runtime), body_memory=body_memory)
+    handlers = handlers_of(runtime, Logins() if logins is None else logins)
+    return app_of(handlers, body_memory=body_memory)
 
 
 def app_of(

@@ -10,11 +10,13 @@
     stopping.py  cancel, and wait for the end
     permissions.py  what waits for a person's permission, and the answers
     agents.py    the agents
+    console.py   the link to the page
 
 The commands use the client, and know nothing of HTTP.
 """
 
 from wingman.cli.remote.agents import agents_command
+from wingman.cli.remote.console import console_command
 from wingman.cli.remote.logs import logs_command
 from wingman.cli.remote.permissions import answer_command, permissions_command
 from wingman.cli.remote.ps import ps_command
@@ -27,6 +29,7 @@ __all__ = [
     "agents_command",
     "answer_command",
     "cancel_command",
+    "console_command",
     "logs_command",
     "permissions_command",
     "ps_command",

@@ -15,6 +15,7 @@ One module a section of the HTTP contract. What a route takes and answers stands
 """
 
 from wingman.runtime import Runtime
+from wingman.server.console import Logins
 from wingman.server.handlers import Handlers
 from wingman.server.routes.agents import agent_handlers
 from wingman.server.routes.console import console_handlers
@@ -30,8 +31,8 @@ from wingman.server.routes.system import system_handlers
 __all__ = ["handlers_of"]
 
 
-def handlers_of(runtime: Runtime) -> tuple[Handlers, ...]:
-    """The handlers of every route, over one runtime."""
+def handlers_of(runtime: Runtime, logins: Logins) -> tuple[Handlers, ...]:
+    """The handlers of every route, over one runtime and those who are logged in."""
     return (
         agent_handlers(runtime),
         session_handlers(runtime),
@@ -42,5 +43,5 @@ def handlers_of(runtime: Runtime) -> tuple[Handlers, ...]:
         system_handlers(runtime),
         metrics_handlers(runtime),
         contract_handlers(),
-        console_handlers(),
+        console_handlers(logins),
     )
