@@ -101,7 +101,9 @@ const runAt = (id, run) => `${at(id)}/runs/${encodeURIComponent(run)}`;
 export const api = {
   /** @param {Record<string, string>} secret `link` or `token` */
   login: (secret) => ask("POST", "/console/login", { body: secret }),
-  logout: () => ask("POST", "/console/logout", { body: {} }),
+  logout: () => ask("POST", "/console/logout"),
+  /** @returns {Promise<{needed: boolean}>} */
+  whetherLoggedIn: () => json("GET", "/console/login"),
 
   /** @returns {Promise<Agent[]>} */
   agents: () => json("GET", "/agents"),
@@ -166,4 +168,5 @@ export const api = {
   actors: () => json("GET", "/actors"),
   ready: () => json("GET", "/ready"),
   mcp: () => json("GET", "/mcp"),
+  contract: () => json("GET", "/openapi.json"),
 };

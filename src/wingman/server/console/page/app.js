@@ -52,7 +52,7 @@ function go() {
   shown = new AbortController();
   document.body.dataset.place = name || "home";
   title = TITLES[name] ?? "";
-  main.className = `main ${name || "home"}`;
+  main.className = `main at-${name || "home"}`;
   fill(main);
   VIEWS[name](main, shown.signal, argument);
   showTitle();

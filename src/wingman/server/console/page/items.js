@@ -16,12 +16,12 @@
  * @typedef {Base & {kind: "thinking", text: string, redacted: boolean}} ThinkingItem
  * @typedef {Base & {kind: "note", title: string, text: string}} NoteItem
  * @typedef {Base & {kind: "end"}} EndItem what became of a run; `runs` has it
- * @typedef {Base & {kind: "receipt", receipt: Receipt}} ReceiptItem
+ * @typedef {Base & {kind: "receipt", receipt: Receipt, callId: string | null}} ReceiptItem
  * @typedef {Base & {
  *   kind: "call", id: string, name: string, input: Record<string, any>, malformed: string | null,
  *   group: string, state: "running" | "waiting" | "queued" | "ended", live: string, skipped: number,
  *   output: string, isError: boolean, cutShort: string | null, images: Image[],
- *   permissionId: string | null, always: string[], decision: string | null, said: string | null,
+ *   permissionId: string | null, always: string[] | null, decision: string | null, said: string | null,
  *   began: number | null, ended: number | null, cancelling: boolean,
  * }} CallItem
  * @typedef {UserItem | TextItem | ThinkingItem | NoteItem | EndItem | ReceiptItem | CallItem} Item
@@ -41,7 +41,7 @@ export function newCall(key, id, name, input, group, runId) {
   return {
     kind: "call", key, version: 0, runId, id, name, input, malformed: null, group,
     state: "running", live: "", skipped: 0, output: "", isError: false, cutShort: null, images: [],
-    permissionId: null, always: [], decision: null, said: null, began: null, ended: null, cancelling: false,
+    permissionId: null, always: null, decision: null, said: null, began: null, ended: null, cancelling: false,
   };
 }
 

@@ -14,8 +14,9 @@
  * @typedef {import("./items.js").CallItem} CallItem
  * @typedef {import("./items.js").UserItem} UserItem
  * @typedef {import("./items.js").EndItem} EndItem
- * @typedef {Pick<CallItem, "began" | "ended" | "live" | "skipped" | "always" | "decision" | "said">} SeenCall
- * @typedef {{calls: Map<string, SeenCall>, receipts: {runId: string | null, receipt: Receipt}[]}} Before
+ * @typedef {import("./items.js").ReceiptItem} ReceiptItem
+ * @typedef {Pick<CallItem, "began" | "ended" | "live" | "skipped" | "decision" | "said">} SeenCall
+ * @typedef {{calls: Map<string, SeenCall>, receipts: Pick<ReceiptItem, "receipt" | "runId" | "callId">[]}} Before
  */
 
 import { asImage, blankRun, compactedTitle, inFlight, isOpen, newCall, statusOf } from "./items.js";
@@ -145,11 +146,11 @@ export class Transcript {
     for (const call of this.calls.values()) {
       const known = calls.get(call.id);
       if (!known) continue;
-      const { began, ended, live, skipped, always, decision, said } = known;
-      Object.assign(call, { began, ended, always, decision, said });
+      const { began, ended, live, skipped, decision, said } = known;
+      Object.assign(call, { began, ended, decision, said });
       if (call.state !== "ended") Object.assign(call, { live, skipped });
     }
-    for (const { runId, receipt } of receipts) this.addReceipt(receipt, runId);
+    for (const { receipt, runId, callId } of receipts) this.addReceipt(receipt, runId, callId);
   }
 
   /**
@@ -322,7 +323,14 @@ export class Transcript {
   /** @param {string | null} runId */
   end(runId) {
     if (runId === null || this.ends.has(runId)) return;
+    /** @type {ReceiptItem[]} */
+    const receipts = []; // of its cancel: they stand below the end
+    for (let last = this.items.at(-1); last?.kind === "receipt" && last.callId === null; last = this.items.at(-1)) {
+      receipts.unshift(last);
+      this.items.pop();
+    }
     this.add({ kind: "end", key: `e${runId}`, runId });
+    this.items.push(...receipts);
   }
 
   /**
@@ -359,16 +367,22 @@ export class Transcript {
   }
 
   /**
-   * A receipt stands below the end of its run, or at the end of all.
+   * A receipt stands below the calls of the step that it is about, or below the end of its run.
    *
    * @param {Receipt} receipt
    * @param {string | null} runId
+   * @param {string | null} callId the call that was cancelled, where it was one alone
    */
-  addReceipt(receipt, runId) {
-    const end = runId === null ? undefined : this.ends.get(runId);
-    let at = end ? this.items.indexOf(end) + 1 : this.items.length;
-    while (end && this.items[at]?.kind === "receipt") at += 1;
-    this.items.splice(at, 0, { kind: "receipt", key: this.key(), version: 0, runId, receipt });
+  addReceipt(receipt, runId, callId) {
+    for (const tool of receipt.cancelled.flatMap(({ tools }) => tools ?? [])) {
+      const call = this.calls.get(tool.id);
+      if (call && tool.outcome === "stopped") Object.assign(call, { cutShort: "cancelled", version: call.version + 1 });
+    }
+    const call = callId === null ? undefined : this.calls.get(callId);
+    const last = call ? this.items.findLast((item) => item.kind === "call" && item.group === call.group) : this.ends.get(runId ?? "");
+    let at = last ? this.items.indexOf(last) + 1 : this.items.length;
+    while (last && this.items[at]?.kind === "receipt") at += 1;
+    this.items.splice(at, 0, { kind: "receipt", key: this.key(), version: 0, runId, receipt, callId });
   }
 
   /** What waits for its turn, or to be read by the run in flight; in order. */

@@ -9,36 +9,50 @@ import { inputTable } from "./value.js";
 /** @typedef {import("../types.js").PermissionRequest} PermissionRequest */
 
 /**
- * What one can answer. `input` is the call's, as far as it is known already.
+ * What one can answer. `always` and `input` are null where the server has to be asked for them.
  *
- * @param {{sessionId: string, id: string, tool: string, always: string[], input: Record<string, any> | null, withInput: boolean}} asked
+ * @param {{sessionId: string, id: string, tool: string, always: string[] | null, input: Record<string, any> | null, withInput: boolean}} asked
  */
 export function approval({ sessionId, id, tool, always, input, withInput }) {
   const trouble = complaint();
   const word = h("input", { type: "text", class: "word", placeholder: "A word to the model, if you like", "aria-label": "A word to the model", maxlength: 10_000 });
   const editor = h("textarea", { class: "code", rows: 6, spellcheck: "false", "aria-label": `The input of ${tool}, as JSON`, hidden: true });
   const edit = button({ label: "Edit the input", class: "quiet" }, () => (editor.hidden ? openEditor() : closeEditor()));
+  const allowAlways = button({ label: "Always allow" }, () => answer("always"));
+  const grants = h("p", { class: "muted always" });
   const table = h("div");
   const element = h(
     "div",
     { class: "approval", role: "group", "aria-label": `May ${tool} run?` },
     table,
     editor,
-    word,
     h("div", { class: "actions" },
       button({ label: "Allow once", icon: "check", class: "primary" }, () => answer("once")),
       button({ label: "Reject", icon: "cross", class: "danger" }, () => answer("reject")),
-      always.length ? button({ label: "Always allow", title: `Also from now on, in this session: ${always.join(", ")}` }, () => answer("always")) : null,
+      allowAlways,
       edit,
+      word,
     ),
-    always.length ? h("p", { class: "muted always" }, "“Always” allows in this session: ", ...always.flatMap((each, at) => [at ? ", " : "", h("code", { dir: "ltr" }, each)])) : null,
+    grants,
     trouble.element,
   );
+  showGrants(always ?? []);
   if (withInput && input) fill(table, inputTable(input));
-  else if (withInput) whole().then((request) => fill(table, inputTable(request.input ?? {})), trouble.show);
+  if (always === null || (withInput && !input)) {
+    whole().then((request) => {
+      showGrants(request.always);
+      if (withInput) fill(table, inputTable(request.input ?? {}));
+    }, trouble.show);
+  }
 
-  async function whole() {
+  function whole() {
     return api.permission(sessionId, id);
+  }
+
+  /** @param {string[]} patterns what `always` would allow; nothing, where it cannot be answered */
+  function showGrants(patterns) {
+    allowAlways.hidden = patterns.length === 0;
+    fill(grants, patterns.length > 0 && "“Always” allows in this session: ", ...patterns.flatMap((each, at) => [at ? ", " : "", h("code", { dir: "ltr" }, each)]));
   }
 
   async function openEditor() {

@@ -7,7 +7,7 @@ import { approval } from "./approval.js";
 
 /** @type {import("../app.js").View} */
 export function approvalsView(main, signal) {
-  const list = h("ul", { class: "approvals" });
+  const list = h("ul", { class: "asked" });
   const nothing = h("p", { class: "empty" });
   main.append(
     h("header", { class: "head" }, h("a", { class: "up", href: "#/", "aria-label": "All sessions" }, "‹"), h("h1", {}, "Approvals")),

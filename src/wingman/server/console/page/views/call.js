@@ -22,7 +22,7 @@ const CUT = { cancelled: "cancelled", failed: "cut short", interrupted: "interru
 
 /**
  * @param {CallItem} item
- * @param {{sessionId: string, onReceipt: (receipt: Receipt, runId: string | null) => void}} session
+ * @param {{sessionId: string, onReceipt: (receipt: Receipt, runId: string | null, callId: string | null) => void}} session
  */
 export function callElement(item, { sessionId, onReceipt }) {
   const state = h("span", { class: "state" });
@@ -66,7 +66,7 @@ export function callElement(item, { sessionId, onReceipt }) {
       update(item);
       try {
         const receipt = await api.cancelCall(sessionId, item.runId, item.id);
-        onReceipt(receipt, item.runId);
+        onReceipt(receipt, item.runId, item.id);
         announce("The call is cancelled.");
       } finally {
         item.cancelling = false;
@@ -104,19 +104,26 @@ export function callElement(item, { sessionId, onReceipt }) {
 /** @param {CallItem} item */
 function lookOf(item) {
   if (item.state !== "ended") return item.state;
-  if (item.cutShort === "cancelled") return "cancelled";
+  if (endOf(item) === "cancelled") return "cancelled";
   return item.isError ? "failed" : "done";
 }
 
 /** @param {CallItem} item */
 function wordsOf(item) {
   const answer = item.decision ? `${DECISIONS[item.decision] ?? item.decision}${item.said ? ` (“${item.said}”)` : ""}` : "";
-  const end = item.cutShort ? CUT[item.cutShort] : item.isError ? "failed" : "";
+  const end = endOf(item);
   if (item.cancelling) return "stopping…";
   if (item.state === "waiting") return "waits for you";
   if (item.state === "queued") return "waits for its siblings";
   if (item.state === "running") return answer || "running";
   return [answer, answer.startsWith("rejected") ? "" : end].filter(Boolean).join(", ") || "done";
+}
+
+/** @param {CallItem} item */
+function endOf({ cutShort, isError, output }) {
+  if (cutShort) return CUT[cutShort];
+  // That somebody else has cancelled a call, its result alone says.
+  return !isError ? "" : output.startsWith("Cancelled: ") ? "cancelled" : "failed";
 }
 
 /**

@@ -192,7 +192,7 @@ export class Follower {
 
 /** @param {Transcript} transcript */
 function receiptsOf(transcript) {
-  return transcript.items.flatMap((item) => (item.kind === "receipt" ? [{ runId: item.runId, receipt: item.receipt }] : []));
+  return transcript.items.flatMap((item) => (item.kind === "receipt" ? [item] : []));
 }
 
 /** @param {AbortSignal} signal @returns {Promise<void>} */

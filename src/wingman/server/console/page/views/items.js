@@ -12,7 +12,7 @@ import { prose } from "./prose.js";
  * @typedef {import("../items.js").Item} Item
  * @typedef {import("../transcript.js").Transcript} Transcript
  * @typedef {{element: HTMLElement, update: (item: any) => void, version: number}} Shown
- * @typedef {{sessionId: string, transcript: () => Transcript, onReceipt: (receipt: any, runId: string | null) => void}} Context
+ * @typedef {{sessionId: string, transcript: () => Transcript, onReceipt: (receipt: any, runId: string | null, callId: string | null) => void}} Context
  */
 
 /** @type {{[Kind in Item["kind"]]: (item: any, context: Context) => {element: HTMLElement, update: (item: any) => void}}} */

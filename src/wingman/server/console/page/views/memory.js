@@ -3,7 +3,7 @@
  * It is kept for a reload, and bounded.
  *
  * @typedef {import("../transcript.js").Transcript} Transcript
- * @typedef {{calls: [string, any][], receipts: {runId: string | null, receipt: any}[]}} Kept
+ * @typedef {{calls: [string, any][], receipts: any[]}} Kept
  */
 
 const MOST_CALLS = 300;
@@ -12,10 +12,10 @@ const MOST_RECEIPTS = 20;
 /** @param {string} id @param {Transcript} transcript */
 export function keep(id, transcript) {
   const calls = [...transcript.calls.values()]
-    .filter(({ began, decision, permissionId }) => began !== null || decision !== null || permissionId !== null)
+    .filter(({ began, decision }) => began !== null || decision !== null)
     .slice(-MOST_CALLS)
-    .map(({ id: call, began, ended, always, decision, said }) => [call, { began, ended, always, decision, said, live: "", skipped: 0 }]);
-  const receipts = transcript.items.filter((item) => item.kind === "receipt").slice(-MOST_RECEIPTS).map((item) => ({ runId: item.runId, receipt: /** @type {any} */ (item).receipt }));
+    .map(({ id: call, began, ended, decision, said }) => [call, { began, ended, decision, said, live: "", skipped: 0 }]);
+  const receipts = transcript.items.filter((item) => item.kind === "receipt").slice(-MOST_RECEIPTS);
   try {
     sessionStorage.setItem(`session ${id}`, JSON.stringify({ calls, receipts }));
   } catch {

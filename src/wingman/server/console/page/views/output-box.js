@@ -12,7 +12,7 @@ const PIECE_LINES = 800;
  *   whether that is the text's beginning or its end
  */
 export function outputBox({ lines, characters, from }) {
-  const bar = h("div", { class: "rest" });
+  const bar = h("div", { class: "rest", hidden: true });
   const body = h("div", { class: "output", dir: "ltr" });
   const element = from === "end" ? h("div", {}, bar, body) : h("div", {}, body, bar);
   let text = "";

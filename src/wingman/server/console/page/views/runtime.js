@@ -8,6 +8,9 @@ import { ago, count, duration, oneLine } from "../text.js";
 import { complaint, dialog } from "./dialog.js";
 import { receiptElement } from "./outcome.js";
 
+/** @type {Promise<any> | undefined} */
+let contract;
+
 /** @type {import("../app.js").View} */
 export function runtimeView(main, signal) {
   const trouble = complaint();
@@ -143,15 +146,10 @@ export function runtimeView(main, signal) {
         button({ label: "Remove what is stored", class: "danger" }, () => problem.during(async () => { await api.deleteCredential(id); close(); await slow(); }))))]);
   }
 
-  /** A server that knows no MCP says 404 or 405: then there is nothing to show. */
+  /** Where the contract has MCP servers, they are shown. */
   async function showServers() {
-    let found;
-    try {
-      found = await api.mcp();
-    } catch {
-      servers.hidden = true;
-      return;
-    }
+    contract ??= api.contract();
+    const found = (await contract.catch(() => null))?.paths["/mcp"]?.get ? await api.mcp().catch(() => []) : [];
     const list = Array.isArray(found) ? found : (found?.servers ?? []);
     servers.hidden = list.length === 0;
     fill(servers, h("h2", {}, "MCP servers"), h("ul", { class: "plain" }, ...list.map((/** @type {any} */ each) => h("li", {},

@@ -41,7 +41,7 @@ export function sessionView(main, signal, id) {
   const down = button({ label: "To the end", icon: "down", class: "to-end" }, () => { following = true; toEnd(); });
   const waits = h("p", { class: "waits", hidden: true });
   const queue = queueView(id, (receipt, run) => {
-    takeReceipt(receipt, run.steers ?? null);
+    takeReceipt(receipt, null, null);
     follower.transcript?.amend(run.id, { status: "cancelled" });
     if (write.isEmpty()) write.write(run.message);
     soon(show);
@@ -161,9 +161,9 @@ export function sessionView(main, signal, id) {
     soon(show);
   }
 
-  /** @param {import("../types.js").Receipt} receipt @param {string | null} runId */
-  function takeReceipt(receipt, runId) {
-    follower.transcript?.addReceipt(receipt, runId);
+  /** @param {import("../types.js").Receipt} receipt @param {string | null} runId @param {string | null} callId */
+  function takeReceipt(receipt, runId, callId) {
+    follower.transcript?.addReceipt(receipt, runId, callId);
     follower.keep();
     following = true;
     soon(show);
@@ -176,7 +176,7 @@ export function sessionView(main, signal, id) {
       follower.transcript?.amend(runId, { status: "cancelling" });
       soon(show);
       const receipt = await api.cancelRun(id, runId);
-      takeReceipt(receipt, runId);
+      takeReceipt(receipt, runId, null);
       announce(receipt.cancelled.length ? "The run is cancelled. The receipt is at the end." : "There was nothing to cancel.");
       refresh();
     });

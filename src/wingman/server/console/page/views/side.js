@@ -1,5 +1,6 @@
 /** The side: where one can go, and the sessions. */
 
+import { api } from "../api.js";
 import { button, fill, follow, h, icon, say, set } from "../dom.js";
 import { help } from "../keys.js";
 import { nameOf, older, store, watch } from "../store.js";
@@ -34,13 +35,17 @@ export function side(element, signal) {
   const nothing = h("p", { class: "muted nothing" });
   const trouble = h("p", { class: "trouble", role: "alert" });
   const links = { approvals: link("#/approvals", "hand", "Approvals"), runtime: link("#/runtime", "pulse", "Runtime"), agents: link("#/agents", "user", "Agents") };
+  const out = button({ label: "Log out", class: "quiet small" }, async () => { await api.logout(); location.reload(); });
+  out.hidden = true;
+  api.whetherLoggedIn().then(({ needed }) => { out.hidden = !needed; }, () => {});
   const waits = h("span", { class: "count" });
   links.approvals.append(waits);
   fill(
     element,
     h("div", { class: "top" },
       h("a", { class: "brand", href: "#/" }, h("img", { src: "/console/icon.svg", alt: "", width: 22, height: 22 }), h("span", {}, "Wingman")),
-      button({ label: "", icon: "more", class: "quiet", title: "Keys and help" }, help),
+      out,
+      button({ label: "", icon: "keys", class: "quiet", title: "Keys" }, help),
     ),
     h("a", { class: "button primary wide", href: "#/new" }, icon("add"), h("span", {}, "New session")),
     h("nav", { "aria-label": "Console" }, ...Object.values(links)),
