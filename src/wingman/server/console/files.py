@@ -48,4 +48,7 @@ async def page_file(name: str = _PAGE) -> Response:
         raise NotFound("asset", name) from None
     response = Response(content, headers=_HEADERS, content_type=_TYPES[match[2]])
     response.set_etag(sha256(content).hexdigest()[:32])
-    return await response.make_conditional(request)
+    await response.make_conditional(request)
+    if response.status_code == 304:
+        del response.headers["Content-Type"]
+    return response
