@@ -33,9 +33,11 @@ export function markdown(text) {
   return split(text).map(({ source }) => block(source));
 }
 
+/** How many of the last blocks may still change when a text grows: its last line may join the one before. */
+export const UNSETTLED = 2;
+
 /**
- * The sources of the blocks of a text, each with its place. What comes later changes the last one alone,
- * so that a text that grows is read again from there.
+ * The sources of the blocks of a text, each with its place.
  *
  * @param {string} text
  * @param {number} [from] where a block begins

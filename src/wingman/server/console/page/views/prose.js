@@ -1,7 +1,7 @@
 /** Markdown on the page: elements and texts only. A text that grows is read again from its last block. */
 
 import { button, fill, h } from "../dom.js";
-import { block, split } from "../markdown.js";
+import { UNSETTLED, block, split } from "../markdown.js";
 import { outputBox } from "./output-box.js";
 
 /**
@@ -25,21 +25,20 @@ export function prose() {
   /** @param {string} now */
   function update(now) {
     if (now === text) return;
-    const from = now.startsWith(text.slice(0, 64)) && now.length > text.length ? (blocks.at(-1)?.from ?? 0) : 0;
-    if (from === 0) clear();
+    const grown = now.startsWith(text.slice(0, 64)) && now.length > text.length;
+    if (!grown) clear();
     text = now;
-    const last = blocks.at(-1);
-    for (const { from: at, source } of split(text, from)) {
+    const settled = Math.max(hidden, blocks.length - UNSETTLED);
+    const before = blocks.splice(settled);
+    for (const { from, source } of split(text, before[0]?.from ?? 0)) {
       const joined = source.join("\n");
-      if (last && at === last.from) {
-        if (joined === last.source) continue;
-        blocks.pop();
-        last.element.remove();
-      }
-      const made = blockElement(source, joined);
-      blocks.push({ from: at, source: joined, element: made });
-      body.append(made);
+      const same = before.find((each) => each.from === from && each.source === joined);
+      const made = same?.element ?? blockElement(source, joined);
+      blocks.push({ from, source: joined, element: made });
+      if (!same) body.insertBefore(made, before.find((each) => each.from >= from)?.element ?? null);
     }
+    const kept = new Set(blocks.slice(settled).map((each) => each.element));
+    for (const each of before) if (!kept.has(each.element)) each.element.remove();
     bound();
   }
 
