@@ -164,3 +164,34 @@ export function button({ label, icon: sign, class: kind, title, named }, action)
   });
   return element;
 }
+
+/**
+ * A form that does something when it is sent, and never leaves the page.
+ *
+ * @param {Record<string, any>} props
+ * @param {() => unknown} action
+ * @param {...(Child | Child[])} children
+ */
+export function form(props, action, ...children) {
+  /** @param {Event} event */
+  const onsubmit = (event) => {
+    event.preventDefault();
+    action();
+  };
+  return h("form", { ...props, onsubmit }, ...children);
+}
+
+/**
+ * The top of a view; on a phone it has the way back.
+ *
+ * @param {string} title
+ * @param {string} [back]
+ */
+export function heading(title, back = "#/") {
+  return h("header", { class: "head" }, h("a", { class: "up", href: back, "aria-label": "Back" }, icon("back")), h("h1", {}, title));
+}
+
+/** @param {string} id */
+export function sessionHref(id) {
+  return `#/session/${encodeURIComponent(id)}`;
+}

@@ -1,12 +1,12 @@
 /**
  * The items that a transcript is made of.
  *
- * @typedef {import("./types.js").Block} Block
- * @typedef {import("./types.js").Image} Image
- * @typedef {import("./types.js").Message} Message
- * @typedef {import("./types.js").Receipt} Receipt
- * @typedef {import("./types.js").Run} Run
- * @typedef {import("./types.js").Session} Session
+ * @typedef {import("../types.js").Block} Block
+ * @typedef {import("../types.js").Image} Image
+ * @typedef {import("../types.js").Message} Message
+ * @typedef {import("../types.js").Receipt} Receipt
+ * @typedef {import("../types.js").Run} Run
+ * @typedef {import("../types.js").Session} Session
  * @typedef {import("./sse.js").Frame} Frame
  *
  * @typedef {{key: string, version: number, runId: string | null}} Base

@@ -1,9 +1,9 @@
 /**
  * What all views share: sessions, what waits for people, agents; asked for again and again.
  *
- * @typedef {import("./types.js").Agent} Agent
- * @typedef {import("./types.js").PermissionRequest} PermissionRequest
- * @typedef {import("./types.js").Session} Session
+ * @typedef {import("../types.js").Agent} Agent
+ * @typedef {import("../types.js").PermissionRequest} PermissionRequest
+ * @typedef {import("../types.js").Session} Session
  */
 
 import { ApiError, api } from "./api.js";

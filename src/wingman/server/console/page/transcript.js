@@ -4,11 +4,11 @@
  * Pure: no page, no network, no clock. An item that changes gets a new `version`; who shows it looks
  * at that. What the history has and what the events say of the same thing gives the same items.
  *
- * @typedef {import("./types.js").Block} Block
- * @typedef {import("./types.js").Message} Message
- * @typedef {import("./types.js").Receipt} Receipt
- * @typedef {import("./types.js").Run} Run
- * @typedef {import("./types.js").Session} Session
+ * @typedef {import("../types.js").Block} Block
+ * @typedef {import("../types.js").Message} Message
+ * @typedef {import("../types.js").Receipt} Receipt
+ * @typedef {import("../types.js").Run} Run
+ * @typedef {import("../types.js").Session} Session
  * @typedef {import("./sse.js").Frame} Frame
  * @typedef {import("./items.js").Item} Item
  * @typedef {import("./items.js").CallItem} CallItem

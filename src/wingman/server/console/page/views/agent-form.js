@@ -1,10 +1,10 @@
 /** What an agent is: a form, to make one or to change one. */
 
 import { api } from "../api.js";
-import { fill, h } from "../dom.js";
+import { fill, form, h } from "../dom.js";
 import { complaint } from "./dialog.js";
 
-/** @typedef {import("../types.js").Agent} Agent */
+/** @typedef {import("../../types.js").Agent} Agent */
 
 /** @type {Record<string, [string, any]>} */
 const ASKING = {
@@ -34,16 +34,7 @@ export function agentForm(agent, onSaved, label = agent ? "Save" : "Create the a
   /** @type {any[]} */
   let providers = [];
 
-  const element = h(
-    "form",
-    {
-      class: "fields",
-      /** @param {Event} event */
-      onsubmit: (event) => {
-        event.preventDefault();
-        trouble.during(save);
-      },
-    },
+  const element = form({ class: "fields" }, () => trouble.during(save),
     h("label", { for: "agent-name" }, "Name"), name,
     h("div", { class: "pair" }, h("div", {}, h("label", { for: "agent-provider" }, "Provider"), provider), modelField),
     advice,

@@ -1,7 +1,7 @@
 /** The agents: what there is, and a form to make or to change one. */
 
 import { api } from "../api.js";
-import { button, fill, follow, h, say } from "../dom.js";
+import { button, fill, follow, h, heading, say } from "../dom.js";
 import { agentOf, isKeyless, refreshAgents, store, watch } from "../store.js";
 import { agentForm } from "./agent-form.js";
 import { confirm } from "./dialog.js";
@@ -11,7 +11,7 @@ export function agentsView(main, signal, id) {
   const list = h("ul", { class: "agents" });
   const card = h("section", { class: "card narrow" });
   main.append(
-    h("header", { class: "head" }, h("a", { class: "up", href: id ? "#/agents" : "#/", "aria-label": "Back" }, "‹"), h("h1", {}, "Agents")),
+    heading("Agents", id ? "#/agents" : "#/"),
     h("div", { class: "page two" }, list, card),
   );
   const loaded = refreshAgents().catch(() => {});
@@ -37,7 +37,7 @@ export function agentsView(main, signal, id) {
   }, signal);
 }
 
-/** @param {import("../types.js").Agent} agent */
+/** @param {import("../../types.js").Agent} agent */
 function row(agent) {
   return h("li", {}, h("a", { href: `#/agents/${encodeURIComponent(agent.id)}` }), h("span", { class: "muted" }));
 }

@@ -1,6 +1,6 @@
 /** All that waits for an answer, in all sessions. */
 
-import { follow, h, say } from "../dom.js";
+import { follow, h, heading, say, sessionHref } from "../dom.js";
 import { nameOf, store, watch } from "../store.js";
 import { ago } from "../text.js";
 import { approval } from "./approval.js";
@@ -10,7 +10,7 @@ export function approvalsView(main, signal) {
   const list = h("ul", { class: "asked" });
   const nothing = h("p", { class: "empty" });
   main.append(
-    h("header", { class: "head" }, h("a", { class: "up", href: "#/", "aria-label": "All sessions" }, "‹"), h("h1", {}, "Approvals")),
+    heading("Approvals"),
     h("div", { class: "page" }, h("p", { class: "muted" }, "Tool calls that wait for an answer, the oldest first. Whatever else a run can do meanwhile, it does."), list, nothing),
   );
   watch(() => {
@@ -19,13 +19,13 @@ export function approvalsView(main, signal) {
   }, signal);
 }
 
-/** @param {import("../types.js").PermissionRequest} request */
+/** @param {import("../../types.js").PermissionRequest} request */
 function make(request) {
   const session = store.sessions.find(({ id }) => id === request.session_id) ?? { id: request.session_id };
   return h("li", { class: "card waiting" },
     h("div", { class: "line" },
       h("strong", { class: "tool" }, request.tool),
-      h("a", { href: `#/session/${encodeURIComponent(request.session_id)}`, class: "grow" }, nameOf(session)),
+      h("a", { href: sessionHref(request.session_id), class: "grow" }, nameOf(session)),
       h("span", { class: "when muted" }),
     ),
     request.expires_at ? h("p", { class: "muted" }, `It waits until ${new Date(request.expires_at).toLocaleTimeString()}.`) : null,

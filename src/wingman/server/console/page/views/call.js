@@ -12,7 +12,7 @@ import { inputTable, isSummed, summary } from "./value.js";
 
 /**
  * @typedef {import("../items.js").CallItem} CallItem
- * @typedef {import("../types.js").Receipt} Receipt
+ * @typedef {import("../../types.js").Receipt} Receipt
  */
 
 /** @type {Record<string, string>} */

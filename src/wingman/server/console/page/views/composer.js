@@ -1,12 +1,12 @@
 /** Where one writes: the message, its images, its agent, and what it does while a run is in flight. */
 
 import { ApiError, api } from "../api.js";
-import { button, fill, h, set } from "../dom.js";
+import { button, fill, form, h, set } from "../dom.js";
 import { store } from "../store.js";
 import { size } from "../text.js";
 import { complaint } from "./dialog.js";
 
-/** @typedef {import("../types.js").Image} Image */
+/** @typedef {import("../../types.js").Image} Image */
 
 const MOST_IMAGES = 20;
 const MOST_BYTES = 11 * 1024 * 1024; // as base64 they are a third more, and a body has 16 MiB
@@ -59,12 +59,9 @@ export function composer({ sessionId, flight, agentId, onAgent, onSent }) {
   const ways = h("div", { class: "ways", role: "group", "aria-label": "While a run is under way" },
     ...WAYS.map(([id, label, title]) => button({ label, title, class: "chip" }, () => { way = id; update(); })));
   const send = button({ label: "Send", icon: "send", class: "primary" }, submit);
-  const element = h(
-    "form",
+  const element = form(
     {
       class: "composer", "aria-label": "New message",
-      /** @param {Event} event */
-      onsubmit: (event) => event.preventDefault(),
       /** @param {DragEvent} event */
       ondragover: (event) => event.preventDefault(),
       /** @param {DragEvent} event */
@@ -73,6 +70,7 @@ export function composer({ sessionId, flight, agentId, onAgent, onSent }) {
         attach([...(event.dataTransfer?.files ?? [])]);
       },
     },
+    () => {},
     trouble.element,
     pictures,
     text,

@@ -10,8 +10,8 @@ import { keep, recall } from "./memory.js";
 
 /**
  * @typedef {import("../sse.js").Frame} Frame
- * @typedef {import("../types.js").Image} Image
- * @typedef {import("../types.js").Session} Session
+ * @typedef {import("../../types.js").Image} Image
+ * @typedef {import("../../types.js").Session} Session
  */
 
 const RUNS_EVERY_MS = 2_500;

@@ -11,7 +11,7 @@ const EXAMPLES = [
 ];
 
 /**
- * @param {import("../types.js").Agent | null} agent
+ * @param {import("../../types.js").Agent | null} agent
  * @param {(words: string) => void} write
  */
 export function hints(agent, write) {

@@ -1,7 +1,7 @@
 /** Who has no link logs in with the server's token. */
 
 import { api } from "../api.js";
-import { fill, h } from "../dom.js";
+import { fill, form, h } from "../dom.js";
 import { complaint } from "./dialog.js";
 
 /**
@@ -12,19 +12,12 @@ import { complaint } from "./dialog.js";
 export function loginView(main, enter, refused = "") {
   const trouble = complaint();
   const token = h("input", { type: "password", id: "token", name: "token", autocomplete: "current-password", required: true });
-  const form = h(
-    "form",
-    {
-      class: "login card",
-      /** @param {Event} event */
-      onsubmit: (event) => {
-        event.preventDefault();
-        trouble.during(async () => {
-          await api.login({ token: token.value.trim() });
-          enter();
-        });
-      },
-    },
+  const element = form(
+    { class: "login card" },
+    () => trouble.during(async () => {
+      await api.login({ token: token.value.trim() });
+      enter();
+    }),
     h("img", { src: "/console/icon.svg", alt: "", width: 40, height: 40 }),
     h("h1", {}, "Wingman"),
     h("p", { class: "muted" }, "This server has a token. Open the link that ", h("code", {}, "wingman serve"), " has printed, or enter the token."),
@@ -34,7 +27,7 @@ export function loginView(main, enter, refused = "") {
     h("button", { type: "submit", class: "primary" }, "Log in"),
   );
   main.className = "main centred";
-  fill(main, form);
+  fill(main, element);
   if (refused) trouble.element.textContent = refused;
   token.focus();
 }

@@ -1,7 +1,7 @@
 /** A new session: its agent and its directory. */
 
 import { api } from "../api.js";
-import { fill, h } from "../dom.js";
+import { fill, form, h, heading, sessionHref } from "../dom.js";
 import { agentOf, isKeyless, refresh, refreshAgents, store, watch } from "../store.js";
 import { agentForm } from "./agent-form.js";
 import { complaint } from "./dialog.js";
@@ -13,14 +13,7 @@ export function newSessionView(main, signal) {
   const about = h("p", { class: "muted" });
   const place = h("input", { id: "new-dir", class: "code", placeholder: "The server's own directory", dir: "ltr", autocomplete: "off", spellcheck: "false" });
   const title = h("input", { id: "new-title", placeholder: "Its first message, if you give it none", maxlength: 4096 });
-  const choice = h("form", {
-    class: "fields",
-    /** @param {Event} event */
-    onsubmit: (event) => {
-      event.preventDefault();
-      create(agents.value);
-    },
-  },
+  const choice = form({ class: "fields" }, () => create(agents.value),
     h("label", { for: "new-agent" }, "Agent"), agents, about,
     ...placeFields(),
     trouble.element,
@@ -28,7 +21,7 @@ export function newSessionView(main, signal) {
   );
   const first = h("div", {});
   const card = h("div", { class: "card narrow" });
-  main.append(h("header", { class: "head" }, h("a", { class: "up", href: "#/", "aria-label": "All sessions" }, "‹"), h("h1", {}, "New session")), h("div", { class: "page" }, card));
+  main.append(heading("New session"), h("div", { class: "page" }, card));
   let shown = "";
   const loaded = refreshAgents().catch(trouble.show);
   watch(async () => {
@@ -72,7 +65,7 @@ export function newSessionView(main, signal) {
       const session = await api.createSession(fields);
       localStorage.setItem("agent", agentId);
       refresh();
-      location.hash = `#/session/${encodeURIComponent(session.id)}`;
+      location.hash = sessionHref(session.id);
     });
   }
 }

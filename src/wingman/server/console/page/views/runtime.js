@@ -1,7 +1,7 @@
 /** The runtime: what is alive, what runs and waits, how models are reached. */
 
 import { ApiError, api } from "../api.js";
-import { button, fill, follow, h, say, set } from "../dom.js";
+import { button, fill, follow, form, h, heading, say, sessionHref, set } from "../dom.js";
 import { every } from "../frames.js";
 import { nameOf, store } from "../store.js";
 import { ago, count, duration, oneLine } from "../text.js";
@@ -22,7 +22,7 @@ export function runtimeView(main, signal) {
   const servers = h("section", { hidden: true });
   const tools = h("section", {});
   main.append(
-    h("header", { class: "head" }, h("a", { class: "up", href: "#/", "aria-label": "All sessions" }, "‹"), h("h1", {}, "Runtime")),
+    heading("Runtime"),
     h("div", { class: "page wide" }, trouble.element, tiles, quarantine, runs.element, actors.element, providers.element, servers, tools),
   );
   every(2_000, live, signal);
@@ -123,22 +123,15 @@ export function runtimeView(main, signal) {
     const problem = complaint();
     const key = h("input", { type: "password", id: "provider-key", autocomplete: "off", placeholder: "It is stored, and never shown again" });
     const base = h("input", { type: "url", id: "provider-base", class: "code", placeholder: "The provider's own", dir: "ltr" });
-    const close = dialog(`Key for ${id}`, [h("form", {
-      class: "fields",
-      /** @param {Event} event */
-      onsubmit: (event) => {
-        event.preventDefault();
-        problem.during(async () => {
-          /** @type {Record<string, any>} */
-          const credential = { type: "api_key" };
-          if (key.value) credential.key = key.value;
-          if (base.value) credential.base_url = base.value;
-          await api.storeCredential(id, credential);
-          close();
-          await slow();
-        });
-      },
-    },
+    const close = dialog(`Key for ${id}`, [form({ class: "fields" }, () => problem.during(async () => {
+      /** @type {Record<string, any>} */
+      const credential = { type: "api_key" };
+      if (key.value) credential.key = key.value;
+      if (base.value) credential.base_url = base.value;
+      await api.storeCredential(id, credential);
+      close();
+      await slow();
+    }),
       h("label", { for: "provider-key" }, "Key"), key,
       h("label", { for: "provider-base" }, "Where its API lives"), base,
       problem.element,
@@ -166,7 +159,7 @@ export function runtimeView(main, signal) {
 /** @param {string | null} id @param {string} label */
 function sessionLink(id, label) {
   if (id === null) return h("span", {}, label);
-  return h("a", { href: `#/session/${encodeURIComponent(id)}` }, nameOf(store.sessions.find((each) => each.id === id) ?? { id }));
+  return h("a", { href: sessionHref(id) }, nameOf(store.sessions.find((each) => each.id === id) ?? { id }));
 }
 
 /** @param {string} state */

@@ -1,7 +1,7 @@
 /** A session: its transcript as it grows, what waits, and where one writes. */
 
 import { ApiError, api } from "../api.js";
-import { button, fill, h, icon, say, set } from "../dom.js";
+import { button, fill, form, h, icon, say, set } from "../dom.js";
 import { soon } from "../frames.js";
 import { agentOf, changed, nameOf, refresh, store, watch } from "../store.js";
 import { cost, oneLine } from "../text.js";
@@ -146,7 +146,7 @@ export function sessionView(main, signal, id) {
       }));
   }
 
-  /** @param {string} runId @param {string} message @param {import("../types.js").Image[]} images */
+  /** @param {string} runId @param {string} message @param {import("../../types.js").Image[]} images */
   function onSent(runId, message, images) {
     const { transcript, session } = follower;
     if (images.length) follower.sent.set(runId, images);
@@ -161,7 +161,7 @@ export function sessionView(main, signal, id) {
     soon(show);
   }
 
-  /** @param {import("../types.js").Receipt} receipt @param {string | null} runId @param {string | null} callId */
+  /** @param {import("../../types.js").Receipt} receipt @param {string | null} runId @param {string | null} callId */
   function takeReceipt(receipt, runId, callId) {
     follower.transcript?.addReceipt(receipt, runId, callId);
     follower.keep();
@@ -189,20 +189,13 @@ export function sessionView(main, signal, id) {
     const name = h("input", { type: "text", value: session.title ?? "", maxlength: 4096, id: "session-title" });
     const place = h("input", { type: "text", value: session.work_dir, id: "session-dir", class: "code", dir: "ltr" });
     const close = dialog("This session", [
-      h("form", {
-        class: "fields",
-        /** @param {Event} event */
-        onsubmit: (event) => {
-          event.preventDefault();
-          problem.during(async () => {
-            const after = await api.updateSession(id, { title: name.value.trim() || null, work_dir: place.value });
-            Object.assign(session, { title: after.title, work_dir: after.work_dir });
-            refresh();
-            changed();
-            close();
-          });
-        },
-      },
+      form({ class: "fields" }, () => problem.during(async () => {
+        const after = await api.updateSession(id, { title: name.value.trim() || null, work_dir: place.value });
+        Object.assign(session, { title: after.title, work_dir: after.work_dir });
+        refresh();
+        changed();
+        close();
+      }),
         h("label", { for: "session-title" }, "Title"), name,
         h("label", { for: "session-dir" }, "Directory, for the next run to start"), place,
         h("p", { class: "muted" }, "Id: ", h("code", {}, id)),

@@ -1,12 +1,12 @@
 /** The side: where one can go, and the sessions. */
 
 import { api } from "../api.js";
-import { button, fill, follow, h, icon, say, set } from "../dom.js";
+import { button, fill, follow, h, icon, say, sessionHref, set } from "../dom.js";
 import { help } from "../keys.js";
 import { nameOf, older, store, watch } from "../store.js";
 import { ago } from "../text.js";
 
-/** @typedef {import("../types.js").Session} Session */
+/** @typedef {import("../../types.js").Session} Session */
 
 /** @type {[string, string, (session: Session) => boolean][]} */
 const FILTERS = [
@@ -101,7 +101,7 @@ function row(session) {
   return h(
     "li",
     {},
-    h("a", { href: `#/session/${encodeURIComponent(session.id)}` },
+    h("a", { href: sessionHref(session.id) },
       h("span", { class: "dot" }),
       h("span", { class: "name" }),
       h("span", { class: "when" }),
