@@ -123,6 +123,15 @@ test("the queue has what waits, the oldest first, and not what has begun", () =>
   assert.deepEqual(transcript.queue().map(({ id }) => id), ["R3"]);
 });
 
+test("a message that is taken back leaves nothing, and the run under way goes on", () => {
+  const waiting = { status: "queued", started_at: null, ended_at: null };
+  const transcript = folded(new Transcript(session(), [run("R2", "b", waiting), run("R1", "a")]), ["text", { text: "x" }]);
+  transcript.fold({ id: 2, event: "done", data: result({ run_id: "R2", stop_reason: "cancelled", steps: 0 }) }, NOW);
+  assert.deepEqual(shown(transcript), ["user a", "text x"]);
+  assert.equal(transcript.flight.id, "R1");
+  assert.deepEqual(transcript.queue(), []);
+});
+
 test("a list that is older than an event does not undo it", () => {
   const transcript = folded(new Transcript(session(), [run("R1", "go", { status: "running", ended_at: null })]), ["done", result()]);
   transcript.learn([run("R1", "go", { status: "running", ended_at: null })]);

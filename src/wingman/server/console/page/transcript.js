@@ -298,7 +298,9 @@ export class Transcript {
    * @param {number} now
    */
   finish(runId, event, data, now) {
-    if (this.flight?.id !== runId && !this.heads.has(runId)) this.beginRun(runId);
+    // One that ends before it has begun, as one that is taken back does, was never in the history.
+    const began = this.heads.has(runId) || (event === "done" ? data.steps > 0 : this.flight === null);
+    if (began && !this.heads.has(runId)) this.beginRun(runId);
     if (event === "done") {
       for (const each of data.tool_calls) {
         const call = this.calls.get(each.id);
@@ -315,7 +317,7 @@ export class Transcript {
         call.cutShort = "failed";
       }
     }
-    this.end(runId);
+    if (began) this.end(runId);
     if (this.flight?.id === runId) this.flight = null;
     this.unknown.add(runId); // its times and its cost are in the store
   }

@@ -105,32 +105,45 @@ export function composer({ sessionId, flight, agentId, onAgent, onSent }) {
     )));
   }
 
-  async function submit() {
+  /** Messages are sent one after the other, in the order in which they were written. */
+  let sending = Promise.resolve();
+
+  function submit() {
     const message = text.value;
-    if (!message.trim() && !images.length) return;
-    await trouble.during(async () => {
-      const agent = agentId();
-      if (!agent) throw new ApiError(0, "no_agent", "Choose an agent for this message first.");
-      const sent = images.map(({ image }) => image);
-      /** @type {Record<string, any>} */
-      const body = { message: message || "What is in the image?", agent_id: agent, images: sent };
-      if (flight()) body.on_busy = way;
-      const of = JSON.stringify(body);
-      if (attempt?.of !== of) attempt = { id: crypto.randomUUID(), of };
-      body.request_id = attempt.id;
-      set(send, "aria-disabled", "true");
+    const sent = images;
+    if (!message.trim() && !sent.length) return;
+    trouble.clear();
+    const agent = agentId();
+    if (!agent) {
+      trouble.show(new ApiError(0, "no_agent", "Choose an agent for this message first."));
+      return;
+    }
+    /** @type {Record<string, any>} */
+    const body = { message: message || "What is in the image?", agent_id: agent, images: sent.map(({ image }) => image) };
+    if (flight()) body.on_busy = way;
+    const of = JSON.stringify(body);
+    if (attempt?.of !== of) attempt = { id: randomId(), of };
+    body.request_id = attempt.id;
+    const ours = attempt;
+    write("", []);
+    sending = sending.then(async () => {
       try {
         const { run_id } = await api.send(sessionId, body);
-        attempt = null;
-        if (text.value === message) text.value = "";
-        images = [];
-        showImages();
-        grow();
-        onSent(run_id, body.message, sent);
-      } finally {
-        set(send, "aria-disabled", null);
+        if (attempt === ours) attempt = null;
+        onSent(run_id, body.message, body.images);
+      } catch (error) {
+        trouble.show(error);
+        if (!text.value && !images.length) write(message, sent);
       }
     });
+  }
+
+  /** @param {string} words @param {typeof images} shown */
+  function write(words, shown) {
+    text.value = words;
+    images = shown;
+    showImages();
+    grow();
   }
 
   function update() {
@@ -153,13 +166,17 @@ export function composer({ sessionId, flight, agentId, onAgent, onSent }) {
     update,
     /** @param {string} words */
     write(words) {
-      text.value = words;
-      grow();
+      write(words, images);
       text.focus();
     },
     isEmpty: () => text.value.trim() === "",
     focus: () => text.focus(),
   };
+}
+
+/** `crypto.randomUUID` is not there where the page came by plain HTTP from another machine. */
+function randomId() {
+  return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 /** @param {File} file @returns {Promise<string>} */
