@@ -256,10 +256,16 @@ async def test_a_failed_run_says_why(chromium: Chromium) -> None:
 async def test_the_history_is_compacted_from_the_page(chromium: Chromium) -> None:
     async with console(chromium) as (server, page):
         await open_session(server, page)
-        for text in ("one", "two"):
+        for at, text in enumerate(("one", "two")):
+            server.stage.play("words " * 500)
             await send(page, text)
-            await page.do("await page.locator('.outcome').nth(at).waitFor()", at=0 if text == "one" else 1)
+            await page.do("await page.locator('.outcome').nth(at).waitFor()", at=at)
         server.stage.play("The summary.")
         await page.click("[title='More about this session']")
         await page.click("dialog >> text=Compact the history")
         assert "The history was compacted" in await page.shown(".compacted summary")
+        await page.do("await page.locator('.outcome').nth(2).waitFor()")
+        before = await page.evaluate(TEXTS)
+        await page.do("await page.reload()")
+        await page.do("await page.locator('.outcome').nth(2).waitFor()")
+        assert await page.evaluate(TEXTS) == before

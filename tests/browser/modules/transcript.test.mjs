@@ -97,7 +97,7 @@ test("what a cancel leaves is shown as cut off, and its receipt below the end", 
   assert.deepEqual(transcript.items.map(({ kind }) => kind), ["user", "call", "end", "receipt"]);
   assert.equal(transcript.runs.get("R1").status, "cancelled");
   assert.equal(transcript.calls.get("a").cutShort, "cancelled");
-  const again = new Transcript(session({ history: [user("go"), said(use("a")), { role: "user", content: [given("a", "Cancelled.", { is_error: true, cut_short: "cancelled" })] }] }), [run("R1", "go", { status: "cancelled" })], { calls: new Map(), receipts: [{ receipt, runId: "R1", callId: null }] });
+  const again = new Transcript(session({ history: [user("go"), said(use("a")), { role: "user", content: [given("a", "Cancelled.", { is_error: true, cut_short: "cancelled" })] }] }), [run("R1", "go", { status: "cancelled" })], { calls: new Map(), notes: [], receipts: [{ receipt, runId: "R1", callId: null }] });
   assert.deepEqual(again.items.map(({ kind }) => kind), ["user", "call", "end", "receipt"]);
 });
 
@@ -130,6 +130,14 @@ test("a message that is taken back leaves nothing, and the run under way goes on
   assert.deepEqual(shown(transcript), ["user a", "text x"]);
   assert.equal(transcript.flight.id, "R1");
   assert.deepEqual(transcript.queue(), []);
+});
+
+test("a compaction that was asked for stands where it was, also after a reload", () => {
+  const history = [user("a"), said(words("1")), user("b"), said(words("2"))];
+  const runs = [run("R3", "b"), run("R2", "", { steps: 0 }), run("R1", "a")];
+  const note = { kind: "note", key: "x", version: 0, runId: "R2", title: "compacted", text: "summary" };
+  const transcript = new Transcript(session({ history }), runs, { calls: new Map(), notes: [note], receipts: [] });
+  assert.deepEqual(shown(transcript), ["user a", "text 1", "end R1", "user", "note summary", "end R2", "user b", "text 2", "end R3"]);
 });
 
 test("a list that is older than an event does not undo it", () => {

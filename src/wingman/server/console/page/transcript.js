@@ -14,9 +14,10 @@
  * @typedef {import("./items.js").CallItem} CallItem
  * @typedef {import("./items.js").UserItem} UserItem
  * @typedef {import("./items.js").EndItem} EndItem
+ * @typedef {import("./items.js").NoteItem} NoteItem
  * @typedef {import("./items.js").ReceiptItem} ReceiptItem
  * @typedef {Pick<CallItem, "began" | "ended" | "live" | "skipped" | "decision" | "said">} SeenCall
- * @typedef {{calls: Map<string, SeenCall>, receipts: Pick<ReceiptItem, "receipt" | "runId" | "callId">[]}} Before
+ * @typedef {{calls: Map<string, SeenCall>, notes: NoteItem[], receipts: Pick<ReceiptItem, "receipt" | "runId" | "callId">[]}} Before
  */
 
 import { asImage, blankRun, compactedTitle, inFlight, isOpen, newCall, statusOf } from "./items.js";
@@ -69,7 +70,26 @@ export class Transcript {
     } else if (turns.length) this.end(turns.at(-1) ?? null);
     this.attempt = this.items.length;
     if (session.in_progress) this.takeProgress(session.in_progress);
+    this.takeCompactions();
     if (before) this.recall(before);
+  }
+
+  /** Runs that were asked for to compact the history: they have no message, and are not in it. */
+  takeCompactions() {
+    const found = [...this.runs.values()].filter((run) => run.message === "" && run.started_at && run.ended_at && !this.heads.has(run.id));
+    for (const { id } of found.reverse()) {
+      const items = this.items.splice(this.placeOf(id));
+      this.add({ kind: "user", key: `u${id}`, runId: id, text: "", images: [], steers: false });
+      this.end(id);
+      this.items.push(...items);
+    }
+  }
+
+  /** Where something of a run belongs that the history does not have. @param {string | null} runId */
+  placeOf(runId) {
+    const end = runId === null ? undefined : this.ends.get(runId);
+    const at = end ? this.items.indexOf(end) : this.items.findIndex((item) => item.kind === "user" && runId !== null && item.runId !== null && item.runId > runId);
+    return at < 0 ? this.items.length : at;
   }
 
   /**
@@ -142,7 +162,7 @@ export class Transcript {
    *
    * @param {Before} before
    */
-  recall({ calls, receipts }) {
+  recall({ calls, notes, receipts }) {
     for (const call of this.calls.values()) {
       const known = calls.get(call.id);
       if (!known) continue;
@@ -150,6 +170,7 @@ export class Transcript {
       Object.assign(call, { began, ended, decision, said });
       if (call.state !== "ended") Object.assign(call, { live, skipped });
     }
+    for (const note of notes) this.items.splice(this.placeOf(note.runId), 0, { ...note, key: this.key(), version: 0 });
     for (const { receipt, runId, callId } of receipts) this.addReceipt(receipt, runId, callId);
   }
 
@@ -299,7 +320,7 @@ export class Transcript {
    */
   finish(runId, event, data, now) {
     // One that ends before it has begun, as one that is taken back does, was never in the history.
-    const began = this.heads.has(runId) || (event === "done" ? data.steps > 0 : this.flight === null);
+    const began = this.heads.has(runId) || (event === "done" ? data.stop_reason !== "cancelled" || data.steps > 0 : this.flight === null);
     if (began && !this.heads.has(runId)) this.beginRun(runId);
     if (event === "done") {
       for (const each of data.tool_calls) {

@@ -96,7 +96,7 @@ export class Follower {
   async read() {
     const session = await api.session(this.id, this.signal);
     const runs = await api.sessionRuns(this.id);
-    const before = this.transcript ? { calls: this.transcript.calls, receipts: receiptsOf(this.transcript) } : recall(this.id);
+    const before = this.transcript ? seenBy(this.transcript) : recall(this.id);
     this.transcript = new Transcript(session, runs.entries, before);
     this.session = { ...session, history: undefined };
     this.told.onNew();
@@ -190,9 +190,9 @@ export class Follower {
   }
 }
 
-/** @param {Transcript} transcript */
-function receiptsOf(transcript) {
-  return transcript.items.flatMap((item) => (item.kind === "receipt" ? [item] : []));
+/** @param {Transcript} transcript @returns {import("../transcript.js").Before} */
+function seenBy({ calls, items }) {
+  return { calls, notes: items.filter((item) => item.kind === "note"), receipts: items.filter((item) => item.kind === "receipt") };
 }
 
 /** @param {AbortSignal} signal @returns {Promise<void>} */

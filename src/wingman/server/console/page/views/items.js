@@ -52,7 +52,7 @@ function userElement(item, { transcript }) {
     element,
     /** @param {import("../items.js").UserItem} now */
     update(now) {
-      body.update(now.text ?? "…");
+      body.update(now.text === "" && !now.images.length ? "*The history is to be compacted.*" : (now.text ?? "…"));
       const run = now.runId && !now.steers ? transcript().runs.get(now.runId) : null;
       say(meta, run?.started_at ? new Date(run.started_at).toLocaleString([], { dateStyle: "medium", timeStyle: "short" }) : "");
       if (now.images.length && !pictures.childElementCount) pictures.append(...imagesElement(now.images));
