@@ -15,13 +15,11 @@ export class ApiError extends Error {
    * @param {number} status
    * @param {string} code
    * @param {string} message
-   * @param {string | null} [requestId]
    */
-  constructor(status, code, message, requestId = null) {
+  constructor(status, code, message) {
     super(message);
     this.status = status;
     this.code = code;
-    this.requestId = requestId;
   }
 }
 
@@ -60,12 +58,9 @@ export async function ask(method, path, { body, headers, signal } = {}) {
 
 /** @param {Response} answer */
 async function failure(answer) {
-  try {
-    const { error } = await answer.json();
-    return new ApiError(answer.status, String(error.code), String(error.message), error.request_id ?? null);
-  } catch {
-    return new ApiError(answer.status, "unknown", `The server answered with status ${answer.status}.`);
-  }
+  const said = await answer.json().catch(() => null);
+  if (typeof said?.error?.message !== "string") return new ApiError(answer.status, "unknown", `The server answered with status ${answer.status}.`);
+  return new ApiError(answer.status, String(said.error.code), said.error.message);
 }
 
 /**

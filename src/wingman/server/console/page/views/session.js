@@ -21,6 +21,7 @@ export function sessionView(main, signal, id) {
   /** The agent of the next message. */
   let agentId = /** @type {string | null} */ (null);
   let following = true;
+  let gone = false; // the session, for good
 
   const dot = h("span", { class: "dot" });
   const title = h("h1", {}, "…");
@@ -68,6 +69,7 @@ export function sessionView(main, signal, id) {
   /** @param {ApiError} error */
   function onEnd(error) {
     if (error.status === 401) return;
+    gone = true;
     say(link, error.status === 404 ? "This session does not exist, or was deleted." : error.message);
     if (!follower.transcript) say(title, "No session");
   }
@@ -118,7 +120,8 @@ export function sessionView(main, signal, id) {
     status.dataset.state = state;
     fill(facts, h("code", { dir: "ltr" }, session.work_dir), ...sums(transcript).map((fact) => h("span", { class: "fact" }, fact)));
     stopRun.hidden = flight === null;
-    if (follower.connection === "live") say(link, "");
+    if (gone) stopRun.hidden = true;
+    else if (follower.connection === "live") say(link, "");
     else if (follower.connection === "broken") say(link, "The connection is gone. It is tried again; nothing is lost.");
     items.update(following);
     const empty = transcript.items.length === 0;
