@@ -35,9 +35,13 @@ async def test_somebody_new_makes_a_session_answers_cancels_and_reads_the_receip
         assert await page.evaluate("() => document.title.startsWith('(2) ')")
         await page.do("await page.locator('.call').nth(0).getByText('Allow once').click()")
         await page.do("await page.locator('.call').nth(1).getByText('Reject').click()")
-        await page.do("await page.locator('.call').nth(0).getByText('one', {exact: true}).waitFor()")
+        await page.do(
+            "await page.locator('.call').nth(0).getByText('one', {exact: true}).waitFor()"
+        )
         await page.do("await page.reload()")
-        await page.do("await page.locator('.call').nth(0).getByText('one', {exact: true}).waitFor()")
+        await page.do(
+            "await page.locator('.call').nth(0).getByText('one', {exact: true}).waitFor()"
+        )
         assert await calls_shown(page) == ["bash: allowed once", "bash: rejected"]
         await page.click("text=Cancel the run")
         receipt = await page.shown(".receipt")
@@ -54,10 +58,17 @@ async def test_a_transcript_is_shown_as_it_streams_and_the_same_after_a_reload(
     async with console(chromium, tools=[say]) as (server, page):
         await open_session(server, page, tools=["say"])
         gate = Gate()
-        server.stage.play(thought("Hm, "), thought("well."), "# A **title**\n\n- one\n- t", gate, "wo\n", call("say", text="it"))
+        server.stage.play(
+            thought("Hm, "),
+            thought("well."),
+            "# A **title**\n\n- one\n- t",
+            gate,
+            "wo\n",
+            call("say", text="it"),
+        )
         server.stage.play("All `done`.")
         await send(page, "Do it.")
-        assert await page.shown(".prose h3") == "A title"
+        assert await page.shown(".prose h2") == "A title"
         assert await page.shown(".prose li:last-child") == "t"
         assert "Thinking, 9 characters" in await page.shown(".thinking summary")
         assert await page.count(".thinking[open]") == 0
@@ -81,19 +92,27 @@ async def test_a_call_can_be_answered_with_a_word_with_another_input_and_for_goo
 ) -> None:
     async with console(chromium, tools=[say]) as (server, page):
         session_id = await open_session(server, page, tools=["say"], permissions=ASK)
-        server.stage.play(call("say", "t1", text="one"), call("say", "t2", text="two"), call("say", "t3", text="three"))
+        server.stage.play(
+            call("say", "t1", text="one"),
+            call("say", "t2", text="two"),
+            call("say", "t3", text="three"),
+        )
         run_id = await server.start(session_id)
         await page.do("await page.locator('.approval').nth(2).waitFor()")
         await page.click("nav >> text=Approvals")
         first = "await page.locator('.asked > li').nth(0)"
-        await page.do(f"{first}.getByRole('textbox', {{name: 'A word to the model'}}).fill('Not this.')")
+        await page.do(
+            f"{first}.getByRole('textbox', {{name: 'A word to the model'}}).fill('Not this.')"
+        )
         await page.do(f"{first}.getByText('Reject').click()")
         await page.do("await page.locator('.asked > li').nth(2).waitFor({state: 'detached'})")
         await page.do(f"{first}.getByText('Edit the input').click()")
         await page.do(f"{first}.getByRole('textbox', {{name: 'as JSON'}}).fill('{{\"text\": 1')")
         await page.do(f"{first}.getByText('Allow once').click()")
         assert "is no JSON" in await page.shown(".asked .complaint")
-        await page.do(f"{first}.getByRole('textbox', {{name: 'as JSON'}}).fill('{{\"text\": \"2\"}}')")
+        await page.do(
+            f"{first}.getByRole('textbox', {{name: 'as JSON'}}).fill('{{\"text\": \"2\"}}')"
+        )
         await page.do(f"{first}.getByText('Allow once').click()")
         await page.do("await page.locator('.asked > li').nth(1).waitFor({state: 'detached'})")
         await page.click("text=Always allow")
@@ -112,10 +131,14 @@ async def test_one_call_is_cancelled_and_the_others_and_the_run_go_on(chromium: 
         server.stage.play(call("say", "t1", text="wait"), call("say", "t2", text="wait, too"))
         await send(page, "Go.")
         await page.do("await page.locator('.call').nth(1).getByText('is being said').waitFor()")
-        await page.do("await page.locator('.call').nth(1).getByRole('button', {name: 'Cancel'}).click()")
+        await page.do(
+            "await page.locator('.call').nth(1).getByRole('button', {name: 'Cancel'}).click()"
+        )
         assert "say stopped" in await page.shown(".receipt")
         assert await calls_shown(page) == ["say: running", "say: cancelled"]
-        await page.do("await page.locator('.call').nth(0).getByRole('button', {name: 'Cancel'}).click()")
+        await page.do(
+            "await page.locator('.call').nth(0).getByRole('button', {name: 'Cancel'}).click()"
+        )
         assert "Hello." in await page.shown(".said")
 
 
@@ -233,12 +256,16 @@ async def test_the_runtime_is_shown_and_no_key(chromium: Chromium) -> None:
         await server.start(session_id, "A run that stays")
         await page.goto(f"{server.url}/#/runtime")
         assert "running" in await page.shown("tr:has-text('A run that stays')")
-        assert "processing" in await page.shown("section:has(h2:text('Sessions in memory')) tbody tr")
+        assert "processing" in await page.shown(
+            "section:has(h2:text('Sessions in memory')) tbody tr"
+        )
         await page.click("tr:has-text('anthropic') >> text=Set a key…")
         await page.fill("#provider-key", "sk-very-secret")
         await page.click("dialog button[type=submit]")
         await page.shown("tr:has-text('anthropic') .yes")
-        assert "sk-very-secret" not in await page.evaluate("() => document.documentElement.outerHTML")
+        assert "sk-very-secret" not in await page.evaluate(
+            "() => document.documentElement.outerHTML"
+        )
         await page.click("tr:has-text('A run that stays') >> text=Cancel")
         assert "Stopped in" in await page.shown("dialog .receipt")
 

@@ -26,14 +26,18 @@ async def test_the_page_goes_on_when_the_server_is_up_again(
     async with chromium.page() as page:
         async with serving(store, tools=[ask_me]) as server:
             port = port_of(server)
-            session_id = await open_session(server, page, tools=["ask_me"], permissions={"ask_me": "ask"})
+            session_id = await open_session(
+                server, page, tools=["ask_me"], permissions={"ask_me": "ask"}
+            )
             server.stage.play("Before. ", call("ask_me", text="it"))
             await send(page, "Go.")
             await page.shown(".approval")
         assert "The connection is gone" in await page.shown(".broken")
         async with serving(store, tools=[ask_me], port=port) as server:
             server.stage.play("After.")
-            await page.do("await page.waitForFunction(() => !document.querySelector('.broken').textContent)")
+            await page.do(
+                "await page.waitForFunction(() => !document.querySelector('.broken').textContent)"
+            )
             await page.click(".approval >> text=Allow once")
             assert "After." in await page.shown(".said >> text=After.")
             assert await page.count(".said") == 2
@@ -74,11 +78,15 @@ async def test_a_run_of_another_client_is_shown_with_its_message(chromium: Chrom
 
 async def test_a_link_lets_one_in_once_and_is_not_kept(chromium: Chromium) -> None:
     async with serving(token="secret") as server, chromium.page() as page:
-        answer = await server.client.post("/console/login/link", headers={"Authorization": "Bearer secret"})
+        answer = await server.client.post(
+            "/console/login/link", headers={"Authorization": "Bearer secret"}
+        )
         link = answer.json()["link"]
         await page.goto(f"{server.url}/#link={link}")
         await page.shown("text=Create it and start a session")
-        assert link not in await page.evaluate("() => location.href + JSON.stringify(history.state) + document.cookie")
+        assert link not in await page.evaluate(
+            "() => location.href + JSON.stringify(history.state) + document.cookie"
+        )
         assert not [asked for asked in await page.asked() if link in asked]
         await page.click("text=Log out")
         await page.shown("#token")

@@ -32,7 +32,9 @@ evil\u202egnp.exe \u0007\u001b[2J\u001b]0;title\u0007
 @tool
 async def shout(text: str) -> str:
     """Give back what is said."""
-    return f"{text}{SCRIPT}\u001b[31mred\u001b[0m\u202e\u001b]8;;javascript:window.hacked=8\u0007link"
+    return (
+        f"{text}{SCRIPT}\u001b[31mred\u001b[0m\u202e\u001b]8;;javascript:window.hacked=8\u0007link"
+    )
 
 
 @tool
@@ -43,24 +45,39 @@ async def flood(lines: int, length: int) -> str:
 
 async def test_hostile_words_are_words(chromium: Chromium) -> None:
     async with console(chromium, tools=[shout]) as (server, page):
-        session_id = await open_session(server, page, name=SCRIPT, tools=["shout"], permissions={"shout": "ask"})
+        session_id = await open_session(
+            server, page, name=SCRIPT, tools=["shout"], permissions={"shout": "ask"}
+        )
         await server.client.put(f"/sessions/{session_id}", json={"title": SCRIPT + "\u202e"})
-        server.stage.play(MARKDOWN, call("shout", "t1", text=SCRIPT), call(SCRIPT, "t2", **{SCRIPT: SCRIPT}))
+        server.stage.play(
+            MARKDOWN, call("shout", "t1", text=SCRIPT), call(SCRIPT, "t2", **{SCRIPT: SCRIPT})
+        )
         server.stage.play(MARKDOWN)
         await send(page, MARKDOWN)
         await page.click(".approval >> text=Allow once")
         await page.shown(".outcome")
-        await page.do("for (const each of await page.locator('.call-head').all()) await each.click()")
+        await page.do(
+            "for (const each of await page.locator('.call-head').all()) await each.click()"
+        )
         for place in ("approvals", "runtime", "agents", "new"):
             await page.goto(f"{server.url}/#/{place}")
             await page.shown("h1")
         await page.goto(f"{server.url}/#/session/{session_id}")
         await page.shown(".outcome")
         assert await page.evaluate("() => window.hacked ?? null") is None
-        assert await page.evaluate("() => document.querySelectorAll('script, iframe, object, embed').length") == 1
-        sources = await page.evaluate("() => [...document.querySelectorAll('img')].map(image => image.src)")
+        assert (
+            await page.evaluate(
+                "() => document.querySelectorAll('script, iframe, object, embed').length"
+            )
+            == 1
+        )
+        sources = await page.evaluate(
+            "() => [...document.querySelectorAll('img')].map(image => image.src)"
+        )
         assert all(source.startswith(server.url) for source in sources)
-        links = await page.evaluate("() => [...document.querySelectorAll('main a[target]')].map(a => [a.protocol, a.rel])")
+        links = await page.evaluate(
+            "() => [...document.querySelectorAll('main a[target]')].map(a => [a.protocol, a.rel])"
+        )
         assert links
         assert all(link == ["https:", "noopener noreferrer"] for link in links)
         assert all(asked.startswith(server.url) for asked in await page.asked())
@@ -82,7 +99,9 @@ async def test_an_answer_to_a_question_shows_what_would_run(chromium: Chromium) 
 
 
 @pytest.mark.parametrize("shape", ["lines", "one line"])
-async def test_five_megabytes_of_output_do_not_stop_the_page(chromium: Chromium, shape: str) -> None:
+async def test_five_megabytes_of_output_do_not_stop_the_page(
+    chromium: Chromium, shape: str
+) -> None:
     lines, length = (100_000, 50) if shape == "lines" else (1, 5_000_000)
     limits = Limits(tool_output=6_000_000)
     async with console(chromium, tools=[flood], limits=limits) as (server, page):
@@ -92,17 +111,24 @@ async def test_five_megabytes_of_output_do_not_stop_the_page(chromium: Chromium,
         await page.shown(".outcome")
         for _ in range(3):
             await page.do("await page.locator('.call .rest button').first().click()")
-        assert await page.evaluate("() => document.querySelector('main').textContent.length") < 400_000
+        assert (
+            await page.evaluate("() => document.querySelector('main').textContent.length") < 400_000
+        )
         await page.do("await page.reload()")
         await page.shown(".outcome")
-        assert await page.evaluate("() => document.querySelector('main').textContent.length") < 100_000
+        assert (
+            await page.evaluate("() => document.querySelector('main').textContent.length") < 100_000
+        )
         assert await page.longest_task() < 2_000
 
 
 async def test_ten_thousand_events_do_not_stop_the_page(chromium: Chromium) -> None:
     async with console(chromium, tools=[shout]) as (server, page):
         await open_session(server, page, tools=["shout"], max_steps=1000)
-        words = [f"word {number} of *many*\n\n" if number % 10 == 0 else f"word {number} " for number in range(9_000)]
+        words = [
+            f"word {number} of *many*\n\n" if number % 10 == 0 else f"word {number} "
+            for number in range(9_000)
+        ]
         server.stage.play(*words, call("shout", text="it"))
         for step in range(400):
             server.stage.play(f"Step {step}.", call("shout", f"s{step}", text="x"))

@@ -9,7 +9,9 @@ import pytest
 
 FOLDER: Final = Path(__file__).parent
 PAGE: Final = FOLDER.parents[1] / "src" / "wingman" / "server" / "console" / "page"
-COMPILER: Final = FOLDER.parent / "api" / "typescript" / "node_modules" / "typescript" / "bin" / "tsc"
+COMPILER: Final = (
+    FOLDER.parent / "api" / "typescript" / "node_modules" / "typescript" / "bin" / "tsc"
+)
 
 needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="needs node")
 
@@ -44,5 +46,13 @@ def test_what_a_browser_loads_is_less_than_200_kilobytes() -> None:
 def test_the_modules_never_read_text_as_html_or_as_a_program() -> None:
     for path in PAGE.rglob("*.js"):
         text = path.read_text()
-        for name in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "Function(", "srcdoc"):
+        for name in (
+            "innerHTML",
+            "outerHTML",
+            "insertAdjacentHTML",
+            "document.write",
+            "eval(",
+            "Function(",
+            "srcdoc",
+        ):
             assert name not in text, (path.name, name)

@@ -72,6 +72,7 @@ export function sentence(error) {
 
 /** Say something to those who do not see the page. @param {string} text */
 export function announce(text) {
-  const element = document.getElementById("announcer");
-  if (element) element.textContent = visible(text);
+  const said = h("p", {}, text);
+  document.getElementById("announcer")?.append(said);
+  setTimeout(() => said.remove(), 10_000);
 }

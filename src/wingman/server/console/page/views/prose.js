@@ -87,8 +87,8 @@ function elementOf(block) {
     case "paragraph":
       return h("p", {}, ...block.children.map(inlineElement));
     case "heading":
-      // The page has headings of its own above these.
-      return h(/** @type {"h3"} */ (`h${Math.min(6, block.level + 2)}`), { class: `level-${block.level}` }, ...block.children.map(inlineElement));
+      // All are below the session's title: models leave out levels, and a page may not.
+      return h("h2", { class: `level-${block.level}` }, ...block.children.map(inlineElement));
     case "fence":
       return fence(block.language, block.text);
     case "rule":

@@ -38,7 +38,8 @@ export function side(element, signal) {
   const out = button({ label: "Log out", class: "quiet small" }, async () => { await api.logout(); location.reload(); });
   out.hidden = true;
   api.whetherLoggedIn().then(({ needed }) => { out.hidden = !needed; }, () => {});
-  const waits = h("span", { class: "count" });
+  const waiting = h("span");
+  const waits = h("span", { class: "count" }, waiting, h("span", { class: "unseen" }, " wait"));
   links.approvals.append(waits);
   fill(
     element,
@@ -57,9 +58,8 @@ export function side(element, signal) {
 
   function show() {
     for (const [name, each] of Object.entries(links)) set(each, "aria-current", location.hash.startsWith(`#/${name}`) ? "page" : null);
-    say(waits, store.permissions.length ? String(store.permissions.length) : "");
+    say(waiting, store.permissions.length ? String(store.permissions.length) : "");
     waits.hidden = store.permissions.length === 0;
-    set(links.approvals, "aria-label", store.permissions.length ? `Approvals: ${store.permissions.length} wait` : "Approvals");
     FILTERS.forEach(([id], index) => set(filters.children[index], "aria-pressed", String(id === filter)));
     const sessions = found(search.value, filter);
     follow(list, sessions, ({ id }) => id, row, update);
