@@ -4,7 +4,6 @@ import re
 from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 
-import httpx
 import pytest
 import trio
 

@@ -92,7 +92,7 @@ from wingman.api.sessions import (
     SessionStatus,
     SessionView,
 )
-from wingman.api.system import ActorsView, ActorView, Health, Readiness, ToolView
+from wingman.api.system import ActorsView, ActorView, Health, Readiness, RunCounts, ToolView
 from wingman.lazy import lazily
 
 if TYPE_CHECKING:
@@ -162,6 +162,7 @@ __all__ = [
     "Readiness",
     "Receipt",
     "Route",
+    "RunCounts",
     "RunFailure",
     "RunQuery",
     "RunView",

@@ -1,7 +1,7 @@
 """Health, readiness, tools, and the live actors."""
 
 from wingman.actor import ActorInfo
-from wingman.api import ActorsView, ActorView, Health, Readiness, ToolView
+from wingman.api import ActorsView, ActorView, Health, Readiness, RunCounts, ToolView
 from wingman.runtime import Runtime
 from wingman.server.handlers import Handlers
 from wingman.session import LiveRun
@@ -38,6 +38,7 @@ def system_handlers(runtime: Runtime) -> Handlers:
             tuple(_actor(info) for info in status.actors),
             status.dead_letters,
             dict(status.quarantined),
+            RunCounts(status.in_flight, runtime.limits.runs, status.waiting, status.asking),
         )
 
     return handlers
