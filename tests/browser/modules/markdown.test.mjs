@@ -23,6 +23,9 @@ test("lists are nested, and have tasks", () => {
   assert.equal(list.items.length, 3);
   assert.deepEqual(list.items[0].children.map(({ type }) => type), ["paragraph", "list"]);
   assert.deepEqual(list.items.map(({ task }) => task), [null, true, false]);
+  const [numbered, ...rest] = markdown("1. one\n   - two\n   - three\n2. four");
+  assert.deepEqual(numbered.items.map(({ children }) => children.map(({ type }) => type)), [["paragraph", "list"], ["paragraph"]]);
+  assert.deepEqual([numbered.items[0].children[1].items.length, rest], [2, []]);
   assert.equal(markdown("3. three\n4. four")[0].start, 3);
 });
 

@@ -11,11 +11,7 @@
 
 /** An answer that is not what was asked for. `status` is 0 where nothing answered. */
 export class ApiError extends Error {
-  /**
-   * @param {number} status
-   * @param {string} code
-   * @param {string} message
-   */
+  /** @param {number} status @param {string} code @param {string} message */
   constructor(status, code, message) {
     super(message);
     this.status = status;
@@ -63,11 +59,7 @@ async function failure(answer) {
   return new ApiError(answer.status, String(said.error.code), said.error.message);
 }
 
-/**
- * @param {string} method
- * @param {string} path
- * @param {Parameters<typeof ask>[2]} [options]
- */
+/** @param {string} method @param {string} path @param {Parameters<typeof ask>[2]} [options] */
 async function json(method, path, options) {
   return (await ask(method, path, options)).json();
 }
@@ -87,10 +79,7 @@ async function page(path) {
 
 /** @param {string} id */
 const at = (id) => `/sessions/${encodeURIComponent(id)}`;
-/**
- * @param {string} id
- * @param {string} run
- */
+/** @param {string} id @param {string} run */
 const runAt = (id, run) => `${at(id)}/runs/${encodeURIComponent(run)}`;
 
 export const api = {

@@ -25,11 +25,7 @@ export function h(tag, props = {}, ...children) {
   return element;
 }
 
-/**
- * @param {Element} element
- * @param {string} name
- * @param {any} value
- */
+/** @param {Element} element @param {string} name @param {any} value */
 export function set(element, name, value) {
   if (typeof value === "function") element.addEventListener(name.slice(2), value);
   else if (name === "value" || name === "checked") /** @type {any} */ (element)[name] = value;
@@ -51,20 +47,12 @@ function nodes(children) {
   return found;
 }
 
-/**
- * Put these in the place of what an element has.
- *
- * @param {Element} element
- * @param {...(Child | Child[])} children
- */
+/** Put these in the place of what an element has. @param {Element} element @param {...(Child | Child[])} children */
 export function fill(element, ...children) {
   element.replaceChildren(...nodes(children.flat()));
 }
 
-/**
- * @param {Element} element
- * @param {string} text
- */
+/** @param {Element} element @param {string} text */
 export function say(element, text) {
   const shown = visible(text);
   if (element.textContent !== shown) element.textContent = shown;
@@ -110,10 +98,8 @@ const ICONS = {
   clock: "M8 2.5a5.5 5.5 0 1 1 0 11 5.5 5.5 0 0 1 0-11M8 5v3.2l2 1.3",
   close: "m4 4 8 8M12 4l-8 8",
   copy: "M6 6h7v7H6zM3 10V3h7",
-  cross: "m4.5 4.5 7 7M11.5 4.5l-7 7",
   down: "m4 6 4 4 4-4",
   fold: "m6 4 4 4-4 4",
-  folder: "M2 4h4l1.5 2H14v7H2z",
   hand: "M8 2.5a5.5 5.5 0 1 1 0 11 5.5 5.5 0 0 1 0-11M8 5v4M8 10.8v.2",
   image: "M2.5 3.5h11v9h-11zM3 11l3-3.5 2.5 2.5L10.5 8l3 3",
   keys: "M1.5 4h13v8h-13zM4 6.5h.01M6.7 6.5h.01M9.3 6.5h.01M12 6.5h.01M5 9.5h6",
@@ -181,12 +167,7 @@ export function form(props, action, ...children) {
   return h("form", { ...props, onsubmit }, ...children);
 }
 
-/**
- * The top of a view; on a phone it has the way back.
- *
- * @param {string} title
- * @param {string} [back]
- */
+/** The top of a view; on a phone it has the way back. @param {string} title @param {string} [back] */
 export function heading(title, back = "#/") {
   return h("header", { class: "head" }, h("a", { class: "up", href: back, "aria-label": "Back" }, icon("back")), h("h1", {}, title));
 }

@@ -7,11 +7,7 @@ import { duration } from "./text.js";
 /** @type {Set<() => void>} */
 const due = new Set();
 
-/**
- * Do this before the next frame: once, however often it is asked for.
- *
- * @param {() => void} work
- */
+/** Do this before the next frame: once, however often it is asked for. @param {() => void} work */
 export function soon(work) {
   if (due.size === 0) {
     // A page that is not seen has no frames.
@@ -20,6 +16,8 @@ export function soon(work) {
   }
   due.add(work);
 }
+
+document.addEventListener("visibilitychange", flush); // the frame that is waited for may not come
 
 function flush() {
   const now = [...due];

@@ -15,21 +15,13 @@ const ENTITIES = /&(?:amp|lt|gt|quot|#39|nbsp);/g;
 /** @type {Record<string, string>} */
 const MEANING = { "&amp;": "&", "&lt;": "<", "&gt;": ">", "&quot;": '"', "&#39;": "'", "&nbsp;": " " };
 
-/**
- * @param {string} text
- * @returns {Inline[]}
- */
+/** @param {string} text @returns {Inline[]} */
 export function inline(text) {
   if (text.length > LONGEST) return [{ type: "text", text }];
   return new Scan(text).nodes();
 }
 
-/**
- * The address, if it is one that a click may open.
- *
- * @param {string} address
- * @returns {string | null}
- */
+/** The address, if it is one that a click may open. @param {string} address @returns {string | null} */
 export function safeHref(address) {
   try {
     const url = new URL(address);
@@ -107,12 +99,7 @@ class Scan {
     this.at = end + length;
   }
 
-  /**
-   * Where the next run of so many backticks is.
-   *
-   * @param {number} length
-   * @param {number} from
-   */
+  /** Where the next run of so many backticks is. @param {number} length @param {number} from */
   fence(length, from) {
     if (this.fences === null) {
       this.fences = new Map();
@@ -183,12 +170,7 @@ class Scan {
     }
   }
 
-  /**
-   * How many of these end something that is open.
-   *
-   * @param {string} character
-   * @param {number} most
-   */
+  /** How many of these end something that is open. @param {string} character @param {number} most */
   closable(character, most) {
     for (let i = this.open.length - 1; i > 0 && this.open[i].marker !== "["; i -= 1) {
       const { marker, at } = this.open[i];
@@ -253,13 +235,7 @@ class Scan {
   }
 }
 
-/**
- * How many of a character stand there.
- *
- * @param {string} text
- * @param {number} at
- * @param {string} character
- */
+/** How many of a character stand there. @param {string} text @param {number} at @param {string} character */
 function run(text, at, character) {
   let end = at;
   while (text[end] === character) end += 1;

@@ -50,10 +50,7 @@ export function isOpen(run) {
   return ["queued", "running", "waiting", "cancelling"].includes(run.status);
 }
 
-/**
- * @param {Session} session
- * @param {Iterable<Run>} runs
- */
+/** @param {Session} session @param {Iterable<Run>} runs */
 export function inFlight(session, runs) {
   if (session.status === "idle" || session.status === "queued") return null;
   for (const run of runs) if (isOpen(run) && run.status !== "queued") return run.id;

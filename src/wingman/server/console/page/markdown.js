@@ -23,12 +23,7 @@ const HEADING = /^ {0,3}(#{1,6})(?:[ \t]|$)/;
 const ITEM = /^( {0,3})([-*+]|\d{1,9}[.)])( {1,4}(?! )|\t|$| (?= ))/;
 const DELIMITERS = /^ {0,3}\|?(?: *:?-+:? *\|)+(?: *:?-+:? *)?$|^ {0,3}\| *:?-+:? *$/;
 
-/**
- * The blocks of a text.
- *
- * @param {string} text
- * @returns {Block[]}
- */
+/** The blocks of a text. @param {string} text @returns {Block[]} */
 export function markdown(text) {
   return split(text).map(({ source }) => block(source));
 }
@@ -60,13 +55,7 @@ export function split(text, from = 0) {
   return found;
 }
 
-/**
- * A block from its lines.
- *
- * @param {string[]} lines
- * @param {number} [depth]
- * @returns {Block}
- */
+/** A block from its lines. @param {string[]} lines @param {number} [depth] @returns {Block} */
 export function block(lines, depth = 0) {
   const first = lines[0];
   const fence = FENCE.exec(first);
@@ -96,10 +85,7 @@ export function block(lines, depth = 0) {
   return { type: "paragraph", children: inline(lines.map(trimStart).join("\n")) };
 }
 
-/**
- * @param {string[]} lines
- * @param {number} depth
- */
+/** @param {string[]} lines @param {number} depth */
 function nested(lines, depth) {
   /** @type {Block[]} */
   const found = [];
@@ -115,12 +101,7 @@ function nested(lines, depth) {
   return found;
 }
 
-/**
- * Where the block that begins at a line ends.
- *
- * @param {string[]} lines
- * @param {number} from
- */
+/** Where the block that begins at a line ends. @param {string[]} lines @param {number} from */
 function endOf(lines, from) {
   const first = lines[from];
   const fence = FENCE.exec(first);
@@ -147,12 +128,10 @@ function endOf(lines, from) {
   return i;
 }
 
-/**
- * @param {string[]} lines
- * @param {number} from
- */
+/** @param {string[]} lines @param {number} from */
 function endOfList(lines, from) {
   const kind = kindOf(lines[from]);
+  const indented = new RegExp(`^(?: {${lines[from].search(/\S/) + 2}}|\t)`);
   let i = from + 1;
   for (let blank = false; i < lines.length; i += 1) {
     const line = lines[i];
@@ -161,7 +140,7 @@ function endOfList(lines, from) {
       continue;
     }
     const item = ITEM.test(line) && !isRule(line);
-    const belongs = item ? kindOf(line) === kind : /^(?: {2,}|\t)/.test(line) || (!blank && !interrupts(lines, i));
+    const belongs = indented.test(line) || (item ? kindOf(line) === kind : !blank && !interrupts(lines, i));
     if (!belongs) break;
     blank = false;
   }
@@ -169,11 +148,7 @@ function endOfList(lines, from) {
   return i;
 }
 
-/**
- * @param {string[]} lines
- * @param {number} depth
- * @returns {List}
- */
+/** @param {string[]} lines @param {number} depth @returns {List} */
 function list(lines, depth) {
   const number = /^\s*(\d+)/.exec(lines[0]);
   /** @type {Item[]} */
@@ -195,10 +170,7 @@ function list(lines, depth) {
   }
 }
 
-/**
- * @param {string[]} lines
- * @returns {Table}
- */
+/** @param {string[]} lines @returns {Table} */
 function table(lines) {
   const align = cells(lines[1]).map((cell) =>
     cell.endsWith(":") ? (cell.startsWith(":") ? "center" : "right") : "left",
@@ -216,21 +188,13 @@ function cells(line) {
   return text.split(/(?<!\\)\|/).slice(0, 50).map((cell) => cell.trim().replaceAll("\\|", "|"));
 }
 
-/**
- * @param {string[]} lines
- * @param {number} at
- */
+/** @param {string[]} lines @param {number} at */
 function isTable(lines, at) {
   const next = lines[at + 1];
   return lines[at].includes("|") && next !== undefined && next.length < 2000 && DELIMITERS.test(next);
 }
 
-/**
- * Whether a line ends the paragraph before it.
- *
- * @param {string[]} lines
- * @param {number} at
- */
+/** Whether a line ends the paragraph before it. @param {string[]} lines @param {number} at */
 function interrupts(lines, at) {
   const line = lines[at];
   const item = ITEM.exec(line);
@@ -243,10 +207,7 @@ function kindOf(line) {
   return /[-*+]|[.)]/.exec(line)?.[0];
 }
 
-/**
- * @param {string} line
- * @param {string} fence
- */
+/** @param {string} line @param {string} fence */
 function closes(line, fence) {
   const text = line.trim();
   return text.length >= fence.length && line.search(/\S/) < 4 && text === fence[0].repeat(text.length);
@@ -273,10 +234,7 @@ function isBlank(line) {
   return line !== undefined && !/\S/.test(line);
 }
 
-/**
- * @param {string} line
- * @param {number} most
- */
+/** @param {string} line @param {number} most */
 function unindented(line, most) {
   let at = 0;
   while (at < most && line[at] === " ") at += 1;

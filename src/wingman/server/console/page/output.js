@@ -11,10 +11,7 @@ const ESCAPE =
   /\u001b(?:\[([0-?]{0,64})[ -/]{0,8}([@-~])|[\]PX^_][^\u0007\u001b]{0,4096}(?:\u0007|\u001b\\)?|[ -/]{0,8}[0-~])|\u009b[0-?]{0,64}[@-~]/g;
 const COLOURS = ["black", "red", "green", "yellow", "blue", "magenta", "cyan", "white"];
 
-/**
- * @param {string} text
- * @returns {Piece[]}
- */
+/** @param {string} text @returns {Piece[]} */
 export function pieces(text) {
   text = overwritten(text);
   if (!text.includes("\u001b") && !text.includes("\u009b")) return text ? [{ text, style: "" }] : [];
@@ -39,10 +36,7 @@ export function pieces(text) {
   return found;
 }
 
-/**
- * @param {{colour: string, bold: boolean, faint: boolean}} style
- * @param {string} codes
- */
+/** @param {{colour: string, bold: boolean, faint: boolean}} style @param {string} codes */
 function styled(style, codes) {
   const after = { ...style };
   const numbers = codes.split(/[;:]/).map(Number);
@@ -60,11 +54,7 @@ function styled(style, codes) {
   return after;
 }
 
-/**
- * A line that was written over with carriage returns is its last state, as on a terminal.
- *
- * @param {string} text
- */
+/** A line that was written over with carriage returns is its last state, as on a terminal. @param {string} text */
 function overwritten(text) {
   if (!text.includes("\r")) return text;
   return text
@@ -96,12 +86,7 @@ export function tailStart(text, lines, characters, end = text.length) {
   return at + 1;
 }
 
-/**
- * Not between the two halves of a character.
- *
- * @param {string} text
- * @param {number} at
- */
+/** Not between the two halves of a character. @param {string} text @param {number} at */
 function whole(text, at) {
   const code = text.charCodeAt(at);
   return code >= 0xdc00 && code <= 0xdfff ? at + 1 : at;

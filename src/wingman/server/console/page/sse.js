@@ -17,12 +17,7 @@ export class FrameReader {
     this.data = [];
   }
 
-  /**
-   * The frames that this piece completes.
-   *
-   * @param {string} piece
-   * @returns {Frame[]}
-   */
+  /** The frames that this piece completes. @param {string} piece @returns {Frame[]} */
   feed(piece) {
     /** @type {Frame[]} */
     const frames = [];
@@ -39,10 +34,7 @@ export class FrameReader {
     return frames;
   }
 
-  /**
-   * @param {string} line
-   * @returns {Frame | null}
-   */
+  /** @param {string} line @returns {Frame | null} */
   take(line) {
     if (line === "") return this.end();
     const colon = line.indexOf(":");

@@ -11,6 +11,9 @@ import { every, soon } from "./frames.js";
 import { oneLine } from "./text.js";
 
 const EVERY_MS = 2_500;
+const AGENTS_EVERY = 10; // polls
+
+let polls = 0;
 
 export const store = {
   /** @type {Session[]} */
@@ -51,9 +54,9 @@ export function changed() {
 export let refresh = () => {};
 
 /** @param {AbortSignal} signal */
-export async function start(signal) {
+export function start(signal) {
+  polls = 0;
   refresh = every(EVERY_MS, poll, signal);
-  await refreshAgents().catch(() => {});
 }
 
 export async function refreshAgents() {
@@ -64,6 +67,8 @@ export async function refreshAgents() {
 async function poll() {
   try {
     const [permissions, sessions, runs] = await Promise.all([api.permissions(), api.sessions(), api.runs("")]);
+    if (polls % AGENTS_EVERY === 0) await refreshAgents();
+    polls += 1;
     store.permissions = permissions.entries;
     merge(sessions);
     for (const run of runs.entries.reverse()) if (run.message) store.messages.set(run.session_id, oneLine(run.message, 90));
@@ -75,11 +80,7 @@ async function poll() {
   changed();
 }
 
-/**
- * The first page anew; what older pages had stays.
- *
- * @param {{entries: Session[], next: string | null}} first
- */
+/** The first page anew; what older pages had stays. @param {{entries: Session[], next: string | null}} first */
 function merge({ entries, next }) {
   const newest = new Set(entries.map(({ id }) => id));
   const oldest = entries.at(-1)?.id ?? "";

@@ -60,11 +60,7 @@ export function delay(failures, luck = Math.random()) {
   return Math.min(SLOWEST_MS, 250 * 2 ** Math.min(failures, 10)) * (0.5 + luck / 2);
 }
 
-/**
- * One connection, to its end; how many frames it had.
- *
- * @param {Following} following
- */
+/** One connection, to its end; how many frames it had. @param {Following} following */
 async function connection({ path, after, onFrames, onConnection, signal }) {
   const ours = new AbortController();
   const abort = () => ours.abort();
@@ -94,11 +90,7 @@ async function connection({ path, after, onFrames, onConnection, signal }) {
   }
 }
 
-/**
- * @param {number} ms
- * @param {AbortSignal} signal
- * @returns {Promise<void>}
- */
+/** @param {number} ms @param {AbortSignal} signal @returns {Promise<void>} */
 function pause(ms, signal) {
   return new Promise((resolve) => {
     const timer = setTimeout(over, ms);

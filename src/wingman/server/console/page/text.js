@@ -23,12 +23,7 @@ export function visible(text) {
   });
 }
 
-/**
- * The beginning of a text, on one line.
- *
- * @param {string} text
- * @param {number} [most] characters
- */
+/** The beginning of a text, on one line. @param {string} text @param {number} [most] characters */
 export function oneLine(text, most = 160) {
   const start = text.slice(0, most * 4).replace(/\s+/g, " ").trim();
   return start.length > most || text.length > most * 4 ? `${start.slice(0, most)}…` : start;
@@ -39,11 +34,7 @@ export function count(count) {
   return count.toLocaleString("en-US");
 }
 
-/**
- * A count of tokens or characters in four places at most: 950, 9.5k, 95k, 9.5M.
- *
- * @param {number} value
- */
+/** A count of tokens or characters in four places at most: 950, 9.5k, 95k, 9.5M. @param {number} value */
 export function short(value) {
   if (value < 1000) return String(value);
   for (const unit of ["k", "M", "G"]) {
@@ -78,12 +69,7 @@ export function duration(ms) {
   return `${Math.round(minutes / 1440)} days`;
 }
 
-/**
- * How long ago a time was, roughly.
- *
- * @param {string} time RFC 3339
- * @param {number} now in milliseconds
- */
+/** How long ago a time was, roughly. @param {string} time RFC 3339 @param {number} now in milliseconds */
 export function ago(time, now) {
   const seconds = (now - Date.parse(time)) / 1000;
   if (seconds < 45) return "now";
@@ -92,12 +78,7 @@ export function ago(time, now) {
   return `${Math.round(seconds / 86400)} d`;
 }
 
-/**
- * "1 call", "3 calls".
- *
- * @param {number} number
- * @param {string} word
- */
+/** "1 call", "3 calls". @param {number} number @param {string} word */
 export function plural(number, word) {
   return `${count(number)} ${word}${number === 1 ? "" : "s"}`;
 }

@@ -55,10 +55,7 @@ export class Transcript {
     this.takeHistory(session, before);
   }
 
-  /**
-   * @param {Session} session
-   * @param {Before | null} before
-   */
+  /** @param {Session} session @param {Before | null} before */
   takeHistory(session, before) {
     const history = session.history ?? [];
     const running = session.in_progress?.run_id ?? inFlight(session, this.runs.values());
@@ -92,11 +89,7 @@ export class Transcript {
     return at < 0 ? this.items.length : at;
   }
 
-  /**
-   * @param {Message} message
-   * @param {number} index
-   * @param {(string | null)[]} turns the run of each message
-   */
+  /** @param {Message} message @param {number} index @param {(string | null)[]} turns the run of each message */
   takeMessage(message, index, turns) {
     const runId = turns[index];
     if (index > 0 && runId !== turns[index - 1]) this.end(turns[index - 1]);
@@ -116,12 +109,7 @@ export class Transcript {
     if (text || images.length) this.add({ kind: "user", key, runId, text, images, steers: !first });
   }
 
-  /**
-   * @param {Block} block
-   * @param {string} key
-   * @param {string} group
-   * @param {string | null} runId
-   */
+  /** @param {Block} block @param {string} key @param {string} group @param {string | null} runId */
   takeBlock(block, key, group, runId) {
     if (block.type === "text" && block.text) this.add({ kind: "text", key, runId, text: block.text, cutShort: null });
     else if (block.type === "thinking" && block.thinking) this.add({ kind: "thinking", key, runId, text: block.thinking, redacted: false });
@@ -174,12 +162,7 @@ export class Transcript {
     for (const { receipt, runId, callId } of receipts) this.addReceipt(receipt, runId, callId);
   }
 
-  /**
-   * Fold an event.
-   *
-   * @param {Frame} frame
-   * @param {number} now in milliseconds
-   */
+  /** Fold an event. @param {Frame} frame @param {number} now in milliseconds */
   fold({ id, event, data }, now) {
     const seeded = id !== null && id <= this.seed;
     if (id !== null) {
@@ -253,11 +236,7 @@ export class Transcript {
     this.amend(this.flight.id, { steps: data.step - 1, usage: data.usage, ...(data.cost === undefined ? {} : { cost: data.cost }) });
   }
 
-  /**
-   * @param {"text" | "thinking"} kind
-   * @param {string} runId
-   * @param {string} text
-   */
+  /** @param {"text" | "thinking"} kind @param {string} runId @param {string} text */
   append(kind, runId, text) {
     const last = this.items.findLast((item) => item.kind !== "receipt");
     if (last?.kind === kind && last.runId === runId && this.items.length > this.attempt) {
@@ -280,23 +259,14 @@ export class Transcript {
     call.version += 1;
   }
 
-  /**
-   * @param {CallItem} call
-   * @param {string} output
-   * @param {boolean} isError
-   * @param {number | null} [now]
-   */
+  /** @param {CallItem} call @param {string} output @param {boolean} isError @param {number | null} [now] */
   settle(call, output, isError, now = null) {
     Object.assign(call, { state: "ended", output, isError, live: "", skipped: 0, cancelling: false });
     call.ended ??= now;
     call.version += 1;
   }
 
-  /**
-   * @param {string} event
-   * @param {any} data
-   * @param {number} now
-   */
+  /** @param {string} event @param {any} data @param {number} now */
   takePermission(event, data, now) {
     const call = this.calls.get(data.tool_use_id);
     if (!call || call.state === "ended") return;
@@ -356,11 +326,7 @@ export class Transcript {
     this.items.push(...receipts);
   }
 
-  /**
-   * What the server says of runs.
-   *
-   * @param {Run[]} runs
-   */
+  /** What the server says of runs. @param {Run[]} runs */
   learn(runs) {
     for (const run of runs) {
       const known = this.runs.get(run.id);
@@ -374,10 +340,7 @@ export class Transcript {
     }
   }
 
-  /**
-   * @param {string} runId
-   * @param {Partial<Run>} change
-   */
+  /** @param {string} runId @param {Partial<Run>} change */
   amend(runId, change) {
     const run = this.runs.get(runId) ?? blankRun(runId);
     this.runs.set(runId, { ...run, ...change });

@@ -28,7 +28,7 @@ export function approval({ sessionId, id, tool, always, input, withInput }) {
     editor,
     h("div", { class: "actions" },
       button({ label: "Allow once", icon: "check", class: "primary" }, () => answer("once")),
-      button({ label: "Reject", icon: "cross", class: "danger" }, () => answer("reject")),
+      button({ label: "Reject", icon: "close", class: "danger" }, () => answer("reject")),
       allowAlways,
       edit,
       word,

@@ -126,10 +126,7 @@ function endOf({ cutShort, isError, output }) {
   return !isError ? "" : output.startsWith("Cancelled: ") ? "cancelled" : "failed";
 }
 
-/**
- * @param {HTMLElement} element
- * @param {CallItem} item
- */
+/** @param {HTMLElement} element @param {CallItem} item */
 function showTime(element, item) {
   if (item.began !== null && item.state === "running") {
     if (element.dataset.since !== String(item.began)) {

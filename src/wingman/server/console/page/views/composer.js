@@ -37,7 +37,7 @@ export function composer({ sessionId, flight, agentId, onAgent, onSent }) {
 
   const text = h("textarea", {
     id: "message", rows: 1, "aria-label": "Message", placeholder: "Write a message", spellcheck: "true", dir: "auto",
-    oninput: grow,
+    oninput: () => { keepDraft(); grow(); },
     /** @param {KeyboardEvent} event */
     onkeydown: (event) => {
       if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
@@ -76,6 +76,16 @@ export function composer({ sessionId, flight, agentId, onAgent, onSent }) {
     text,
     h("div", { class: "tools" }, button({ label: "", icon: "image", class: "quiet", title: "Add images" }, () => file.click()), file, agents, h("span", { class: "grow" }), ways, send),
   );
+
+  /** What is written and not sent outlives a look at another view, and a reload. */
+  function keepDraft() {
+    try {
+      if (text.value) sessionStorage.setItem(`draft ${sessionId}`, text.value);
+      else sessionStorage.removeItem(`draft ${sessionId}`);
+    } catch {
+      // The browser keeps nothing, or no more: then the draft is not kept.
+    }
+  }
 
   function grow() {
     text.style.setProperty("height", "auto");
@@ -142,6 +152,7 @@ export function composer({ sessionId, flight, agentId, onAgent, onSent }) {
   function write(words, shown) {
     text.value = words;
     images = shown;
+    keepDraft();
     showImages();
     grow();
   }
@@ -160,6 +171,8 @@ export function composer({ sessionId, flight, agentId, onAgent, onSent }) {
       ...options.map(({ id, name }) => h("option", { value: id }, name)));
     agents.value = options.some(({ id }) => id === chosen) ? (chosen ?? "") : "";
   }
+
+  text.value = sessionStorage.getItem(`draft ${sessionId}`) ?? "";
 
   return {
     element,

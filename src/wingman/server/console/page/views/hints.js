@@ -10,10 +10,7 @@ const EXAMPLES = [
   ["Two steps", "!bash echo first > /tmp/wingman-console.txt\n---\n!read /tmp/wingman-console.txt"],
 ];
 
-/**
- * @param {import("../../types.js").Agent | null} agent
- * @param {(words: string) => void} write
- */
+/** @param {import("../../types.js").Agent | null} agent @param {(words: string) => void} write */
 export function hints(agent, write) {
   if (!agent || !isKeyless(agent)) {
     return h("div", { class: "hints" }, h("h2", {}, "What is to be done?"), h("p", { class: "muted" }, agent ? `${agent.name} has ${agent.tools.length ? `the tools ${agent.tools.join(", ")}` : "no tools"}, and works in the session's directory.` : "Choose an agent below, and write a message."));

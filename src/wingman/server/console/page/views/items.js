@@ -29,11 +29,7 @@ const MAKERS = {
   }),
 };
 
-/**
- * @param {Item} item
- * @param {Context} context
- * @returns {Shown}
- */
+/** @param {Item} item @param {Context} context @returns {Shown} */
 export function itemElement(item, context) {
   const { element, update } = MAKERS[item.kind](item, context);
   element.dataset.key = item.key;
@@ -111,9 +107,7 @@ function endElement(_item, { transcript }) {
 const WINDOW = 150; // items that are shown; more when they are asked for
 const SLACK = 100;
 
-/**
- * @param {Context} context
- */
+/** @param {Context} context */
 export function itemsView(context) {
   const earlier = h("div", { class: "earlier" });
   const list = h("div", { class: "items" });

@@ -4,11 +4,7 @@ import { api } from "../api.js";
 import { fill, form, h } from "../dom.js";
 import { complaint } from "./dialog.js";
 
-/**
- * @param {HTMLElement} main
- * @param {() => void} enter
- * @param {string} [refused] why the link did not work
- */
+/** @param {HTMLElement} main @param {() => void} enter @param {string} [refused] why the link did not work */
 export function loginView(main, enter, refused = "") {
   const trouble = complaint();
   const token = h("input", { type: "password", id: "token", name: "token", autocomplete: "current-password", required: true });

@@ -12,7 +12,7 @@ import { cost, duration, plural, short } from "../text.js";
 /** @type {Record<string, [string, string]>} */
 const WORDS = {
   completed: ["check", "Completed"],
-  failed: ["cross", "Failed"],
+  failed: ["close", "Failed"],
   cancelled: ["stop", "Cancelled"],
   interrupted: ["stop", "Interrupted: the server stopped under it"],
 };
@@ -25,10 +25,7 @@ const REASONS = {
   refusal: "The model refused",
 };
 
-/**
- * @param {HTMLElement} element
- * @param {Run | undefined} run
- */
+/** @param {HTMLElement} element @param {Run | undefined} run */
 export function showOutcome(element, run) {
   if (!run || !(run.status in WORDS)) {
     fill(element);
@@ -66,12 +63,7 @@ export function tokens(usage) {
   return `${short(usage.input_tokens)} tokens in, ${short(usage.output_tokens)} out`;
 }
 
-/**
- * A receipt, as it is.
- *
- * @param {Receipt} receipt
- * @param {(id: string) => string} callName
- */
+/** A receipt, as it is. @param {Receipt} receipt @param {(id: string) => string} callName */
 export function receiptElement(receipt, callName) {
   return h("div", { class: "receipt", role: "group", "aria-label": "Receipt" },
     h("p", { class: "line" }, icon("stop"), h("strong", {}, "Receipt"), h("span", { class: "muted" }, receipt.cancelled.length ? "what the cancel did" : "there was nothing to cancel: it had ended")),

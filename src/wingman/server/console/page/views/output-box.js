@@ -21,10 +21,7 @@ export function outputBox({ lines, characters, from }) {
   let shownTo = 0;
   let opened = false;
 
-  /**
-   * @param {string} now
-   * @param {number} [before] how many characters of it are not there any more
-   */
+  /** @param {string} now @param {number} [before] how many characters of it are not there any more */
   function update(now, before = 0) {
     if (now === text && before === skipped) return;
     const grown = opened && from === "end" && before === skipped && now.startsWith(text.slice(0, 64)) && now.length >= text.length;
@@ -83,11 +80,7 @@ export function outputBox({ lines, characters, from }) {
     bar.hidden = bar.childElementCount === 0;
   }
 
-  /**
-   * @param {number} start
-   * @param {number} most
-   * @param {number} longest
-   */
+  /** @param {number} start @param {number} most @param {number} longest */
   function headEnd(start, most, longest) {
     let at = start;
     for (let line = 0; line < most; line += 1) {

@@ -69,11 +69,7 @@ export function prose() {
   return { element, update };
 }
 
-/**
- * @param {string[]} lines
- * @param {string} source
- * @returns {HTMLElement}
- */
+/** @param {string[]} lines @param {string} source @returns {HTMLElement} */
 function blockElement(lines, source) {
   if (source.length <= LONGEST_BLOCK) return elementOf(block(lines));
   const box = outputBox({ lines: 60, characters: LONGEST_BLOCK, from: "start" });
@@ -102,10 +98,7 @@ function elementOf(block) {
   }
 }
 
-/**
- * @param {string} language
- * @param {string} text
- */
+/** @param {string} language @param {string} text */
 function fence(language, text) {
   return h("div", { class: "fence" },
     h("div", { class: "bar" }, h("span", {}, language || "text"), copyButton(() => text)),

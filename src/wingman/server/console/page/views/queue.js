@@ -7,10 +7,7 @@ import { complaint } from "./dialog.js";
 
 /** @typedef {import("../../types.js").Run} Run */
 
-/**
- * @param {string} sessionId
- * @param {(receipt: import("../../types.js").Receipt, run: Run) => void} onTakenBack
- */
+/** @param {string} sessionId @param {(receipt: import("../../types.js").Receipt, run: Run) => void} onTakenBack */
 export function queueView(sessionId, onTakenBack) {
   const trouble = complaint();
   const list = h("ul");

@@ -32,7 +32,7 @@ export function runtimeView(main, signal) {
     try {
       const [state, open, ready] = await Promise.all([api.actors(), api.runs("queued,running,waiting,cancelling"), api.ready().then(() => null, (error) => error)]);
       trouble.clear();
-      showTiles(state, open.entries, ready);
+      showTiles(state, ready);
       showActors(state.actors);
       showQuarantine(state.quarantined);
       showRuns(open.entries);
@@ -52,16 +52,15 @@ export function runtimeView(main, signal) {
     await showServers();
   }
 
-  /** @param {any} state @param {any[]} open @param {ApiError | null} ready */
-  function showTiles(state, open, ready) {
-    const of = (/** @type {string} */ status) => open.filter((run) => run.status === status).length;
-    const more = open.length >= 50 ? "+" : "";
+  /** @param {any} state @param {ApiError | null} ready */
+  function showTiles(state, ready) {
+    const { in_flight, places, waiting, asking } = state.runs;
     /** @type {[string, string, boolean][]} */
     const facts = [
       ["Server", ready ? ready.code.replace("_", " ") : "ready", ready !== null],
-      ["In flight", count(state.in_flight ?? of("running") + of("cancelling")) + (state.in_flight === undefined ? more : ""), false],
-      ["Queued", count(state.waiting ?? of("queued")) + (state.waiting === undefined ? more : ""), false],
-      ["Wait for people", count(state.asking ?? of("waiting")), of("waiting") > 0],
+      ["In flight", `${count(in_flight)} of ${count(places)}`, in_flight >= places],
+      ["Wait for a place", count(waiting), false],
+      ["Wait for people", count(asking), asking > 0],
       ["In memory", count(state.actors.length), false],
       ["Restarts", count(state.actors.reduce((/** @type {number} */ sum, /** @type {any} */ { restarts }) => sum + restarts, 0)), false],
       ["Dead letters", count(state.dead_letters), state.dead_letters > 0],
@@ -167,12 +166,7 @@ function stateChip(state) {
   return h("span", { class: "state-of" }, h("span", { class: "dot", "data-state": state }), state);
 }
 
-/**
- * A table that follows what there is.
- *
- * @param {string} title
- * @param {string[]} columns
- */
+/** A table that follows what there is. @param {string} title @param {string[]} columns */
 function rows(title, columns) {
   const body = h("tbody");
   const nothing = h("p", { class: "muted" });

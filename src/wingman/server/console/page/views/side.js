@@ -15,10 +15,7 @@ const FILTERS = [
   ["waiting", "Waiting", ({ id, status }) => status === "waiting" || store.permissions.some(({ session_id }) => session_id === id)],
 ];
 
-/**
- * @param {HTMLElement} element
- * @param {AbortSignal} signal
- */
+/** @param {HTMLElement} element @param {AbortSignal} signal */
 export function side(element, signal) {
   let filter = "all";
   const search = h("input", {
@@ -69,19 +66,12 @@ export function side(element, signal) {
   }
 }
 
-/**
- * @param {string} href
- * @param {string} sign
- * @param {string} label
- */
+/** @param {string} href @param {string} sign @param {string} label */
 function link(href, sign, label) {
   return h("a", { href }, icon(sign), h("span", {}, label));
 }
 
-/**
- * @param {string} words
- * @param {string} filter
- */
+/** @param {string} words @param {string} filter */
 function found(words, filter) {
   const fits = /** @type {(typeof FILTERS)[0]} */ (FILTERS.find(([id]) => id === filter))[2];
   const wanted = words.toLowerCase().split(/\s+/).filter(Boolean);
@@ -110,10 +100,7 @@ function row(session) {
   );
 }
 
-/**
- * @param {HTMLElement} element
- * @param {Session} session
- */
+/** @param {HTMLElement} element @param {Session} session */
 function update(element, session) {
   const link = /** @type {HTMLElement} */ (element.firstElementChild);
   const [dot, name, when, where] = /** @type {HTMLElement[]} */ ([...link.children]);
