@@ -2,7 +2,7 @@
  * Work that is done once for a frame, and times that are counted on the screen.
  */
 
-import { duration } from "./text.js";
+import { elapsed } from "./text.js";
 
 /** @type {Set<() => void>} */
 const due = new Set();
@@ -30,7 +30,7 @@ export function countTimes() {
   setInterval(() => {
     if (document.hidden) return;
     for (const element of document.querySelectorAll("[data-since]")) {
-      element.textContent = duration(Math.floor((Date.now() - Number(/** @type {HTMLElement} */ (element).dataset.since)) / 1000) * 1000);
+      element.textContent = elapsed(Date.now() - Number(/** @type {HTMLElement} */ (element).dataset.since));
     }
   }, 1000);
 }

@@ -55,6 +55,12 @@ export function cost(dollars) {
   return dollars < 0.01 ? `$${dollars.toPrecision(2)}` : `$${dollars.toFixed(2)}`;
 }
 
+/** A time that is still counted: in whole seconds. @param {number} ms */
+export function elapsed(ms) {
+  const seconds = Math.max(0, Math.floor(ms / 1000));
+  return seconds < 60 ? `${seconds} s` : duration(seconds * 1000);
+}
+
 /** @param {number} ms */
 export function duration(ms) {
   if (ms < 0) ms = 0;

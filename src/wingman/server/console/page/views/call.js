@@ -2,7 +2,7 @@
 
 import { api } from "../api.js";
 import { button, fill, h, icon, say, set } from "../dom.js";
-import { duration } from "../text.js";
+import { duration, elapsed } from "../text.js";
 import { approval } from "./approval.js";
 import { announce, complaint } from "./dialog.js";
 import { imagesElement } from "./images.js";
@@ -131,7 +131,7 @@ function showTime(element, item) {
   if (item.began !== null && item.state === "running") {
     if (element.dataset.since !== String(item.began)) {
       element.dataset.since = String(item.began);
-      element.textContent = "";
+      element.textContent = elapsed(Date.now() - item.began);
     }
     return;
   }

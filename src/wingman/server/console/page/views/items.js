@@ -72,7 +72,7 @@ function textElement() {
 function thinkingElement() {
   const label = h("span");
   const box = outputBox({ lines: 400, characters: 20_000, from: "end" });
-  const element = h("details", { class: "thinking" }, h("summary", {}, icon("spark"), label), box.element);
+  const element = h("details", { class: "thinking" }, h("summary", {}, icon("fold"), label), box.element);
   /** @type {import("../items.js").ThinkingItem} */
   let item;
   element.addEventListener("toggle", () => element.open && box.update(item.text));
