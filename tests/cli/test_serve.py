@@ -163,7 +163,8 @@ async def test_the_token_of_the_environment_is_asked_for(tmp_path: Path) -> None
 
 async def test_it_prints_a_link_that_logs_in_to_the_console_once(tmp_path: Path) -> None:
     arguments = ("serve", "--host", "0.0.0.0", "--port", "0", "--db", "memory")
-    async with wingman(*arguments, home=tmp_path, WINGMAN_TOKEN="open-sesame") as command:
+    environment = {"WINGMAN_TOKEN": "open-sesame", "WINGMAN_LOG_LEVEL": "debug"}
+    async with wingman(*arguments, home=tmp_path, **environment) as command:
         await command.says("Permissions:")
         found = re.search(
             r"The console: (http://127.0.0.1:\d+)/#link=(\S+) \(works once", command.err
@@ -175,6 +176,10 @@ async def test_it_prints_a_link_that_logs_in_to_the_console_once(tmp_path: Path)
                 answer = await http.post("/console/login", json={"link": found[2]})
                 assert answer.status_code == status
             assert (await http.get("/tools")).status_code == 200  # by the cookie alone
+            cookies = list(http.cookies.jar)
+    assert command.err.count(found[2]) == 1  # where it is printed, and in no line of the log
+    assert [cookie.name for cookie in cookies] == [f"wingman-{found[1].rpartition(':')[2]}"]
+    assert not any(str(cookie.value) in command.err for cookie in cookies)
 
 
 async def test_without_a_token_the_console_needs_no_link(tmp_path: Path) -> None:

@@ -80,6 +80,14 @@ async def test_each_file_of_the_page_is_given_as_what_it_is(guarded: Server, pat
     assert answer.content == (PAGE / path.removeprefix("/console/")).read_bytes()
 
 
+async def test_the_page_names_its_modules_so_that_a_browser_loads_them_at_once(
+    server: Server,
+) -> None:
+    named = (await server.client.get("/")).headers.get("link", "")
+    scripts = paths_of(PAGE.rglob("*.js"))
+    assert sorted(re.findall(r"<([^>]+)>; rel=modulepreload", named)) == scripts
+
+
 async def test_what_a_browser_has_already_is_not_sent_again(server: Server) -> None:
     first = await server.client.get("/")
     assert first.headers["cache-control"] == "no-cache"

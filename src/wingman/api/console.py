@@ -47,7 +47,13 @@ class LoggedOut(msgspec.Struct, frozen=True):
 _IF_NONE_MATCH: Final = Header("If-None-Match", "The `ETag` of the file that the client has.")
 _SET_COOKIE: Final = Header("Set-Cookie", "The cookie, which scripts cannot read.")
 _ETAG: Final = Header("ETag", "What the file has in it, as a hash.")
-_UNCHANGED: Final = Answer(304, "The client has it already.", media_types=(), headers=(_ETAG,))
+_MODULES: Final = Header("Link", "`<path>; rel=modulepreload`: the scripts that the page needs.")
+
+
+def _unchanged(*headers: Header) -> Answer:
+    return Answer(304, "The client has it already.", media_types=(), headers=(_ETAG, *headers))
+
+
 _FILE: Final = Answer(
     200,
     "The file.",
@@ -63,7 +69,10 @@ ROUTES: Final[tuple[Route, ...]] = (
         section="console",
         summary="The console: sessions, approvals and the runtime, as a page",
         headers=(_IF_NONE_MATCH,),
-        answers=(Answer(200, "A page.", media_types=("text/html",), headers=(_ETAG,)), _UNCHANGED),
+        answers=(
+            Answer(200, "A page.", media_types=("text/html",), headers=(_ETAG, _MODULES)),
+            _unchanged(_MODULES),
+        ),
         needs_token=False,
         ignores_query=True,
     ),
@@ -74,7 +83,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         section="console",
         summary="A file of that page",
         headers=(_IF_NONE_MATCH,),
-        answers=(_FILE, _UNCHANGED),
+        answers=(_FILE, _unchanged()),
         errors=("asset_not_found",),
         needs_token=False,
     ),
@@ -85,7 +94,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         section="console",
         summary="A file of a part of that page",
         headers=(_IF_NONE_MATCH,),
-        answers=(_FILE, _UNCHANGED),
+        answers=(_FILE, _unchanged()),
         errors=("asset_not_found",),
         needs_token=False,
     ),

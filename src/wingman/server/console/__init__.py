@@ -10,7 +10,7 @@ It knows no session and no run: what the page shows, it asks the API for, as any
 """
 
 from wingman.server.console.cookie import cookie_set, cookies_of
-from wingman.server.console.files import page_file
+from wingman.server.console.files import Files
 from wingman.server.console.logins import LINK_SECONDS, LOGIN_SECONDS, Logins
 
-__all__ = ["LINK_SECONDS", "LOGIN_SECONDS", "Logins", "cookie_set", "cookies_of", "page_file"]
+__all__ = ["LINK_SECONDS", "LOGIN_SECONDS", "Files", "Logins", "cookie_set", "cookies_of"]

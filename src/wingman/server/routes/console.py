@@ -9,10 +9,10 @@ from wingman.errors import InvalidRequest
 from wingman.server.console import (
     LINK_SECONDS,
     LOGIN_SECONDS,
+    Files,
     Logins,
     cookie_set,
     cookies_of,
-    page_file,
 )
 from wingman.server.exchange import json_response
 from wingman.server.handlers import Handlers
@@ -23,18 +23,19 @@ __all__ = ["console_handlers"]
 def console_handlers(logins: Logins) -> Handlers:
     """The console's page and its files; the way in, and the way out."""
     handlers = Handlers()
+    files = Files()
 
     @handlers.add
     async def console() -> Response:
-        return await page_file()
+        return await files.page()
 
     @handlers.add
     async def console_file(file: str) -> Response:
-        return await page_file(file)
+        return await files.file(file)
 
     @handlers.add
     async def console_view(file: str) -> Response:
-        return await page_file(f"views/{file}")
+        return await files.file(f"views/{file}")
 
     @handlers.add
     async def read_login() -> Login:
