@@ -3,7 +3,7 @@
  *
  *     api.js         the public API; nothing else is asked
  *     stream.js      a session's events, over however many connections; sse.js their format
- *     transcript.js  history and events, folded into items (items.js, turns.js)
+ *     transcript.js  history (history.js, turns.js) and events, folded into items (items.js)
  *     markdown.js    Markdown as blocks (inline.js within a line)
  *     output.js      what commands print; text.js what people may read
  *     store.js       sessions, agents, what waits for people
@@ -29,7 +29,14 @@ import { side } from "./views/side.js";
 /** @typedef {(main: HTMLElement, signal: AbortSignal, argument: string) => void} View */
 
 /** @type {Record<string, View>} */
-const VIEWS = { "": homeView, new: newSessionView, session: sessionView, approvals: approvalsView, agents: agentsView, runtime: runtimeView };
+const VIEWS = {
+	"": homeView,
+	new: newSessionView,
+	session: sessionView,
+	approvals: approvalsView,
+	agents: agentsView,
+	runtime: runtimeView,
+};
 /** @type {Record<string, string>} */
 const TITLES = { new: "New session", approvals: "Approvals", agents: "Agents", runtime: "Runtime" };
 
@@ -42,81 +49,89 @@ let title = "";
 
 /** The view and its argument that the address names. */
 function place() {
-  const [, name = "", argument = ""] = /^#\/([a-z]*)\/?(.*)$/.exec(location.hash) ?? [];
-  return { name: name in VIEWS ? name : "", argument: decodeURIComponent(argument) };
+	const [, name = "", argument = ""] = /^#\/([a-z]*)\/?(.*)$/.exec(location.hash) ?? [];
+	return { name: name in VIEWS ? name : "", argument: decodeURIComponent(argument) };
 }
 
 function go() {
-  const { name, argument } = place();
-  shown.abort();
-  shown = new AbortController();
-  document.body.dataset.place = name || "home";
-  title = TITLES[name] ?? "";
-  main.className = `main at-${name || "home"}`;
-  fill(main);
-  VIEWS[name](main, shown.signal, argument);
-  showTitle();
+	const { name, argument } = place();
+	shown.abort();
+	shown = new AbortController();
+	document.body.dataset.place = name || "home";
+	title = TITLES[name] ?? "";
+	main.className = `main at-${name || "home"}`;
+	fill(main);
+	VIEWS[name](main, shown.signal, argument);
+	showTitle();
 }
 
 /** @type {View} */
 function homeView(view, signal) {
-  watch(() => {
-    if (!store.loaded || view.childElementCount) return;
-    if (store.sessions.length === 0) location.replace("#/new");
-    else view.append(h("div", { class: "empty" }, h("p", {}, "Choose a session, or "), h("a", { href: "#/new", class: "button primary" }, "start a new one")));
-  }, signal);
+	watch(() => {
+		if (!store.loaded || view.childElementCount) return;
+		if (store.sessions.length === 0) location.replace("#/new");
+		else
+			view.append(
+				h(
+					"div",
+					{ class: "empty" },
+					h("p", {}, "Choose a session, or "),
+					h("a", { href: "#/new", class: "button primary" }, "start a new one"),
+				),
+			);
+	}, signal);
 }
 
 /** The page's title says that somebody is waited for. */
 function showTitle() {
-  const waiting = store.permissions.length;
-  const name = document.body.dataset.title || title;
-  document.title = `${waiting ? `(${waiting}) ` : ""}${name ? `${name} · ` : ""}Wingman`;
-  const href = waiting ? "/console/icon-waits.svg" : "/console/icon.svg";
-  const link = document.querySelector("link[rel=icon]");
-  if (link?.getAttribute("href") !== href) link?.setAttribute("href", href);
+	const waiting = store.permissions.length;
+	const name = document.body.dataset.title || title;
+	document.title = `${waiting ? `(${waiting}) ` : ""}${name ? `${name} · ` : ""}Wingman`;
+	const href = waiting ? "/console/icon-waits.svg" : "/console/icon.svg";
+	const link = document.querySelector("link[rel=icon]");
+	if (link?.getAttribute("href") !== href) link?.setAttribute("href", href);
 }
 
 async function enter() {
-  life = new AbortController();
-  document.body.classList.remove("locked");
-  side(/** @type {HTMLElement} */ (document.getElementById("side")), life.signal);
-  start(life.signal);
-  watch(showTitle, life.signal);
-  go();
+	life = new AbortController();
+	document.body.classList.remove("locked");
+	side(/** @type {HTMLElement} */ (document.getElementById("side")), life.signal);
+	start(life.signal);
+	watch(showTitle, life.signal);
+	go();
 }
 
 function lock() {
-  if (document.body.classList.contains("locked")) return;
-  life.abort();
-  shown.abort();
-  document.body.classList.add("locked");
-  loginView(main, enter);
+	if (document.body.classList.contains("locked")) return;
+	life.abort();
+	shown.abort();
+	document.body.classList.add("locked");
+	loginView(main, enter);
 }
 
 /** A link that `wingman serve` printed has a secret that works once: it is not kept in the address. */
 async function useLink() {
-  const link = /^#link=(.+)$/.exec(location.hash)?.[1];
-  if (!link) return null;
-  history.replaceState(null, "", `${location.pathname}#/`);
-  try {
-    await api.login({ link: decodeURIComponent(link) });
-    return null;
-  } catch (error) {
-    return error instanceof ApiError && error.status !== 404 ? error.message : null;
-  }
+	const link = /^#link=(.+)$/.exec(location.hash)?.[1];
+	if (!link) return null;
+	history.replaceState(null, "", `${location.pathname}#/`);
+	try {
+		await api.login({ link: decodeURIComponent(link) });
+		return null;
+	} catch (error) {
+		return error instanceof ApiError && error.status !== 404 ? error.message : null;
+	}
 }
 
 const refused = await useLink();
 whenUnauthorized(lock);
 window.addEventListener("hashchange", async () => {
-  if (location.hash.startsWith("#link=")) await useLink();
-  if (document.body.classList.contains("locked")) await enter();
-  else go();
+	if (location.hash.startsWith("#link=")) await useLink();
+	if (document.body.classList.contains("locked")) await enter();
+	else go();
 });
 keys();
 countTimes();
 if (refused) {
-  document.body.classList.add("locked");
-  loginView(main, enter, refused);
+	document.body.classList.add("locked");
+	loginView(main, enter, refused);
 } else await enter();

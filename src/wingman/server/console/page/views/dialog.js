@@ -11,16 +11,16 @@ import { visible } from "../text.js";
  * @param {Node[]} content
  */
 export function dialog(title, content) {
-  const close = button({ label: "", icon: "close", class: "quiet", title: "Close" }, () => element.close());
-  const element = h(
-    "dialog",
-    { "aria-label": title, onclose: () => element.remove() },
-    h("header", {}, h("h2", {}, title), close),
-    ...content,
-  );
-  document.body.append(element);
-  element.showModal();
-  return () => element.close();
+	const close = button({ label: "", icon: "close", class: "quiet", title: "Close" }, () => element.close());
+	const element = h(
+		"dialog",
+		{ "aria-label": title, onclose: () => element.remove() },
+		h("header", {}, h("h2", {}, title), close),
+		...content,
+	);
+	document.body.append(element);
+	element.showModal();
+	return () => element.close();
 }
 
 /**
@@ -32,47 +32,56 @@ export function dialog(title, content) {
  * @param {() => Promise<unknown>} action
  */
 export function confirm(title, question, label, action) {
-  const trouble = complaint();
-  const close = dialog(title, [
-    h("p", {}, question),
-    trouble.element,
-    h("p", { class: "actions" }, button({ label, class: "danger" }, () => trouble.during(async () => { await action(); close(); }))),
-  ]);
+	const trouble = complaint();
+	const close = dialog(title, [
+		h("p", {}, question),
+		trouble.element,
+		h(
+			"p",
+			{ class: "actions" },
+			button({ label, class: "danger" }, () =>
+				trouble.during(async () => {
+					await action();
+					close();
+				}),
+			),
+		),
+	]);
 }
 
 /** A place for what went wrong. */
 export function complaint() {
-  const element = h("p", { class: "complaint", role: "alert" });
-  return {
-    element,
-    /** @param {unknown} error */
-    show(error) {
-      element.textContent = visible(sentence(error));
-    },
-    clear() {
-      element.textContent = "";
-    },
-    /** @param {() => Promise<unknown>} work */
-    async during(work) {
-      element.textContent = "";
-      try {
-        await work();
-      } catch (error) {
-        element.textContent = visible(sentence(error));
-      }
-    },
-  };
+	const element = h("p", { class: "complaint", role: "alert" });
+	return {
+		element,
+		/** @param {unknown} error */
+		show(error) {
+			element.textContent = visible(sentence(error));
+		},
+		clear() {
+			element.textContent = "";
+		},
+		/** @param {() => Promise<unknown>} work */
+		async during(work) {
+			element.textContent = "";
+			try {
+				await work();
+			} catch (error) {
+				element.textContent = visible(sentence(error));
+			}
+		},
+	};
 }
 
 /** @param {unknown} error */
 export function sentence(error) {
-  if (error instanceof ApiError) return error.message;
-  return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+	if (error instanceof ApiError) return error.message;
+	return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
 }
 
 /** Say something to those who do not see the page. @param {string} text */
 export function announce(text) {
-  const said = h("p", {}, text);
-  document.getElementById("announcer")?.append(said);
-  setTimeout(() => said.remove(), 10_000);
+	const said = h("p", {}, text);
+	document.getElementById("announcer")?.append(said);
+	setTimeout(() => said.remove(), 10_000);
 }

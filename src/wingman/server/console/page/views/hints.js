@@ -5,25 +5,58 @@ import { isKeyless } from "../store.js";
 
 /** @type {[string, string][]} */
 const EXAMPLES = [
-  ["List the files", "!bash ls -la"],
-  ["Two calls side by side", "!bash for i in 1 2 3 4 5; do echo line $i; sleep 1; done\n!bash sleep 30"],
-  ["Two steps", "!bash echo first > /tmp/wingman-console.txt\n---\n!read /tmp/wingman-console.txt"],
+	["List the files", "!bash ls -la"],
+	["Two calls side by side", "!bash for i in 1 2 3 4 5; do echo line $i; sleep 1; done\n!bash sleep 30"],
+	["Two steps", "!bash echo first > /tmp/wingman-console.txt\n---\n!read /tmp/wingman-console.txt"],
 ];
 
 /** @param {import("../../types.js").Agent | null} agent @param {(words: string) => void} write */
 export function hints(agent, write) {
-  if (!agent || !isKeyless(agent)) {
-    return h("div", { class: "hints" }, h("h2", {}, "What is to be done?"), h("p", { class: "muted" }, agent ? `${agent.name} has ${agent.tools.length ? `the tools ${agent.tools.join(", ")}` : "no tools"}, and works in the session's directory.` : "Choose an agent below, and write a message."));
-  }
-  const usable = EXAMPLES.filter(([, words]) => [...words.matchAll(/^!(\w+)/gm)].every(([, tool]) => agent.tools.includes(tool)));
-  return h("div", { class: "hints" },
-    h("h2", {}, "This agent has no language model"),
-    h("p", {}, "It does what each line of a message says, and needs no key. ", h("code", {}, "!bash ls"), " is a call of the tool bash. Lines that follow each other run side by side; a line ", h("code", {}, "---"), " begins the next step."),
-    h("div", { class: "examples" }, ...usable.map(([label, words]) => {
-      const element = button({ label: "", class: "example", named: `Write: ${label}` }, () => write(words));
-      element.append(h("strong", {}, label), h("code", {}, words));
-      return element;
-    })),
-    h("p", { class: "muted" }, "For a language model, give the agent another provider: ", h("a", { href: `#/agents/${encodeURIComponent(agent.id)}` }, "change the agent"), "."),
-  );
+	if (!agent || !isKeyless(agent)) {
+		return h(
+			"div",
+			{ class: "hints" },
+			h("h2", {}, "What is to be done?"),
+			h(
+				"p",
+				{ class: "muted" },
+				agent
+					? `${agent.name} has ${agent.tools.length ? `the tools ${agent.tools.join(", ")}` : "no tools"}, and works in the session's directory.`
+					: "Choose an agent below, and write a message.",
+			),
+		);
+	}
+	const usable = EXAMPLES.filter(([, words]) =>
+		[...words.matchAll(/^!(\w+)/gm)].every(([, tool]) => agent.tools.includes(tool)),
+	);
+	return h(
+		"div",
+		{ class: "hints" },
+		h("h2", {}, "This agent has no language model"),
+		h(
+			"p",
+			{},
+			"It does what each line of a message says, and needs no key. ",
+			h("code", {}, "!bash ls"),
+			" is a call of the tool bash. Lines that follow each other run side by side; a line ",
+			h("code", {}, "---"),
+			" begins the next step.",
+		),
+		h(
+			"div",
+			{ class: "examples" },
+			...usable.map(([label, words]) => {
+				const element = button({ label: "", class: "example", named: `Write: ${label}` }, () => write(words));
+				element.append(h("strong", {}, label), h("code", {}, words));
+				return element;
+			}),
+		),
+		h(
+			"p",
+			{ class: "muted" },
+			"For a language model, give the agent another provider: ",
+			h("a", { href: `#/agents/${encodeURIComponent(agent.id)}` }, "change the agent"),
+			".",
+		),
+	);
 }
