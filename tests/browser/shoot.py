@@ -1,7 +1,7 @@
 """`python tests/browser/shoot.py`: takes the screenshots of docs/console.md.
 
-A model that follows a script works in a small project, in a console in Chromium. Where the fonts Inter
-and JetBrains Mono are installed, the pictures look as those in the repository do.
+A model that follows a script works in a small project, in a console in Chromium. Where the fonts
+Inter and JetBrains Mono are installed, the pictures look as those in the repository do.
 """
 
 import shutil
@@ -27,9 +27,8 @@ RULES: Final = {"edit": "ask", "bash": {"*": "ask", "pytest *": "allow", "git lo
 PROJECT: Final = {
     "cart.py": "def total(prices):\n    return sum(prices)\n",
     "rates.py": "RATES = {'de': 0.19, 'ch': 0.081}\n",
-    "Makefile": "test:\n\t@for n in total empty tax; do printf 'test_cart.py::test_%s \\033[32mPASSED\\033[0m\\n' $$n;"
-    " sleep 0.3; done; sleep 60\n",
-    "test_cart.py": "from cart import total\n\n\ndef test_total():\n    assert total([1, 2]) == 3\n",
+    "Makefile": "test:\n\t@for n in total empty tax; do"
+    " printf 'test_cart.py::test_%s \\033[32mPASSED\\033[0m\\n' $$n; sleep 0.3; done; sleep 60\n",
 }
 PLAN: Final = """\
 The total leaves out the tax. I look at what is there first:

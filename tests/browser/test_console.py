@@ -4,11 +4,11 @@ import base64
 
 import trio
 
-from browser_kit import Chromium, Page
+from browser_kit import Chromium
 from console_kit import calls_shown, console, open_session, send
 from pictures import plain
-from server_kit import Gate, Server, call, lingering, serving, thought, until
-from wingman import Tool, ToolContext, tool
+from server_kit import Gate, Server, call, lingering, serving, thought
+from wingman import ToolContext, tool
 
 ASK = {"say": "ask"}
 
@@ -183,8 +183,8 @@ async def test_images_are_sent_and_shown(chromium: Chromium) -> None:
         session_id = await open_session(server, page)
         picture = base64.b64encode(plain(size=(8, 8))).decode()
         await page.do(
-            "await page.locator('input[type=file]').setInputFiles({name: 'a.png', mimeType: 'image/png',"
-            " buffer: Buffer.from(data, 'base64')})",
+            "await page.locator('input[type=file]').setInputFiles("
+            "{name: 'a.png', mimeType: 'image/png', buffer: Buffer.from(data, 'base64')})",
             data=picture,
         )
         assert "a.png" in await page.shown(".attached li")

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-
 from browser_kit import Chromium
 from console_kit import open_session, send
 from server_kit import Gate, Server, call, serving, until
@@ -71,7 +70,7 @@ async def test_a_run_of_another_client_is_shown_with_its_message(chromium: Chrom
         gate = Gate()
         server.stage.play("Working", gate)
         await server.start(session_id, "sent by another")
-        assert "sent by another" in await page.shown(".user .prose")
+        await page.shown(".user .prose >> text=sent by another")
         gate.open()
         await page.shown(".outcome")
 

@@ -7,7 +7,28 @@ from console_kit import console, open_session, send
 from server_kit import Gate, Server, call, thought
 from wingman import tool
 
-MARKDOWN = "# One\n\n- [x] two\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n```py\nx = 1\n```\n\n> three `four` [five](https://example.org)"
+MARKDOWN = """\
+# One
+
+- [x] two
+
+| a | b |
+|---|---|
+| 1 | 2 |
+
+```py
+x = 1
+```
+
+> three `four` [five](https://example.org)
+"""
+SIDEWAYS = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
+TOO_WIDE = """() => [...document.querySelectorAll('main *')]
+    .filter(e => e.getBoundingClientRect().right > 376 && !e.closest('.table, pre'))
+    .map(e => e.outerHTML.slice(0, 200))"""
+ANNOUNCED = (
+    "await page.locator('#announcer', {hasText: text}).waitFor({state: 'attached', timeout: 20000})"
+)
 
 
 @tool
@@ -141,23 +162,21 @@ async def tab_to(page: Page, name: str, *, backwards: bool = False) -> None:
 
 
 async def test_a_phone_shows_it_without_scrolling_sideways(chromium: Chromium) -> None:
-    sideways = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
     async with console(chromium, tools=[say, guarded], page={"width": 375, "height": 700}) as (
         server,
         page,
     ):
         await full_session(server, page)
-        assert await page.evaluate(sideways) == 0
-        wide = "() => [...document.querySelectorAll('main *')].filter(e => e.getBoundingClientRect().right > 376 && !e.closest('.table, pre')).map(e => e.outerHTML.slice(0, 200))"
-        assert await page.evaluate(wide) == []
+        assert await page.evaluate(SIDEWAYS) == 0
+        assert await page.evaluate(TOO_WIDE) == []
         await page.click(".up")
         await page.click(".sessions a")
         await page.shown(".approval")
         for place in ("approvals", "runtime", "agents", "new"):
             await page.goto(f"{server.url}/#/{place}")
             await page.shown("h1")
-            assert await page.evaluate(sideways) == 0
-            assert await page.evaluate(wide) == []
+            assert await page.evaluate(SIDEWAYS) == 0
+            assert await page.evaluate(TOO_WIDE) == []
 
 
 async def test_nothing_moves_for_those_who_do_not_want_it(chromium: Chromium) -> None:
@@ -177,13 +196,9 @@ async def test_the_end_of_a_run_and_a_question_are_announced(chromium: Chromium)
         await open_session(server, page, tools=["say"], permissions={"say": "ask"})
         server.stage.play(call("say", text="it"))
         await send(page, "Go.")
-        await page.do(
-            "await page.locator('#announcer', {hasText: 'say waits for your answer.'}).waitFor({state: 'attached'})"
-        )
+        await page.do(ANNOUNCED, text="say waits for your answer.")
         await page.click("text=Allow once")
-        await page.do(
-            "await page.locator('#announcer', {hasText: 'The run is completed.'}).waitFor({state: 'attached'})"
-        )
+        await page.do(ANNOUNCED, text="The run is completed.")
 
 
 async def test_the_first_paint_comes_at_once(chromium: Chromium) -> None:

@@ -1,4 +1,4 @@
-"""The console shows what models, tools and people write. Nothing of it may act, hide, or stop it."""
+"""What models, tools and people write is shown in the console. It may not act, hide, or stop it."""
 
 import json
 
@@ -13,9 +13,11 @@ from wingman.run import Limits
 SCRIPT = "<script>window.hacked = 1</script><img src=x onerror='window.hacked = 2'>"
 MARKDOWN = f"""# {SCRIPT}
 
-[a](javascript:window.hacked=3) [b](data:text/html,x) [c](JAVASCRIPT:window.hacked=4) <a href="javascript:window.hacked=5">d</a>
+[a](javascript:window.hacked=3) [b](data:text/html,x) [c](JAVASCRIPT:window.hacked=4)
+<a href="javascript:window.hacked=5">d</a>
 
-![e](https://evil.example/pixel.png) [f](https://evil.example/ "{SCRIPT}") <https://evil.example/auto>
+![e](https://evil.example/pixel.png) [f](https://evil.example/ "{SCRIPT}")
+<https://evil.example/auto>
 
 | {SCRIPT} | javascript:window.hacked=6 |
 |---|---|
@@ -27,6 +29,16 @@ MARKDOWN = f"""# {SCRIPT}
 
 evil\u202egnp.exe \u0007\u001b[2J\u001b]0;title\u0007
 """
+
+DEPTH = """() => {
+    let deepest = 0;
+    for (const each of document.querySelectorAll('*')) {
+        let depth = 0;
+        for (let at = each; at; at = at.parentElement) depth += 1;
+        deepest = Math.max(deepest, depth);
+    }
+    return deepest;
+}"""
 
 
 @tool
@@ -133,9 +145,7 @@ async def test_ten_thousand_events_do_not_stop_the_page(chromium: Chromium) -> N
         for step in range(400):
             server.stage.play(f"Step {step}.", call("shout", f"s{step}", text="x"))
         await send(page, "Go.")
-        assert "Completed" in await page.do(
-            "const end = page.locator('.outcome'); await end.waitFor({timeout: 25000}); return end.innerText()"
-        )
+        assert "Completed" in await page.shown(".outcome")
         assert await page.evaluate("() => document.querySelectorAll('main *').length") < 8_000
         await page.click(".earlier button")
         await page.do("await page.reload()")
@@ -151,15 +161,14 @@ async def test_a_deep_and_a_long_text_are_shown(chromium: Chromium) -> None:
         await send(page, "Go.")
         await page.shown(".said >> text=The end.")
         await page.shown(".outcome")
-        depth = "() => { let most = 0; const walk = (e, d) => { most = Math.max(most, d); for (const c of e.children) walk(c, d + 1) }; walk(document.body, 0); return most }"
-        assert await page.evaluate(depth) < 60
+        assert await page.evaluate(DEPTH) < 60
         assert await page.longest_task() < 2_000
 
 
 async def test_what_the_api_says_wrongly_is_a_sentence(chromium: Chromium) -> None:
     async with console(chromium) as (server, page):
         await page.do(
-            "await page.route('**/permissions*', route => route.fulfill({status: 500, body: text}))",
+            "await page.route('**/permissions*', ask => ask.fulfill({status: 500, body: text}))",
             text=json.dumps({"error": SCRIPT}),
         )
         await page.goto(server.url)

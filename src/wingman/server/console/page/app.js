@@ -73,8 +73,8 @@ function homeView(view, signal) {
 		else
 			view.append(
 				h(
-					"div",
-					{ class: "empty" },
+					"div.empty",
+					{},
 					h("p", {}, "Choose a session, or "),
 					h("a", { href: "#/new", class: "button primary" }, "start a new one"),
 				),

@@ -7,22 +7,30 @@ import { visible } from "./text.js";
 /** @typedef {Node | string | number | null | undefined | false} Child */
 
 /**
- * An element.
+ * @template {string} Tag
+ * @typedef {Tag extends `${infer Name extends keyof HTMLElementTagNameMap}.${string}` ? HTMLElementTagNameMap[Name]
+ *   : Tag extends keyof HTMLElementTagNameMap ? HTMLElementTagNameMap[Tag] : never} Made
+ */
+
+/**
+ * An element: its name and its classes, as `p.muted`.
  *
  * `props` are attributes; a function is a listener (`onclick`), true is an attribute without a value,
  * and what is null, undefined or false is left out. `value` and `checked` are properties.
  *
- * @template {keyof HTMLElementTagNameMap} Tag
+ * @template {string} Tag
  * @param {Tag} tag
  * @param {Record<string, any>} [props]
  * @param {...(Child | Child[])} children
- * @returns {HTMLElementTagNameMap[Tag]}
+ * @returns {Made<Tag>}
  */
 export function h(tag, props = {}, ...children) {
-	const element = document.createElement(tag);
-	for (const [name, value] of Object.entries(props)) set(element, name, value);
+	const [name, ...classes] = tag.split(".");
+	const element = document.createElement(name);
+	element.classList.add(...classes);
+	for (const [attribute, value] of Object.entries(props)) set(element, attribute, value);
 	element.append(...nodes(children.flat()));
-	return element;
+	return /** @type {Made<Tag>} */ (element);
 }
 
 /** @param {Element} element @param {string} name @param {any} value */
@@ -170,12 +178,7 @@ export function form(props, action, ...children) {
 
 /** The top of a view; on a phone it has the way back. @param {string} title @param {string} [back] */
 export function heading(title, back = "#/") {
-	return h(
-		"header",
-		{ class: "head" },
-		h("a", { class: "up", href: back, "aria-label": "Back" }, icon("back")),
-		h("h1", {}, title),
-	);
+	return h("header.head", {}, h("a.up", { href: back, "aria-label": "Back" }, icon("back")), h("h1", {}, title));
 }
 
 /** @param {string} id */

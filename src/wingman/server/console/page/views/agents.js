@@ -8,9 +8,9 @@ import { confirm } from "./dialog.js";
 
 /** @type {import("../app.js").View} */
 export function agentsView(main, signal, id) {
-	const list = h("ul", { class: "agents" });
-	const card = h("section", { class: "card narrow" });
-	main.append(heading("Agents", id ? "#/agents" : "#/"), h("div", { class: "page two" }, list, card));
+	const list = h("ul.agents", {});
+	const card = h("section.card.narrow", {});
+	main.append(heading("Agents", id ? "#/agents" : "#/"), h("div.page.two", {}, list, card));
 	const loaded = refreshAgents().catch(() => {});
 	let formOf = /** @type {string | null} */ (null);
 	watch(async () => {
@@ -39,16 +39,16 @@ export function agentsView(main, signal, id) {
 			card,
 			h("h2", {}, agent ? agent.name : "New agent"),
 			isCode
-				? h("p", { class: "muted" }, "The program defines this agent: it cannot be changed here.")
+				? h("p.muted", {}, "The program defines this agent: it cannot be changed here.")
 				: agentForm(agent, async (saved) => {
 						await refreshAgents();
 						location.hash = agent ? "#/agents" : `#/agents/${encodeURIComponent(saved.id)}`;
 					}),
 			agent && !isCode
 				? h(
-						"p",
-						{ class: "actions" },
-						h("a", { class: "button", href: "#/agents" }, "A new one instead"),
+						"p.actions",
+						{},
+						h("a.button", { href: "#/agents" }, "A new one instead"),
 						button({ label: "Delete…", class: "danger" }, () =>
 							confirm(
 								`Delete ${agent.name}?`,
@@ -69,5 +69,5 @@ export function agentsView(main, signal, id) {
 
 /** @param {import("../../types.js").Agent} agent */
 function row(agent) {
-	return h("li", {}, h("a", { href: `#/agents/${encodeURIComponent(agent.id)}` }), h("span", { class: "muted" }));
+	return h("li", {}, h("a", { href: `#/agents/${encodeURIComponent(agent.id)}` }), h("span.muted", {}));
 }

@@ -22,8 +22,7 @@ export function approval({ sessionId, id, tool, always, input, withInput }) {
 		"aria-label": "A word to the model",
 		maxlength: 10_000,
 	});
-	const editor = h("textarea", {
-		class: "code",
+	const editor = h("textarea.code", {
 		rows: 6,
 		spellcheck: "false",
 		"aria-label": `The input of ${tool}, as JSON`,
@@ -33,16 +32,16 @@ export function approval({ sessionId, id, tool, always, input, withInput }) {
 		editor.hidden ? openEditor() : closeEditor(),
 	);
 	const allowAlways = button({ label: "Always allow" }, () => answer("always"));
-	const grants = h("p", { class: "muted always" });
+	const grants = h("p.muted.always", {});
 	const table = h("div");
 	const element = h(
-		"div",
-		{ class: "approval", role: "group", "aria-label": `May ${tool} run?` },
+		"div.approval",
+		{ role: "group", "aria-label": `May ${tool} run?` },
 		table,
 		editor,
 		h(
-			"div",
-			{ class: "actions" },
+			"div.actions",
+			{},
 			button({ label: "Allow once", icon: "check", class: "primary" }, () => answer("once")),
 			button({ label: "Reject", icon: "close", class: "danger" }, () => answer("reject")),
 			allowAlways,

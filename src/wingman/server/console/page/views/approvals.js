@@ -7,16 +7,16 @@ import { approval } from "./approval.js";
 
 /** @type {import("../app.js").View} */
 export function approvalsView(main, signal) {
-	const list = h("ul", { class: "asked" });
-	const nothing = h("p", { class: "empty" });
+	const list = h("ul.asked", {});
+	const nothing = h("p.empty", {});
 	main.append(
 		heading("Approvals"),
 		h(
-			"div",
-			{ class: "page" },
+			"div.page",
+			{},
 			h(
-				"p",
-				{ class: "muted" },
+				"p.muted",
+				{},
 				"Tool calls that wait for an answer, the oldest first. Whatever else a run can do meanwhile, it does.",
 			),
 			list,
@@ -40,17 +40,17 @@ export function approvalsView(main, signal) {
 function make(request) {
 	const session = store.sessions.find(({ id }) => id === request.session_id) ?? { id: request.session_id };
 	return h(
-		"li",
-		{ class: "card waiting" },
+		"li.card.waiting",
+		{},
 		h(
-			"div",
-			{ class: "line" },
-			h("strong", { class: "tool" }, request.tool),
+			"div.line",
+			{},
+			h("strong.tool", {}, request.tool),
 			h("a", { href: sessionHref(request.session_id), class: "grow" }, nameOf(session)),
-			h("span", { class: "when muted" }),
+			h("span.when.muted", {}),
 		),
 		request.expires_at
-			? h("p", { class: "muted" }, `It waits until ${new Date(request.expires_at).toLocaleTimeString()}.`)
+			? h("p.muted", {}, `It waits until ${new Date(request.expires_at).toLocaleTimeString()}.`)
 			: null,
 		approval({
 			sessionId: request.session_id,

@@ -73,15 +73,15 @@ export function composer({ sessionId, flight, agentId, onAgent, onSent }) {
 			file.value = "";
 		},
 	});
-	const pictures = h("ul", { class: "attached", "aria-label": "Images of this message" });
+	const pictures = h("ul.attached", { "aria-label": "Images of this message" });
 	const agents = h("select", {
 		"aria-label": "Agent of this message",
 		class: "agent",
 		onchange: () => onAgent(agents.value),
 	});
 	const ways = h(
-		"div",
-		{ class: "ways", role: "group", "aria-label": "While a run is under way" },
+		"div.ways",
+		{ role: "group", "aria-label": "While a run is under way" },
 		...WAYS.map(([id, label, title]) =>
 			button({ label, title, class: "chip" }, () => {
 				way = id;
@@ -107,12 +107,12 @@ export function composer({ sessionId, flight, agentId, onAgent, onSent }) {
 		pictures,
 		text,
 		h(
-			"div",
-			{ class: "tools" },
+			"div.tools",
+			{},
 			button({ label: "", icon: "image", class: "quiet", title: "Add images" }, () => file.click()),
 			file,
 			agents,
-			h("span", { class: "grow" }),
+			h("span.grow", {}),
 			ways,
 			send,
 		),

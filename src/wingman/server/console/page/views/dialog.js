@@ -37,8 +37,8 @@ export function confirm(title, question, label, action) {
 		h("p", {}, question),
 		trouble.element,
 		h(
-			"p",
-			{ class: "actions" },
+			"p.actions",
+			{},
 			button({ label, class: "danger" }, () =>
 				trouble.during(async () => {
 					await action();
@@ -51,7 +51,7 @@ export function confirm(title, question, label, action) {
 
 /** A place for what went wrong. */
 export function complaint() {
-	const element = h("p", { class: "complaint", role: "alert" });
+	const element = h("p.complaint", { role: "alert" });
 	return {
 		element,
 		/** @param {unknown} error */

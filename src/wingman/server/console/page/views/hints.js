@@ -14,12 +14,12 @@ const EXAMPLES = [
 export function hints(agent, write) {
 	if (!agent || !isKeyless(agent)) {
 		return h(
-			"div",
-			{ class: "hints" },
+			"div.hints",
+			{},
 			h("h2", {}, "What is to be done?"),
 			h(
-				"p",
-				{ class: "muted" },
+				"p.muted",
+				{},
 				agent
 					? `${agent.name} has ${agent.tools.length ? `the tools ${agent.tools.join(", ")}` : "no tools"}, and works in the session's directory.`
 					: "Choose an agent below, and write a message.",
@@ -30,8 +30,8 @@ export function hints(agent, write) {
 		[...words.matchAll(/^!(\w+)/gm)].every(([, tool]) => agent.tools.includes(tool)),
 	);
 	return h(
-		"div",
-		{ class: "hints" },
+		"div.hints",
+		{},
 		h("h2", {}, "This agent has no language model"),
 		h(
 			"p",
@@ -43,8 +43,8 @@ export function hints(agent, write) {
 			" begins the next step.",
 		),
 		h(
-			"div",
-			{ class: "examples" },
+			"div.examples",
+			{},
 			...usable.map(([label, words]) => {
 				const element = button({ label: "", class: "example", named: `Write: ${label}` }, () => write(words));
 				element.append(h("strong", {}, label), h("code", {}, words));
@@ -52,8 +52,8 @@ export function hints(agent, write) {
 			}),
 		),
 		h(
-			"p",
-			{ class: "muted" },
+			"p.muted",
+			{},
 			"For a language model, give the agent another provider: ",
 			h("a", { href: `#/agents/${encodeURIComponent(agent.id)}` }, "change the agent"),
 			".",

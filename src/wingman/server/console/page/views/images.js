@@ -9,7 +9,7 @@ export function imagesElement(images) {
 	return images.map(({ media_type, data, note }, at) => {
 		const name = `Image ${at + 1} of ${images.length}${note ? `: ${note}` : ""}`;
 		if (!KINDS.has(media_type) || !/^[A-Za-z0-9+/=]*$/.test(data.slice(0, 1000)))
-			return h("p", { class: "muted" }, `${name}: ${media_type} is not shown.`);
+			return h("p.muted", {}, `${name}: ${media_type} is not shown.`);
 		return h(
 			"figure",
 			{},

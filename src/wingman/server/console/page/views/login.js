@@ -24,8 +24,8 @@ export function loginView(main, enter, refused = "") {
 		h("img", { src: "/console/icon.svg", alt: "", width: 40, height: 40 }),
 		h("h1", {}, "Wingman"),
 		h(
-			"p",
-			{ class: "muted" },
+			"p.muted",
+			{},
 			"This server has a token. Open the link that ",
 			h("code", {}, "wingman serve"),
 			" has printed, or enter the token.",

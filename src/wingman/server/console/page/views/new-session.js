@@ -10,7 +10,7 @@ import { complaint } from "./dialog.js";
 export function newSessionView(main, signal) {
 	const trouble = complaint();
 	const agents = h("select", { id: "new-agent", onchange: show });
-	const about = h("p", { class: "muted" });
+	const about = h("p.muted", {});
 	const place = h("input", {
 		id: "new-dir",
 		class: "code",
@@ -29,15 +29,15 @@ export function newSessionView(main, signal) {
 		...placeFields(),
 		trouble.element,
 		h(
-			"p",
-			{ class: "actions" },
+			"p.actions",
+			{},
 			h("button", { type: "submit", class: "primary" }, "Start the session"),
 			h("a", { href: "#/agents", class: "button" }, "Another agent…"),
 		),
 	);
 	const first = h("div", {});
-	const card = h("div", { class: "card narrow" });
-	main.append(heading("New session"), h("div", { class: "page" }, card));
+	const card = h("div.card.narrow", {});
+	main.append(heading("New session"), h("div.page", {}, card));
 	let shown = "";
 	const loaded = refreshAgents().catch(trouble.show);
 	watch(async () => {
@@ -49,11 +49,7 @@ export function newSessionView(main, signal) {
 			else {
 				fill(
 					first,
-					h(
-						"p",
-						{ class: "lead" },
-						"A session needs an agent: which model it has, and which tools. Here is one to begin with.",
-					),
+					h("p.lead", {}, "A session needs an agent: which model it has, and which tools. Here is one to begin with."),
 					agentForm(
 						null,
 						async (agent) => {

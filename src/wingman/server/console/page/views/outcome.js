@@ -36,15 +36,9 @@ export function showOutcome(element, run) {
 	element.dataset.status = reason ? "limited" : run.status;
 	fill(
 		element,
-		h(
-			"p",
-			{ class: "line" },
-			icon(sign),
-			h("span", {}, reason ?? words),
-			...facts(run).map((fact) => h("span", { class: "fact" }, fact)),
-		),
-		run.error && h("p", { class: "reason" }, h("code", {}, run.error.code), " ", run.error.message),
-		run.result?.detail && h("p", { class: "reason" }, run.result.detail),
+		h("p.line", {}, icon(sign), h("span", {}, reason ?? words), ...facts(run).map((fact) => h("span.fact", {}, fact))),
+		run.error && h("p.reason", {}, h("code", {}, run.error.code), " ", run.error.message),
+		run.result?.detail && h("p.reason", {}, run.result.detail),
 	);
 }
 
@@ -68,23 +62,23 @@ export function tokens(usage) {
 /** A receipt, as it is. @param {Receipt} receipt @param {(id: string) => string} callName */
 export function receiptElement(receipt, callName) {
 	return h(
-		"div",
-		{ class: "receipt", role: "group", "aria-label": "Receipt" },
+		"div.receipt",
+		{ role: "group", "aria-label": "Receipt" },
 		h(
-			"p",
-			{ class: "line" },
+			"p.line",
+			{},
 			icon("stop"),
 			h("strong", {}, "Receipt"),
 			h(
-				"span",
-				{ class: "muted" },
+				"span.muted",
+				{},
 				receipt.cancelled.length ? "what the cancel did" : "there was nothing to cancel: it had ended",
 			),
 		),
 		...receipt.cancelled.map((run) =>
 			h(
-				"div",
-				{ class: "cancelled" },
+				"div.cancelled",
+				{},
 				h("p", {}, headline(run)),
 				run.tools?.length
 					? h(
@@ -97,19 +91,19 @@ export function receiptElement(receipt, callName) {
 									h("code", {}, callName(tool.id)),
 									" ",
 									OUTCOMES[tool.outcome] ?? tool.outcome,
-									tool.note ? h("p", { class: "note" }, tool.note) : null,
+									tool.note ? h("p.note", {}, tool.note) : null,
 								),
 							),
 						)
 					: null,
-				run.unread !== undefined ? h("p", { class: "note" }, "Nobody has read: ", h("q", {}, run.unread)) : null,
+				run.unread !== undefined ? h("p.note", {}, "Nobody has read: ", h("q", {}, run.unread)) : null,
 			),
 		),
 		h(
 			"details",
 			{},
 			h("summary", {}, "As the server said it"),
-			h("pre", { class: "raw", dir: "ltr" }, JSON.stringify(receipt, null, 2)),
+			h("pre.raw", { dir: "ltr" }, JSON.stringify(receipt, null, 2)),
 		),
 	);
 }

@@ -12,8 +12,8 @@ const PIECE_LINES = 800;
  *   whether that is the text's beginning or its end
  */
 export function outputBox({ lines, characters, from }) {
-	const bar = h("div", { class: "rest", hidden: true });
-	const body = h("div", { class: "output", dir: "ltr" });
+	const bar = h("div.rest", { hidden: true });
+	const body = h("div.output", { dir: "ltr" });
 	const element = from === "end" ? h("div", {}, bar, body) : h("div", {}, body, bar);
 	let text = "";
 	let skipped = 0;
@@ -74,7 +74,7 @@ export function outputBox({ lines, characters, from }) {
 		const label = hidden.length > 2_000_000 ? size(hidden.length) : plural(lineCount(hidden), "line");
 		fill(
 			bar,
-			skipped > 0 && h("span", { class: "muted" }, `${count(skipped)} characters before this are not kept. `),
+			skipped > 0 && h("span.muted", {}, `${count(skipped)} characters before this are not kept. `),
 			hidden &&
 				button(
 					{

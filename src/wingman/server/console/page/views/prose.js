@@ -14,8 +14,8 @@ const MOST_BLOCKS = 120; // shown at first; those before them when they are aske
 
 /** A text that is shown as Markdown, and may grow. */
 export function prose() {
-	const earlier = h("div", { class: "earlier" });
-	const body = h("div", { class: "prose", dir: "auto" });
+	const earlier = h("div.earlier", {});
+	const body = h("div.prose", { dir: "auto" });
 	const element = h("div", {}, earlier, body);
 	/** @type {{from: number, source: string, element: HTMLElement}[]} */
 	let blocks = [];
@@ -105,11 +105,11 @@ function elementOf(block) {
 /** @param {string} language @param {string} text */
 function fence(language, text) {
 	return h(
-		"div",
-		{ class: "fence" },
+		"div.fence",
+		{},
 		h(
-			"div",
-			{ class: "bar" },
+			"div.bar",
+			{},
 			h("span", {}, language || "text"),
 			copyButton(() => text),
 		),
@@ -130,8 +130,8 @@ function list({ start, items }) {
 				: children.map(elementOf);
 		if (task === null) return h("li", {}, ...only);
 		return h(
-			"li",
-			{ class: "task" },
+			"li.task",
+			{},
 			h("span", { class: task ? "ticked" : "unticked", role: "img", "aria-label": task ? "done" : "to do" }),
 			...only,
 		);
@@ -144,8 +144,8 @@ function table({ align, head, rows }) {
 	/** @param {"th" | "td"} tag @param {Inline[]} cell @param {number} at */
 	const cell = (tag, cell, at) => h(tag, { class: align[at] }, ...cell.map(inlineElement));
 	return h(
-		"div",
-		{ class: "table", tabindex: 0, role: "region", "aria-label": "Table" },
+		"div.table",
+		{ tabindex: 0, role: "region", "aria-label": "Table" },
 		h(
 			"table",
 			{},

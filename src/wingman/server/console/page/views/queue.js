@@ -11,7 +11,7 @@ import { complaint } from "./dialog.js";
 export function queueView(sessionId, onTakenBack) {
 	const trouble = complaint();
 	const list = h("ul");
-	const element = h("section", { class: "queue", "aria-label": "Queue" }, list, trouble.element);
+	const element = h("section.queue", { "aria-label": "Queue" }, list, trouble.element);
 
 	/** @param {Run} run */
 	function make(run) {
@@ -19,8 +19,8 @@ export function queueView(sessionId, onTakenBack) {
 			"li",
 			{},
 			icon("clock"),
-			h("span", { class: "words", dir: "auto" }),
-			h("span", { class: "why muted" }),
+			h("span.words", { dir: "auto" }),
+			h("span.why.muted", {}),
 			button(
 				{ label: "Take back", icon: "undo", class: "quiet small", named: `Take back: ${oneLine(run.message, 60)}` },
 				() =>

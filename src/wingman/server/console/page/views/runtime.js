@@ -14,7 +14,7 @@ let contract;
 /** @type {import("../app.js").View} */
 export function runtimeView(main, signal) {
 	const trouble = complaint();
-	const tiles = h("dl", { class: "tiles" });
+	const tiles = h("dl.tiles", {});
 	const actors = rows("Sessions in memory", ["Session", "State", "Mailbox", "Doing", "For", "Handled", "Restarts"]);
 	const runs = rows("Runs in flight and waiting", ["Run", "Session", "Status", "Since", ""]);
 	const quarantine = h("section", {});
@@ -24,8 +24,8 @@ export function runtimeView(main, signal) {
 	main.append(
 		heading("Runtime"),
 		h(
-			"div",
-			{ class: "page wide" },
+			"div.page.wide",
+			{},
 			trouble.element,
 			tiles,
 			quarantine,
@@ -124,12 +124,12 @@ export function runtimeView(main, signal) {
 		fill(
 			quarantine,
 			h("h2", {}, "Set aside"),
-			h("p", { class: "muted" }, "These sessions' actors crashed too often. They are tried again after a minute."),
+			h("p.muted", {}, "These sessions' actors crashed too often. They are tried again after a minute."),
 			h(
 				"ul",
 				{},
 				...found.map(([id, reason]) =>
-					h("li", { class: "complaint" }, sessionLink(id.replace(/^session /, ""), id), " ", reason),
+					h("li.complaint", {}, sessionLink(id.replace(/^session /, ""), id), " ", reason),
 				),
 			),
 		);
@@ -143,12 +143,7 @@ export function runtimeView(main, signal) {
 			(run) => [
 				h("span", {}, oneLine(run.message, 80)),
 				sessionLink(run.session_id, run.session_id),
-				h(
-					"span",
-					{},
-					stateChip(run.status),
-					run.waiting_for ? h("p", { class: "muted" }, run.waiting_for.message) : null,
-				),
+				h("span", {}, stateChip(run.status), run.waiting_for ? h("p.muted", {}, run.waiting_for.message) : null),
 				ago(run.started_at ?? run.created_at, Date.now()),
 				button({ label: "Cancel", class: "small", named: `Cancel the run: ${oneLine(run.message, 60)}` }, async () => {
 					const receipt = await api.cancelRun(run.session_id, run.id).catch((error) => {
@@ -219,8 +214,8 @@ export function runtimeView(main, signal) {
 				base,
 				problem.element,
 				h(
-					"p",
-					{ class: "actions" },
+					"p.actions",
+					{},
 					h("button", { type: "submit", class: "primary" }, "Store"),
 					button({ label: "Remove what is stored", class: "danger" }, () =>
 						problem.during(async () => {
@@ -244,8 +239,8 @@ export function runtimeView(main, signal) {
 			servers,
 			h("h2", {}, "MCP servers"),
 			h(
-				"ul",
-				{ class: "plain" },
+				"ul.plain",
+				{},
 				...list.map((/** @type {any} */ each) =>
 					h(
 						"li",
@@ -253,11 +248,11 @@ export function runtimeView(main, signal) {
 						h("strong", {}, String(each.name)),
 						" ",
 						stateChip(String(each.status)),
-						each.reason ? h("p", { class: "complaint" }, String(each.reason)) : null,
+						each.reason ? h("p.complaint", {}, String(each.reason)) : null,
 						Array.isArray(each.tools) && each.tools.length
 							? h(
-									"p",
-									{ class: "muted" },
+									"p.muted",
+									{},
 									each.tools.map((/** @type {any} */ tool) => (typeof tool === "string" ? tool : tool.name)).join(", "),
 								)
 							: null,
@@ -273,8 +268,8 @@ export function runtimeView(main, signal) {
 			tools,
 			h("h2", {}, "Tools"),
 			h(
-				"dl",
-				{ class: "known" },
+				"dl.known",
+				{},
 				...found.flatMap(({ name, description }) => [
 					h("dt", {}, h("code", {}, name)),
 					h("dd", {}, oneLine(description.split("\n")[0], 200)),
@@ -292,16 +287,16 @@ function sessionLink(id, label) {
 
 /** @param {string} state */
 function stateChip(state) {
-	return h("span", { class: "state-of" }, h("span", { class: "dot", "data-state": state }), state);
+	return h("span.state-of", {}, h("span.dot", { "data-state": state }), state);
 }
 
 /** A table that follows what there is. @param {string} title @param {string[]} columns */
 function rows(title, columns) {
 	const body = h("tbody");
-	const nothing = h("p", { class: "muted" });
+	const nothing = h("p.muted", {});
 	const frame = h(
-		"div",
-		{ class: "table", tabindex: 0, role: "region", "aria-label": title },
+		"div.table",
+		{ tabindex: 0, role: "region", "aria-label": title },
 		h(
 			"table",
 			{},

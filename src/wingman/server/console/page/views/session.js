@@ -23,30 +23,30 @@ export function sessionView(main, signal, id) {
 	let following = true;
 	let gone = false; // the session, for good
 
-	const dot = h("span", { class: "dot" });
+	const dot = h("span.dot", {});
 	const title = h("h1", {}, "…");
-	const status = h("span", { class: "chip status" });
-	const facts = h("p", { class: "facts muted" });
+	const status = h("span.chip.status", {});
+	const facts = h("p.facts.muted", {});
 	const stopRun = button({ label: "Cancel the run", icon: "stop", class: "danger" }, cancelRun);
 	const trouble = complaint();
 	const head = h(
-		"header",
-		{ class: "head" },
-		h("a", { class: "up", href: "#/", "aria-label": "All sessions" }, icon("back")),
-		h("div", { class: "grow" }, h("div", { class: "line" }, dot, title, status), facts),
+		"header.head",
+		{},
+		h("a.up", { href: "#/", "aria-label": "All sessions" }, icon("back")),
+		h("div.grow", {}, h("div.line", {}, dot, title, status), facts),
 		stopRun,
 		button({ label: "", icon: "more", class: "quiet", title: "More about this session" }, about),
 	);
-	const link = h("p", { class: "broken", role: "alert" });
+	const link = h("p.broken", { role: "alert" });
 	const items = itemsView({
 		sessionId: id,
 		transcript: () => /** @type {any} */ (follower.transcript),
 		onReceipt: takeReceipt,
 	});
-	const welcome = h("div", { class: "welcome column" });
+	const welcome = h("div.welcome.column", {});
 	const scroll = h(
-		"section",
-		{ class: "transcript", "aria-label": "Transcript", tabindex: 0, onscroll: onScroll },
+		"section.transcript",
+		{ "aria-label": "Transcript", tabindex: 0, onscroll: onScroll },
 		welcome,
 		items.element,
 	);
@@ -54,7 +54,7 @@ export function sessionView(main, signal, id) {
 		following = true;
 		toEnd();
 	});
-	const waits = h("p", { class: "waits", hidden: true });
+	const waits = h("p.waits", { hidden: true });
 	const queue = queueView(id, (receipt, run) => {
 		takeReceipt(receipt, null, null);
 		follower.transcript?.amend(run.id, { status: "cancelled" });
@@ -75,11 +75,7 @@ export function sessionView(main, signal, id) {
 		head,
 		link,
 		scroll,
-		h(
-			"footer",
-			{ class: "foot" },
-			h("div", { class: "column" }, down, trouble.element, waits, queue.element, write.element),
-		),
+		h("footer.foot", {}, h("div.column", {}, down, trouble.element, waits, queue.element, write.element)),
 	);
 	watch(() => {
 		pickAgent();
@@ -161,7 +157,7 @@ export function sessionView(main, signal, id) {
 		fill(
 			facts,
 			h("code", { dir: "ltr" }, session.work_dir),
-			...sums(transcript).map((fact) => h("span", { class: "fact" }, fact)),
+			...sums(transcript).map((fact) => h("span.fact", {}, fact)),
 		);
 		stopRun.hidden = flight === null;
 		if (gone) stopRun.hidden = true;
@@ -266,11 +262,11 @@ export function sessionView(main, signal, id) {
 				name,
 				h("label", { for: "session-dir" }, "Directory, for the next run to start"),
 				place,
-				h("p", { class: "muted" }, "Id: ", h("code", {}, id)),
+				h("p.muted", {}, "Id: ", h("code", {}, id)),
 				problem.element,
 				h(
-					"p",
-					{ class: "actions" },
+					"p.actions",
+					{},
 					h("button", { type: "submit", class: "primary" }, "Save"),
 					button({ label: "Compact the history" }, () =>
 						problem.during(async () => {

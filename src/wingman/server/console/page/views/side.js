@@ -34,8 +34,8 @@ export function side(element, signal) {
 		},
 	});
 	const filters = h(
-		"div",
-		{ class: "filters", role: "group", "aria-label": "Which sessions" },
+		"div.filters",
+		{ role: "group", "aria-label": "Which sessions" },
 		...FILTERS.map(([id, label]) =>
 			button({ label, class: "chip" }, () => {
 				filter = id;
@@ -43,10 +43,10 @@ export function side(element, signal) {
 			}),
 		),
 	);
-	const list = h("ul", { class: "sessions" });
+	const list = h("ul.sessions", {});
 	const more = button({ label: "Older sessions", class: "quiet wide" }, older);
-	const nothing = h("p", { class: "muted nothing" });
-	const trouble = h("p", { class: "trouble", role: "alert" });
+	const nothing = h("p.muted.nothing", {});
+	const trouble = h("p.trouble", { role: "alert" });
 	const links = {
 		approvals: link("#/approvals", "hand", "Approvals"),
 		runtime: link("#/runtime", "pulse", "Runtime"),
@@ -64,31 +64,31 @@ export function side(element, signal) {
 		() => {},
 	);
 	const waiting = h("span");
-	const waits = h("span", { class: "count" }, waiting, h("span", { class: "unseen" }, " wait"));
+	const waits = h("span.count", {}, waiting, h("span.unseen", {}, " wait"));
 	links.approvals.append(waits);
 	fill(
 		element,
 		h(
-			"div",
-			{ class: "top" },
+			"div.top",
+			{},
 			h(
-				"a",
-				{ class: "brand", href: "#/" },
+				"a.brand",
+				{ href: "#/" },
 				h("img", { src: "/console/icon.svg", alt: "", width: 22, height: 22 }),
 				h("span", {}, "Wingman"),
 			),
 			out,
 			button({ label: "", icon: "keys", class: "quiet", title: "Keys" }, help),
 		),
-		h("a", { class: "button primary wide", href: "#/new" }, icon("add"), h("span", {}, "New session")),
+		h("a.button.primary.wide", { href: "#/new" }, icon("add"), h("span", {}, "New session")),
 		h("nav", { "aria-label": "Console" }, ...Object.values(links)),
 		trouble,
 		h(
-			"section",
-			{ class: "list", "aria-label": "Sessions" },
-			h("div", { class: "find" }, icon("search"), search),
+			"section.list",
+			{ "aria-label": "Sessions" },
+			h("div.find", {}, icon("search"), search),
 			filters,
-			h("div", { class: "scroll" }, list, nothing, more),
+			h("div.scroll", {}, list, nothing, more),
 		),
 	);
 	watch(show, signal);
@@ -143,10 +143,10 @@ function row(session) {
 		h(
 			"a",
 			{ href: sessionHref(session.id) },
-			h("span", { class: "dot" }),
-			h("span", { class: "name" }),
-			h("span", { class: "when" }),
-			h("span", { class: "where" }),
+			h("span.dot", {}),
+			h("span.name", {}),
+			h("span.when", {}),
+			h("span.where", {}),
 		),
 	);
 }

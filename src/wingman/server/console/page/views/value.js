@@ -28,8 +28,8 @@ export function isSummed(input) {
 /** @param {Record<string, any>} input */
 export function inputTable(input) {
 	return h(
-		"dl",
-		{ class: "input" },
+		"dl.input",
+		{},
 		...Object.entries(input).flatMap(([name, value]) => {
 			const box = outputBox({ lines: 24, characters: 4_000, from: "start" });
 			box.update(typeof value === "string" ? value : JSON.stringify(value, null, 2));
