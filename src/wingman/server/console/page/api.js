@@ -87,7 +87,7 @@ export const api = {
 	/** @param {Record<string, string>} secret `link` or `token` */
 	login: (secret) => ask("POST", "/console/login", { body: secret }),
 	logout: () => ask("POST", "/console/logout"),
-	/** @returns {Promise<{needed: boolean}>} */
+	/** @returns {Promise<{needed: boolean, expires_at: string | null}>} */
 	whetherLoggedIn: () => json("GET", "/console/login"),
 
 	/** @returns {Promise<Agent[]>} */

@@ -50,13 +50,23 @@ let title = "";
 /** The view and its argument that the address names. */
 function place() {
 	const [, name = "", argument = ""] = /^#\/([a-z]*)\/?(.*)$/.exec(location.hash) ?? [];
-	return { name: name in VIEWS ? name : "", argument: decodeURIComponent(argument) };
+	return { name: Object.hasOwn(VIEWS, name) ? name : "", argument: decoded(argument) };
+}
+
+/** @param {string} text */
+function decoded(text) {
+	try {
+		return decodeURIComponent(text);
+	} catch {
+		return text;
+	}
 }
 
 function go() {
 	const { name, argument } = place();
 	shown.abort();
 	shown = new AbortController();
+	for (const open of document.querySelectorAll("dialog")) open.close();
 	document.body.dataset.place = name || "home";
 	title = TITLES[name] ?? "";
 	main.className = `main at-${name || "home"}`;
@@ -92,7 +102,8 @@ function showTitle() {
 	if (link?.getAttribute("href") !== href) link?.setAttribute("href", href);
 }
 
-async function enter() {
+function enter() {
+	life.abort();
 	life = new AbortController();
 	document.body.classList.remove("locked");
 	side(/** @type {HTMLElement} */ (document.getElementById("side")), life.signal);
@@ -101,37 +112,44 @@ async function enter() {
 	go();
 }
 
-function lock() {
-	if (document.body.classList.contains("locked")) return;
+function isLocked() {
+	return document.body.classList.contains("locked");
+}
+
+/** Ask who it is. @param {string} [refused] why a link did not work */
+function lock(refused = "") {
+	if (isLocked() && !refused) return;
 	life.abort();
 	shown.abort();
 	document.body.classList.add("locked");
-	loginView(main, enter);
+	loginView(main, enter, refused);
 }
 
 /** A link that `wingman serve` printed has a secret that works once: it is not kept in the address. */
 async function useLink() {
 	const link = /^#link=(.+)$/.exec(location.hash)?.[1];
-	if (!link) return null;
+	if (!link) return "";
 	history.replaceState(null, "", `${location.pathname}#/`);
 	try {
-		await api.login({ link: decodeURIComponent(link) });
-		return null;
+		await api.login({ link });
+		return "";
 	} catch (error) {
-		return error instanceof ApiError && error.status !== 404 ? error.message : null;
+		return error instanceof ApiError ? error.message : String(error);
 	}
 }
 
-const refused = await useLink();
-whenUnauthorized(lock);
-window.addEventListener("hashchange", async () => {
-	if (location.hash.startsWith("#link=")) await useLink();
-	if (document.body.classList.contains("locked")) await enter();
-	else go();
+async function arrive() {
+	const refused = await useLink();
+	const login = await api.whetherLoggedIn().catch(() => null);
+	if (login?.needed && !login.expires_at) lock(refused);
+	else enter();
+}
+
+whenUnauthorized(() => lock());
+window.addEventListener("hashchange", () => {
+	if (location.hash.startsWith("#link=")) arrive();
+	else if (!isLocked()) go();
 });
 keys();
 countTimes();
-if (refused) {
-	document.body.classList.add("locked");
-	loginView(main, enter, refused);
-} else await enter();
+await arrive();

@@ -27,7 +27,7 @@ import { visible } from "./text.js";
 export function h(tag, props = {}, ...children) {
 	const [name, ...classes] = tag.split(".");
 	const element = document.createElement(name);
-	element.classList.add(...classes);
+	if (classes.length) element.className = classes.join(" ");
 	for (const [attribute, value] of Object.entries(props)) set(element, attribute, value);
 	element.append(...nodes(children.flat()));
 	return /** @type {Made<Tag>} */ (element);

@@ -11,18 +11,12 @@ export function newSessionView(main, signal) {
 	const trouble = complaint();
 	const agents = h("select", { id: "new-agent", onchange: show });
 	const about = h("p.muted", {});
-	const place = h("input", {
-		id: "new-dir",
-		class: "code",
-		placeholder: "The server's own directory",
-		dir: "ltr",
-		autocomplete: "off",
-		spellcheck: "false",
-	});
+	const place = directoryField("new-dir");
+	const firstPlace = directoryField("first-dir");
 	const title = h("input", { id: "new-title", placeholder: "Its first message, if you give it none", maxlength: 4096 });
 	const choice = form(
 		{ class: "fields" },
-		() => create(agents.value),
+		() => create(agents.value, place.value),
 		h("label", { for: "new-agent" }, "Agent"),
 		agents,
 		about,
@@ -50,15 +44,15 @@ export function newSessionView(main, signal) {
 				fill(
 					first,
 					h("p.lead", {}, "A session needs an agent: which model it has, and which tools. Here is one to begin with."),
+					h("div.fields", {}, h("label", { for: "first-dir" }, "Directory that its tools work in"), firstPlace),
 					agentForm(
 						null,
 						async (agent) => {
 							await refreshAgents();
-							await create(agent.id);
+							await create(agent.id, firstPlace.value);
 						},
 						"Create it and start a session",
 					),
-					trouble.element,
 				);
 				fill(card, first);
 			}
@@ -94,12 +88,12 @@ export function newSessionView(main, signal) {
 		);
 	}
 
-	/** @param {string} agentId */
-	async function create(agentId) {
+	/** @param {string} agentId @param {string} directory */
+	async function create(agentId, directory) {
 		await trouble.during(async () => {
 			/** @type {Record<string, any>} */
 			const fields = { agent_id: agentId };
-			if (place.value.trim()) fields.work_dir = place.value.trim();
+			if (directory.trim()) fields.work_dir = directory.trim();
 			if (title.value.trim()) fields.title = title.value.trim();
 			const session = await api.createSession(fields);
 			localStorage.setItem("agent", agentId);
@@ -107,4 +101,15 @@ export function newSessionView(main, signal) {
 			location.hash = sessionHref(session.id);
 		});
 	}
+}
+
+/** @param {string} id */
+function directoryField(id) {
+	return h("input.code", {
+		id,
+		placeholder: "The server's own directory",
+		dir: "ltr",
+		autocomplete: "off",
+		spellcheck: "false",
+	});
 }
