@@ -112,7 +112,7 @@ export const api = {
 	/** @param {string} id @param {number} limit @returns {Promise<Message[]>} */
 	lastMessages: (id, limit) => json("GET", `${at(id)}/messages?limit=${limit}`),
 
-	/** @param {string} id @param {Record<string, any>} body @returns {Promise<{run_id: string, status: string}>} */
+	/** @param {string} id @param {Record<string, any>} body @returns {Promise<{run_id: string, status: string, steers?: string}>} */
 	send: (id, body) => json("POST", `${at(id)}/message`, { body, headers: { Prefer: "respond-async" } }),
 	/** @param {string} id @param {string} run @param {Record<string, any>} body */
 	steer: (id, run, body) => json("POST", `${runAt(id, run)}/steer`, { body }),

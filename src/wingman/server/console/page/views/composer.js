@@ -24,7 +24,7 @@ const WAYS = [
  *   flight: () => string | null,
  *   agentId: () => string | null,
  *   onAgent: (id: string) => void,
- *   onSent: (runId: string, text: string, images: Image[]) => void,
+ *   onSent: (run: {run_id: string, steers?: string}, text: string, images: Image[]) => void,
  * }} session
  */
 export function composer({ sessionId, flight, agentId, onAgent, onSent }) {
@@ -200,9 +200,9 @@ export function composer({ sessionId, flight, agentId, onAgent, onSent }) {
 		write("", []);
 		sending = sending.then(async () => {
 			try {
-				const { run_id } = await api.send(sessionId, body);
+				const run = await api.send(sessionId, body);
 				if (attempt === ours) attempt = null;
-				onSent(run_id, body.message, body.images);
+				onSent(run, body.message, body.images);
 			} catch (error) {
 				trouble.show(error);
 				if (!text.value && !images.length) write(message, sent);

@@ -1,4 +1,8 @@
-/** A session: its transcript as it grows, what waits, and where one writes. */
+/**
+ * A session: its transcript as it grows, what waits, and where one writes.
+ *
+ * @typedef {import("../../types.js").Image} Image
+ */
 
 import { ApiError, api } from "../api.js";
 import { button, fill, form, h, icon, say, set } from "../dom.js";
@@ -200,14 +204,15 @@ export function sessionView(main, signal, id) {
 		);
 	}
 
-	/** @param {string} runId @param {string} message @param {import("../../types.js").Image[]} images */
-	function onSent(runId, message, images) {
+	/** @param {{run_id: string, steers?: string}} run @param {string} message @param {Image[]} images */
+	function onSent({ run_id: runId, steers }, message, images) {
 		const { transcript, session } = follower;
 		if (images.length) follower.sent.set(runId, images);
 		following = true;
 		if (transcript && !transcript.runs.has(runId))
-			transcript.amend(runId, { message, status: "queued", agent_id: agentId ?? "" });
-		if (session && session.title === null && transcript?.items.length === 0) {
+			transcript.amend(runId, { message, status: "queued", agent_id: agentId ?? "", steers });
+		const isFirst = [...(transcript?.heads.keys() ?? [])].every((known) => known === runId);
+		if (session && session.title === null && isFirst) {
 			session.title = oneLine(message, 80);
 			api
 				.updateSession(id, { title: session.title, ...(session.agent_id ? {} : { agent_id: agentId }) })
