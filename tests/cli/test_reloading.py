@@ -20,6 +20,7 @@ from wingman.api import Reloaded
 from wingman.cli import main
 from wingman.cli.configuration import ConfigFile
 from wingman.cli.reloading import Reloader
+from wingman.client import Client
 from wingman.config import Loader
 from wingman.errors import NotReloaded
 from wingman.permissions import Rules
@@ -229,8 +230,11 @@ async def test_a_tools_command_cannot_have_it_read_again() -> None:
 async def test_a_program_of_ones_own_has_no_file_to_read_again() -> None:
     async with serving() as server:
         answer = await server.client.post("/reload")
-    assert answer.status_code == 409
-    assert answer.json()["error"]["code"] == "not_reloaded"
+        assert answer.status_code == 409
+        assert answer.json()["error"]["code"] == "not_reloaded"
+        async with Client(server.url) as client:
+            with pytest.raises(NotReloaded, match="has no configuration file"):
+                await client.reload()
 
 
 # --- the commands that need no server ----------------------------------------------------------

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from config_kit import WEATHER, mistakes, written
+from config_kit import WEATHER, load, mistakes, written
 from wingman.cli import main  # noqa: F401 - all that the command line needs is imported
 
 FORM = [
@@ -256,6 +256,12 @@ def test_what_is_no_file_is_one_sentence(tmp_path: Path) -> None:
     assert mistakes(tmp_path / "..")[0].endswith("It is no file.")
     os.mkfifo(tmp_path / "pipe", 0o600)
     assert mistakes(tmp_path / "pipe") == ["pipe: It is no file."]
+
+
+def test_where_the_way_leads_through_a_file_there_is_none(tmp_path: Path) -> None:
+    written(tmp_path, "")
+    with pytest.raises(FileNotFoundError):
+        load(tmp_path / "wingman.toml" / "wingman" / "wingman.toml")
 
 
 def test_a_directory_of_modules_that_others_may_write_is_refused(tmp_path: Path) -> None:

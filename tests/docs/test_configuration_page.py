@@ -28,13 +28,15 @@ def test_its_examples_are_well(
     monkeypatch.setenv("TICKETS_KEY", "k")
     monkeypatch.setenv("FILES_TOKEN", "t")
     loaded = load(written(tmp_path, FILES[number], weather=WEATHER))
-    assert [tool.name for tool in loaded.tools] == ["forecast"]
-    assert "forecaster" in loaded.configuration.agents
+    assert loaded.configuration.agents
+    tools = [tool.name for tool in loaded.tools]
+    assert tools == (["forecast"] if "[tools]" in FILES[number] else [])
 
 
-def test_its_first_example_has_every_section() -> None:
+def test_one_example_has_every_section() -> None:
     sections = {"serve", "limits", "permissions", "prices", "agents", "mcp", "tools"}
-    assert set(re.findall(r"^\[(\w+)", FILES[0], re.MULTILINE)) == sections
+    found = [set(re.findall(r"^\[(\w+)", file, re.MULTILINE)) for file in FILES]
+    assert sections in found
 
 
 @pytest.mark.parametrize("kind", [AgentEntry, McpServer, ToolSources])

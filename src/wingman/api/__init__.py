@@ -8,6 +8,7 @@
     permissions.py }
     mcp_servers.py } MCP servers that agents use
     providers.py   }
+    mcp.py         }
     system.py      }
     routes.py      ROUTES: the table
     errors.py      the errors' body, and the table from code to status
@@ -32,6 +33,7 @@ from wingman.api.agents import (
 )
 from wingman.api.errors import CODES, ErrorAnswer, ErrorDetail
 from wingman.api.frames import EXTRA, RUN_STREAM, SESSION_STREAM, USUAL, Frames, Notice
+from wingman.api.mcp import McpAnswer, McpError, McpMessage
 from wingman.api.mcp_servers import (
     McpConnection,
     McpOrigin,
@@ -148,7 +150,10 @@ __all__ = [
     "Frames",
     "Health",
     "InProgress",
+    "McpAnswer",
     "McpConnection",
+    "McpError",
+    "McpMessage",
     "McpOrigin",
     "McpServer",
     "McpServerView",

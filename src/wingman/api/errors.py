@@ -78,6 +78,7 @@ _ALL: Final = (
     ErrorCode("asset_not_found", 404, "the page at `/docs` has no such file"),
     ErrorCode("credential_not_found", 404, "no credential of this provider is stored"),
     ErrorCode("session_deleted", 404, "the session was deleted while one waited for its run"),
+    ErrorCode("mcp_session_not_found", 404, "there is no such MCP session, or no more"),
     ErrorCode("not_found", 404, "there is nothing at this path"),
     ErrorCode(
         "method_not_allowed",

@@ -4,6 +4,7 @@ from typing import Final
 
 from wingman.api import (
     agents,
+    mcp,
     mcp_servers,
     messages,
     permissions,
@@ -24,6 +25,7 @@ SECTIONS: Final = {
     "permissions": "What people are asked before a tool runs, and what they answer.",
     "providers": "The APIs of models, and how they are reached.",
     "mcp_servers": "MCP servers, whose tools agents have by naming them among their toolsets.",
+    "mcp": "The server as an MCP server: its agents as a tool of other programs.",
     "server": "The server itself.",
 }
 """The parts of the contract, and what they are about."""
@@ -36,6 +38,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *permissions.ROUTES,
     *providers.ROUTES,
     *mcp_servers.ROUTES,
+    *mcp.ROUTES,
     *system.ROUTES,
 )
 """Every route that the server serves."""

@@ -31,6 +31,8 @@ def read(path: Path) -> bytes:
     try:
         # A pipe with nobody at its other end would be waited for.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except NotADirectoryError as error:  # a system's users may be at home in /dev/null
+        raise FileNotFoundError(path) from error
     except FileNotFoundError:
         raise
     except (OSError, ValueError) as error:

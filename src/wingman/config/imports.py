@@ -137,7 +137,8 @@ def _made(what: str, load: Callable[[], Any]) -> Made:
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt) and _interrupted():
             raise
-        raise _Unusable(f"Importing {what} failed: {reason(error)}{_where(error)}") from error
+        text = f"Importing {what} failed: {reason(error)}{_where(error)}"
+        raise _Unusable(text) from error  # noqa: ASYNC104 no task of Trio's is in here
 
 
 def _where(error: BaseException) -> str:

@@ -13,6 +13,7 @@
     handlers.py     the functions behind the contract's routes
     routes/         one module a section of the HTTP contract; /metrics too
     exchange.py     requests into values, values into responses
+    mcp/            the MCP server face
     decoding.py     JSON into typed values, and errors with a path
     history.py      a session with its history as the body of a response, in pieces
     sse.py          a channel's reader as the body of a response

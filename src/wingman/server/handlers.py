@@ -1,8 +1,8 @@
 """Handlers: the functions behind the contract's routes, each by the name of its route.
 
 A handler takes what its route's path, query and body say, as keyword arguments: the parameters of
-the path as text, `query` and `body` as the Structs of the table. It returns the answer's value,
-or a `Response` where the answer is more than that.
+the path as text, `query` and `body` as the Structs of the table, a raw body as bytes. It returns
+the answer's value, or a `Response` where the answer is more than that.
 """
 
 import inspect
@@ -108,7 +108,7 @@ def _about_arguments(route: Route, handler: Handler) -> Iterator[str]:
     if route.query is not None:
         given["query"] = route.query
     if route.body is not None:
-        given["body"] = route.body.type
+        given["body"] = bytes if route.body.raw else route.body.type
     takes = {
         name: parameter.annotation
         for name, parameter in inspect.signature(handler, eval_str=True).parameters.items()

@@ -7,6 +7,7 @@
     permissions.py  what waits for a person's answer, and the answers
     providers.py  /provider: models and credentials
     mcp_servers.py  /mcp: the MCP servers that agents use
+    mcp.py        /mcp: the server as an MCP server
     system.py     /health, /ready, /tools, /actors, /reload
     metrics.py    /metrics
     contract.py   /openapi.json, /docs
@@ -18,6 +19,7 @@ from wingman.runtime import Runtime
 from wingman.server.handlers import Handlers
 from wingman.server.routes.agents import agent_handlers
 from wingman.server.routes.contract import contract_handlers
+from wingman.server.routes.mcp import mcp_handlers
 from wingman.server.routes.mcp_servers import mcp_server_handlers
 from wingman.server.routes.messages import message_handlers
 from wingman.server.routes.metrics import metrics_handlers
@@ -42,6 +44,7 @@ def handlers_of(runtime: Runtime, reload: Reload | None = None) -> tuple[Handler
         provider_handlers(runtime),
         mcp_server_handlers(runtime),
         system_handlers(runtime, reload),
+        mcp_handlers(runtime),
         metrics_handlers(runtime),
         contract_handlers(),
     )
