@@ -85,6 +85,8 @@ async def example(server: Server, route: Route) -> httpx.Response:
         ids["run_id"] = runs.json()[0]["id"]
     if "{permission_id}" in route.path or route.name == "steer_run":
         ids |= await a_request(server)
+    if route.section == "mcp_servers":
+        await server.client.put("/mcp/x", json={"command": ["true"]})
     path = route.path.format_map(ids | {"tool_use_id": "toolu_1"})
     body = None if route.body is None else route.body.example
     return await server.client.request(route.method, path, json=body)

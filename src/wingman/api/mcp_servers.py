@@ -198,7 +198,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         summary="Connect to an MCP server now",
         description="It answers when that is done, or has failed: `status` and `reason` say which. "
         "A connection that nobody uses is closed after a minute.",
-        body=Body(McpWhere, {"work_dir": "/home/ada"}, optional=True),
+        body=Body(McpWhere, {"work_dir": "/"}, optional=True),
         answers=(Answer(200, "The server.", McpServerView),),
         errors=(_UNKNOWN, "invalid_request", "forbidden_tool"),
     ),

@@ -378,7 +378,7 @@ class Runtime:
 
     def status(self) -> RuntimeStatus:
         """How the runtime stands now."""
-        return status_of(self._root)
+        return status_of(self._root.services, self._root.host)
 
     async def drain(self, grace: float = 30.0, patience: float = 10.0) -> None:
         """Take no more runs, give those in flight `grace` seconds, then interrupt them.

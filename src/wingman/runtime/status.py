@@ -6,7 +6,7 @@ import attrs
 
 from wingman.actor import ActorInfo
 from wingman.errors import ShuttingDown, Unavailable
-from wingman.runtime.root import Root
+from wingman.session import Services, SessionHost
 
 __all__ = ["RuntimeStatus", "status_of"]
 
@@ -30,16 +30,15 @@ class RuntimeStatus:
     asking: int
 
 
-def status_of(root: Root) -> RuntimeStatus:
-    """How a runtime stands now."""
-    services = root.services
+def status_of(services: Services, host: SessionHost) -> RuntimeStatus:
+    """How it stands now."""
     unready: Unavailable | None = services.store.failure
     if services.room.draining.is_set():
         unready = ShuttingDown("The server is shutting down.")
     return RuntimeStatus(
         unready,
         services.system.snapshot(),
-        {id: str(q.termination) for id, q in root.host.active.quarantined().items()},
+        {id: str(q.termination) for id, q in host.active.quarantined().items()},
         services.system.dead_letters,
         services.room.in_flight,
         services.room.waiting,
