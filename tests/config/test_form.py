@@ -142,7 +142,11 @@ servers = st.one_of(
         discovery_timeout=st.floats(0.1, 86_400),
         enabled=st.booleans(),
     ),
-    st.builds(McpServer, url=texts, headers=st.dictionaries(plain, texts, max_size=2)),
+    st.builds(
+        McpServer,
+        url=st.builds("http://{}/{}".format, plain, plain),
+        headers=st.dictionaries(plain, texts, max_size=2),
+    ),
 )
 configurations = some(
     Configuration,
