@@ -124,9 +124,11 @@ class ToolResult(msgspec.Struct, frozen=True, omit_defaults=True):
         return cls(block.tool_use_id, block.content, block.is_error, block.structured)
 
 
-class PermissionRequested(msgspec.Struct, frozen=True):
+class PermissionRequested(msgspec.Struct, frozen=True, omit_defaults=True):
     """A tool call waits until a person answers. `action` and `resources` say what it would do, and
-    `always` what the answer `always` would grant. After a restart it comes again, with its id."""
+    `always` what the answer `always` would grant. After a restart it comes again, with its id.
+
+    With a `schema` it is a question of a tool that runs: the answer's `input` is to fit it."""
 
     kind: ClassVar[Kind] = "permission_requested"
     id: str
@@ -136,6 +138,7 @@ class PermissionRequested(msgspec.Struct, frozen=True):
     action: str
     resources: tuple[str, ...]
     always: tuple[str, ...]
+    schema: dict[str, Any] | None = None
 
 
 class PermissionResolved(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -49,6 +49,7 @@ from wingman.cli.remote import (
     agents_command,
     answer_command,
     cancel_command,
+    console_command,
     logs_command,
     mcp_command,
     permissions_command,
@@ -114,5 +115,6 @@ for command in (
     answer_command,
     agents_command,
     reload_command,
+    console_command,
 ):
     main.add_command(command)

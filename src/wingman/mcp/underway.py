@@ -1,9 +1,9 @@
 """One call under way: its time, its progress, and the server's questions for a person."""
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from math import inf
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import attrs
 import trio
@@ -13,10 +13,7 @@ from wingman.foreign import contained, reason
 from wingman.mcp.diary import Diary, visible
 from wingman.tools import ToolContext
 
-__all__ = ["CallUnderWay", "Elicit"]
-
-Elicit: TypeAlias = Callable[[str, Mapping[str, Any]], Awaitable[Mapping[str, Any] | None]]
-"""Asks a person, with the server's words, for what fits a schema. None: it was declined."""
+__all__ = ["CallUnderWay"]
 
 _LONGEST_PROGRESS: Final = 300
 _LONGEST_QUESTION: Final = 4_000
@@ -55,7 +52,7 @@ class CallUnderWay:
     async def elicit(self, params: ElicitRequestParams) -> ElicitResult:
         """Have a person answer what the server asks. It is declined where there is nobody to ask,
         and where the server wants a page to be opened."""
-        elicit: Elicit | None = getattr(self.context, "elicit", None)
+        elicit = self.context.elicit
         if elicit is None or not isinstance(params, ElicitRequestFormParams):
             return ElicitResult(action="decline")
         with trio.CancelScope() as asking:

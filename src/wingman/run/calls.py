@@ -7,12 +7,13 @@ it gives a result, it is cancelled alone (the model is told), or it is cancelled
 the run completes the step).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from functools import partial
 from math import inf
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import attrs
 import msgspec
@@ -47,7 +48,8 @@ CANCELLED_BY_USER = "Cancelled: the user cancelled this tool call."
 class ToolCall:
     """One call. `scope` is what it runs in, and has its time limit for a deadline. `stopped`: it
     was cancelled alone. `leftover`: what of it could not be stopped. `note`: what its tool
-    notes below the result.
+    notes below the result. `questions` of it wait for a person's answer, and `left` is the time
+    that it has after that.
 
     `due`: its step has been recorded, and the call has its task. Until then the model has announced
     it, and may still be speaking; a call that is cancelled by then never runs. `began` is when it
@@ -62,6 +64,8 @@ class ToolCall:
     leftover: str | None = None
     note: str = ""
     due: bool = False
+    questions: int = 0
+    left: float = inf
     _asked: bool = False
     began: float | None = None
 
@@ -102,6 +106,11 @@ class Admission(Protocol):
 
         Raises `ToolError` where it may not.
         """
+
+    async def question(
+        self, block: ToolUseBlock, words: str, schema: Mapping[str, Any]
+    ) -> Mapping[str, Any] | None:
+        """What a person answers to a call that runs; None where that is declined."""
 
     def allows(self, action: str, resource: str) -> bool:
         """Whether a call that runs may turn to this as well."""
@@ -183,7 +192,8 @@ class ToolCalls:
             note=partial(self._note, call),
         )
         if self.admission is not None:
-            context = attrs.evolve(context, allows=self.admission.allows)
+            elicit = partial(self._elicit, call, self.admission)
+            context = attrs.evolve(context, allows=self.admission.allows, elicit=elicit)
         try:
             with call.scope:
                 if self.admission is not None and self.admission.waits(block):
@@ -213,16 +223,42 @@ class ToolCalls:
         self, admission: Admission, block: ToolUseBlock
     ) -> tuple[ToolUseBlock, str]:
         """The call as it may run, once it may, and the run has a place to run it in."""
+        with self._waiting_for_a_person():
+            admitted = await admission.admit(block)
+        await self.place.take()
+        return admitted
+
+    async def _elicit(
+        self, call: ToolCall, admission: Admission, words: str, schema: Mapping[str, Any]
+    ) -> Mapping[str, Any] | None:
+        """Have a person answer a question of a call that runs. Its time stands meanwhile."""
+        if call.ended.is_set():
+            return None
+        if not call.questions:
+            call.left = call.scope.deadline - trio.current_time()
+            call.scope.deadline = inf
+        call.questions += 1
+        try:
+            with self._waiting_for_a_person() if call.questions == 1 else nullcontext():
+                answer = await admission.question(call.block, words, schema)
+        finally:
+            call.questions -= 1
+            if not call.questions:
+                call.scope.deadline = trio.current_time() + call.left
+        await self.place.take()
+        return answer
+
+    @contextmanager
+    def _waiting_for_a_person(self) -> Iterator[None]:
+        """One call does nothing else: where all do, the run leaves its place."""
         self._working -= 1
         self._waiting += 1
         try:
             self._leave_place()
-            admitted = await admission.admit(block)
+            yield
         finally:
             self._waiting -= 1
             self._working += 1
-        await self.place.take()
-        return admitted
 
     def _leave_place(self) -> None:
         if self._waiting and not self._working:

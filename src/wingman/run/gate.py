@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import attrs
+import msgspec
 import trio
 
 from wingman.api import Effect, OnAsk, PermissionRequest
@@ -136,6 +137,19 @@ class Gate:
             # A tool's own function may raise anything, and a thread may not be had.
             contained(error)
             return (Resource(tool.name, HOLE),)  # noqa: ASYNC104 the same
+
+    def question(
+        self,
+        record: RunRecord,
+        tool: Tool,
+        block: ToolUseBlock,
+        words: str,
+        schema: Mapping[str, Any],
+    ) -> PermissionRequest:
+        """What a person is asked by a call that runs already."""
+        asked = Resource(words, words)
+        request = self._request(record, tool, block, (asked,), ())
+        return msgspec.structs.replace(request, input=None, schema=dict(schema))
 
     def _request(
         self,

@@ -26,7 +26,6 @@ from wingman.api import (
     Status,
 )
 from wingman.conversation import HistoryPart, Message
-from wingman.errors import ShuttingDown, Unavailable
 from wingman.face import AnyRuns, answered
 from wingman.given import one
 from wingman.metrics import Metrics
@@ -39,7 +38,7 @@ from wingman.runtime.mcp_servers import McpServers
 from wingman.runtime.root import Root
 from wingman.runtime.session import Session
 from wingman.runtime.settings import Settings
-from wingman.runtime.status import RuntimeStatus
+from wingman.runtime.status import RuntimeStatus, status_of
 from wingman.session import (
     PermissionList,
     Run,
@@ -379,19 +378,7 @@ class Runtime:
 
     def status(self) -> RuntimeStatus:
         """How the runtime stands now."""
-        services = self._root.services
-        unready: Unavailable | None = services.store.failure
-        if services.room.draining.is_set():
-            unready = ShuttingDown("The server is shutting down.")
-        return RuntimeStatus(
-            unready,
-            services.system.snapshot(),
-            {id: str(q.termination) for id, q in self._root.host.active.quarantined().items()},
-            services.system.dead_letters,
-            services.room.in_flight,
-            services.room.waiting,
-            services.room.asking,
-        )
+        return status_of(self._root)
 
     async def drain(self, grace: float = 30.0, patience: float = 10.0) -> None:
         """Take no more runs, give those in flight `grace` seconds, then interrupt them.

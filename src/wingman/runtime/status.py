@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 import attrs
 
 from wingman.actor import ActorInfo
-from wingman.errors import Unavailable
+from wingman.errors import ShuttingDown, Unavailable
+from wingman.runtime.root import Root
 
-__all__ = ["RuntimeStatus"]
+__all__ = ["RuntimeStatus", "status_of"]
 
 
 @attrs.frozen
@@ -27,3 +28,20 @@ class RuntimeStatus:
     in_flight: int
     waiting: int
     asking: int
+
+
+def status_of(root: Root) -> RuntimeStatus:
+    """How a runtime stands now."""
+    services = root.services
+    unready: Unavailable | None = services.store.failure
+    if services.room.draining.is_set():
+        unready = ShuttingDown("The server is shutting down.")
+    return RuntimeStatus(
+        unready,
+        services.system.snapshot(),
+        {id: str(q.termination) for id, q in root.host.active.quarantined().items()},
+        services.system.dead_letters,
+        services.room.in_flight,
+        services.room.waiting,
+        services.room.asking,
+    )

@@ -60,6 +60,7 @@ async def prepare(live: LiveSession, run: LiveRun, agent: Agent) -> Prepared:
         gate_of(live, run, agent),
         asks,
         {tool.name: tool for tool in agent.tools},
+        run.record,
         live.services.approver,
     )
     left = await _persistently(run.state, partial(_left_of, live, run)) if waits else None
@@ -73,6 +74,7 @@ async def until_answered(live: LiveSession, run: LiveRun) -> None:
     requests = await _persistently(run.state, read)
     asks = _asks(live, run)
     asks.begin(requests)
+    asks.give_up_questions()
     run.ask(asks)
     if live.services.approver is None:
         await asks.wait_any()

@@ -18,11 +18,14 @@ import attrs
 from wingman.given import listed, of_kind
 from wingman.tools.output import ToolOutput
 
-__all__ = ["Tool", "ToolContext"]
+__all__ = ["Elicit", "Tool", "ToolContext"]
 
 
 Resources: TypeAlias = Callable[[Mapping[str, Any]], Iterable[str]]
 """What a call is about, by its arguments."""
+
+Elicit: TypeAlias = Callable[[str, Mapping[str, Any]], Awaitable[Mapping[str, Any] | None]]
+"""Asks a person, in words, for what fits a JSON Schema. None: it was declined."""
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -77,6 +80,10 @@ class ToolContext:
     `note` takes a short line that the model reads below the result, however the call ends, such as
     what of its input was left out. The last line counts. Any thread may call it.
 
+    `elicit` asks a person while the call runs: the question's words, and a JSON Schema that the
+    answer is to fit. It returns the answer, or None where it was declined; where it is None itself,
+    nobody can be asked.
+
     `allows` says whether the call may turn to one more resource of an action, such as the URL that
     it is redirected to: the permissions allow it, without anybody being asked.
     """
@@ -89,6 +96,7 @@ class ToolContext:
     leave_behind: Callable[[str], None] = _discard
     note: Callable[[str], None] = _discard
     allows: Callable[[str, str], bool] = _allow
+    elicit: Elicit | None = None
 
 
 _OURS: Final = str(Path(__file__).parents[1])

@@ -188,6 +188,7 @@ TABLES: Final[Mapping[str, Mapping[str, Decode]]] = {
         "created_at": _moment,
         "expires_at": _moment,
         "resolved_at": _moment,
+        "schema": _decode_object,
     },
 }
 """The columns of each table, and how a value of each is read where it is not NULL."""

@@ -235,7 +235,8 @@ CREATE TABLE permissions (
 
 
 def _let_agents_have_toolsets(connection: sqlite3.Connection) -> None:
-    """Agents name toolsets, and MCP servers are kept."""
+    """Agents name toolsets, MCP servers are kept, and tools ask questions."""
+    connection.execute("ALTER TABLE permissions ADD COLUMN schema TEXT")
     connection.execute("ALTER TABLE agents ADD COLUMN toolsets TEXT NOT NULL DEFAULT '[]'")
     connection.execute(
         """
