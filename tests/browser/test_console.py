@@ -191,9 +191,10 @@ async def test_images_are_sent_and_shown(chromium: Chromium) -> None:
         await send(page, "What is it?")
         await page.shown(".outcome")
         width = "() => document.querySelector('.user img').naturalWidth"
+        await page.shown(".user img")
         assert await page.evaluate(width) == 8
         await page.do("await page.reload()")
-        await page.shown(".outcome")
+        await page.shown(".user img")
         assert await page.evaluate(width) == 8
         content = (await server.history(session_id))[0]["content"]
         assert [block["type"] for block in content] == ["image", "text"]

@@ -1,6 +1,6 @@
 """The files of the page, and the headers that they are sent with."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
@@ -54,14 +54,17 @@ class Files:
     _held: Mapping[str, _File] = attrs.field(factory=dict, init=False, repr=False)
 
     async def page(self) -> Response:
-        """The page itself. It also names its modules: so a browser need not find each of them in
-        the one before."""
+        """The page itself. It also names its styles, which the first paint waits for, and then its
+        modules: so a browser need not find each of them in the one before."""
         response = await self.file(_PAGE)
-        modules = (name for name in self._held if name.endswith(".js"))
-        response.headers["Link"] = ", ".join(
-            f"</console/{name}>; rel=modulepreload" for name in modules
-        )
+        response.headers["Link"] = ", ".join((*self._named(".css"), *self._named(".js")))
         return response
+
+    def _named(self, suffix: str) -> Iterator[str]:
+        how = {".css": "preload; as=style", ".js": "modulepreload"}[suffix]
+        for name in self._held:
+            if name.endswith(suffix):
+                yield f"</console/{name}>; rel={how}"
 
     async def file(self, name: str) -> Response:
         """A file of the page; 304 without it where the client has it already.
