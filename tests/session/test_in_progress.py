@@ -1,14 +1,15 @@
 """What a session shows of the step under way: what its history does not have yet."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
+from typing import Self
 
 import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from session_kit import agent
-from wingman import Agent, Limits, Runtime, Session, tool
+from wingman import Agent, Limits, Runtime, Session, Tool, tool
 from wingman.api import InProgress
 from wingman.conversation import ToolUseBlock
 from wingman.events import Done, Text, ToolResult, ToolUse
@@ -17,11 +18,14 @@ from wingman.providers import (
     Finished,
     Part,
     Request,
+    Scripted,
     TextDelta,
     ThinkingDelta,
     ToolCalls,
     Transport,
 )
+from wingman.store import MemoryStore, PendingStep
+from wingman.tools import Toolset
 
 
 @tool
@@ -189,3 +193,39 @@ async def test_after_a_restart_a_step_that_waits_is_shown_as_it_was(tmp_path: Pa
             await trio.sleep(0.01)
         after = await progress_of(session)
         assert (after.text, after.step, after.calls) == (before.text, before.step, before.calls)
+
+
+class SlowToTell(MemoryStore):
+    """A store that takes a while to tell of the step under way."""
+
+    async def pending_step(self, run_id: str) -> PendingStep | None:
+        await trio.sleep(5)
+        return await super().pending_step(run_id)
+
+
+class SlowToOpen(Toolset):
+    """A toolset that takes a while to open: a run has begun, and no step of it."""
+
+    name = "slow"
+
+    async def __aenter__(self) -> Self:
+        await trio.sleep(2)
+        return self
+
+    async def tools(self) -> Sequence[Tool]:
+        return (nap,)
+
+
+async def test_a_step_that_begins_while_it_is_looked_for_is_shown_once(
+    autojump_clock: MockClock,
+) -> None:
+    calls = ToolCalls(("nap", {"seconds": 100}), text="Let me see. ")
+    sleeper = Agent("sleeper", provider=Scripted([calls, "well"]), toolsets=[SlowToOpen()])
+    async with Runtime(SlowToTell(), agents=[sleeper]) as runtime:
+        session = await runtime.create_session(sleeper)
+        run = await session.submit("go")
+        await trio.sleep(1)
+        progress = await progress_of(session)
+        assert (progress.step, progress.text) == (1, "Let me see. ")
+        assert states(progress) == ["running"]
+        await run.result()

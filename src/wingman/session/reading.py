@@ -115,7 +115,9 @@ class SessionReader:
         if progress is not None and not progress.step and run.record.status != "queued":
             # The events of its step may be those of an earlier process.
             recorded = await self._store.pending_step(run.id)
-            progress = in_progress(live, view.last_event_id, recorded)
+            progress = in_progress(live, view.last_event_id)
+            if progress is not None and not progress.step:  # else its events have come meanwhile
+                progress = in_progress(live, view.last_event_id, recorded)
         return msgspec.structs.replace(view, in_progress=progress)
 
     def _view(
