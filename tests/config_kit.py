@@ -2,6 +2,7 @@
 of them."""
 
 import os
+import sys
 from pathlib import Path
 from textwrap import dedent
 
@@ -60,6 +61,10 @@ def number():
 
 def written(directory: Path, text: str, **modules: str) -> Path:
     """The file of a configuration, and modules in `tools` beside it. Nobody else may write them."""
+    # What another test has imported under these names is not what this one writes.
+    sys.path[:] = [place for place in sys.path if not place.endswith("/tools")]
+    for name in modules:
+        sys.modules.pop(name, None)
     before = os.umask(0o022)
     try:
         tools = directory / "tools"

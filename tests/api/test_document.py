@@ -133,7 +133,7 @@ async def test_the_page_and_all_that_it_loads_come_from_the_server() -> None:
         assert "default-src 'self'" in page.headers["content-security-policy"]
 
 
-@pytest.mark.parametrize("asset", ["index.html", "..", "%2e%2e", "..%2f__init__.py", "LICENSE"])
+@pytest.mark.parametrize("asset", ["index.html", "%2e%2e", "..%2f__init__.py", "LICENSE"])
 async def test_no_other_file_is_given(server: Server, asset: str) -> None:
     assert (await server.client.get(f"/docs/{asset}")).status_code == 404
 

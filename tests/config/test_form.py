@@ -144,7 +144,7 @@ servers = st.one_of(
     ),
     st.builds(
         McpServer,
-        url=texts.map("http://h/{}".format),
+        url=st.builds("http://{}/{}".format, plain, plain),
         headers=st.dictionaries(plain, texts, max_size=2),
     ),
 )

@@ -61,6 +61,8 @@ FORM = [
     ("[agents.a]\ncompaction = 3", "2: agents.a.compaction: Expected true or false or a table, got a whole number."),
     ("[mcp.git]\ncomand = ['x']", "2: mcp.git.comand: There is no such key; did you mean 'command'?"),
     ("[mcp.git]", "1: mcp.git: An MCP server has either a `command` or a `url`."),
+    ("[mcp.git]\nurl = 'git'", "1: mcp.git: `url` begins with http:// or https:// and a host."),
+    ("[mcp.git]\nurl = '${NO_SUCH}'", "2: mcp.git.url: The variable NO_SUCH is not set in Wingman's environment."),
     ("[mcp.git]\ncommand = []", "2: mcp.git.command: Expected a list of length >= 1."),
     ("[mcp.'a b']\nurl = 'http://x'", "1: mcp.\"a b\": 'a b' cannot be a name here: expected up to 32 letters, digits and hyphens."),
     ("[mcp.a]\nurl = 'http://${HOST'", "2: mcp.a.url: After ${ stands the name of a variable, and } ends it."),
@@ -102,6 +104,7 @@ MEANING = [
         "2: agents.a.output_schema.type: Not a valid JSON Schema: \"objekt\" is not valid under any "
         "of the schemas listed in the 'anyOf' keyword.",
     ),
+    ("[mcp.edit]\nurl = 'http://u'", "1: mcp.edit: It has the name of a tool, whose rules would hold for it, too."),
     ("[tools]\nimport = [\n'nosuch.tools:x']", "3: tools.import[0]: There is no module 'nosuch' where Python looks; `path` in [tools] names more directories."),
     ("[tools]\nimport = ['weather_kit:forcast']", "2: tools.import[0]: weather_kit has no 'forcast'; did you mean 'forecast'?"),
     ("[tools]\nimport = ['weather_kit:plain']", "2: tools.import[0]: weather_kit:plain is a function with parameters, and no tool: decorate it with @tool."),

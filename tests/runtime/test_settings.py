@@ -8,7 +8,7 @@ import pytest
 import trio
 
 from wingman import Agent, Price, Run, Runtime, Tool, tool
-from wingman.api import AgentFields, NewAgent, PermissionForm, ProviderConfig
+from wingman.api import AgentFields, McpServer, NewAgent, PermissionForm, ProviderConfig
 from wingman.errors import InvalidRequest, NotFound
 from wingman.permissions import Rules
 from wingman.providers import Keyless
@@ -244,6 +244,25 @@ async def test_a_toolset_stands_for_what_was_given_last_also_in_a_run_that_goes_
         twice = [Tools("kit", []), Tools("kit", [])]
         with pytest.raises(InvalidRequest, match="two toolsets named 'kit'"):
             runtime.configure(settings(toolsets=twice))
+
+
+async def test_a_server_of_the_settings_hides_one_of_the_store_as_long_as_it_is_there(
+    tmp_path: Path,
+) -> None:
+    store = tmp_path / "w.db"
+    given = Settings(mcp={"git": McpServer(url="http://127.0.0.1:1/of-settings")})
+    async with Runtime(store) as runtime:
+        await runtime.mcp.put("git", McpServer(url="http://127.0.0.1:1/of-store"))
+        runtime.configure(given)
+        assert runtime.mcp.get("git").origin == "configuration"
+        with pytest.raises(InvalidRequest, match="one of the server's configuration"):
+            await runtime.mcp.delete("git")
+        runtime.configure(Settings())
+        assert runtime.mcp.get("git").origin == "store"
+    async with Runtime(store, settings=given) as runtime:
+        assert [view.url for view in runtime.mcp.list()] == ["http://127.0.0.1:1/of-settings"]
+        runtime.configure(Settings())
+        assert [view.url for view in runtime.mcp.list()] == ["http://127.0.0.1:1/of-store"]
 
 
 async def test_a_name_of_code_stays_the_codes() -> None:

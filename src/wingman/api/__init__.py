@@ -10,6 +10,7 @@
     providers.py   }
     mcp.py         }
     system.py      }
+    console.py     }
     routes.py      ROUTES: the table
     errors.py      the errors' body, and the table from code to status
     frames.py      what streams have in them
@@ -31,6 +32,7 @@ from wingman.api.agents import (
     NewAgent,
     ProviderConfig,
 )
+from wingman.api.console import LoggedOut, Login, LoginBody, LoginLink
 from wingman.api.errors import CODES, ErrorAnswer, ErrorDetail
 from wingman.api.frames import EXTRA, RUN_STREAM, SESSION_STREAM, USUAL, Frames, Notice
 from wingman.api.mcp import McpAnswer, McpError, McpMessage
@@ -104,7 +106,15 @@ from wingman.api.sessions import (
     SessionStatus,
     SessionView,
 )
-from wingman.api.system import ActorsView, ActorView, Health, Readiness, Reloaded, ToolView
+from wingman.api.system import (
+    ActorsView,
+    ActorView,
+    Health,
+    Readiness,
+    Reloaded,
+    RunCounts,
+    ToolView,
+)
 from wingman.lazy import lazily
 
 if TYPE_CHECKING:
@@ -150,6 +160,10 @@ __all__ = [
     "Frames",
     "Health",
     "InProgress",
+    "LoggedOut",
+    "Login",
+    "LoginBody",
+    "LoginLink",
     "McpAnswer",
     "McpConnection",
     "McpError",
@@ -181,6 +195,7 @@ __all__ = [
     "Receipt",
     "Reloaded",
     "Route",
+    "RunCounts",
     "RunFailure",
     "RunQuery",
     "RunView",

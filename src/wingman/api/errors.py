@@ -56,7 +56,9 @@ _ALL: Final = (
         400,
         "the history cannot fit into the model's context window; the provider was not asked",
     ),
-    ErrorCode("unauthorized", 401, "the token is missing or wrong"),
+    ErrorCode(
+        "unauthorized", 401, "the token is missing or wrong, or a link does not work any more"
+    ),
     ErrorCode("forbidden_host", 403, "the server does not go by this name"),
     ErrorCode("forbidden_origin", 403, "the request comes from a page of another origin"),
     ErrorCode(
@@ -75,7 +77,7 @@ _ALL: Final = (
     ErrorCode("mcp_server_not_found", 404, "there is no such MCP server"),
     ErrorCode("provider_not_found", 404, "there is no such provider"),
     ErrorCode("model_not_found", 404, "the provider has no such model"),
-    ErrorCode("asset_not_found", 404, "the page at `/docs` has no such file"),
+    ErrorCode("asset_not_found", 404, "the page at `/docs`, or the console, has no such file"),
     ErrorCode("credential_not_found", 404, "no credential of this provider is stored"),
     ErrorCode("session_deleted", 404, "the session was deleted while one waited for its run"),
     ErrorCode("mcp_session_not_found", 404, "there is no such MCP session, or no more"),
@@ -117,6 +119,11 @@ _ALL: Final = (
     ErrorCode("unsupported_media_type", 415, "the body does not say that it is JSON"),
     ErrorCode("head_too_large", 431, "the request's head has more than it may"),
     ErrorCode("mailbox_full", 429, "as many messages wait in the session as may"),
+    ErrorCode(
+        "too_many_logins",
+        429,
+        "too many wrong tokens were given to log in with: for a minute none is looked at",
+    ),
     ErrorCode(
         "internal_error",
         500,

@@ -4,6 +4,7 @@ from typing import Final
 
 from wingman.api import (
     agents,
+    console,
     mcp,
     mcp_servers,
     messages,
@@ -27,6 +28,7 @@ SECTIONS: Final = {
     "mcp_servers": "MCP servers, whose tools agents have by naming them among their toolsets.",
     "mcp": "The server as an MCP server: its agents as a tool of other programs.",
     "server": "The server itself.",
+    "console": "The page that people look at, and how they log in to it.",
 }
 """The parts of the contract, and what they are about."""
 
@@ -40,5 +42,6 @@ ROUTES: Final[tuple[Route, ...]] = (
     *mcp_servers.ROUTES,
     *mcp.ROUTES,
     *system.ROUTES,
+    *console.ROUTES,
 )
 """Every route that the server serves."""

@@ -6,7 +6,16 @@ import msgspec
 
 from wingman.api.route import Answer, Route
 
-__all__ = ["ROUTES", "ActorView", "ActorsView", "Health", "Readiness", "Reloaded", "ToolView"]
+__all__ = [
+    "ROUTES",
+    "ActorView",
+    "ActorsView",
+    "Health",
+    "Readiness",
+    "Reloaded",
+    "RunCounts",
+    "ToolView",
+]
 
 
 class Health(msgspec.Struct, frozen=True):
@@ -41,12 +50,26 @@ class ActorView(msgspec.Struct, frozen=True):
     restarts: int
 
 
+class RunCounts(msgspec.Struct, frozen=True):
+    """How many runs of the process are `in_flight`, of `places` that there are; how many are
+    `waiting` for their turn; and how many have left their place, `asking` people for an answer."""
+
+    in_flight: int
+    places: int
+    waiting: int
+    asking: int
+
+
 class ActorsView(msgspec.Struct, frozen=True):
-    """The live actors; `quarantined` has the sessions that are set aside, each with the reason."""
+    """The live actors; `quarantined` has the sessions that are set aside, each with the reason.
+
+    `runs` is None where the server is too old to say it.
+    """
 
     actors: tuple[ActorView, ...]
     dead_letters: int
     quarantined: dict[str, str]
+    runs: RunCounts | None = None
 
 
 class Reloaded(msgspec.Struct, frozen=True):

@@ -20,6 +20,7 @@ commands do is done by the packages below. Exit codes: 0, 1 for what failed, 2 f
 #   remote/        what a server runs and keeps: ps, show, send, permissions, answer, …
 #   asking.py      the calls that need permission, asked in the terminal
 #   proposal.py    what such a call would do, to be read
+#   question.py    what a tool that runs wants to know, and the answer
 #   terminal.py    keys, lines and an editor
 #   interrupt.py   a run in the terminal, and the signals that end it
 #   limits.py      the runtime's limits as options
@@ -49,6 +50,7 @@ from wingman.cli.remote import (
     agents_command,
     answer_command,
     cancel_command,
+    console_command,
     logs_command,
     mcp_command,
     permissions_command,
@@ -114,5 +116,6 @@ for command in (
     answer_command,
     agents_command,
     reload_command,
+    console_command,
 ):
     main.add_command(command)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 import click
@@ -36,9 +36,12 @@ from wingman.telemetry import (
 )
 
 if TYPE_CHECKING:
-    from wingman.server import ServerConfig
+    from wingman.server import Logins, ServerConfig
 
 __all__ = ["collect_seldom", "default_database", "serve_command"]
+
+# Addresses to listen on that stand for all of the machine's; none of them can be gone to.
+_WILDCARDS: Final = {"//0.0.0.0:": "//127.0.0.1:", "//[::]:": "//[::1]:"}
 
 
 @click.command("serve", cls=FromEnvironment)
@@ -228,6 +231,9 @@ async def _serve(
     lines: Sequence[str],
 ) -> int:
     """Open the database, listen, and serve until a signal; return the exit code."""
+    from wingman.server import Logins  # noqa: PLC0415
+
+    logins = Logins(config.token)
     runtime, opened = open_runtime(database), trio.Event()
 
     async def reload() -> Reloaded:
@@ -239,8 +245,9 @@ async def _serve(
         nursery.start_soon(signals.obey, nursery.cancel_scope)
         async with runtime, trio.open_nursery() as serving:
             opened.set()
-            url = await _listen(serving, runtime, config, signals.requested, reload)
+            url = await _listen(serving, runtime, config, logins, signals.requested, reload)
             notice(f"Wingman listens on {url} (database {database}); its contract: {url}/docs")
+            notice(_console(url, logins))
             for line in lines:
                 notice(line)
             gc.freeze()  # what start-up has made stays: no collection need look at it again
@@ -248,17 +255,28 @@ async def _serve(
     return signals.exit_code
 
 
+def _console(url: str, logins: "Logins") -> str:
+    """Where the console is; where one has to log in, with a link that does so."""
+    for anywhere, here in _WILDCARDS.items():
+        url = url.replace(anywhere, here)
+    if not logins.needed:
+        return f"The console: {url}/"
+    link = f"{url}/#link={logins.new_link()}"
+    return f"The console: {link} (works once, for 10 minutes; `wingman console` prints another)"
+
+
 async def _listen(
     nursery: trio.Nursery,
     runtime: Runtime,
     config: "ServerConfig",
+    logins: "Logins",
     shutdown: trio.Event,
     reload: Callable[[], Awaitable[Reloaded]],
 ) -> str:
     """Start the server and return its base URL, once it listens."""
     from wingman.server import serve  # noqa: PLC0415
 
-    options = {**attrs.asdict(config), "shutdown": shutdown, "reload": reload}
+    options = {**attrs.asdict(config), "logins": logins, "shutdown": shutdown, "reload": reload}
     try:
         url: str = await nursery.start(partial(serve, runtime, **options))
     except OSError as error:

@@ -15,6 +15,7 @@ from wingman.api import (
     CredentialFields,
     Decision,
     Deleted,
+    LoginLink,
     ModelInfo,
     NewSession,
     PermissionAnswer,
@@ -283,6 +284,13 @@ class Client:
     async def actors(self) -> ActorsView:
         """The live sessions' actors, and the sessions that are set aside."""
         return await self._exchange.ask(Request.to("GET", "/actors"), ActorsView)
+
+    async def console_link(self) -> str:
+        """The address of the console. Where the server has a token it is a link that works once,
+        for ten minutes, and stands for the token: only who is to open it may see it."""
+        request = Request.to("POST", "/console/login/link")
+        link = (await self._exchange.ask(request, LoginLink)).link
+        return f"{self.url}/" if link is None else f"{self.url}/#link={link}"
 
     async def ready(self) -> None:
         """Return when the server takes messages; raise why it does not, when patience ends."""

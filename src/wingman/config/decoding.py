@@ -52,7 +52,13 @@ def decode(data: bytes, environment: Mapping[str, str]) -> Configuration:
     table = _parsed(data)
     mistakes: list[Mistake] = []
     table = expanded(table, environment, mistakes)
-    mistakes += _problems(table, Configuration, ())
+    unset = [mistake.keys for mistake in mistakes]
+    mistakes += (
+        problem
+        for problem in _problems(table, Configuration, ())
+        # Without a variable's value, more cannot be said of what it is a part of.
+        if not any(keys[: len(problem.keys)] == problem.keys for keys in unset)
+    )
     if mistakes:
         raise Undecodable(with_lines(data, mistakes))
     return msgspec.convert(table, Configuration)

@@ -71,6 +71,7 @@ class Loader:
         directory = Path(os.path.abspath(self.path)).parent  # noqa: PTH100 links are kept
         imported = self._importer.all(configuration.tools, directory, mistakes)
         mistakes += _about_names(configuration, imported)
+        mistakes += _about_servers(configuration, imported)
         mistakes += self._about_permissions(configuration)
         mistakes += self._about_agents(configuration, imported, complete=not mistakes)
         if mistakes:
@@ -110,6 +111,16 @@ def _about_names(configuration: Configuration, imported: list[Imported]) -> Iter
         if name in known:
             yield Mistake(f"The {kind} has the name {name!r}, as has {known[name]}.", each.keys)
         known[name] = f"another {kind}"
+
+
+def _about_servers(configuration: Configuration, imported: list[Imported]) -> Iterator[Mistake]:
+    """Rules name a server, or a tool: no two of them have one name."""
+    tools = [*BUILTIN.values(), *(each.made for each in imported if isinstance(each.made, Tool))]
+    taken = {action for tool in tools for action in tool.actions}
+    for name in configuration.mcp:
+        if name in taken:
+            text = "It has the name of a tool, whose rules would hold for it, too."
+            yield Mistake(text, ("mcp", name))
 
 
 def _agents(configuration: Configuration) -> Iterator[NewAgent]:

@@ -16,16 +16,17 @@ class Toolsets:
     of a run."""
 
     def __init__(self, given: Iterable[Toolset] = ()) -> None:
-        self._known: dict[str, Toolset] = {each.name: each for each in toolsets_of(given)}
-        self._of_settings: frozenset[str] = frozenset()
+        self._of_code: Mapping[str, Toolset] = {each.name: each for each in toolsets_of(given)}
+        self._of_settings: Mapping[str, Toolset] = {}
+        self._of_store: dict[str, Toolset] = {}
 
     def __contains__(self, name: str) -> bool:
-        return name in self._known
+        return self.find(name) is not None
 
     @property
     def names(self) -> Sequence[str]:
         """All names, sorted."""
-        return sorted(self._known)
+        return sorted({*self.own, *self._of_settings})
 
     def is_of_settings(self, name: str) -> bool:
         """Whether it is of the settings."""
@@ -33,36 +34,37 @@ class Toolsets:
 
     @property
     def own(self) -> Sequence[str]:
-        """The names of those that are not of the settings."""
-        return sorted(self._known.keys() - self._of_settings)
+        """The names of those that are there whatever the settings are."""
+        return sorted({*self._of_code, *self._of_store})
 
     def checked(self, given: Iterable[Toolset]) -> Mapping[str, Toolset]:
         """The toolsets of other settings by name. Raises `InvalidRequest` where a name is taken."""
         found: dict[str, Toolset] = {}
         for toolset in given:
-            if toolset.name in found or toolset.name in self.own:
+            if toolset.name in found or toolset.name in self._of_code:
                 raise InvalidRequest(f"There are two toolsets named {toolset.name!r}.")
             found[toolset.name] = toolset
         return found
 
     def give(self, given: Mapping[str, Toolset]) -> None:
-        """Let these take the place of those of the former settings."""
-        for name in self._of_settings - given.keys():
-            self.remove(name)
-        self._known.update(given)
-        self._of_settings = frozenset(given)
+        """Let these take the place of those of the former settings. One of the store that has the
+        same name stands behind it, and is there again when the settings have it no more."""
+        self._of_settings = given
 
     def find(self, name: str) -> Toolset | None:
         """What a name stands for now."""
-        return self._known.get(name)
+        for known in (self._of_settings, self._of_code, self._of_store):
+            if name in known:
+                return known[name]
+        return None
 
     def put(self, name: str, toolset: Toolset) -> None:
-        """Let a name stand for this toolset from now on."""
-        self._known[name] = toolset
+        """Let a name stand for this toolset of the store from now on."""
+        self._of_store[name] = toolset
 
     def remove(self, name: str) -> None:
-        """Let a name stand for nothing; its absence is no error."""
-        self._known.pop(name, None)
+        """Let a name stand for nothing of the store; its absence is no error."""
+        self._of_store.pop(name, None)
 
     def named(self, name: str) -> Toolset:
         """What the name stands for whenever it is opened."""

@@ -86,7 +86,8 @@ def _about_paths(routes: tuple[Route, ...]) -> Iterator[str]:
             yield f"The path of {route.name!r} names a parameter twice, or `query` or `body`."
         pieces = route.path.split("/")
         plain = [piece for piece in pieces[1:] if not piece.startswith("{")]
-        if pieces[0] or not all(pieces[1:]) or any(set("{}<>?#%") & set(piece) for piece in plain):
+        whole = route.path == "/" or (not pieces[0] and all(pieces[1:]))
+        if not whole or any(set("{}<>?#%") & set(piece) for piece in plain):
             yield f"{route.path!r} of {route.name!r} is no path: it is such as `/things/{{id}}`."
         elif "...}" in route.path.removesuffix("...}"):
             yield f"In the path of {route.name!r} a parameter takes slashes that is not the last."

@@ -12,11 +12,13 @@
     agents.py    the agents
     mcp.py       its MCP servers
     reload.py    its configuration, read again
+    console.py   the link to the page
 
 The commands use the client, and know nothing of HTTP.
 """
 
 from wingman.cli.remote.agents import agents_command
+from wingman.cli.remote.console import console_command
 from wingman.cli.remote.logs import logs_command
 from wingman.cli.remote.mcp import mcp_command
 from wingman.cli.remote.permissions import answer_command, permissions_command
@@ -31,6 +33,7 @@ __all__ = [
     "agents_command",
     "answer_command",
     "cancel_command",
+    "console_command",
     "logs_command",
     "mcp_command",
     "permissions_command",

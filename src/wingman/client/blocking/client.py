@@ -248,6 +248,10 @@ class SyncClient:
         """The live sessions' actors, and the sessions that are set aside."""
         return self._loop.call(self._client.actors)
 
+    def console_link(self) -> str:
+        """The address of the console, as a link that works once. See `Client.console_link`."""
+        return self._loop.call(self._client.console_link)
+
     def ready(self) -> None:
         """Return when the server takes messages; raise why it does not, when patience ends."""
         self._loop.call(self._client.ready)

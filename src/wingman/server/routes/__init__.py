@@ -11,13 +11,16 @@
     system.py     /health, /ready, /tools, /actors, /reload
     metrics.py    /metrics
     contract.py   /openapi.json, /docs
+    console.py    /, /console: the page, and who logs in to it
 
 One module a section of the HTTP contract. What a route takes and answers stands in `wingman.api`.
 """
 
 from wingman.runtime import Runtime
+from wingman.server.console import Logins
 from wingman.server.handlers import Handlers
 from wingman.server.routes.agents import agent_handlers
+from wingman.server.routes.console import console_handlers
 from wingman.server.routes.contract import contract_handlers
 from wingman.server.routes.mcp import mcp_handlers
 from wingman.server.routes.mcp_servers import mcp_server_handlers
@@ -32,9 +35,11 @@ from wingman.server.routes.system import Reload, system_handlers
 __all__ = ["Reload", "handlers_of"]
 
 
-def handlers_of(runtime: Runtime, reload: Reload | None = None) -> tuple[Handlers, ...]:
-    """The handlers of every route, over one runtime. `reload` has the program read its
-    configuration again, if it has one."""
+def handlers_of(
+    runtime: Runtime, logins: Logins, reload: Reload | None = None
+) -> tuple[Handlers, ...]:
+    """The handlers of every route, over one runtime and those who are logged in. `reload` has the
+    program read its configuration again, if it has one."""
     return (
         agent_handlers(runtime),
         session_handlers(runtime),
@@ -47,4 +52,5 @@ def handlers_of(runtime: Runtime, reload: Reload | None = None) -> tuple[Handler
         mcp_handlers(runtime),
         metrics_handlers(runtime),
         contract_handlers(),
+        console_handlers(logins),
     )

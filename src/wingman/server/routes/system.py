@@ -4,7 +4,15 @@ from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
 from wingman.actor import ActorInfo
-from wingman.api import ActorsView, ActorView, Health, Readiness, Reloaded, ToolView
+from wingman.api import (
+    ActorsView,
+    ActorView,
+    Health,
+    Readiness,
+    Reloaded,
+    RunCounts,
+    ToolView,
+)
 from wingman.errors import ForbiddenTool, NotReloaded
 from wingman.runtime import Runtime
 from wingman.server.callers import comes_from_a_command
@@ -47,6 +55,7 @@ def system_handlers(runtime: Runtime, reload_configuration: Reload | None = None
             tuple(_actor(info) for info in status.actors),
             status.dead_letters,
             dict(status.quarantined),
+            RunCounts(status.in_flight, runtime.limits.runs, status.waiting, status.asking),
         )
 
     @handlers.add
