@@ -42,16 +42,9 @@ class Person:
         return self.answer
 
 
-@attrs.frozen
-class Asking(ToolContext):
-    """A context with somebody to ask."""
-
-    elicit: Any = None
-
-
 async def ask(toolset: McpToolset, room: Room, person: Person) -> Any:
     tool = await tool_of(toolset, "fake_ask")
-    output = await tool.call(QUESTION, Asking(room.path, elicit=person))
+    output = await tool.call(QUESTION, ToolContext(room.path, elicit=person))
     return json.loads(output.text)  # type: ignore[union-attr]
 
 
@@ -124,6 +117,6 @@ async def test_a_question_that_is_no_form_is_declined(room: Room) -> None:
     question = {"mode": "url", "message": "Go there", "url": "http://a.b/", "elicitationId": "1"}
     async with room.toolset() as toolset:
         tool = await tool_of(toolset, "fake_ask")
-        output = await tool.call(question, Asking(room.path, elicit=person))
+        output = await tool.call(question, ToolContext(room.path, elicit=person))
     assert "decline" in output.text  # type: ignore[union-attr]
     assert not person.asked

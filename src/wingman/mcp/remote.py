@@ -10,7 +10,7 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 import anyio
@@ -18,7 +18,6 @@ import attrs
 import httpx2
 import msgspec
 import trio
-from mcp.client._transport import ReadStream, WriteStream
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
 from mcp.shared.message import SessionMessage
@@ -28,6 +27,9 @@ from wingman.api import McpServer, without_secrets
 from wingman.foreign import leaves, text_of
 from wingman.mcp.failure import McpFailed
 from wingman.mcp.traffic import Outbox, Traffic
+
+if TYPE_CHECKING:
+    from mcp.client._transport import ReadStream, WriteStream
 
 __all__ = ["RemoteServer"]
 
@@ -116,7 +118,7 @@ class RemoteServer:
         if not response.headers.get("content-type", "").startswith("text/event-stream"):
             response.stream = _Bounded(response.stream)
 
-    async def _read(self, read: ReadStream[SessionMessage | Exception]) -> None:
+    async def _read(self, read: "ReadStream[SessionMessage | Exception]") -> None:
         async for item in read:
             if isinstance(item, Exception):
                 self.traffic.diary.note(logging.WARNING, text_of(item))
@@ -125,12 +127,15 @@ class RemoteServer:
             ended = isinstance(message, JSONRPCError) and message.error.message == _NO_SESSION
             if isinstance(message, JSONRPCError) and message.error.message == _NO_ANSWER:
                 message.error.message = self._status or _NO_ANSWER
-            await self.traffic.received(item)
+            try:
+                await self.traffic.received(item)
+            except trio.BrokenResourceError:
+                return  # nobody reads any more: it is being left
             if ended:
                 self._lose("It has ended the session.")
         self._lose(f"The connection to {self._place} broke.")
 
-    async def _write(self, write: WriteStream[SessionMessage]) -> None:
+    async def _write(self, write: "WriteStream[SessionMessage]") -> None:
         try:
             while (item := await self.traffic.next()) is not None:
                 await write.send(item)
