@@ -107,6 +107,12 @@ test("a run that fails ends, and so do its calls", () => {
   assert.deepEqual([transcript.runs.get("R1").status, transcript.runs.get("R1").error.code], ["failed", "provider_error"]);
 });
 
+test("an id that a model uses again is another call", () => {
+  const transcript = folded(new Transcript(session(), [run("R1", "go")]), ["tool_use", { id: "a", name: "bash", input: {} }], ["tool_result", { tool_use_id: "a", content: "1", is_error: false }], ["step", { step: 2, usage }], ["tool_use", { id: "a", name: "bash", input: {} }], ["tool_result", { tool_use_id: "a", content: "2", is_error: false }]);
+  assert.deepEqual(shown(transcript), ["user go", "call a ended: 1", "call a ended: 2"]);
+  assert.equal(new Set(transcript.items.map(({ key }) => key)).size, 3);
+});
+
 test("what a tool says without end is kept to a bound", () => {
   const transcript = folded(new Transcript(session(), [run("R1", "go")]), ["tool_use", { id: "a", name: "bash", input: {} }]);
   for (let piece = 0; piece < 300; piece += 1) folded(transcript, ["tool_progress", { tool_use_id: "a", text: "x".repeat(4000) }]);

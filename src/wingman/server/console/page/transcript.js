@@ -76,10 +76,12 @@ export class Transcript {
 			case "thinking":
 				this.append(event, runId, data.text);
 				break;
-			case "tool_use":
-				if (!this.calls.has(data.id))
-					this.addCall(data.id, data.name, data.input, `s${this.attempt}.${this.flight?.step}`, runId).began = now;
+			case "tool_use": {
+				const known = this.calls.get(data.id);
+				if (known?.runId === runId && known.state !== "ended") break;
+				this.addCall(data.id, data.name, data.input, `s${this.attempt}.${this.flight?.step}`, runId).began = now;
 				break;
+			}
 			case "tool_progress":
 				this.progress(data);
 				break;
