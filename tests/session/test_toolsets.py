@@ -386,6 +386,28 @@ async def test_a_call_of_a_toolset_that_was_lost_since_finds_the_new_one(
     assert toolset.opened == 2
 
 
+async def test_siblings_that_find_their_toolset_lost_share_the_new_one(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    toolset = Counted(slow=1)
+    calls = ToolCalls(*(("say", {"text": str(number)}) for number in range(20)))
+    replies = iter([calls, "done"])
+
+    async def model(request: Any) -> Any:
+        reply = next(replies)
+        if toolset.opened == 1:
+            assert toolset.lost is not None
+            toolset.lost.set()
+            await trio.sleep(1)
+        return reply
+
+    agent = Agent("caller", provider=Scripted(model), toolsets=[toolset])
+    async with opened() as runtime:
+        assert len(await turn(runtime, agent)) == 20
+        (held,) = runtime._root.services.toolsets.held
+        assert (held.users, toolset.opened) == (0, 2)
+
+
 async def test_one_that_fails_again_and_again_is_tried_less_and_less_often(
     autojump_clock: trio.testing.MockClock,
 ) -> None:

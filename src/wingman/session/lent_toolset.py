@@ -77,8 +77,11 @@ class Lent:
             if held.failure is not None and not held.was_open:
                 raise ToolsetUnavailable(held.failure)  # it was tried for this run
         if self._held is None:
-            self._held = await self._opened.take(toolset, self._work_dir)
-            self._seen = ()
+            taken = await self._opened.take(toolset, self._work_dir)
+            if self._held is not None:
+                self._opened.leave(taken)  # a sibling call was quicker
+                return self._held
+            self._held, self._seen = taken, ()
         return self._held
 
     def _within(self) -> Toolset:
