@@ -77,11 +77,14 @@ class Lent:
             if held.failure is not None and not held.was_open:
                 raise ToolsetUnavailable(held.failure)  # it was tried for this run
         if self._held is None:
-            taken = await self._opened.take(toolset, self._work_dir)
-            if self._held is not None:
-                self._opened.leave(taken)  # a sibling call was quicker
-                return self._held
+            return self._keep(await self._opened.take(toolset, self._work_dir))
+        return self._held
+
+    def _keep(self, taken: HeldToolset) -> HeldToolset:
+        if self._held is None:
             self._held, self._seen = taken, ()
+        else:  # a sibling call was quicker
+            self._opened.leave(taken)
         return self._held
 
     def _within(self) -> Toolset:
