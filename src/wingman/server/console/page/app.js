@@ -84,8 +84,7 @@ function homeView(view, signal) {
 			view.append(
 				h(
 					"div.empty",
-					{},
-					h("p", {}, "Choose a session, or "),
+					h("p", "Choose a session, or "),
 					h("a", { href: "#/new", class: "button primary" }, "start a new one"),
 				),
 			);

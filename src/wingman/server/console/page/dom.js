@@ -15,22 +15,27 @@ import { visible } from "./text.js";
 /**
  * An element: its name and its classes, as `p.muted`.
  *
- * `props` are attributes; a function is a listener (`onclick`), true is an attribute without a value,
+ * Its attributes may come first: a function is a listener (`onclick`), true is an attribute without a value,
  * and what is null, undefined or false is left out. `value` and `checked` are properties.
  *
  * @template {string} Tag
  * @param {Tag} tag
- * @param {Record<string, any>} [props]
- * @param {...(Child | Child[])} children
+ * @param {...(Record<string, any> | Child | Child[])} given
  * @returns {Made<Tag>}
  */
-export function h(tag, props = {}, ...children) {
+export function h(tag, ...given) {
 	const [name, ...classes] = tag.split(".");
 	const element = document.createElement(name);
 	if (classes.length) element.className = classes.join(" ");
+	const props = isProps(given[0]) ? /** @type {Record<string, any>} */ (given.shift()) : {};
 	for (const [attribute, value] of Object.entries(props)) set(element, attribute, value);
-	element.append(...nodes(children.flat()));
+	element.append(...nodes(/** @type {Child[]} */ (given.flat())));
 	return /** @type {Made<Tag>} */ (element);
+}
+
+/** @param {any} value */
+function isProps(value) {
+	return typeof value === "object" && value !== null && !(value instanceof Node) && !Array.isArray(value);
 }
 
 /** @param {Element} element @param {string} name @param {any} value */
@@ -144,7 +149,7 @@ export function button({ label, icon: sign, class: kind, title, named }, action)
 		"button",
 		{ type: "button", class: kind, title, "aria-label": named ?? (label ? null : title) },
 		sign ? icon(sign) : null,
-		label ? h("span", {}, label) : null,
+		label ? h("span", label) : null,
 	);
 	element.addEventListener("click", async (event) => {
 		if (element.getAttribute("aria-disabled") === "true") return;
@@ -178,7 +183,7 @@ export function form(props, action, ...children) {
 
 /** The top of a view; on a phone it has the way back. @param {string} title @param {string} [back] */
 export function heading(title, back = "#/") {
-	return h("header.head", {}, h("a.up", { href: back, "aria-label": "Back" }, icon("back")), h("h1", {}, title));
+	return h("header.head", h("a.up", { href: back, "aria-label": "Back" }, icon("back")), h("h1", title));
 }
 
 /** @param {string} id */

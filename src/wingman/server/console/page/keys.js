@@ -81,7 +81,7 @@ export function help() {
 		onchange: () => localStorage.setItem("keys", on.checked ? "on" : "off"),
 	});
 	dialog("Keys", [
-		h("dl.keys", {}, ...HELP.flatMap(([key, meaning]) => [h("dt", {}, h("kbd", {}, key)), h("dd", {}, meaning)])),
-		h("label.check", {}, on, h("span", {}, "Single letters work as keys")),
+		h("dl.keys", ...HELP.flatMap(([key, meaning]) => [h("dt", h("kbd", key)), h("dd", meaning)])),
+		h("label.check", on, h("span", "Single letters work as keys")),
 	]);
 }

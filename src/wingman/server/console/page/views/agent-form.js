@@ -34,8 +34,8 @@ export function agentForm(agent, onSaved, label = agent ? "Save" : "Create the a
 		autocomplete: "off",
 	});
 	const models = h("datalist", { id: "agent-models" });
-	const modelField = h("div", {}, h("label", { for: "agent-model" }, "Model"), model, models);
-	const advice = h("p.muted", {});
+	const modelField = h("div", h("label", { for: "agent-model" }, "Model"), model, models);
+	const advice = h("p.muted");
 	const instructions = h("textarea", {
 		id: "agent-instructions",
 		rows: 3,
@@ -43,7 +43,7 @@ export function agentForm(agent, onSaved, label = agent ? "Save" : "Create the a
 		placeholder: "What the model is told first. May be empty.",
 		dir: "auto",
 	});
-	const tools = h("fieldset.tools", {}, h("legend", {}, "Tools"));
+	const tools = h("fieldset.tools", h("legend", "Tools"));
 	const rules = h("select", { id: "agent-rules" });
 	const files = h("input", { type: "checkbox", checked: /** @type {any} */ (agent)?.instruction_files ?? false });
 	/** @type {any[]} */
@@ -54,16 +54,16 @@ export function agentForm(agent, onSaved, label = agent ? "Save" : "Create the a
 		() => trouble.during(save),
 		h("label", { for: "agent-name" }, "Name"),
 		name,
-		h("div.pair", {}, h("div", {}, h("label", { for: "agent-provider" }, "Provider"), provider), modelField),
+		h("div.pair", h("div", h("label", { for: "agent-provider" }, "Provider"), provider), modelField),
 		advice,
 		h("label", { for: "agent-instructions" }, "Instructions"),
 		instructions,
 		tools,
 		h("label", { for: "agent-rules" }, "Before its calls run"),
 		rules,
-		h("label.check", {}, files, h("span", {}, "The model also reads AGENTS.md of the session's directory")),
+		h("label.check", files, h("span", "The model also reads AGENTS.md of the session's directory")),
 		trouble.element,
-		h("p.actions", {}, h("button", { type: "submit", class: "primary" }, label)),
+		h("p.actions", h("button", { type: "submit", class: "primary" }, label)),
 	);
 	const own = agent
 		? Object.keys(ASKING).find((id) => JSON.stringify(ASKING[id][1]) === JSON.stringify(agent.permissions ?? null))
@@ -96,7 +96,7 @@ export function agentForm(agent, onSaved, label = agent ? "Save" : "Create the a
 		const chosen = new Set(agent?.tools ?? USUAL);
 		for (const { name: tool, description } of known) {
 			const box = h("input", { type: "checkbox", name: "tool", value: tool, checked: chosen.has(tool) });
-			tools.append(h("label.check", { title: description }, box, h("span", {}, tool)));
+			tools.append(h("label.check", { title: description }, box, h("span", tool)));
 		}
 		showModels();
 	}
@@ -115,7 +115,7 @@ export function agentForm(agent, onSaved, label = agent ? "Save" : "Create the a
 			configured === false
 				? [
 						"It has no key yet: set ",
-						h("code", {}, variable ?? "its key"),
+						h("code", variable ?? "its key"),
 						" where the server runs, or store one under ",
 						h("a", { href: "#/runtime" }, "Runtime"),
 						".",

@@ -8,9 +8,9 @@ import { confirm } from "./dialog.js";
 
 /** @type {import("../app.js").View} */
 export function agentsView(main, signal, id) {
-	const list = h("ul.agents", {});
-	const card = h("section.card.narrow", {});
-	main.append(heading("Agents", id ? "#/agents" : "#/"), h("div.page.two", {}, list, card));
+	const list = h("ul.agents");
+	const card = h("section.card.narrow");
+	main.append(heading("Agents", id ? "#/agents" : "#/"), h("div.page.two", list, card));
 	const loaded = refreshAgents().catch(() => {});
 	let formOf = /** @type {string | null} */ (null);
 	watch(async () => {
@@ -37,9 +37,9 @@ export function agentsView(main, signal, id) {
 		const isCode = agent !== null && agent.id === agent.name;
 		fill(
 			card,
-			h("h2", {}, agent ? agent.name : "New agent"),
+			h("h2", agent ? agent.name : "New agent"),
 			isCode
-				? h("p.muted", {}, "The program defines this agent: it cannot be changed here.")
+				? h("p.muted", "The program defines this agent: it cannot be changed here.")
 				: agentForm(agent, async (saved) => {
 						await refreshAgents();
 						location.hash = agent ? "#/agents" : `#/agents/${encodeURIComponent(saved.id)}`;
@@ -47,7 +47,6 @@ export function agentsView(main, signal, id) {
 			agent && !isCode
 				? h(
 						"p.actions",
-						{},
 						h("a.button", { href: "#/agents" }, "A new one instead"),
 						button({ label: "Delete…", class: "danger" }, () =>
 							confirm(
@@ -69,5 +68,5 @@ export function agentsView(main, signal, id) {
 
 /** @param {import("../../types.js").Agent} agent */
 function row(agent) {
-	return h("li", {}, h("a", { href: `#/agents/${encodeURIComponent(agent.id)}` }), h("span.muted", {}));
+	return h("li", h("a", { href: `#/agents/${encodeURIComponent(agent.id)}` }), h("span.muted"));
 }

@@ -32,7 +32,7 @@ export function approval({ sessionId, id, tool, always, input, withInput }) {
 		editor.hidden ? openEditor() : closeEditor(),
 	);
 	const allowAlways = button({ label: "Always allow" }, () => answer("always"));
-	const grants = h("p.muted.always", {});
+	const grants = h("p.muted.always");
 	const table = h("div");
 	const element = h(
 		"div.approval",
@@ -41,7 +41,6 @@ export function approval({ sessionId, id, tool, always, input, withInput }) {
 		editor,
 		h(
 			"div.actions",
-			{},
 			button({ label: "Allow once", icon: "check", class: "primary" }, () => answer("once")),
 			button({ label: "Reject", icon: "close", class: "danger" }, () => answer("reject")),
 			allowAlways,

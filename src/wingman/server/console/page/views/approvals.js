@@ -7,16 +7,14 @@ import { approval } from "./approval.js";
 
 /** @type {import("../app.js").View} */
 export function approvalsView(main, signal) {
-	const list = h("ul.asked", {});
-	const nothing = h("p.empty", {});
+	const list = h("ul.asked");
+	const nothing = h("p.empty");
 	main.append(
 		heading("Approvals"),
 		h(
 			"div.page",
-			{},
 			h(
 				"p.muted",
-				{},
 				"Tool calls that wait for an answer, the oldest first. Whatever else a run can do meanwhile, it does.",
 			),
 			list,
@@ -41,17 +39,13 @@ function make(request) {
 	const session = store.sessions.find(({ id }) => id === request.session_id) ?? { id: request.session_id };
 	return h(
 		"li.card.waiting",
-		{},
 		h(
 			"div.line",
-			{},
-			h("strong.tool", {}, request.tool),
+			h("strong.tool", request.tool),
 			h("a", { href: sessionHref(request.session_id), class: "grow" }, nameOf(session)),
-			h("span.when.muted", {}),
+			h("span.when.muted"),
 		),
-		request.expires_at
-			? h("p.muted", {}, `It waits until ${new Date(request.expires_at).toLocaleTimeString()}.`)
-			: null,
+		request.expires_at ? h("p.muted", `It waits until ${new Date(request.expires_at).toLocaleTimeString()}.`) : null,
 		approval({
 			sessionId: request.session_id,
 			id: request.id,

@@ -31,15 +31,15 @@ const CUT = { cancelled: "cancelled", failed: "cut short", interrupted: "interru
  * @param {{sessionId: string, onReceipt: (receipt: Receipt, runId: string | null, callId: string | null) => void}} session
  */
 export function callElement(item, { sessionId, onReceipt }) {
-	const state = h("span.state", {});
-	const time = h("span.time", {});
+	const state = h("span.state");
+	const time = h("span.time");
 	const details = h("div.details", { hidden: true });
 	const toggle = h(
 		"button",
 		{ type: "button", class: "call-head", "aria-expanded": "false", onclick: fold },
 		icon("fold"),
-		h("span.dot", {}),
-		h("strong.tool", {}, item.name),
+		h("span.dot"),
+		h("strong.tool", item.name),
 		h("code.what", { dir: "ltr" }, summary(item.input)),
 	);
 	const cancel = button(
@@ -48,12 +48,11 @@ export function callElement(item, { sessionId, onReceipt }) {
 	);
 	const asks = h("div");
 	const output = outputBox({ lines: 10, characters: 2_400, from: "end" });
-	const pictures = h("div.images", {});
+	const pictures = h("div.images");
 	const trouble = complaint();
 	const element = h(
 		"article.call",
-		{},
-		h("div.call-top", {}, toggle, state, time, cancel),
+		h("div.call-top", toggle, state, time, cancel),
 		details,
 		asks,
 		output.element,
@@ -69,11 +68,10 @@ export function callElement(item, { sessionId, onReceipt }) {
 		if (!open && !details.childElementCount) {
 			fill(
 				details,
-				item.malformed === null ? inputTable(item.input) : h("pre.raw", {}, item.malformed),
+				item.malformed === null ? inputTable(item.input) : h("pre.raw", item.malformed),
 				h(
 					"p.ids",
-					{},
-					h("code", {}, item.id),
+					h("code", item.id),
 					copyButton(() => JSON.stringify(item.input, null, 2)),
 				),
 			);

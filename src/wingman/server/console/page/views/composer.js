@@ -108,11 +108,10 @@ export function composer({ sessionId, flight, agentId, onAgent, onSent }) {
 		text,
 		h(
 			"div.tools",
-			{},
 			button({ label: "", icon: "image", class: "quiet", title: "Add images" }, () => file.click()),
 			file,
 			agents,
-			h("span.grow", {}),
+			h("span.grow"),
 			ways,
 			send,
 		),
@@ -160,9 +159,8 @@ export function composer({ sessionId, flight, agentId, onAgent, onSent }) {
 			...images.map((each) =>
 				h(
 					"li",
-					{},
 					h("img", { src: `data:${each.image.media_type};base64,${each.image.data}`, alt: "" }),
-					h("span", {}, `${each.name}, ${size(each.bytes)}`),
+					h("span", `${each.name}, ${size(each.bytes)}`),
 					button({ label: "", icon: "close", class: "quiet small", title: `Leave out ${each.name}` }, () => {
 						images = images.filter((other) => other !== each);
 						showImages();

@@ -15,7 +15,7 @@ export function dialog(title, content) {
 	const element = h(
 		"dialog",
 		{ "aria-label": title, onclose: () => element.remove() },
-		h("header", {}, h("h2", {}, title), close),
+		h("header", h("h2", title), close),
 		...content,
 	);
 	document.body.append(element);
@@ -34,11 +34,10 @@ export function dialog(title, content) {
 export function confirm(title, question, label, action) {
 	const trouble = complaint();
 	const close = dialog(title, [
-		h("p", {}, question),
+		h("p", question),
 		trouble.element,
 		h(
 			"p.actions",
-			{},
 			button({ label, class: "danger" }, () =>
 				trouble.during(async () => {
 					await action();
@@ -81,7 +80,7 @@ export function sentence(error) {
 
 /** Say something to those who do not see the page. @param {string} text */
 export function announce(text) {
-	const said = h("p", {}, text);
+	const said = h("p", text);
 	document.getElementById("announcer")?.append(said);
 	setTimeout(() => said.remove(), 10_000);
 }

@@ -15,11 +15,9 @@ export function hints(agent, write) {
 	if (!agent || !isKeyless(agent)) {
 		return h(
 			"div.hints",
-			{},
-			h("h2", {}, "What is to be done?"),
+			h("h2", "What is to be done?"),
 			h(
 				"p.muted",
-				{},
 				agent
 					? `${agent.name} has ${agent.tools.length ? `the tools ${agent.tools.join(", ")}` : "no tools"}, and works in the session's directory.`
 					: "Choose an agent below, and write a message.",
@@ -31,29 +29,25 @@ export function hints(agent, write) {
 	);
 	return h(
 		"div.hints",
-		{},
-		h("h2", {}, "This agent has no language model"),
+		h("h2", "This agent has no language model"),
 		h(
 			"p",
-			{},
 			"It does what each line of a message says, and needs no key. ",
-			h("code", {}, "!bash ls"),
+			h("code", "!bash ls"),
 			" is a call of the tool bash. Lines that follow each other run side by side; a line ",
-			h("code", {}, "---"),
+			h("code", "---"),
 			" begins the next step.",
 		),
 		h(
 			"div.examples",
-			{},
 			...usable.map(([label, words]) => {
 				const element = button({ label: "", class: "example", named: `Write: ${label}` }, () => write(words));
-				element.append(h("strong", {}, label), h("code", {}, words));
+				element.append(h("strong", label), h("code", words));
 				return element;
 			}),
 		),
 		h(
 			"p.muted",
-			{},
 			"For a language model, give the agent another provider: ",
 			h("a", { href: `#/agents/${encodeURIComponent(agent.id)}` }, "change the agent"),
 			".",

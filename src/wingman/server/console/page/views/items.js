@@ -39,13 +39,13 @@ export function itemElement(item, context) {
 
 /** @param {import("../items.js").UserItem} item @param {Context} context */
 function userElement(item, { transcript }) {
-	const meta = h("span.when.muted", {});
+	const meta = h("span.when.muted");
 	const body = prose();
-	const pictures = h("div.images", {});
+	const pictures = h("div.images");
 	const element = h(
 		"article.user",
 		{ "aria-label": item.steers ? "Your words to the run" : "Your message" },
-		h("p.who", {}, icon("user"), h("strong", {}, item.steers ? "You, to the run under way" : "You"), meta),
+		h("p.who", icon("user"), h("strong", item.steers ? "You, to the run under way" : "You"), meta),
 		body.element,
 		pictures,
 	);
@@ -66,7 +66,7 @@ function userElement(item, { transcript }) {
 
 function textElement() {
 	const body = prose();
-	const cut = h("p.muted.cut", {});
+	const cut = h("p.muted.cut");
 	return {
 		element: h("article.said", { "aria-label": "The model" }, body.element, cut),
 		/** @param {import("../items.js").TextItem} item */
@@ -80,7 +80,7 @@ function textElement() {
 function thinkingElement() {
 	const label = h("span");
 	const box = outputBox({ lines: 400, characters: 20_000, from: "end" });
-	const element = h("details.thinking", {}, h("summary", {}, icon("fold"), label), box.element);
+	const element = h("details.thinking", h("summary", icon("fold"), label), box.element);
 	/** @type {import("../items.js").ThinkingItem} */
 	let item;
 	element.addEventListener("toggle", () => element.open && box.update(item.text));
@@ -105,9 +105,8 @@ function noteElement(item) {
 	const box = outputBox({ lines: 200, characters: 20_000, from: "start" });
 	const element = h(
 		"details.compacted",
-		{},
-		h("summary", {}, icon("fold"), h("span", {}, item.title)),
-		h("p.muted", {}, "From here on models are shown this summary in place of what is above. Nothing is deleted."),
+		h("summary", icon("fold"), h("span", item.title)),
+		h("p.muted", "From here on models are shown this summary in place of what is above. Nothing is deleted."),
 		box.element,
 	);
 	return { element, update: () => box.update(item.text) };
@@ -115,7 +114,7 @@ function noteElement(item) {
 
 /** @param {import("../items.js").EndItem} _item @param {Context} context */
 function endElement(_item, { transcript }) {
-	const element = h("div.outcome", {});
+	const element = h("div.outcome");
 	return {
 		element,
 		/** @param {import("../items.js").EndItem} now */
@@ -128,9 +127,9 @@ const SLACK = 100;
 
 /** @param {Context} context */
 export function itemsView(context) {
-	const earlier = h("div.earlier", {});
-	const list = h("div.items", {});
-	const element = h("div.column", {}, earlier, list);
+	const earlier = h("div.earlier");
+	const list = h("div.items");
+	const element = h("div.column", earlier, list);
 	/** @type {Map<string, Shown>} */
 	const shown = new Map();
 	let first = -1; // of the items, the first that is shown; -1: the window follows the end

@@ -22,12 +22,11 @@ export function loginView(main, enter, refused = "") {
 				enter();
 			}),
 		h("img", { src: "/console/icon.svg", alt: "", width: 40, height: 40 }),
-		h("h1", {}, "Wingman"),
+		h("h1", "Wingman"),
 		h(
 			"p.muted",
-			{},
 			"This server has a token. Open the link that ",
-			h("code", {}, "wingman serve"),
+			h("code", "wingman serve"),
 			" has printed, or enter the token.",
 		),
 		h("label", { for: "token" }, "Token"),

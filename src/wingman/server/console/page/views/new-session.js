@@ -10,7 +10,7 @@ import { complaint } from "./dialog.js";
 export function newSessionView(main, signal) {
 	const trouble = complaint();
 	const agents = h("select", { id: "new-agent", onchange: show });
-	const about = h("p.muted", {});
+	const about = h("p.muted");
 	const place = directoryField("new-dir");
 	const firstPlace = directoryField("first-dir");
 	const title = h("input", { id: "new-title", placeholder: "Its first message, if you give it none", maxlength: 4096 });
@@ -24,14 +24,13 @@ export function newSessionView(main, signal) {
 		trouble.element,
 		h(
 			"p.actions",
-			{},
 			h("button", { type: "submit", class: "primary" }, "Start the session"),
 			h("a", { href: "#/agents", class: "button" }, "Another agent…"),
 		),
 	);
-	const first = h("div", {});
-	const card = h("div.card.narrow", {});
-	main.append(heading("New session"), h("div.page", {}, card));
+	const first = h("div");
+	const card = h("div.card.narrow");
+	main.append(heading("New session"), h("div.page", card));
 	let shown = "";
 	const loaded = refreshAgents().catch(trouble.show);
 	watch(async () => {
@@ -43,8 +42,8 @@ export function newSessionView(main, signal) {
 			else {
 				fill(
 					first,
-					h("p.lead", {}, "A session needs an agent: which model it has, and which tools. Here is one to begin with."),
-					h("div.fields", {}, h("label", { for: "first-dir" }, "Directory that its tools work in"), firstPlace),
+					h("p.lead", "A session needs an agent: which model it has, and which tools. Here is one to begin with."),
+					h("div.fields", h("label", { for: "first-dir" }, "Directory that its tools work in"), firstPlace),
 					agentForm(
 						null,
 						async (agent) => {

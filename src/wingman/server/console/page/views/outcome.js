@@ -36,9 +36,9 @@ export function showOutcome(element, run) {
 	element.dataset.status = reason ? "limited" : run.status;
 	fill(
 		element,
-		h("p.line", {}, icon(sign), h("span", {}, reason ?? words), ...facts(run).map((fact) => h("span.fact", {}, fact))),
-		run.error && h("p.reason", {}, h("code", {}, run.error.code), " ", run.error.message),
-		run.result?.detail && h("p.reason", {}, run.result.detail),
+		h("p.line", icon(sign), h("span", reason ?? words), ...facts(run).map((fact) => h("span.fact", fact))),
+		run.error && h("p.reason", h("code", run.error.code), " ", run.error.message),
+		run.result?.detail && h("p.reason", run.result.detail),
 	);
 }
 
@@ -66,45 +66,33 @@ export function receiptElement(receipt, callName) {
 		{ role: "group", "aria-label": "Receipt" },
 		h(
 			"p.line",
-			{},
 			icon("stop"),
-			h("strong", {}, "Receipt"),
-			h(
-				"span.muted",
-				{},
-				receipt.cancelled.length ? "what the cancel did" : "there was nothing to cancel: it had ended",
-			),
+			h("strong", "Receipt"),
+			h("span.muted", receipt.cancelled.length ? "what the cancel did" : "there was nothing to cancel: it had ended"),
 		),
 		...receipt.cancelled.map((run) =>
 			h(
 				"div.cancelled",
-				{},
-				h("p", {}, headline(run)),
+				h("p", headline(run)),
 				run.tools?.length
 					? h(
 							"ul",
-							{},
 							...run.tools.map((tool) =>
 								h(
 									"li",
 									{ class: tool.outcome },
-									h("code", {}, callName(tool.id)),
+									h("code", callName(tool.id)),
 									" ",
 									OUTCOMES[tool.outcome] ?? tool.outcome,
-									tool.note ? h("p.note", {}, tool.note) : null,
+									tool.note ? h("p.note", tool.note) : null,
 								),
 							),
 						)
 					: null,
-				run.unread !== undefined ? h("p.note", {}, "Nobody has read: ", h("q", {}, run.unread)) : null,
+				run.unread !== undefined ? h("p.note", "Nobody has read: ", h("q", run.unread)) : null,
 			),
 		),
-		h(
-			"details",
-			{},
-			h("summary", {}, "As the server said it"),
-			h("pre.raw", { dir: "ltr" }, JSON.stringify(receipt, null, 2)),
-		),
+		h("details", h("summary", "As the server said it"), h("pre.raw", { dir: "ltr" }, JSON.stringify(receipt, null, 2))),
 	);
 }
 

@@ -14,7 +14,7 @@ const PIECE_LINES = 800;
 export function outputBox({ lines, characters, from }) {
 	const bar = h("div.rest", { hidden: true });
 	const body = h("div.output", { dir: "ltr" });
-	const element = from === "end" ? h("div", {}, bar, body) : h("div", {}, body, bar);
+	const element = from === "end" ? h("div", bar, body) : h("div", body, bar);
 	let text = "";
 	let skipped = 0;
 	let shownFrom = 0;
@@ -74,7 +74,7 @@ export function outputBox({ lines, characters, from }) {
 		const label = hidden.length > 2_000_000 ? size(hidden.length) : plural(lineCount(hidden), "line");
 		fill(
 			bar,
-			skipped > 0 && h("span.muted", {}, `${count(skipped)} characters before this are not kept. `),
+			skipped > 0 && h("span.muted", `${count(skipped)} characters before this are not kept. `),
 			hidden &&
 				button(
 					{
@@ -106,7 +106,6 @@ export function outputBox({ lines, characters, from }) {
 		if (shown.endsWith("\n")) shown = shown.slice(0, -1);
 		return h(
 			"pre",
-			{},
 			...pieces(shown).map(({ text: part, style }) => (style ? h("span", { class: style }, part) : part)),
 		);
 	}

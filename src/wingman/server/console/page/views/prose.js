@@ -14,9 +14,9 @@ const MOST_BLOCKS = 120; // shown at first; those before them when they are aske
 
 /** A text that is shown as Markdown, and may grow. */
 export function prose() {
-	const earlier = h("div.earlier", {});
+	const earlier = h("div.earlier");
 	const body = h("div.prose", { dir: "auto" });
-	const element = h("div", {}, earlier, body);
+	const element = h("div", earlier, body);
 	/** @type {{from: number, source: string, element: HTMLElement}[]} */
 	let blocks = [];
 	let hidden = 0; // of the blocks, how many of the first have no element
@@ -85,7 +85,7 @@ function blockElement(lines, source) {
 function elementOf(block) {
 	switch (block.type) {
 		case "paragraph":
-			return h("p", {}, ...block.children.map(inlineElement));
+			return h("p", ...block.children.map(inlineElement));
 		case "heading":
 			// All are below the session's title: models leave out levels, and a page may not.
 			return h("h2", { class: `level-${block.level}` }, ...block.children.map(inlineElement));
@@ -94,7 +94,7 @@ function elementOf(block) {
 		case "rule":
 			return h("hr");
 		case "quote":
-			return h("blockquote", {}, ...block.children.map(elementOf));
+			return h("blockquote", ...block.children.map(elementOf));
 		case "list":
 			return list(block);
 		case "table":
@@ -106,11 +106,9 @@ function elementOf(block) {
 function fence(language, text) {
 	return h(
 		"div.fence",
-		{},
 		h(
 			"div.bar",
-			{},
-			h("span", {}, language || "text"),
+			h("span", language || "text"),
 			copyButton(() => text),
 		),
 		h(
@@ -128,15 +126,14 @@ function list({ start, items }) {
 			children.length === 1 && children[0].type === "paragraph"
 				? children[0].children.map(inlineElement)
 				: children.map(elementOf);
-		if (task === null) return h("li", {}, ...only);
+		if (task === null) return h("li", ...only);
 		return h(
 			"li.task",
-			{},
 			h("span", { class: task ? "ticked" : "unticked", role: "img", "aria-label": task ? "done" : "to do" }),
 			...only,
 		);
 	});
-	return start === null ? h("ul", {}, ...children) : h("ol", { start: start === 1 ? null : start }, ...children);
+	return start === null ? h("ul", ...children) : h("ol", { start: start === 1 ? null : start }, ...children);
 }
 
 /** @param {Extract<Block, {type: "table"}>} block */
@@ -148,9 +145,8 @@ function table({ align, head, rows }) {
 		{ tabindex: 0, role: "region", "aria-label": "Table" },
 		h(
 			"table",
-			{},
-			h("thead", {}, h("tr", {}, ...head.map((each, at) => cell("th", each, at)))),
-			h("tbody", {}, ...rows.map((row) => h("tr", {}, ...row.map((each, at) => cell("td", each, at))))),
+			h("thead", h("tr", ...head.map((each, at) => cell("th", each, at)))),
+			h("tbody", ...rows.map((row) => h("tr", ...row.map((each, at) => cell("td", each, at))))),
 		),
 	);
 }

@@ -17,10 +17,9 @@ export function queueView(sessionId, onTakenBack) {
 	function make(run) {
 		return h(
 			"li",
-			{},
 			icon("clock"),
 			h("span.words", { dir: "auto" }),
-			h("span.why.muted", {}),
+			h("span.why.muted"),
 			button(
 				{ label: "Take back", icon: "undo", class: "quiet small", named: `Take back: ${oneLine(run.message, 60)}` },
 				() =>

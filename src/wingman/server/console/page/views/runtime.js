@@ -14,18 +14,17 @@ let contract;
 /** @type {import("../app.js").View} */
 export function runtimeView(main, signal) {
 	const trouble = complaint();
-	const tiles = h("dl.tiles", {});
+	const tiles = h("dl.tiles");
 	const actors = rows("Sessions in memory", ["Session", "State", "Mailbox", "Doing", "For", "Handled", "Restarts"]);
 	const runs = rows("Runs in flight and waiting", ["Run", "Session", "Status", "Since", ""]);
-	const quarantine = h("section", {});
+	const quarantine = h("section");
 	const providers = rows("Providers", ["Provider", "Configured", "Default model", "Where its key goes", ""]);
 	const servers = h("section", { hidden: true });
-	const tools = h("section", {});
+	const tools = h("section");
 	main.append(
 		heading("Runtime"),
 		h(
 			"div.page.wide",
-			{},
 			trouble.element,
 			tiles,
 			quarantine,
@@ -91,7 +90,7 @@ export function runtimeView(main, signal) {
 			tiles,
 			facts,
 			([name]) => name,
-			([name]) => h("div", {}, h("dt", {}, name), h("dd", {})),
+			([name]) => h("div", h("dt", name), h("dd")),
 			(tile, [, value, alarming]) => {
 				say(/** @type {Element} */ (tile.lastElementChild), value);
 				tile.classList.toggle("alarming", alarming);
@@ -108,7 +107,7 @@ export function runtimeView(main, signal) {
 				sessionLink(/^session (.+)$/.exec(name)?.[1] ?? null, name),
 				stateChip(state),
 				count(mailbox),
-				doing ? h("code", {}, doing.replace(/^run /, "").slice(-6)) : "",
+				doing ? h("code", doing.replace(/^run /, "").slice(-6)) : "",
 				seconds === null ? "" : duration(seconds * 1000),
 				count(handled),
 				count(restarts),
@@ -123,14 +122,11 @@ export function runtimeView(main, signal) {
 		quarantine.hidden = found.length === 0;
 		fill(
 			quarantine,
-			h("h2", {}, "Set aside"),
-			h("p.muted", {}, "These sessions' actors crashed too often. They are tried again after a minute."),
+			h("h2", "Set aside"),
+			h("p.muted", "These sessions' actors crashed too often. They are tried again after a minute."),
 			h(
 				"ul",
-				{},
-				...found.map(([id, reason]) =>
-					h("li.complaint", {}, sessionLink(id.replace(/^session /, ""), id), " ", reason),
-				),
+				...found.map(([id, reason]) => h("li.complaint", sessionLink(id.replace(/^session /, ""), id), " ", reason)),
 			),
 		);
 	}
@@ -141,9 +137,9 @@ export function runtimeView(main, signal) {
 			open,
 			({ id }) => id,
 			(run) => [
-				h("span", {}, oneLine(run.message, 80)),
+				h("span", oneLine(run.message, 80)),
 				sessionLink(run.session_id, run.session_id),
-				h("span", {}, stateChip(run.status), run.waiting_for ? h("p.muted", {}, run.waiting_for.message) : null),
+				h("span", stateChip(run.status), run.waiting_for ? h("p.muted", run.waiting_for.message) : null),
 				ago(run.started_at ?? run.created_at, Date.now()),
 				button({ label: "Cancel", class: "small", named: `Cancel the run: ${oneLine(run.message, 60)}` }, async () => {
 					const receipt = await api.cancelRun(run.session_id, run.id).catch((error) => {
@@ -163,11 +159,11 @@ export function runtimeView(main, signal) {
 			known,
 			({ id }) => id,
 			({ id, configured, default_model: model, key_variable: variable }) => [
-				h("strong", {}, id === "scripted" ? "scripted (no model)" : id),
+				h("strong", id === "scripted" ? "scripted (no model)" : id),
 				h(
 					"span",
 					{ class: configured ? "yes" : "muted" },
-					configured ? "yes" : variable ? h("span", {}, "no: ", h("code", {}, variable)) : "no",
+					configured ? "yes" : variable ? h("span", "no: ", h("code", variable)) : "no",
 				),
 				model ?? "",
 				h("code", { dir: "ltr" }, auth[id]?.base_url ?? ""),
@@ -215,7 +211,6 @@ export function runtimeView(main, signal) {
 				problem.element,
 				h(
 					"p.actions",
-					{},
 					h("button", { type: "submit", class: "primary" }, "Store"),
 					button({ label: "Remove what is stored", class: "danger" }, () =>
 						problem.during(async () => {
@@ -237,22 +232,19 @@ export function runtimeView(main, signal) {
 		servers.hidden = list.length === 0;
 		fill(
 			servers,
-			h("h2", {}, "MCP servers"),
+			h("h2", "MCP servers"),
 			h(
 				"ul.plain",
-				{},
 				...list.map((/** @type {any} */ each) =>
 					h(
 						"li",
-						{},
-						h("strong", {}, String(each.name)),
+						h("strong", String(each.name)),
 						" ",
 						stateChip(String(each.status)),
-						each.reason ? h("p.complaint", {}, String(each.reason)) : null,
+						each.reason ? h("p.complaint", String(each.reason)) : null,
 						Array.isArray(each.tools) && each.tools.length
 							? h(
 									"p.muted",
-									{},
 									each.tools.map((/** @type {any} */ tool) => (typeof tool === "string" ? tool : tool.name)).join(", "),
 								)
 							: null,
@@ -266,13 +258,12 @@ export function runtimeView(main, signal) {
 	function showTools(found) {
 		fill(
 			tools,
-			h("h2", {}, "Tools"),
+			h("h2", "Tools"),
 			h(
 				"dl.known",
-				{},
 				...found.flatMap(({ name, description }) => [
-					h("dt", {}, h("code", {}, name)),
-					h("dd", {}, oneLine(description.split("\n")[0], 200)),
+					h("dt", h("code", name)),
+					h("dd", oneLine(description.split("\n")[0], 200)),
 				]),
 			),
 		);
@@ -281,30 +272,25 @@ export function runtimeView(main, signal) {
 
 /** @param {string | null} id @param {string} label */
 function sessionLink(id, label) {
-	if (id === null) return h("span", {}, label);
+	if (id === null) return h("span", label);
 	return h("a", { href: sessionHref(id) }, nameOf(store.sessions.find((each) => each.id === id) ?? { id }));
 }
 
 /** @param {string} state */
 function stateChip(state) {
-	return h("span.state-of", {}, h("span.dot", { "data-state": state }), state);
+	return h("span.state-of", h("span.dot", { "data-state": state }), state);
 }
 
 /** A table that follows what there is. @param {string} title @param {string[]} columns */
 function rows(title, columns) {
 	const body = h("tbody");
-	const nothing = h("p.muted", {});
+	const nothing = h("p.muted");
 	const frame = h(
 		"div.table",
 		{ tabindex: 0, role: "region", "aria-label": title },
-		h(
-			"table",
-			{},
-			h("thead", {}, h("tr", {}, ...columns.map((name) => (name ? h("th", { scope: "col" }, name) : h("td"))))),
-			body,
-		),
+		h("table", h("thead", h("tr", ...columns.map((name) => (name ? h("th", { scope: "col" }, name) : h("td"))))), body),
 	);
-	const element = h("section", {}, h("h2", {}, title), frame, nothing);
+	const element = h("section", h("h2", title), frame, nothing);
 	return {
 		element,
 		/**
@@ -320,7 +306,7 @@ function rows(title, columns) {
 				body,
 				values.slice(0, 500),
 				keyOf,
-				() => h("tr", {}, ...columns.map(() => h("td"))),
+				() => h("tr", ...columns.map(() => h("td"))),
 				(row, value) => {
 					cells(value).forEach((cell, at) => {
 						const place = row.children[at];

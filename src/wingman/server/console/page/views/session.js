@@ -27,17 +27,16 @@ export function sessionView(main, signal, id) {
 	let following = true;
 	let gone = false; // the session, for good
 
-	const dot = h("span.dot", {});
-	const title = h("h1", {}, "…");
-	const status = h("span.chip.status", {});
-	const facts = h("p.facts.muted", {});
+	const dot = h("span.dot");
+	const title = h("h1", "…");
+	const status = h("span.chip.status");
+	const facts = h("p.facts.muted");
 	const stopRun = button({ label: "Cancel the run", icon: "stop", class: "danger" }, cancelRun);
 	const trouble = complaint();
 	const head = h(
 		"header.head",
-		{},
 		h("a.up", { href: "#/", "aria-label": "All sessions" }, icon("back")),
-		h("div.grow", {}, h("div.line", {}, dot, title, status), facts),
+		h("div.grow", h("div.line", dot, title, status), facts),
 		stopRun,
 		button({ label: "", icon: "more", class: "quiet", title: "More about this session" }, about),
 	);
@@ -47,7 +46,7 @@ export function sessionView(main, signal, id) {
 		transcript: () => /** @type {any} */ (follower.transcript),
 		onReceipt: takeReceipt,
 	});
-	const welcome = h("div.welcome.column", {});
+	const welcome = h("div.welcome.column");
 	const scroll = h(
 		"section.transcript",
 		{ "aria-label": "Transcript", tabindex: 0, onscroll: onScroll },
@@ -79,7 +78,7 @@ export function sessionView(main, signal, id) {
 		head,
 		link,
 		scroll,
-		h("footer.foot", {}, h("div.column", {}, down, trouble.element, waits, queue.element, write.element)),
+		h("footer.foot", h("div.column", down, trouble.element, waits, queue.element, write.element)),
 	);
 	watch(() => {
 		pickAgent();
@@ -158,11 +157,7 @@ export function sessionView(main, signal, id) {
 					: `${state}${flight && flight.step > 1 ? `, step ${flight.step}` : ""}`,
 		);
 		status.dataset.state = state;
-		fill(
-			facts,
-			h("code", { dir: "ltr" }, session.work_dir),
-			...sums(transcript).map((fact) => h("span.fact", {}, fact)),
-		);
+		fill(facts, h("code", { dir: "ltr" }, session.work_dir), ...sums(transcript).map((fact) => h("span.fact", fact)));
 		stopRun.hidden = flight === null;
 		if (gone) stopRun.hidden = true;
 		else if (follower.connection === "live") say(link, "");
@@ -191,11 +186,7 @@ export function sessionView(main, signal, id) {
 		fill(
 			waits,
 			icon("hand"),
-			h(
-				"span",
-				{},
-				asked.length === 1 ? "A call waits for your answer." : `${asked.length} calls wait for your answer.`,
-			),
+			h("span", asked.length === 1 ? "A call waits for your answer." : `${asked.length} calls wait for your answer.`),
 			button({ label: "Go there", class: "quiet small" }, () => {
 				const box = /** @type {HTMLElement | null} */ (scroll.querySelector(".approval:not(.answered) button"));
 				box?.scrollIntoView({ block: "center" });
@@ -267,11 +258,10 @@ export function sessionView(main, signal, id) {
 				name,
 				h("label", { for: "session-dir" }, "Directory, for the next run to start"),
 				place,
-				h("p.muted", {}, "Id: ", h("code", {}, id)),
+				h("p.muted", "Id: ", h("code", id)),
 				problem.element,
 				h(
 					"p.actions",
-					{},
 					h("button", { type: "submit", class: "primary" }, "Save"),
 					button({ label: "Compact the history" }, () =>
 						problem.during(async () => {

@@ -43,9 +43,9 @@ export function side(element, signal) {
 			}),
 		),
 	);
-	const list = h("ul.sessions", {});
+	const list = h("ul.sessions");
 	const more = button({ label: "Older sessions", class: "quiet wide" }, older);
-	const nothing = h("p.muted.nothing", {});
+	const nothing = h("p.muted.nothing");
 	const trouble = h("p.trouble", { role: "alert" });
 	const links = {
 		approvals: link("#/approvals", "hand", "Approvals"),
@@ -64,31 +64,30 @@ export function side(element, signal) {
 		() => {},
 	);
 	const waiting = h("span");
-	const waits = h("span.count", {}, waiting, h("span.unseen", {}, " wait"));
+	const waits = h("span.count", waiting, h("span.unseen", " wait"));
 	links.approvals.append(waits);
 	fill(
 		element,
 		h(
 			"div.top",
-			{},
 			h(
 				"a.brand",
 				{ href: "#/" },
 				h("img", { src: "/console/icon.svg", alt: "", width: 22, height: 22 }),
-				h("span", {}, "Wingman"),
+				h("span", "Wingman"),
 			),
 			out,
 			button({ label: "", icon: "keys", class: "quiet", title: "Keys" }, help),
 		),
-		h("a.button.primary.wide", { href: "#/new" }, icon("add"), h("span", {}, "New session")),
+		h("a.button.primary.wide", { href: "#/new" }, icon("add"), h("span", "New session")),
 		h("nav", { "aria-label": "Console" }, ...Object.values(links)),
 		trouble,
 		h(
 			"section.list",
 			{ "aria-label": "Sessions" },
-			h("div.find", {}, icon("search"), search),
+			h("div.find", icon("search"), search),
 			filters,
-			h("div.scroll", {}, list, nothing, more),
+			h("div.scroll", list, nothing, more),
 		),
 	);
 	watch(show, signal);
@@ -117,7 +116,7 @@ export function side(element, signal) {
 
 /** @param {string} href @param {string} sign @param {string} label */
 function link(href, sign, label) {
-	return h("a", { href }, icon(sign), h("span", {}, label));
+	return h("a", { href }, icon(sign), h("span", label));
 }
 
 /** @param {string} words @param {string} filter */
@@ -139,15 +138,7 @@ async function loadAll(signal) {
 function row(session) {
 	return h(
 		"li",
-		{},
-		h(
-			"a",
-			{ href: sessionHref(session.id) },
-			h("span.dot", {}),
-			h("span.name", {}),
-			h("span.when", {}),
-			h("span.where", {}),
-		),
+		h("a", { href: sessionHref(session.id) }, h("span.dot"), h("span.name"), h("span.when"), h("span.where")),
 	);
 }
 

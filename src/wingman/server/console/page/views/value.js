@@ -29,11 +29,10 @@ export function isSummed(input) {
 export function inputTable(input) {
 	return h(
 		"dl.input",
-		{},
 		...Object.entries(input).flatMap(([name, value]) => {
 			const box = outputBox({ lines: 24, characters: 4_000, from: "start" });
 			box.update(typeof value === "string" ? value : JSON.stringify(value, null, 2));
-			return [h("dt", {}, name), h("dd", { class: CHANGES[name] }, box.element)];
+			return [h("dt", name), h("dd", { class: CHANGES[name] }, box.element)];
 		}),
 	);
 }
