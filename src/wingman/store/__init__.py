@@ -10,6 +10,7 @@
     readers.py      the threads that read
     threads.py      how those threads are started, and tell the event loop something
     memory/         the store in memory: for tests, and for programs that need nothing to last
+    sql/            what all stores in a database share: the tables, the SQL, the face
     sqlite/         the store in a SQLite file
 
 It knows values (`conversation`, `events`, `agent`) and nothing of actors, of the run loop, or of

@@ -11,9 +11,11 @@ from typing import Final
 
 from wingman.errors import StoreError, StoreTooNew, StoreUnavailable
 from wingman.store.sqlite.ownership import Identity, identity
-from wingman.store.sqlite.schema import APPLICATION_ID
 
-__all__ = ["Watch", "check_is_ours", "check_version", "path_of"]
+__all__ = ["APPLICATION_ID", "Watch", "check_is_ours", "check_version", "path_of"]
+
+APPLICATION_ID: Final = 0x57494E47
+"""`PRAGMA application_id` of a Wingman database: "WING"."""
 
 _URL: Final = re.compile(
     r"(?P<scheme>[\w+]+)://(?P<host>[^/?]*)(/(?P<database>[^?]*))?(?P<query>\?.*)?", re.DOTALL
