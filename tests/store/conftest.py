@@ -5,12 +5,23 @@ from pathlib import Path
 
 import pytest
 
+from postgres_kit import emptied
 from wingman.store import MemoryStore, Store
+from wingman.store.postgres import PostgresStore
 from wingman.store.sqlite import SQLStore
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+def a_store(kind: str, request: pytest.FixtureRequest, path: Path) -> Store:
+    match kind:
+        case "memory":
+            return MemoryStore()
+        case "sqlite":
+            return SQLStore(path / "w.db")
+        case _:
+            return PostgresStore(emptied(request.getfixturevalue("postgres_database")))
+
+
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
-    opened: Store = MemoryStore() if request.param == "memory" else SQLStore(tmp_path / "w.db")
-    async with opened:
-        yield opened
+    async with a_store(request.param, request, tmp_path) as store:
+        yield store

@@ -93,7 +93,7 @@ def agent(connection: Reading, agent_id: str) -> AgentRecord | None:
 
 
 def credentials(connection: Reading) -> Mapping[str, Credential]:
-    rows = connection.execute("SELECT provider, credential FROM credentials")
+    rows = connection.execute("SELECT provider, credential FROM credentials ORDER BY seq")
     return {provider: decode_credential(value) for provider, value in rows}
 
 

@@ -40,8 +40,8 @@ def path_of(url: str | Path) -> Path:
         backend = parsed["scheme"].partition("+")[0]
         if backend != "sqlite":
             raise StoreError(
-                f"Wingman keeps its sessions in SQLite, not yet in {backend}: "
-                "give a path, or sqlite:///path."
+                f"Wingman keeps its sessions in SQLite or PostgreSQL, not in {backend}: "
+                "give a path, sqlite:///path, or postgresql://user@host/database."
             )
         if parsed["query"] or parsed["host"] or not parsed["database"]:
             raise StoreError("A SQLite URL names a file and nothing else: sqlite:///path.")

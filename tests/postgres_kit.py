@@ -1,0 +1,194 @@
+"""A PostgreSQL of the tests' own: a private cluster on loopback and a socket, which they may break.
+
+It is there where PostgreSQL's programs are; otherwise the tests that want it are skipped.
+"""
+
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import attrs
+import psycopg
+import pytest
+
+from wingman.store.sql.schema import TABLES
+
+__all__ = ["Cluster", "a_cluster", "emptied"]
+
+_SETTINGS = """
+unix_socket_directories = '{home}'
+listen_addresses = '127.0.0.1'
+port = {port}
+max_connections = 60
+shared_buffers = 32MB
+max_wal_size = 256MB
+log_min_messages = fatal
+"""
+_HBA = """
+local all all trust
+host all postgres 127.0.0.1/32 trust
+host all all 127.0.0.1/32 scram-sha-256
+"""
+
+
+def _programs() -> Path | None:
+    """Where PostgreSQL's programs are: the newest version's."""
+    found = shutil.which("initdb")
+    if found is not None:
+        return Path(found).parent
+    return max(
+        (path.parent for path in Path("/usr/lib/postgresql").glob("*/bin/initdb")),
+        key=lambda path: float(path.parent.name),
+        default=None,
+    )
+
+
+@attrs.define(eq=False)
+class Cluster:
+    """A server that is running, unless a test has stopped it. Its superuser is `postgres`."""
+
+    home: Path
+    port: int
+    _programs: Path
+    _user: Sequence[str]
+
+    def url(self, database: str = "postgres", **options: str) -> str:
+        """A database over the socket, as the superuser."""
+        query = "&".join(f"{name}={quote(value)}" for name, value in options.items())
+        return f"postgresql://postgres@{quote(str(self.home), safe='')}:{self.port}/{database}" + (
+            f"?{query}" if query else ""
+        )
+
+    def tcp_url(self, database: str = "postgres", user: str = "postgres") -> str:
+        """A database over loopback; `user` may have a password."""
+        return f"postgresql://{user}@127.0.0.1:{self.port}/{database}"
+
+    def run(self, statement: str, database: str = "postgres") -> list[tuple[Any, ...]]:
+        """What a statement gives, on a connection of its own."""
+        with psycopg.connect(self.url(database), autocommit=True) as connection:
+            cursor = connection.execute(statement.encode())
+            return cursor.fetchall() if cursor.description else []
+
+    def database(self, name: str, options: str = "") -> str:
+        """The URL of a new database."""
+        self.run(f'CREATE DATABASE "{name}" {options}')
+        return self.url(name)
+
+    def start(self) -> None:
+        """Start the server, and return when it takes connections."""
+        self._control("start", "-w", "-l", str(self.home / "log"))
+
+    def stop(self, mode: str = "immediate") -> None:
+        """Stop it: `immediate` is as a crash, `fast` cuts all connections."""
+        self._control("stop", "-m", mode)
+
+    def kill(self) -> None:
+        """Kill the server's first process: the others see it, and end."""
+        os.kill(self._pid, signal.SIGKILL)
+        while (self.home / "data" / "postmaster.pid").exists() and self._is_alive():
+            time.sleep(0.005)
+        self.stop_leftovers()
+
+    def stop_leftovers(self) -> None:
+        """Wait until no process uses the shared memory that a killed server has left."""
+        (self.home / "data" / "postmaster.pid").unlink(missing_ok=True)
+
+    def end_backends(self, where: str = "true") -> int:
+        """Cut connections in the server; how many."""
+        return len(
+            self.run(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                f" WHERE pid <> pg_backend_pid() AND backend_type = 'client backend' AND {where}"
+            )
+        )
+
+    @property
+    def _pid(self) -> int:
+        return int((self.home / "data" / "postmaster.pid").read_text().split()[0])
+
+    def _is_alive(self) -> bool:
+        with suppress(ProcessLookupError, FileNotFoundError):
+            os.kill(self._pid, 0)
+            return True
+        return False
+
+    def _control(self, *arguments: str) -> None:
+        data = str(self.home / "data")
+        command = [*self._user, str(self._programs / "pg_ctl"), "-s", "-D", data, *arguments]
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, cwd="/", check=False
+        )
+        assert done.returncode == 0, (self.home / "log").read_text()
+
+
+@contextmanager
+def a_cluster() -> Iterator[Cluster]:
+    """A new one, for as long as this is entered. Skips where PostgreSQL is not installed."""
+    programs = _programs()
+    if programs is None:
+        pytest.skip("PostgreSQL's programs (initdb, pg_ctl) are not installed")
+    home = Path(tempfile.mkdtemp(prefix="wingman-pg-"))  # short: a socket's path has 107 bytes
+    as_whom: list[str] = []
+    if os.getuid() == 0:  # PostgreSQL does not run as root
+        user = next(name for name in ("postgres", "nobody") if _is_user(name))
+        shutil.chown(home, user)
+        as_whom = ["setpriv", f"--reuid={user}", "--clear-groups", f"--regid={_group(user)}"]
+    cluster = Cluster(home, _free_port(), programs, as_whom)
+    try:
+        initdb = [str(programs / "initdb"), "-U", "postgres", "-A", "trust", "-E", "UTF8"]
+        subprocess.run(
+            [*as_whom, *initdb, "--locale=C", "--no-sync", "-D", str(home / "data")],
+            check=True,
+            capture_output=True,
+            cwd="/",
+        )
+        with (home / "data" / "postgresql.conf").open("a") as file:
+            file.write(_SETTINGS.format(home=home, port=cluster.port))
+        (home / "data" / "pg_hba.conf").write_text(_HBA)
+        cluster.start()
+        try:
+            yield cluster
+        finally:
+            if (home / "data" / "postmaster.pid").exists():
+                cluster.stop()
+    finally:
+        shutil.rmtree(home)
+
+
+def emptied(url: str) -> str:
+    """The same database, if Wingman's tables are in it without their rows."""
+    with psycopg.connect(url) as connection:
+        tables = b"SELECT count(*) FROM information_schema.tables WHERE table_name = 'wingman'"
+        row = connection.execute(tables).fetchone()
+        if row != (0,):
+            for table in (*TABLES, "owners"):
+                connection.execute(f'DELETE FROM "{table}"'.encode())
+    return url
+
+
+def _is_user(name: str) -> bool:
+    with suppress(KeyError):
+        pwd.getpwnam(name)
+        return True
+    return False
+
+
+def _group(user: str) -> str:
+    return str(pwd.getpwnam(user).pw_gid)
+
+
+def _free_port() -> int:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        port: int = listening.getsockname()[1]
+        return port
