@@ -38,7 +38,7 @@ _RULES: Final = tuple(
     for pattern, replacement in (
         (r"%", "%%"),
         (r"\?", "%s"),
-        # Hints for SQLite's planner. PostgreSQL goes by statistics, and by `cursor_tuple_fraction`.
+        # Hints for SQLite's planner. PostgreSQL has settings: see `tables.py`.
         (r" (?:INDEXED BY \w+|NOT INDEXED)\b", ""),
         (r"\bCROSS JOIN\b", "JOIN"),
         # A list of texts comes as one value.
@@ -46,7 +46,10 @@ _RULES: Final = tuple(
             r"json_each\(%s\) AS (\w+)",
             r"json_array_elements_text(%s::json) WITH ORDINALITY AS \1 (value, key)",
         ),
-        (r"json_each\(%s\)", "json_array_elements_text(%s::json)"),
+        (
+            r"IN \(SELECT value FROM json_each\(%s\)\)",
+            "= ANY (ARRAY(SELECT json_array_elements_text(%s::json)))",
+        ),
         # Bytes of a text; the hash of an agent's JSON; a number for a truth.
         (r"CAST\(([\w.]+) AS BLOB\)", r"convert_to(\1, 'UTF8')"),
         (r"\bsha256\((\w+)\)", r"encode(sha256(convert_to(\1, 'UTF8')), 'hex')"),

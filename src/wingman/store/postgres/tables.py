@@ -17,11 +17,15 @@ _OLDEST: Final = 13
 _SERVER: Final = b"""
 SELECT pg_backend_pid(), pg_is_in_recovery(), current_schema(), current_setting('search_path')"""
 
+# The server keeps an idle connection, and notices within 20 s that this machine is gone. All that
+# Wingman looks for has an index: SQLite is told so by name, and PostgreSQL, which guesses without
+# statistics and with those of one huge session, by the last three.
 _SETTINGS: Final = b"""
 SELECT set_config(given.name, given.value, false)
 FROM (VALUES ('idle_session_timeout', '0'), ('idle_in_transaction_session_timeout', '0'),
     ('tcp_keepalives_idle', '10'), ('tcp_keepalives_interval', '3'), ('tcp_keepalives_count', '3'),
-    ('tcp_user_timeout', '15000'), ('jit', 'off'), ('cursor_tuple_fraction', '0.001')
+    ('tcp_user_timeout', '15000'), ('jit', 'off'), ('enable_seqscan', 'off'),
+    ('cursor_tuple_fraction', '0.001')
 ) AS given (name, value)
 JOIN pg_settings ON pg_settings.name = given.name"""
 
@@ -29,7 +33,7 @@ JOIN pg_settings ON pg_settings.name = given.name"""
 def check_server(connection: Connection, name: str) -> None:
     """Raise `StoreError` where this server, or this database, cannot be used.
 
-    It also has the server keep an idle connection, and notice soon that this machine is gone.
+    It also sets what the connection needs.
     """
     info = connection.real.info
     if info.server_version < _OLDEST * 10_000:

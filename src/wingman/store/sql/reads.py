@@ -103,7 +103,7 @@ def credentials(connection: Reading) -> Mapping[str, Credential]:
 def sessions(connection: Reading, limit: int, before: int | None) -> SessionPage:
     query = (
         f"SELECT seq, {SESSION.columns} FROM sessions"
-        " WHERE deleting = 0 AND seq < ? ORDER BY seq DESC LIMIT ?"
+        " WHERE deleting <> 1 AND seq < ? ORDER BY seq DESC LIMIT ?"  # nearly all: so it is guessed
     )
     rows = connection.execute(query, (LAST if before is None else before, limit + 1)).fetchall()
     page = rows[:limit]
@@ -226,9 +226,9 @@ def runs(
 def run(connection: Reading, session_id: str | None, run_id: str) -> RunRecord | None:
     query = (
         f"SELECT {_WHOLE_RUN} FROM {SHOWN_RUNS} WHERE runs.id = ?"
-        " AND (CAST(? AS TEXT) IS NULL OR runs.session_id = ?)"
+        " AND runs.session_id = coalesce(?, runs.session_id)"
     )
-    row = connection.execute(query, (run_id, session_id, session_id)).fetchone()
+    row = connection.execute(query, (run_id, session_id)).fetchone()
     return None if row is None else _whole(connection, row)
 
 

@@ -50,10 +50,12 @@ _OF_SESSION: Final = (
     f"{_SELECT} INDEXED BY runs_session_status {_SHOWN}"
     f" WHERE runs.session_id = ? AND runs.status = ? AND {_NEWEST}"
 )
-# These are few: as many as are being cancelled just now. SQLite sorts them, and keeps a page.
+# These are few: as many as are being cancelled just now. They are found by their ids and sorted,
+# and the plus keeps a database from going through all runs in this order.
 _OF_IDS: Final = (
     f"{_SELECT} {_SHOWN} WHERE runs.id IN (SELECT value FROM json_each(?))"
-    f" AND (CAST(? AS TEXT) IS NULL OR runs.session_id = ?) AND {_NEWEST} LIMIT ?"
+    " AND runs.session_id = coalesce(?, runs.session_id) AND runs.seq < ?"
+    " ORDER BY +runs.seq DESC LIMIT ?"
 )
 
 
@@ -95,7 +97,7 @@ def _rows(
     for status in dict.fromkeys(statuses or get_args(RunStatus)):
         if status == "cancelling":
             ids = msgspec.json.encode(list(cancelling)).decode()
-            values = (ids, session_id, session_id, before, limit + 1)
+            values = (ids, session_id, before, limit + 1)
             found.append(connection.each(_OF_IDS, values))
         elif session_id is None:
             rows = connection.each(_OF_STATUS, (status, before))
