@@ -12,18 +12,20 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractAsyncContextManager, contextmanager, suppress
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Self
 from urllib.parse import quote
 
 import attrs
 import psycopg
 import pytest
+import trio
 
 from wingman.store.sql.schema import TABLES
 
-__all__ = ["Cluster", "a_cluster", "emptied"]
+__all__ = ["Cluster", "Proxy", "a_cluster", "emptied"]
 
 _SETTINGS = """
 unix_socket_directories = '{home}'
@@ -33,6 +35,7 @@ max_connections = 60
 shared_buffers = 32MB
 max_wal_size = 256MB
 log_min_messages = fatal
+recovery_init_sync_method = syncfs
 """
 _HBA = """
 local all all trust
@@ -55,12 +58,16 @@ def _programs() -> Path | None:
 
 @attrs.define(eq=False)
 class Cluster:
-    """A server that is running, unless a test has stopped it. Its superuser is `postgres`."""
+    """A server that is running, unless a test has stopped it. Its superuser is `postgres`.
+
+    `owner` is the user that it runs as, and `as_owner` begins a command that does, too.
+    """
 
     home: Path
     port: int
     _programs: Path
-    _user: Sequence[str]
+    as_owner: Sequence[str]
+    owner: str
 
     def url(self, database: str = "postgres", **options: str) -> str:
         """A database over the socket, as the superuser."""
@@ -86,22 +93,19 @@ class Cluster:
 
     def start(self) -> None:
         """Start the server, and return when it takes connections."""
-        self._control("start", "-w", "-l", str(self.home / "log"))
+        deadline = time.monotonic() + 30
+        while not self._control("start", "-w", "-l", str(self.home / "log")):
+            # One that was killed leaves processes that have not seen it yet.
+            assert time.monotonic() < deadline, (self.home / "log").read_text()
+            time.sleep(0.1)
 
-    def stop(self, mode: str = "immediate") -> None:
+    def stop(self, mode: str = "fast") -> None:
         """Stop it: `immediate` is as a crash, `fast` cuts all connections."""
-        self._control("stop", "-m", mode)
+        assert self._control("stop", "-m", mode), (self.home / "log").read_text()
 
     def kill(self) -> None:
-        """Kill the server's first process: the others see it, and end."""
-        os.kill(self._pid, signal.SIGKILL)
-        while (self.home / "data" / "postmaster.pid").exists() and self._is_alive():
-            time.sleep(0.005)
-        self.stop_leftovers()
-
-    def stop_leftovers(self) -> None:
-        """Wait until no process uses the shared memory that a killed server has left."""
-        (self.home / "data" / "postmaster.pid").unlink(missing_ok=True)
+        """Kill the server's first process; the others see it, and end."""
+        os.kill(int((self.home / "data" / "postmaster.pid").read_text().split()[0]), signal.SIGKILL)
 
     def end_backends(self, where: str = "true") -> int:
         """Cut connections in the server; how many."""
@@ -112,23 +116,11 @@ class Cluster:
             )
         )
 
-    @property
-    def _pid(self) -> int:
-        return int((self.home / "data" / "postmaster.pid").read_text().split()[0])
-
-    def _is_alive(self) -> bool:
-        with suppress(ProcessLookupError, FileNotFoundError):
-            os.kill(self._pid, 0)
-            return True
-        return False
-
-    def _control(self, *arguments: str) -> None:
+    def _control(self, *arguments: str) -> bool:
         data = str(self.home / "data")
-        command = [*self._user, str(self._programs / "pg_ctl"), "-s", "-D", data, *arguments]
-        done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, cwd="/", check=False
-        )
-        assert done.returncode == 0, (self.home / "log").read_text()
+        command = [*self.as_owner, str(self._programs / "pg_ctl"), "-s", "-D", data, *arguments]
+        nothing = subprocess.DEVNULL
+        return not subprocess.call(command, stdin=nothing, stdout=nothing, stderr=nothing, cwd="/")
 
 
 @contextmanager
@@ -139,11 +131,12 @@ def a_cluster() -> Iterator[Cluster]:
         pytest.skip("PostgreSQL's programs (initdb, pg_ctl) are not installed")
     home = Path(tempfile.mkdtemp(prefix="wingman-pg-"))  # short: a socket's path has 107 bytes
     as_whom: list[str] = []
+    user = pwd.getpwuid(os.getuid()).pw_name
     if os.getuid() == 0:  # PostgreSQL does not run as root
         user = next(name for name in ("postgres", "nobody") if _is_user(name))
         shutil.chown(home, user)
         as_whom = ["setpriv", f"--reuid={user}", "--clear-groups", f"--regid={_group(user)}"]
-    cluster = Cluster(home, _free_port(), programs, as_whom)
+    cluster = Cluster(home, _free_port(), programs, as_whom, user)
     try:
         initdb = [str(programs / "initdb"), "-U", "postgres", "-A", "trust", "-E", "UTF8"]
         subprocess.run(
@@ -160,9 +153,61 @@ def a_cluster() -> Iterator[Cluster]:
             yield cluster
         finally:
             if (home / "data" / "postmaster.pid").exists():
-                cluster.stop()
+                cluster.stop("immediate")
     finally:
         shutil.rmtree(home)
+
+
+@attrs.define(eq=False)
+class Proxy:
+    """Stands between a store and the server, and loses what goes over it when it is told to.
+
+    An async context manager; the test's event loop does its work.
+    """
+
+    cluster: Cluster
+    lose: Literal["requests", "answers"] | None = None
+    """What is lost next; with it ends its connection, and no other one."""
+    shut: bool = False
+    """Whether new connections are cut at once."""
+    port: int = attrs.field(default=0, init=False)
+    _nursery: trio.Nursery = attrs.field(init=False)
+    _manager: AbstractAsyncContextManager[trio.Nursery] = attrs.field(init=False)
+
+    def url(self, database: str) -> str:
+        return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
+
+    async def __aenter__(self) -> Self:
+        self._manager = trio.open_nursery()
+        self._nursery = await self._manager.__aenter__()
+        serve = partial(trio.serve_tcp, self._connected, 0, host="127.0.0.1")
+        (listener,) = await self._nursery.start(serve)
+        self.port = listener.socket.getsockname()[1]
+        return self
+
+    async def __aexit__(self, *raised: object) -> None:
+        self._nursery.cancel_scope.cancel()
+        await self._manager.__aexit__(*raised)
+
+    async def _connected(self, client: trio.SocketStream) -> None:
+        async with client:
+            if self.shut:
+                return
+            server = await trio.open_tcp_stream("127.0.0.1", self.cluster.port)
+            async with server, trio.open_nursery() as nursery:
+                nursery.start_soon(self._pump, client, server, "requests", nursery.cancel_scope)
+                nursery.start_soon(self._pump, server, client, "answers", nursery.cancel_scope)
+
+    async def _pump(
+        self, source: trio.SocketStream, sink: trio.SocketStream, what: str, both: trio.CancelScope
+    ) -> None:
+        with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+            async for data in source:
+                if self.lose == what:
+                    self.lose = None
+                    break
+                await sink.send_all(data)
+        both.cancel()
 
 
 def emptied(url: str) -> str:

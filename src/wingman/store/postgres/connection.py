@@ -1,6 +1,6 @@
 """A connection to PostgreSQL, which is given the shared SQL."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
@@ -65,6 +65,20 @@ class Connection:
         """Begin a transaction."""
         self._cursors = 0
         self.real.execute(b"BEGIN ISOLATION LEVEL " + how)
+
+    def together(self, work: Callable[[], object]) -> None:
+        """Do what sends statements, without waiting for the answer of each."""
+        failure: Exception | None = None
+        try:
+            with self.real.pipeline():
+                try:
+                    work()
+                except Exception as error:
+                    failure = error
+        except Exception as error:
+            raise failure or error from None
+        if failure is not None:
+            raise failure
 
     def commit(self) -> None:
         """End the transaction, and keep what was done in it."""

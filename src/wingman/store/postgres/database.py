@@ -134,12 +134,15 @@ class Database:
 
     def _try(self, connection: Connection, write: Callable[[Connection], object]) -> None:
         """One transaction, whose statements go out together."""
+
+        def statements() -> None:
+            connection.begin(b"READ COMMITTED")
+            self._owner.mark(connection, self._begun)
+            write(connection)
+            connection.commit()
+
         try:
-            with connection.real.pipeline():
-                connection.begin(b"READ COMMITTED")
-                self._owner.mark(connection, self._begun)
-                write(connection)
-                connection.commit()
+            connection.together(statements)
         except Exception:
             if connection.roll_back():
                 raise

@@ -13,7 +13,7 @@ from wingman.store.postgres.connection import Connection
 __all__ = ["Dial"]
 
 _FIRST_PAUSE: Final = 0.25
-_LONGEST_PAUSE: Final = 5.0
+_LONGEST_PAUSE: Final = 2.0
 """Seconds from one attempt to the next: twice as many after each."""
 
 

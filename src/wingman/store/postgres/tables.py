@@ -82,6 +82,7 @@ def bring_up_to_date(connection: Connection, name: str) -> None:
         return
     connection.begin(b"READ COMMITTED")
     try:
+        connection.real.execute(b"SET LOCAL statement_timeout = 0")  # it may take its time
         for step in versions.STEPS[version:]:
             step(connection)
         if version == 0:
