@@ -59,7 +59,7 @@ _LAST_WORDS_SECONDS: Final = 0.02
 @click.option(
     "--db",
     metavar="PATH",
-    help="The SQLite file, a path or a URL, or memory.  "
+    help="The SQLite file, a path or a URL; or postgresql://user@host/database; or memory.  "
     "[default: wingman/wingman.db in $XDG_DATA_HOME or ~/.local/share]",
 )
 @click.option(
@@ -225,7 +225,8 @@ async def _serve(
         nursery.start_soon(shutdown.obey_signals, nursery.cancel_scope)
         async with open_runtime(db) as runtime, trio.open_nursery() as serving:
             url = await _listen(serving, runtime, config, shutdown.requested)
-            notice(f"Wingman listens on {url} (database {db}); its contract: {url}/docs")
+            place = runtime.store.name
+            notice(f"Wingman listens on {url} (database {place}); its contract: {url}/docs")
             notice(f"Permissions: {told(permissions)}")
             gc.freeze()  # what start-up has made stays: no collection need look at it again
         nursery.cancel_scope.cancel()

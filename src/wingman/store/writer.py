@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Sequence
 from queue import Empty, SimpleQueue
 from threading import Event
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import trio
 
@@ -32,6 +32,9 @@ PROBE_EVERY = 0.5
 """Seconds between two looks whether a disk that failed can be written again."""
 
 NOT_OPEN = "The store is not open: nothing can be written to it, or read from it."
+
+_QUIET_ATTEMPTS: Final = 4
+"""How often it is asked what became of a commit before all are told that nobody knows."""
 
 Batch: TypeAlias = Sequence[Call]
 
@@ -287,16 +290,15 @@ class Writer:
                 return
 
     def _was_made(self, doubt: InDoubt, tell: Tell) -> bool:
-        told = False
-        while True:
+        attempts = 0
+        while not self._given_up.wait(self._probe_every if attempts else 0):
             try:
                 return doubt.outcome()
             except StoreUnavailable as error:
-                if not told:
+                attempts += 1
+                if attempts == _QUIET_ATTEMPTS:
                     tell(self._is_in_doubt, error)
-                    told = True
-            if self._given_up.wait(self._probe_every):
-                raise StoreUnavailable("The store was closed before this was safe.")
+        raise StoreUnavailable("The store was closed before this was safe.")
 
 
 def _follows_a_failure(call: Call) -> bool:

@@ -126,6 +126,11 @@ class DatabaseStore:
             "what was not acknowledged may not be there."
         )
 
+    @property
+    def name(self) -> str:
+        """Where the database is, without a password."""
+        return self._database.name
+
     # --- writing ----------------------------------------------------------------------------------
 
     def write(self, *changes: Change, chain: Chain | None = None) -> Commit:
