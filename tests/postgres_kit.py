@@ -25,7 +25,7 @@ import trio
 
 from wingman.store.sql.schema import TABLES
 
-__all__ = ["Cluster", "Proxy", "a_cluster", "emptied"]
+__all__ = ["Cluster", "Proxy", "a_cluster", "emptied", "is_installed"]
 
 _SETTINGS = """
 unix_socket_directories = '{home}'
@@ -54,6 +54,11 @@ def _programs() -> Path | None:
         key=lambda path: float(path.parent.name),
         default=None,
     )
+
+
+def is_installed() -> bool:
+    """Whether there can be a cluster."""
+    return _programs() is not None
 
 
 @attrs.define(eq=False)
