@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import psycopg
 from psycopg import pq
@@ -12,6 +12,8 @@ from wingman.store.postgres.text import escaped, load_escaped
 from wingman.store.sql import Row, Rows, Statement
 
 __all__ = ["Connection"]
+
+T = TypeVar("T")
 
 _FIRST_ROWS: Final = 32
 _MOST_ROWS: Final = 512
@@ -66,19 +68,23 @@ class Connection:
         self._cursors = 0
         self.real.execute(b"BEGIN ISOLATION LEVEL " + how)
 
-    def together(self, work: Callable[[], object]) -> None:
-        """Do what sends statements, without waiting for the answer of each."""
+    def together(self, work: Callable[[], T]) -> T:
+        """Do what sends statements, and wait only for the answers that it asks for, and at its end.
+
+        Of what fails the first is raised: the driver would log the others.
+        """
         failure: Exception | None = None
         try:
             with self.real.pipeline():
                 try:
-                    work()
+                    done = work()
                 except Exception as error:
                     failure = error
         except Exception as error:
             raise failure or error from None
         if failure is not None:
             raise failure
+        return done
 
     def commit(self) -> None:
         """End the transaction, and keep what was done in it."""

@@ -62,7 +62,6 @@ class Database:
         connection = self.connect()
         try:
             with self.translated():
-                self._limit_waiting(connection)
                 self._owner.take(connection)
                 bring_up_to_date(connection, self.name)
                 self._owner.register(connection)
@@ -85,6 +84,7 @@ class Database:
             connection = Connection(self.address.connection())
             try:
                 check_server(connection, self.name)
+                self._limit_waiting(connection)
             except BaseException:
                 connection.real.close()
                 raise
@@ -181,7 +181,6 @@ class Database:
         connection = self._dial()
         try:
             with self.translated():
-                self._limit_waiting(connection)
                 self._owner.end_old_connection(connection)
         except BaseException:
             connection.real.close()
@@ -252,9 +251,7 @@ class Reader:
     def _read(self, connection: Connection, query: Callable[[Reading], T]) -> T:
         with self._database.translated():
             try:
-                connection.begin(b"REPEATABLE READ READ ONLY")
-                found = query(connection)
-                connection.commit()
+                found = connection.together(lambda: _as_of_one_moment(connection, query))
             except Exception as error:
                 if connection.roll_back():
                     raise
@@ -266,6 +263,13 @@ class Reader:
         """Close the connection."""
         if self._connection is not None:
             self._connection.real.close()
+
+
+def _as_of_one_moment(connection: Connection, query: Callable[[Reading], T]) -> T:
+    connection.begin(b"REPEATABLE READ READ ONLY")
+    found = query(connection)
+    connection.commit()
+    return found
 
 
 class _Lost(Exception):
