@@ -9,6 +9,7 @@ This module knows nothing of SQL: it is given the `Disk` that commits.
 """
 
 import logging
+import time
 from collections import deque
 from collections.abc import Sequence
 from queue import Empty, SimpleQueue
@@ -33,8 +34,8 @@ PROBE_EVERY = 0.5
 
 NOT_OPEN = "The store is not open: nothing can be written to it, or read from it."
 
-_QUIET_ATTEMPTS: Final = 4
-"""How often it is asked what became of a commit before all are told that nobody knows."""
+_QUIET_PROBES: Final = 4
+"""Probes' time that it may take to find out what became of a commit before all are told."""
 
 Batch: TypeAlias = Sequence[Call]
 
@@ -290,14 +291,16 @@ class Writer:
                 return
 
     def _was_made(self, doubt: InDoubt, tell: Tell) -> bool:
-        attempts = 0
-        while not self._given_up.wait(self._probe_every if attempts else 0):
+        quiet_until = time.monotonic() + _QUIET_PROBES * self._probe_every
+        told, pause = False, 0.0
+        while not self._given_up.wait(pause):
             try:
                 return doubt.outcome()
             except StoreUnavailable as error:
-                attempts += 1
-                if attempts == _QUIET_ATTEMPTS:
+                if not told and time.monotonic() >= quiet_until:
                     tell(self._is_in_doubt, error)
+                    told = True
+            pause = self._probe_every
         raise StoreUnavailable("The store was closed before this was safe.")
 
 
