@@ -8,7 +8,7 @@ from collections.abc import Generator, Iterator
 
 import pytest
 
-from postgres_kit import Cluster, a_cluster
+from postgres_kit import Cluster, a_cluster, emptied
 
 # Each program that the tests start would compile all of Wingman again, which takes longer than to
 # run it. The compiled files stand in `__pycache__`, which Git ignores.
@@ -59,3 +59,19 @@ def cluster() -> Iterator[Cluster]:
 def postgres_database(cluster: Cluster) -> str:
     """The URL of a database that many tests use, one after the other: `emptied` empties it."""
     return cluster.database("shared")
+
+
+@pytest.fixture
+def clean_database(cluster: Cluster, postgres_database: str) -> str:
+    """The name of that database, in which Wingman's tables have no rows."""
+    cluster.end_backends("datname = 'shared'")
+    emptied(postgres_database)
+    return "shared"
+
+
+@pytest.fixture
+def fresh_database(cluster: Cluster, postgres_database: str) -> Iterator[str]:
+    """The name of that database, in which nothing is, and which a test may change as it likes."""
+    cluster.clear("shared")
+    yield "shared"
+    cluster.clear("shared")

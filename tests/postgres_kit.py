@@ -96,6 +96,14 @@ class Cluster:
         self.run(f'CREATE DATABASE "{name}" {options}')
         return self.url(name)
 
+    def clear(self, database: str) -> None:
+        """Remove all that is in a database, and its settings; its connections are cut."""
+        self.end_backends(f"datname = '{database}'")
+        self.run(f"ALTER DATABASE {database} RESET ALL")
+        self.run(f"ALTER DATABASE {database} OWNER TO postgres")
+        self.run("DROP SCHEMA IF EXISTS public, ada CASCADE", database)
+        self.run("CREATE SCHEMA public; GRANT ALL ON SCHEMA public TO public", database)
+
     def start(self) -> None:
         """Start the server, and return when it takes connections."""
         deadline = time.monotonic() + 30
@@ -218,7 +226,7 @@ class Proxy:
 def emptied(url: str) -> str:
     """The same database, if Wingman's tables are in it without their rows."""
     with psycopg.connect(url) as connection:
-        tables = b"SELECT count(*) FROM information_schema.tables WHERE table_name = 'wingman'"
+        tables = b"SELECT count(*) FROM pg_tables WHERE tablename = 'wingman'"
         row = connection.execute(tables).fetchone()
         if row != (0,):
             for table in (*TABLES, "owners"):

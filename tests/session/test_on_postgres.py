@@ -2,7 +2,6 @@
 
 import random
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,14 +14,6 @@ from session_kit import assert_valid, last_text, opened, say
 from wingman import Agent, Message, Run, Runtime, Session
 from wingman.errors import StoreUnavailable, WingmanError
 from wingman.providers import Request, Scripted, ToolCalls
-
-
-@pytest.fixture
-def database(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[str]:
-    name = f"session_{abs(hash(request.node.name)) % 10**9}"
-    cluster.database(name)
-    yield name
-    cluster.run(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def calls_and_answers(request: Request) -> str | ToolCalls:
@@ -41,8 +32,8 @@ async def stored_history(runtime: Runtime, session_id: str) -> list[Message]:
     return list(found[1])
 
 
-async def test_a_session_goes_on_after_a_restart(cluster: Cluster, database: str) -> None:
-    url = cluster.url(database)
+async def test_a_session_goes_on_after_a_restart(cluster: Cluster, clean_database: str) -> None:
+    url = cluster.url(clean_database)
     async with opened(caller(), store=url) as runtime:
         session = await runtime.create_session("caller")
         assert (await session.run("one\0")).response == "Done."
@@ -59,7 +50,7 @@ async def test_a_session_goes_on_after_a_restart(cluster: Cluster, database: str
 
 @pytest.mark.parametrize("seed", [1, 2])
 async def test_runs_go_on_while_the_network_loses_what_it_carries(
-    cluster: Cluster, database: str, seed: int
+    cluster: Cluster, clean_database: str, seed: int
 ) -> None:
     """Commits and answers are lost at random: what was told is what is stored, and once."""
     chance = random.Random(seed)
@@ -80,7 +71,7 @@ async def test_runs_go_on_while_the_network_loses_what_it_carries(
             proxy.lose = chance.choice(["requests", "answers"])  # type: ignore[assignment]
 
     async with Proxy(cluster) as proxy:
-        async with opened(caller(), store=proxy.url(database)) as runtime:
+        async with opened(caller(), store=proxy.url(clean_database)) as runtime:
             sessions = [await runtime.create_session("caller") for _ in range(6)]
             told.update({session.id: {} for session in sessions})
             with trio.fail_after(60):
@@ -89,7 +80,7 @@ async def test_runs_go_on_while_the_network_loses_what_it_carries(
                     for session in sessions:
                         nursery.start_soon(talk, runtime, session)
             proxy.lose = None
-        async with opened(caller(), store=cluster.url(database)) as runtime:
+        async with opened(caller(), store=cluster.url(clean_database)) as runtime:
             for session_id, messages in told.items():
                 history = await stored_history(runtime, session_id)
                 assert_valid(history)
@@ -103,9 +94,12 @@ async def test_runs_go_on_while_the_network_loses_what_it_carries(
 
 
 async def test_what_cannot_be_recorded_is_told_while_the_server_is_away_and_goes_on_after(
-    cluster: Cluster, database: str
+    cluster: Cluster, clean_database: str
 ) -> None:
-    async with Proxy(cluster) as proxy, opened(caller(), store=proxy.url(database)) as runtime:
+    async with (
+        Proxy(cluster) as proxy,
+        opened(caller(), store=proxy.url(clean_database)) as runtime,
+    ):
         session = await runtime.create_session("caller")
         await session.run("one")
         proxy.shut, proxy.lose = True, "requests"
@@ -131,16 +125,16 @@ async def test_what_cannot_be_recorded_is_told_while_the_server_is_away_and_goes
 
 
 async def test_a_server_says_where_its_database_is_without_the_password(
-    cluster: Cluster, database: str, tmp_path: Path
+    cluster: Cluster, fresh_database: str, tmp_path: Path
 ) -> None:
-    """And one that is killed finds its runs in the database, as cut off."""
+    """And one that is killed finds its runs in the fresh_database, as cut off."""
     cluster.run("CREATE ROLE wing LOGIN PASSWORD 'hunter2'")
-    cluster.run(f"ALTER DATABASE {database} OWNER TO wing")
-    url = cluster.tcp_url(database, "wing:hunter2")
+    cluster.run(f"ALTER DATABASE {fresh_database} OWNER TO wing")
+    url = cluster.tcp_url(fresh_database, "wing:hunter2")
     serve = ("serve", "--port", "0", "--db", url)
     async with wingman(*serve, home=tmp_path) as command:
         here = await url_of(command)
-        place = f"(database postgresql://127.0.0.1:{cluster.port}/{database})"
+        place = f"(database postgresql://127.0.0.1:{cluster.port}/{fresh_database})"
         assert place in command.err
         await send(here, tmp_path, "touch begun; sleep 600")
         await appears(tmp_path / "begun")

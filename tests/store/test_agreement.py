@@ -242,7 +242,7 @@ def test_sqlite_shows_what_memory_shows(script: list[list[list[Change]]]) -> Non
         trio.run(check, script, lambda: SQLStore(path, synchronous="normal"))
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(st.lists(batches, min_size=1, max_size=2))
 def test_postgresql_shows_what_memory_shows(
     postgres_database: str, script: list[list[list[Change]]]

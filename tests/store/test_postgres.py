@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
@@ -25,30 +24,27 @@ from wingman.store.sql.schema import TABLES
 
 
 @pytest.fixture
-def database(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[str]:
-    name = f"postgres_{abs(hash(request.node.name)) % 10**9}"
-    cluster.database(name)
-    yield name
-    cluster.run(f"DROP DATABASE {name} WITH (FORCE)")
+def clean(cluster: Cluster, clean_database: str) -> str:
+    return cluster.url(clean_database)
 
 
 @pytest.fixture
-def url(cluster: Cluster, database: str) -> str:
-    return cluster.url(database)
+def url(cluster: Cluster, fresh_database: str) -> str:
+    return cluster.url(fresh_database)
 
 
 # --- the tables -----------------------------------------------------------------------------------
 
 
 async def test_the_tables_and_their_columns_are_those_of_the_schema(
-    cluster: Cluster, database: str, url: str
+    cluster: Cluster, fresh_database: str, url: str
 ) -> None:
     async with PostgresStore(url):
         pass
     columns = cluster.run(
         "SELECT table_name, column_name, data_type FROM information_schema.columns"
         " WHERE table_schema = 'public' AND table_name NOT IN ('wingman', 'owners')",
-        database,
+        fresh_database,
     )
     assert {(table, column) for table, column, _ in columns} == {
         (table, column) for table, columns in TABLES.items() for column in columns
@@ -96,10 +92,10 @@ async def test_a_database_of_an_older_version_takes_the_steps_that_are_missing(
 
 
 async def test_two_schemas_of_a_database_are_two_stores(
-    cluster: Cluster, database: str, url: str
+    cluster: Cluster, fresh_database: str, url: str
 ) -> None:
-    cluster.run("CREATE SCHEMA ada", database)
-    in_schema = cluster.url(database, options="-csearch_path=ada")
+    cluster.run("CREATE SCHEMA ada", fresh_database)
+    in_schema = cluster.url(fresh_database, options="-csearch_path=ada")
     async with PostgresStore(url) as one, PostgresStore(in_schema) as other:
         await one.write(SessionSaved(session("s1"))).wait()
         await other.write(SessionSaved(session("s2"))).wait()
@@ -108,17 +104,18 @@ async def test_two_schemas_of_a_database_are_two_stores(
 
 
 async def test_a_schema_that_is_not_there_or_is_not_ours_is_refused_and_left_alone(
-    cluster: Cluster, database: str, url: str
+    cluster: Cluster, fresh_database: str, url: str
 ) -> None:
     with pytest.raises(StoreError, match=r"no schema of the search_path \(eve\) is there"):
-        async with PostgresStore(cluster.url(database, options="-csearch_path=eve")):
+        async with PostgresStore(cluster.url(fresh_database, options="-csearch_path=eve")):
             pass
-    cluster.run("CREATE TABLE sessions (recipe text)", database)
+    cluster.run("CREATE TABLE sessions (recipe text)", fresh_database)
     with pytest.raises(StoreError, match=r"tables that are not Wingman's \(sessions\)"):
         async with PostgresStore(url):
             pass
     assert cluster.run(
-        "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'", database
+        "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'",
+        fresh_database,
     ) == [("sessions",)]
 
 
@@ -130,11 +127,11 @@ async def test_an_encoding_other_than_utf_8_is_refused(cluster: Cluster) -> None
 
 
 async def test_another_role_may_own_the_database_and_needs_no_more(
-    cluster: Cluster, database: str
+    cluster: Cluster, fresh_database: str
 ) -> None:
     cluster.run("CREATE ROLE dora LOGIN PASSWORD 'p w:/'")
-    cluster.run(f"ALTER DATABASE {database} OWNER TO dora")
-    async with PostgresStore(cluster.tcp_url(database, "dora:p%20w%3A%2F")) as store:
+    cluster.run(f"ALTER DATABASE {fresh_database} OWNER TO dora")
+    async with PostgresStore(cluster.tcp_url(fresh_database, "dora:p%20w%3A%2F")) as store:
         await store.write(SessionSaved(session())).wait()
         cluster.end_backends("usename = 'dora'")
         await store.write(CeilingRaised("s1", 3)).wait()
@@ -147,8 +144,8 @@ TEXTS = ["\0", "a\0b", "\x10", "\x100", "\x101\0\x10", "{,\\\"'}", "NULL", "", "
 
 
 @pytest.mark.parametrize("text", TEXTS)
-async def test_text_that_postgresql_does_not_take_is_kept(text: str, url: str) -> None:
-    async with PostgresStore(url) as store:
+async def test_text_that_postgresql_does_not_take_is_kept(text: str, clean: str) -> None:
+    async with PostgresStore(clean) as store:
         await store.write(
             AgentSaved(agent("a1", text)),
             SessionSaved(session(title=text)),
@@ -164,8 +161,8 @@ async def test_text_that_postgresql_does_not_take_is_kept(text: str, url: str) -
 
 
 @pytest.mark.parametrize("bad", ["\ud800", 2**63])
-async def test_a_value_that_cannot_be_kept_fails_alone(bad: str | int, url: str) -> None:
-    async with PostgresStore(url) as store:
+async def test_a_value_that_cannot_be_kept_fails_alone(bad: str | int, clean: str) -> None:
+    async with PostgresStore(clean) as store:
         await store.write(SessionSaved(session())).wait()
         change = (
             SessionSaved(session("bad", title=bad))
@@ -243,20 +240,20 @@ trio.run(main)
 """
 
 
-async def test_a_database_has_one_owner_until_its_process_is_gone(url: str) -> None:
+async def test_a_database_has_one_owner_until_its_process_is_gone(clean: str) -> None:
     with subprocess.Popen(  # noqa: ASYNC220
-        [sys.executable, "-c", HOLD, url], stdout=subprocess.PIPE
+        [sys.executable, "-c", HOLD, clean], stdout=subprocess.PIPE
     ) as other:
         assert other.stdout is not None
         assert await trio.to_thread.run_sync(other.stdout.readline) == b"open\n"
         with pytest.raises(StoreLocked, match=f"in use by wingman {other.pid} on .* one owner"):
-            async with PostgresStore(url):
+            async with PostgresStore(clean):
                 pass
         os.kill(other.pid, signal.SIGKILL)
         with trio.fail_after(10):
             while True:
                 try:
-                    async with PostgresStore(url) as store:
+                    async with PostgresStore(clean) as store:
                         await store.write(SessionSaved(session())).wait()
                     break
                 except StoreLocked:  # the server sees the end of the connection soon
@@ -323,17 +320,17 @@ def test_a_url_that_is_none_is_refused_and_not_repeated(url: str) -> None:
 
 
 async def test_what_the_url_leaves_out_is_in_the_environment(
-    cluster: Cluster, database: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    cluster: Cluster, fresh_database: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("PGHOST", str(cluster.home))
     monkeypatch.setenv("PGPORT", str(cluster.port))
     monkeypatch.setenv("PGUSER", "postgres")
-    monkeypatch.setenv("PGDATABASE", database)
+    monkeypatch.setenv("PGDATABASE", fresh_database)
     async with open_store("postgresql://") as store:
         await store.write(SessionSaved(session())).wait()
     services = tmp_path / "services.conf"
     services.write_text(
-        f"[mine]\nhost={cluster.home}\nport={cluster.port}\nuser=postgres\ndbname={database}\n"
+        f"[mine]\nhost={cluster.home}\nport={cluster.port}\nuser=postgres\ndbname={fresh_database}\n"
     )
     for variable in ("PGHOST", "PGPORT", "PGUSER", "PGDATABASE"):
         monkeypatch.delenv(variable)

@@ -28,14 +28,6 @@ def breakable(cluster: Cluster) -> Iterator[Cluster]:
 
 
 @pytest.fixture
-def database(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[str]:
-    name = f"faults_{abs(hash(request.node.name)) % 10**9}"
-    cluster.database(name)
-    yield name
-    cluster.run(f"DROP DATABASE {name} WITH (FORCE)")
-
-
-@pytest.fixture
 async def proxy(cluster: Cluster) -> AsyncIterator[Proxy]:
     async with Proxy(cluster) as proxy:
         yield proxy
@@ -64,9 +56,9 @@ async def is_well(store: PostgresStore) -> None:
 
 
 async def test_a_commit_whose_answer_is_lost_is_found_to_be_made(
-    proxy: Proxy, database: str, caplog: pytest.LogCaptureFixture
+    proxy: Proxy, clean_database: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with PostgresStore(proxy.url(database), probe_every=0.02) as store:
+    async with PostgresStore(proxy.url(clean_database), probe_every=0.02) as store:
         await store.write(SessionSaved(session())).wait()
         proxy.lose = "answers"
         await store.write(RunQueued(run())).wait()
@@ -78,9 +70,9 @@ async def test_a_commit_whose_answer_is_lost_is_found_to_be_made(
 
 
 async def test_a_commit_that_never_arrived_is_made_on_the_next_connection(
-    proxy: Proxy, database: str
+    proxy: Proxy, clean_database: str
 ) -> None:
-    async with PostgresStore(proxy.url(database), probe_every=0.02) as store:
+    async with PostgresStore(proxy.url(clean_database), probe_every=0.02) as store:
         await store.write(SessionSaved(session())).wait()
         proxy.lose = "requests"
         await store.write(RunQueued(run())).wait()
@@ -91,10 +83,10 @@ async def test_a_commit_that_never_arrived_is_made_on_the_next_connection(
 
 @pytest.mark.parametrize("lost", ["requests", "answers"])
 async def test_nobody_is_told_of_a_commit_until_it_is_known_what_became_of_it(
-    proxy: Proxy, database: str, lost: str, caplog: pytest.LogCaptureFixture
+    proxy: Proxy, clean_database: str, lost: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING, "wingman.store")
-    async with PostgresStore(proxy.url(database), probe_every=0.02) as store:
+    async with PostgresStore(proxy.url(clean_database), probe_every=0.02) as store:
         admit(store)
         chain, told = Chain(), []
         await store.write(started(), chain=chain).wait()
@@ -119,10 +111,10 @@ async def test_nobody_is_told_of_a_commit_until_it_is_known_what_became_of_it(
 
 
 async def test_a_store_that_is_closed_in_doubt_says_so(
-    proxy: Proxy, database: str, monkeypatch: pytest.MonkeyPatch
+    proxy: Proxy, clean_database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("wingman.store.sql.store.CLOSE_TIMEOUT", 0.3)
-    store = PostgresStore(proxy.url(database), probe_every=0.02)
+    store = PostgresStore(proxy.url(clean_database), probe_every=0.02)
     with pytest.raises(StoreError, match=r"closed within 0\.3 s"):  # noqa: PT012
         async with store:
             await store.write(SessionSaved(session())).wait()
@@ -136,13 +128,13 @@ async def test_a_store_that_is_closed_in_doubt_says_so(
 
 
 async def test_connections_that_the_server_has_ended_are_made_again_unnoticed(
-    cluster: Cluster, database: str, caplog: pytest.LogCaptureFixture
+    cluster: Cluster, clean_database: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with PostgresStore(cluster.url(database), probe_every=0.02) as store:
+    async with PostgresStore(cluster.url(clean_database), probe_every=0.02) as store:
         admit(store)
         await store.write(started()).wait()
         for number in range(3):
-            assert cluster.end_backends(f"datname = '{database}'") >= 5
+            assert cluster.end_backends(f"datname = '{clean_database}'") >= 5
             await store.write(CeilingRaised("s1", number)).wait()
             for _ in range(8):
                 assert await store.session("s1") == session(event_ceiling=number)
@@ -176,13 +168,13 @@ async def test_a_server_that_goes_is_told_and_one_that_comes_back_is_used(
 
 
 async def test_who_finds_that_another_one_was_there_writes_no_more(
-    proxy: Proxy, cluster: Cluster, database: str
+    proxy: Proxy, cluster: Cluster, clean_database: str
 ) -> None:
-    async with PostgresStore(proxy.url(database), probe_every=0.02) as store:
+    async with PostgresStore(proxy.url(clean_database), probe_every=0.02) as store:
         await store.write(SessionSaved(session())).wait()
         proxy.shut = True
-        cluster.end_backends(f"datname = '{database}'")
-        async with PostgresStore(cluster.url(database)) as other:
+        cluster.end_backends(f"datname = '{clean_database}'")
+        async with PostgresStore(cluster.url(clean_database)) as other:
             await other.write(CeilingRaised("s1", 9)).wait()
         proxy.shut = False
         for _ in range(2):
@@ -196,14 +188,14 @@ async def test_who_finds_that_another_one_was_there_writes_no_more(
 
 
 async def test_a_commit_in_doubt_is_answered_also_where_another_one_was_there_since(
-    proxy: Proxy, cluster: Cluster, database: str
+    proxy: Proxy, cluster: Cluster, clean_database: str
 ) -> None:
-    async with PostgresStore(proxy.url(database), probe_every=0.02) as store:
+    async with PostgresStore(proxy.url(clean_database), probe_every=0.02) as store:
         await store.write(SessionSaved(session())).wait()
         proxy.lose, proxy.shut = "answers", True
         doubtful = store.write(RunQueued(run()))
         await until_ill(store)
-        async with PostgresStore(cluster.url(database)) as other:
+        async with PostgresStore(cluster.url(clean_database)) as other:
             assert [each.id for each in await other.runs()] == ["r1"]
         proxy.shut = False
         with trio.fail_after(20):
@@ -213,13 +205,13 @@ async def test_a_commit_in_doubt_is_answered_also_where_another_one_was_there_si
 
 
 async def test_commits_that_the_server_has_lost_end_the_store(
-    cluster: Cluster, database: str
+    cluster: Cluster, clean_database: str
 ) -> None:
     """As where a replica has taken the server's place before it had them."""
-    async with PostgresStore(cluster.url(database), probe_every=0.02) as store:
+    async with PostgresStore(cluster.url(clean_database), probe_every=0.02) as store:
         await store.write(SessionSaved(session())).wait()
-        cluster.run("UPDATE owners SET batch = batch - 1", database)
-        cluster.end_backends(f"datname = '{database}'")
+        cluster.run("UPDATE owners SET batch = batch - 1", clean_database)
+        cluster.end_backends(f"datname = '{clean_database}'")
         with pytest.raises(StoreUnavailable, match="has lost what was committed last"):
             await store.write(CeilingRaised("s1", 1)).wait()
 
@@ -234,10 +226,14 @@ async def refused(store: PostgresStore, match: str) -> None:
     assert str(caught.value).startswith("postgresql://")
 
 
-async def test_a_lock_on_the_tables_is_told_and_waited_out(cluster: Cluster, database: str) -> None:
-    async with PostgresStore(cluster.url(database), busy_timeout=0.05, probe_every=0.02) as store:
+async def test_a_lock_on_the_tables_is_told_and_waited_out(
+    cluster: Cluster, clean_database: str
+) -> None:
+    async with PostgresStore(
+        cluster.url(clean_database), busy_timeout=0.05, probe_every=0.02
+    ) as store:
         await store.write(SessionSaved(session())).wait()
-        with psycopg.connect(cluster.url(database)) as other:
+        with psycopg.connect(cluster.url(clean_database)) as other:
             other.execute(b"LOCK TABLE owners, sessions IN EXCLUSIVE MODE")
             await refused(store, "lock timeout. Another session holds a lock")
             assert await store.session("s1") == session()
@@ -245,11 +241,11 @@ async def test_a_lock_on_the_tables_is_told_and_waited_out(cluster: Cluster, dat
         await store.write(CeilingRaised("s1", 2)).wait()
 
 
-async def test_a_time_limit_of_the_server_is_told(cluster: Cluster, database: str) -> None:
-    cluster.run(f"ALTER DATABASE {database} SET statement_timeout = '500ms'")
-    async with PostgresStore(cluster.url(database), probe_every=0.02) as store:
+async def test_a_time_limit_of_the_server_is_told(cluster: Cluster, fresh_database: str) -> None:
+    cluster.run(f"ALTER DATABASE {fresh_database} SET statement_timeout = '500ms'")
+    async with PostgresStore(cluster.url(fresh_database), probe_every=0.02) as store:
         await store.write(SessionSaved(session())).wait()
-        with psycopg.connect(cluster.url(database)) as other:
+        with psycopg.connect(cluster.url(fresh_database)) as other:
             other.execute(b"LOCK TABLE owners, sessions IN EXCLUSIVE MODE")
             await refused(store, "raise statement_timeout for this role")
         await is_well(store)
@@ -257,22 +253,22 @@ async def test_a_time_limit_of_the_server_is_told(cluster: Cluster, database: st
 
 @pytest.mark.parametrize(("times", "fails"), [(2, False), (3, True)])
 async def test_a_transaction_that_others_were_in_the_way_of_is_tried_three_times(
-    cluster: Cluster, database: str, times: int, fails: bool
+    cluster: Cluster, fresh_database: str, times: int, fails: bool
 ) -> None:
-    async with PostgresStore(cluster.url(database), probe_every=0.02) as store:
+    async with PostgresStore(cluster.url(fresh_database), probe_every=0.02) as store:
         await store.write(SessionSaved(session())).wait()
-        cluster.run("CREATE SEQUENCE tries", database)
+        cluster.run("CREATE SEQUENCE tries", fresh_database)
         cluster.run(
             "CREATE FUNCTION conflict() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
             f" IF nextval('tries') <= {times} THEN"
             " RAISE EXCEPTION 'could not serialize' USING ERRCODE = '40001'; END IF;"
             " RETURN NEW; END $$",
-            database,
+            fresh_database,
         )
         cluster.run(
             "CREATE TRIGGER conflict BEFORE UPDATE ON sessions FOR EACH ROW"
             " EXECUTE FUNCTION conflict()",
-            database,
+            fresh_database,
         )
         call = store.write(CeilingRaised("s1", 1))
         if fails:
@@ -283,16 +279,16 @@ async def test_a_transaction_that_others_were_in_the_way_of_is_tried_three_times
 
 
 async def test_a_database_that_becomes_read_only_is_told_and_waited_out(
-    cluster: Cluster, database: str
+    cluster: Cluster, fresh_database: str
 ) -> None:
-    async with PostgresStore(cluster.url(database), probe_every=0.02) as store:
+    async with PostgresStore(cluster.url(fresh_database), probe_every=0.02) as store:
         await store.write(SessionSaved(session())).wait()
-        cluster.run(f"ALTER DATABASE {database} SET default_transaction_read_only = on")
-        cluster.end_backends(f"datname = '{database}'")
+        cluster.run(f"ALTER DATABASE {fresh_database} SET default_transaction_read_only = on")
+        cluster.end_backends(f"datname = '{fresh_database}'")
         await refused(store, "read-only transaction. It takes no writes")
         assert await store.session("s1") == session()
-        cluster.run(f"ALTER DATABASE {database} RESET default_transaction_read_only")
-        cluster.end_backends(f"datname = '{database}'")
+        cluster.run(f"ALTER DATABASE {fresh_database} RESET default_transaction_read_only")
+        cluster.end_backends(f"datname = '{fresh_database}'")
         await is_well(store)
         await store.write(CeilingRaised("s1", 2)).wait()
 
@@ -339,9 +335,11 @@ async def test_a_server_that_is_not_there_is_told_without_the_password(cluster: 
     await does_not_open(url, "Look whether PostgreSQL runs", StoreUnavailable)
 
 
-async def test_a_wrong_password_is_told_and_not_repeated(cluster: Cluster, database: str) -> None:
+async def test_a_wrong_password_is_told_and_not_repeated(
+    cluster: Cluster, clean_database: str
+) -> None:
     cluster.run("CREATE ROLE bob LOGIN PASSWORD 'secret'")
-    url = cluster.tcp_url(database, "bob:hunter2")
+    url = cluster.tcp_url(clean_database, "bob:hunter2")
     await does_not_open(url, "authentication failed.*Look at the user", StoreUnavailable)
 
 
@@ -350,11 +348,11 @@ async def test_a_database_that_is_not_there_is_told(cluster: Cluster) -> None:
 
 
 async def test_too_few_connections_are_told_and_nothing_stays_open(
-    cluster: Cluster, database: str
+    cluster: Cluster, fresh_database: str
 ) -> None:
     cluster.run("CREATE ROLE carla LOGIN PASSWORD 'hunter2' CONNECTION LIMIT 3")
-    cluster.run(f"ALTER DATABASE {database} OWNER TO carla")
-    url = cluster.tcp_url(database, "carla:hunter2")
+    cluster.run(f"ALTER DATABASE {fresh_database} OWNER TO carla")
+    url = cluster.tcp_url(fresh_database, "carla:hunter2")
     await does_not_open(url, "too many connections.*needs five", StoreUnavailable)
     cluster.run("ALTER ROLE carla CONNECTION LIMIT 5")
     cluster.end_backends("usename = 'carla'")

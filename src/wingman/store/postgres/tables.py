@@ -27,7 +27,7 @@ FROM (VALUES ('idle_session_timeout', '0'), ('idle_in_transaction_session_timeou
     ('tcp_user_timeout', '15000'), ('jit', 'off'), ('enable_seqscan', 'off'),
     ('cursor_tuple_fraction', '0.001')
 ) AS given (name, value)
-JOIN pg_settings ON pg_settings.name = given.name"""
+WHERE current_setting(given.name, true) IS NOT NULL"""
 
 
 def check_server(connection: Connection, name: str) -> None:
@@ -62,8 +62,7 @@ def check_server(connection: Connection, name: str) -> None:
 
 
 _VERSION_TABLE: Final = b"CREATE TABLE wingman (version bigint NOT NULL)"
-_OURS: Final = b"""
-SELECT table_name FROM information_schema.tables WHERE table_schema = current_schema()"""
+_OURS: Final = b"SELECT tablename FROM pg_tables WHERE schemaname = current_schema()"
 
 
 def bring_up_to_date(connection: Connection, name: str) -> None:
