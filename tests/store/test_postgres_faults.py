@@ -142,6 +142,25 @@ async def test_connections_that_the_server_has_ended_are_made_again_unnoticed(
     assert caplog.records == []
 
 
+async def test_a_store_that_is_opened_again_remembers_nothing_of_its_former_commits(
+    cluster: Cluster, clean_database: str
+) -> None:
+    store = PostgresStore(cluster.url(clean_database), probe_every=0.02)
+    for number in range(2):
+        async with store:
+            cluster.end_backends(f"datname = '{clean_database}'")
+            await store.write(SessionSaved(session(f"s{number}"))).wait()
+            await store.write(CeilingRaised(f"s{number}", 1)).wait()
+    async with store:
+        cluster.run("INSERT INTO owners (id, batch) VALUES ('another', 0)", clean_database)
+        cluster.end_backends(f"datname = '{clean_database}'")
+        with pytest.raises(StoreUnavailable, match="in use by another Wingman while"):
+            await store.write(CeilingRaised("s1", 2)).wait()
+    async with store:
+        await store.write(CeilingRaised("s1", 3)).wait()
+        assert await store.session("s1") == session("s1", event_ceiling=3)
+
+
 @pytest.mark.parametrize("how", ["stopped", "killed"])
 async def test_a_server_that_goes_is_told_and_one_that_comes_back_is_used(
     breakable: Cluster, how: str

@@ -296,10 +296,11 @@ class Writer:
         while not self._given_up.wait(pause):
             try:
                 return doubt.outcome()
-            except StoreUnavailable as error:
+            except Exception as error:  # whatever it is, nobody may be told that it failed
                 if not told and time.monotonic() >= quiet_until:
-                    tell(self._is_in_doubt, error)
                     told = True
+                    unavailable = isinstance(error, StoreUnavailable)
+                    tell(self._is_in_doubt, error if unavailable else StoreUnavailable(str(error)))
             pause = self._probe_every
         raise StoreUnavailable("The store was closed before this was safe.")
 

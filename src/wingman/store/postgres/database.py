@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 import psycopg
 from psycopg.errors import DeadlockDetected, SerializationFailure
 
-from wingman.errors import StoreLocked, StoreUnavailable
+from wingman.errors import StoreError, StoreLocked, StoreUnavailable
 from wingman.foreign import copy_of
 from wingman.store.changes import Change
 from wingman.store.disk import InDoubt
@@ -68,7 +68,8 @@ class Database:
         except BaseException:
             connection.real.close()
             raise
-        self._writing = connection
+        self._writing, self._gone = connection, None
+        self._begun = self._made = 0
 
     def close(self) -> None:
         """Let others have it."""
@@ -172,7 +173,7 @@ class Database:
             )
         if last == batch:
             self._made = batch
-        with suppress(StoreUnavailable):  # then the next who writes is told
+        with suppress(StoreError):  # then the next who writes is told
             self._writing = self._owned_again(connection)
         return last == batch
 
