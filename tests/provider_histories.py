@@ -86,6 +86,7 @@ def steps(draw: st.DrawFn, number: int) -> list[Message]:
             draw(texts),
             draw(st.booleans()),
             images=tuple(draw(st.lists(images, max_size=2))),
+            structured=draw(st.sampled_from([None, {"for": "programs"}])),
         )
         for block in said
         if isinstance(block, ToolUseBlock) and draw(st.booleans())

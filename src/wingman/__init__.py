@@ -3,6 +3,7 @@
 # The map; imports run from the bottom up, and a test holds them to it:
 #
 #   cli/             the command line: serve, run, demo
+#   config/          wingman.toml: what it says, or what is wrong with it, and where
 #   client/          a session of a server, with the SDK's own face: Trio, asyncio, or blocking
 #   server/          the HTTP face: Quart-Trio routes, SSE, Hypercorn
 #   testing/         what a provider owes the run loop, checked; for tests of one's own
@@ -12,6 +13,7 @@
 #   store/           what must last: SQLite with group commit, or memory
 #   providers/       a request in, a stream of parts out; one package an API
 #   images/          images that can be sent: decoded, measured, made to fit
+#   mcp/             the tools of an MCP server, as a toolset
 #   tools/           @tool, and the built-in ones
 #   processes/       a command, and the end of all that descends from it
 #   permissions/     what rules say of a tool call
@@ -29,6 +31,7 @@
 #   conversation.py  messages, their blocks, usage
 #   given.py         what a program gives, looked at where it does
 #   foreign.py       what foreign code may raise, and how it is held
+#   nearest.py       the known name that somebody may have meant
 #   ids.py           ids that sort in the order they were made
 #   lazy.py          names that are imported when they are first asked for
 #   under_trio.py    who is called elsewhere than under Trio says what to do

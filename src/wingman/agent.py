@@ -16,7 +16,7 @@ from wingman.given import of_kind
 from wingman.output import OutputCheck
 from wingman.permissions import Rules
 from wingman.providers import Provider, require_provider
-from wingman.tools import Tool
+from wingman.tools import Tool, Toolset, toolsets_of
 
 __all__ = ["LEAST_THRESHOLD", "Agent", "ChosenAgent", "Compaction", "weight_of_agent"]
 
@@ -35,6 +35,12 @@ def _tools(tools: Iterable[Tool]) -> tuple[Tool, ...]:
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise ValueError(f"two tools have the same name: {', '.join(twice)}")
     return tools
+
+
+def _toolsets(given: Iterable[Toolset]) -> tuple[Toolset, ...]:
+    if isinstance(given, Toolset | str) or not isinstance(given, Iterable):
+        raise TypeError(f"toolsets are a list, not {shown(given)}")
+    return toolsets_of(given)
 
 
 def _rules(given: "PermissionForm | Rules | None") -> Rules:
@@ -73,6 +79,9 @@ class Compaction:
 class Agent:
     """A template for runs. `max_steps` overrides the runtime's limit of inferences per run.
 
+    `toolsets` are tools that are there while something is open, and may change meanwhile: those of
+    an MCP server, say. Each is opened when a run needs it.
+
     `output_schema` is what final responses must fit, and a run's `Result.output` is then the value:
     a JSON Schema (a dict), or a type (a dataclass, a TypedDict, a pydantic model, …), of which the
     output is then an instance. A bad schema raises `ValueError`, here, and a type that is no JSON
@@ -94,6 +103,7 @@ class Agent:
     instructions: str = attrs.field(default="", kw_only=True, validator=of_kind(str))
     provider: Provider = attrs.field(kw_only=True, validator=_is_provider)
     tools: tuple[Tool, ...] = attrs.field(default=(), kw_only=True, converter=_tools)
+    toolsets: tuple[Toolset, ...] = attrs.field(default=(), kw_only=True, converter=_toolsets)
     output_schema: Any = attrs.field(default=None, kw_only=True, eq=False)
     max_steps: int | None = attrs.field(
         default=None,

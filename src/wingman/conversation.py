@@ -95,7 +95,8 @@ class ToolUseBlock(_Block, frozen=True, tag="tool_use"):
 class ToolResultBlock(_Block, frozen=True, tag="tool_result"):
     """What a tool call gave. Exactly one for each `tool_use`, in the message that follows it.
 
-    `content` is its text, `images` what it shows besides.
+    `content` is its text, `images` what it shows besides. `structured` is the same as a JSON value,
+    for programs: models are not sent it.
     """
 
     tool_use_id: str
@@ -103,6 +104,7 @@ class ToolResultBlock(_Block, frozen=True, tag="tool_result"):
     is_error: bool
     cut_short: CutShort | None = None
     images: tuple[ImageBlock, ...] = ()
+    structured: Any = None
 
 
 Block: TypeAlias = (

@@ -6,7 +6,7 @@ first of them are sent to everybody; `Thinking`, `Step` and `ToolProgress` to th
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any, ClassVar, Literal, TypeAlias
+from typing import Any, ClassVar, Literal, Self, TypeAlias
 
 import msgspec
 
@@ -62,14 +62,16 @@ StopReason: TypeAlias = Literal[
 """Why a run ended. `interrupted`: the server died or was stopped under it."""
 
 
-class ToolCallResult(msgspec.Struct, frozen=True):
-    """One tool call of a run, with what it gave."""
+class ToolCallResult(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One tool call of a run, with what it gave: `output` as the model read it, `structured` as a
+    JSON value, if the tool has one."""
 
     id: str
     tool_name: str
     input: dict[str, Any]
     output: str
     is_error: bool
+    structured: Any = None
 
 
 class Result(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -107,18 +109,26 @@ class ToolUse(msgspec.Struct, frozen=True):
     input: dict[str, Any]
 
 
-class ToolResult(msgspec.Struct, frozen=True):
-    """A tool call ended."""
+class ToolResult(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A tool call ended. `structured` is what it gave as a JSON value, if its tool has one."""
 
     kind: ClassVar[Kind] = "tool_result"
     tool_use_id: str
     content: str
     is_error: bool
+    structured: Any = None
+
+    @classmethod
+    def of(cls, block: ToolResultBlock) -> Self:
+        """The event of this result."""
+        return cls(block.tool_use_id, block.content, block.is_error, block.structured)
 
 
-class PermissionRequested(msgspec.Struct, frozen=True):
+class PermissionRequested(msgspec.Struct, frozen=True, omit_defaults=True):
     """A tool call waits until a person answers. `action` and `resources` say what it would do, and
-    `always` what the answer `always` would grant. After a restart it comes again, with its id."""
+    `always` what the answer `always` would grant. After a restart it comes again, with its id.
+
+    With a `schema` it is a question of a tool that runs: the answer's `input` is to fit it."""
 
     kind: ClassVar[Kind] = "permission_requested"
     id: str
@@ -128,6 +138,7 @@ class PermissionRequested(msgspec.Struct, frozen=True):
     action: str
     resources: tuple[str, ...]
     always: tuple[str, ...]
+    schema: dict[str, Any] | None = None
 
 
 class PermissionResolved(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -233,8 +244,8 @@ def events_of(messages: Iterable[Message]) -> list[Event]:
                     events.append(Text(text))
                 case ToolUseBlock(id=id, name=name, input=input):
                     events.append(ToolUse(id, name, input))
-                case ToolResultBlock(tool_use_id=id, content=content, is_error=is_error):
-                    events.append(ToolResult(id, content, is_error))
+                case ToolResultBlock():
+                    events.append(ToolResult.of(block))
                 case _:
                     pass
     return events
@@ -273,7 +284,9 @@ def summarize(
             response.clear()
             results.update((block.tool_use_id, block) for block in found)
     calls = tuple(
-        ToolCallResult(use.id, use.name, use.input, result.content, result.is_error)
+        ToolCallResult(
+            use.id, use.name, use.input, result.content, result.is_error, result.structured
+        )
         for use in uses
         if (result := results.get(use.id)) is not None
     )

@@ -40,6 +40,11 @@ def map_body(context, body):
         and random.random() < 0.8
     ):
         body["provider"]["id"] = "scripted"
+    # MCP servers are programs and addresses: they are to be these alone, where they are any.
+    if isinstance(body, dict) and isinstance(body.get("command"), list) and body["command"]:
+        body["command"] = ["true", *body["command"][1:]]
+    if isinstance(body, dict) and isinstance(body.get("url"), str) and body["url"]:
+        body["url"] = "http://127.0.0.1:1/"
     if isinstance(body, dict) and isinstance(body.get("work_dir"), str) and random.random() < 0.8:
         body["work_dir"] = "."
     return body

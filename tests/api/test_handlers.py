@@ -11,6 +11,7 @@ from server_kit import serving
 from wingman.api import ROUTES, Body, Deleted, Route, parameters_of, pattern_of
 from wingman.api.route import DELETED
 from wingman.runtime import Runtime
+from wingman.server import Logins
 from wingman.server.app import app_of
 from wingman.server.handlers import Handlers, serve_contract
 from wingman.server.routes import handlers_of
@@ -57,7 +58,7 @@ def problems(handlers: Handlers, *routes: Route) -> str:
 async def test_the_contract_is_served_by_its_handlers() -> None:
     async with Runtime() as runtime:
         app = QuartTrio("test", static_folder=None)
-        serve_contract(app, handlers_of(runtime))
+        serve_contract(app, handlers_of(runtime, Logins()))
     served = {
         (method, rule.endpoint)
         for rule in app.url_map.iter_rules()

@@ -29,6 +29,11 @@ def sample(option: click.Option, tmp_path: Path) -> str:
             return str(next(each for each in choices if each != option.default))
         case click.Path(file_okay=False):
             return str(tmp_path)
+        case click.Path() if option.name == "config":
+            config = tmp_path / "wingman.toml"
+            config.write_text("[limits]\nmax_queued = 7\n")
+            config.chmod(0o600)
+            return str(config)
         case click.Path():
             prices = tmp_path / "prices.json"
             prices.write_text('{"a/b": {"input": 1, "output": 2}}')

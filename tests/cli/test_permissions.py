@@ -373,3 +373,64 @@ def test_a_run_on_a_server_asks_as_one_here_does(url: str, tmp_path: Path) -> No
         command.type("y")
         assert command.ended() == 0
     assert (tmp_path / "one").exists()
+
+
+ASKING_TOOL = '''
+from wingman import ToolContext, tool
+
+SCHEMA = {
+    "type": "object",
+    "properties": {
+        "branch": {"type": "string", "description": "where to"},
+        "force": {"type": "boolean"},
+        "times": {"type": "integer"},
+    },
+    "required": ["branch"],
+}
+
+@tool
+async def push(text: str, context: ToolContext) -> str:
+    """Push."""
+    answer = await context.elicit("Push \\x1b[31mwhere?", SCHEMA)
+    return f"the answer was {answer}"
+'''
+
+ASKING_CONFIG = """
+[tools]
+path = ["tools"]
+import = ["pusher:push"]
+
+[agents.helper]
+provider = { id = "scripted" }
+tools = ["push"]
+permissions = { push = "allow" }
+"""
+
+
+def test_a_question_of_a_tool_is_answered_field_by_field(tmp_path: Path) -> None:
+    home = tmp_path / ".config" / "wingman"
+    (home / "tools").mkdir(parents=True)
+    (home / "tools" / "pusher.py").write_text(ASKING_TOOL)
+    (home / "wingman.toml").write_text(ASKING_CONFIG)
+    with terminal("run", "--agent", "helper", "!push now", cwd=tmp_path) as command:
+        command.says("? push asks you:\n  Push ")
+        command.says("[n] no ")
+        assert "\x1b[31m" not in command.seen
+        command.type("y")
+        command.says("branch (where to, string): ")
+        command.type("\n")
+        command.says("force (boolean): ")
+        command.type("no\n")
+        command.says("times (integer): ")
+        command.type("two\n")
+        command.says("does not fit the question's")
+        command.says("[n] no ")
+        command.type("y")
+        command.says("branch (where to, string): ")
+        command.type("main\n")
+        command.says("force (boolean): ")
+        command.type("no\n")
+        command.says("times (integer): ")
+        command.type("2\n")
+        command.says("the answer was {'branch': 'main', 'force': False, 'times': 2}")
+        assert command.ended() == 0

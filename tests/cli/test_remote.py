@@ -59,6 +59,18 @@ def test_ps_says_what_runs_and_what_waits(url: str, session: SyncSession) -> Non
     assert rows[waiting.id]["status"] == "queued"
 
 
+def test_console_prints_the_address_and_where_there_is_a_token_a_link(url: str) -> None:
+    assert wingman(url, "console").stdout == f"{url}/\n"
+    with served(token="secret") as guarded:
+        printed = [wingman(guarded, "console", "--token", "secret").stdout for _ in range(2)]
+        assert all(line.startswith(f"{guarded}/#link=") for line in printed)
+        assert printed[0] != printed[1]
+        refused = wingman(guarded, "console", "--token", "wrong")
+        assert (refused.exit_code, refused.stdout) == (1, "")
+        with SyncClient(guarded, "secret") as client:
+            assert client.console_link().startswith(f"{guarded}/#link=")
+
+
 def test_a_terminal_gets_tables_that_nothing_foreign_takes_over(
     url: str, session: SyncSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:

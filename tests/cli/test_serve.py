@@ -161,6 +161,33 @@ async def test_the_token_of_the_environment_is_asked_for(tmp_path: Path) -> None
     assert "open-sesame" not in command.err
 
 
+async def test_it_prints_a_link_that_logs_in_to_the_console_once(tmp_path: Path) -> None:
+    arguments = ("serve", "--host", "0.0.0.0", "--port", "0", "--db", "memory")
+    environment = {"WINGMAN_TOKEN": "open-sesame", "WINGMAN_LOG_LEVEL": "debug"}
+    async with wingman(*arguments, home=tmp_path, **environment) as command:
+        await command.says("Permissions:")
+        found = re.search(
+            r"The console: (http://127.0.0.1:\d+)/#link=(\S+) \(works once", command.err
+        )
+        assert found is not None
+        async with httpx.AsyncClient(base_url=found[1], trust_env=False) as http:
+            assert (await http.get("/")).status_code == 200
+            for status in (200, 401):
+                answer = await http.post("/console/login", json={"link": found[2]})
+                assert answer.status_code == status
+            assert (await http.get("/tools")).status_code == 200  # by the cookie alone
+            cookies = list(http.cookies.jar)
+    assert command.err.count(found[2]) == 1  # where it is printed, and in no line of the log
+    assert [cookie.name for cookie in cookies] == [f"wingman-{found[1].rpartition(':')[2]}"]
+    assert not any(str(cookie.value) in command.err for cookie in cookies)
+
+
+async def test_without_a_token_the_console_needs_no_link(tmp_path: Path) -> None:
+    async with wingman("serve", "--port", "0", "--db", "memory", home=tmp_path) as command:
+        await command.says("Permissions:")
+    assert re.search(r"^The console: http://127.0.0.1:\d+/$", command.err, re.MULTILINE)
+
+
 def test_help_shows_every_limit_with_its_default() -> None:
     shown = CliRunner().invoke(main, ["serve", "--help"], terminal_width=100).output
     for field in attrs.fields(Limits):

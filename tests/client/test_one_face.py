@@ -9,6 +9,7 @@ import pytest
 
 from client.worlds import WORLDS, runs_of, served, session_in
 from wingman.api import PermissionAnswer, PermissionRequest
+from wingman.conversation import ToolResultBlock
 from wingman.errors import (
     AlreadyResolved,
     InvalidRequest,
@@ -256,6 +257,25 @@ def test_the_history_has_whole_steps(play: Play) -> None:
         view = await session.describe()
         assert view.id == session.id
         assert tuple(view.history or ()) == tuple(history)
+
+    play(scene)
+
+
+def test_a_structured_result_comes_in_the_event_the_result_and_the_history(play: Play) -> None:
+    async def scene(session: AnySession) -> None:
+        structured = {"what": "it", "kg": [1, 2.5, None]}
+        async with session.run_stream("!weigh it") as stream:
+            events = [event async for event in stream]
+        [told] = [event for event in events if isinstance(event, ToolResult)]
+        [call] = stream.result.tool_calls
+        [block] = (await session.history())[2].content
+        assert isinstance(block, ToolResultBlock)
+        for content, is_error, found in (
+            (told.content, told.is_error, told.structured),
+            (call.output, call.is_error, call.structured),
+            (block.content, block.is_error, block.structured),
+        ):
+            assert (content, is_error, found) == ("Too heavy.", True, structured)
 
     play(scene)
 

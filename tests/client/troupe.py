@@ -7,7 +7,7 @@ from pathlib import Path
 import attrs
 import trio
 
-from wingman import Agent, ToolContext, tool
+from wingman import Agent, ToolContext, ToolOutput, tool
 from wingman.conversation import TextBlock
 from wingman.errors import ProviderError
 from wingman.providers import Keyless, Part, Request, Transport
@@ -36,6 +36,17 @@ async def hang(text: str, context: ToolContext) -> str:
     context.progress(text)
     await trio.sleep_forever()
     return ""
+
+
+@tool
+async def weigh(text: str) -> ToolOutput:
+    """Weigh it, and find it too heavy.
+
+    Args:
+        text: What to weigh.
+    """
+    await trio.lowlevel.checkpoint()
+    return ToolOutput("Too heavy.", is_error=True, structured={"what": text, "kg": [1, 2.5, None]})
 
 
 @attrs.define
@@ -77,4 +88,4 @@ class Obedient:
 
 def agent(book: Path | None = None, pace: float = 0.0) -> Agent:
     """The agent of the tests."""
-    return Agent(NAME, provider=Obedient(book, pace), tools=[say, hang])
+    return Agent(NAME, provider=Obedient(book, pace), tools=[say, hang, weigh])

@@ -24,7 +24,7 @@ def test_it_names_an_option_with_its_default(option: click.Option) -> None:
     if isinstance(default, str | int | float):
         assert row == f"`{default}`"
     else:
-        assert row in ("none", "no limit") or option.opts[0] == "--db"
+        assert row in ("none", "no limit") or option.opts[0] in ("--db", "--config")
 
 
 def test_it_names_no_option_that_there_is_not() -> None:

@@ -199,7 +199,13 @@ def check_answer(command: str, answer: str, ids: dict[str, str]) -> None:
         assert "event: tool_result" in answer
         assert "event: done" in answer
         return
+    if "/mcp" in command and "text/event-stream" in command:
+        assert answer.count("notifications/progress") >= 3
+        answer = answer.splitlines()[-2].removeprefix("data: ")
     value = json.loads(answer)
+    if "/mcp" in command:
+        assert value["result"]["structuredContent"]["tool_calls"] == 1
+        return
     if command.endswith("/permissions"):
         assert [request["resources"] for request in value] == [["date"]]
         ids["permission_id"] = value[0]["id"]

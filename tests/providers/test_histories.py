@@ -119,7 +119,7 @@ def recorded(provider: str) -> list[Message]:
             (
                 ToolResultBlock("call:1", "", False, images=(PNG, TIFF)),
                 ToolResultBlock("c" * 70, "", True, "cancelled"),
-                ToolResultBlock("t3", "no JSON", True),
+                ToolResultBlock("t3", "no JSON", True, structured={"for": ["programs", PNG.data]}),
                 TextBlock("Well?"),
             ),
         ),
@@ -150,6 +150,8 @@ def test_what_was_recorded_under_one_provider_goes_on_under_any_other(before, no
     assert "iVBORw0=" in sent
     assert "SUkqAA==" not in sent
     assert sent.count("does not take image/tiff") == 2
+    assert "programs" not in sent
+    assert "structured" not in sent
     assert (f"c2VjcmV0{before}" in sent) == (before == now or (before, now) in SAME_PROVIDER)
 
 
@@ -159,6 +161,7 @@ def test_whatever_a_history_has_gone_through_every_api_takes_it(messages):
     for name, (make, check) in MORE_APIS.items():
         before = json.dumps(make(request), sort_keys=True)
         check(make(request))
+        assert "programs" not in before
         assert json.dumps(make(request), sort_keys=True) == before, name
 
 

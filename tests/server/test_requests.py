@@ -131,7 +131,9 @@ async def test_an_empty_body_is_fine_where_nothing_must_be_said(server: Server) 
     assert cancelled.json() == {"cancelled": []}
 
 
-@pytest.mark.parametrize("target", ["/", "/nowhere", "/sessions/", "/sessions//message", "/a/b/c"])
+@pytest.mark.parametrize(
+    "target", ["/console", "/nowhere", "/sessions/", "/sessions//message", "/a/b/c"]
+)
 async def test_an_unknown_path_is_404(server: Server, target: str) -> None:
     if target == "/sessions/":
         assert (await server.client.get(target)).status_code == 200

@@ -28,6 +28,8 @@ async def test_actors_shows_what_each_session_is_doing(server: Server) -> None:
     assert actor["for_seconds"] >= 0
     assert (actor["mailbox"], actor["restarts"]) == (1, 0)
     assert view["quarantined"] == {}
+    places = server.runtime.limits.runs
+    assert view["runs"] == {"in_flight": 1, "places": places, "waiting": 1, "asking": 0}
     gate.open()
     await server.ended(session_id, queued)
     view = (await server.client.get("/actors")).json()

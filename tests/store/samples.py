@@ -39,6 +39,7 @@ def agent(id: str = "a1", name: str = "Ada", at: float = 0) -> AgentRecord:
         max_steps=7,
         created_at=moment(),
         updated_at=moment(at),
+        toolsets=("git", "web"),
     )
 
 

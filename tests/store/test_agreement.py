@@ -23,7 +23,7 @@ from store.samples import (
     started,
     step_ended,
 )
-from wingman.api import Credential, Decision, PermissionRule, PermissionStatus
+from wingman.api import Credential, Decision, McpServer, PermissionRule, PermissionStatus
 from wingman.errors import StoreError
 from wingman.store import (
     AgentDeleted,
@@ -33,6 +33,8 @@ from wingman.store import (
     Commit,
     CredentialDeleted,
     CredentialSaved,
+    McpServerDeleted,
+    McpServerSaved,
     MemoryStore,
     RunQueued,
     RunStarted,
@@ -65,6 +67,10 @@ changes: st.SearchStrategy[Change] = st.one_of(
     st.builds(AgentDeleted, agent_ids),
     st.builds(lambda id, key: CredentialSaved(id, Credential(key=key)), agent_ids, texts),
     st.builds(CredentialDeleted, agent_ids),
+    st.builds(
+        lambda name, text: McpServerSaved(name, McpServer(command=(text or "x",))), agent_ids, texts
+    ),
+    st.builds(McpServerDeleted, agent_ids),
     st.builds(
         lambda id, title, at, rules: SessionSaved(
             session(id, title=title, updated_at=moment(at), permissions=rules)
@@ -150,6 +156,7 @@ async def everything(store: Store) -> dict[str, Any]:
     return {
         "agents": tuple(await store.agents()),
         "credentials": list((await store.credentials()).items()),
+        "mcp_servers": list((await store.mcp_servers()).items()),
         "sessions": paged,
         "histories": [await store.session_with_history(id) for id in SESSIONS],
         "deleting": tuple(await store.deleting()),

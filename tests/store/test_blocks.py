@@ -33,12 +33,16 @@ SAID = Message(
     "cancelled",
 )
 RESULTS = (
-    ToolResultBlock("t1", "", False, images=(IMAGE, IMAGE)),
+    ToolResultBlock(
+        "t1", "", False, images=(IMAGE, IMAGE), structured={"a": [1, 2.5, None, "\0é", {}]}
+    ),
     ToolResultBlock("t2", "no", True, "cancelled"),
 )
 
 
-async def test_images_signatures_and_reasoning_come_back_as_they_went_in(store: Store) -> None:
+async def test_images_signatures_reasoning_and_structured_results_come_back_as_they_went_in(
+    store: Store,
+) -> None:
     admit(store)
     store.write(RunStarted("s1", "r1", moment(), ASKED, 1000))
     await store.write(

@@ -22,7 +22,7 @@ from store.samples import (
     step_ended,
     turn,
 )
-from wingman.api import Credential, RunFailure
+from wingman.api import Credential, McpServer, RunFailure
 from wingman.conversation import ImageBlock, Message
 from wingman.errors import StoreError
 from wingman.events import Result, ToolCallResult
@@ -34,6 +34,8 @@ from wingman.store import (
     Commit,
     CredentialDeleted,
     CredentialSaved,
+    McpServerDeleted,
+    McpServerSaved,
     PendingStep,
     RunQueued,
     RunStarted,
@@ -72,6 +74,15 @@ async def test_credentials_are_kept_by_provider_the_last_one_counts(store: Store
     store.write(CredentialSaved("openai", last))
     await store.write(CredentialDeleted("ollama")).wait()
     assert await store.credentials() == {"openai": last}
+
+
+async def test_mcp_servers_are_kept_by_name_the_last_one_counts(store: Store) -> None:
+    local = McpServer(command=("uvx", "mcp-server-git"), env={"KEY": "é"}, tools=("status",))
+    store.write(McpServerSaved("git", McpServer(url="http://localhost/mcp")))
+    store.write(McpServerSaved("web", McpServer(url="http://localhost/mcp", enabled=False)))
+    store.write(McpServerSaved("git", local))
+    await store.write(McpServerDeleted("web")).wait()
+    assert await store.mcp_servers() == {"git": local}
 
 
 async def test_saving_a_session_again_changes_what_is_its_own_and_no_counter(store: Store) -> None:

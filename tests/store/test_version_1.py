@@ -14,7 +14,7 @@ from wingman.store.sql import schema, versions
 from wingman.store.sqlite import SQLStore
 
 
-@pytest.fixture(params=[1, 2, 3, 4, 5, 6])
+@pytest.fixture(params=[1, 2, 3, 4, 5, 6, 7])
 def version(request: pytest.FixtureRequest) -> int:
     return int(request.param)
 

@@ -6,8 +6,11 @@
     messages.py    }
     runs.py        }
     permissions.py }
+    mcp_servers.py } MCP servers that agents use
     providers.py   }
+    mcp.py         }
     system.py      }
+    console.py     }
     routes.py      ROUTES: the table
     errors.py      the errors' body, and the table from code to status
     frames.py      what streams have in them
@@ -29,8 +32,21 @@ from wingman.api.agents import (
     NewAgent,
     ProviderConfig,
 )
+from wingman.api.console import LoggedOut, Login, LoginBody, LoginLink
 from wingman.api.errors import CODES, ErrorAnswer, ErrorDetail
 from wingman.api.frames import EXTRA, RUN_STREAM, SESSION_STREAM, USUAL, Frames, Notice
+from wingman.api.mcp import McpAnswer, McpError, McpMessage
+from wingman.api.mcp_servers import (
+    McpConnection,
+    McpOrigin,
+    McpServer,
+    McpServerView,
+    McpState,
+    McpTool,
+    McpWhere,
+    ServerName,
+    without_secrets,
+)
 from wingman.api.messages import (
     Accepted,
     CompactBody,
@@ -90,7 +106,15 @@ from wingman.api.sessions import (
     SessionStatus,
     SessionView,
 )
-from wingman.api.system import ActorsView, ActorView, Health, Readiness, ToolView
+from wingman.api.system import (
+    ActorsView,
+    ActorView,
+    Health,
+    Readiness,
+    Reloaded,
+    RunCounts,
+    ToolView,
+)
 from wingman.lazy import lazily
 
 if TYPE_CHECKING:
@@ -136,6 +160,20 @@ __all__ = [
     "Frames",
     "Health",
     "InProgress",
+    "LoggedOut",
+    "Login",
+    "LoginBody",
+    "LoginLink",
+    "McpAnswer",
+    "McpConnection",
+    "McpError",
+    "McpMessage",
+    "McpOrigin",
+    "McpServer",
+    "McpServerView",
+    "McpState",
+    "McpTool",
+    "McpWhere",
     "MessageBody",
     "ModelInfo",
     "NewAgent",
@@ -155,11 +193,14 @@ __all__ = [
     "ProviderView",
     "Readiness",
     "Receipt",
+    "Reloaded",
     "Route",
+    "RunCounts",
     "RunFailure",
     "RunQuery",
     "RunView",
     "RunsQuery",
+    "ServerName",
     "SessionFields",
     "SessionQuery",
     "SessionStatus",
@@ -171,6 +212,7 @@ __all__ = [
     "document",
     "parameters_of",
     "pattern_of",
+    "without_secrets",
 ]
 
 __getattr__, __dir__ = lazily(__name__, {"document": "wingman.api.openapi"})

@@ -51,8 +51,8 @@ class CompactionConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
 
 
 class AgentRecord(msgspec.Struct, frozen=True, omit_defaults=True):
-    """An agent on the wire and in the store: provider and tools by name. `compaction` is false for
-    none; null, or true: as the server has it."""
+    """An agent on the wire and in the store: provider, tools and toolsets by name. `compaction` is
+    false for none; null, or true: as the server has it."""
 
     id: str
     name: str
@@ -66,6 +66,7 @@ class AgentRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     permissions: PermissionForm | None = None
     instruction_files: bool = False
     compaction: CompactionConfig | bool | None = None
+    toolsets: tuple[str, ...] = ()
 
 
 class AgentFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -80,6 +81,7 @@ class AgentFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     permissions: PermissionForm | UnsetType | None = UNSET
     instruction_files: bool | UnsetType = UNSET
     compaction: CompactionConfig | bool | UnsetType | None = UNSET
+    toolsets: tuple[str, ...] | UnsetType = UNSET
 
 
 class NewAgent(AgentFields, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -56,13 +56,16 @@ _ALL: Final = (
         400,
         "the history cannot fit into the model's context window; the provider was not asked",
     ),
-    ErrorCode("unauthorized", 401, "the token is missing or wrong"),
+    ErrorCode(
+        "unauthorized", 401, "the token is missing or wrong, or a link does not work any more"
+    ),
     ErrorCode("forbidden_host", 403, "the server does not go by this name"),
     ErrorCode("forbidden_origin", 403, "the request comes from a page of another origin"),
     ErrorCode(
         "forbidden_tool",
         403,
-        "a tool's command would answer the request for a permission: only people may",
+        "a tool's command would answer the request for a permission, change an MCP server, or have "
+        "the configuration read again: only people may",
     ),
     ErrorCode("session_not_found", 404, "there is no such session"),
     ErrorCode("agent_not_found", 404, "there is no such agent"),
@@ -71,11 +74,13 @@ _ALL: Final = (
     ErrorCode(
         "permission_not_found", 404, "there is no such request for a permission in this session"
     ),
+    ErrorCode("mcp_server_not_found", 404, "there is no such MCP server"),
     ErrorCode("provider_not_found", 404, "there is no such provider"),
     ErrorCode("model_not_found", 404, "the provider has no such model"),
-    ErrorCode("asset_not_found", 404, "the page at `/docs` has no such file"),
+    ErrorCode("asset_not_found", 404, "the page at `/docs`, or the console, has no such file"),
     ErrorCode("credential_not_found", 404, "no credential of this provider is stored"),
     ErrorCode("session_deleted", 404, "the session was deleted while one waited for its run"),
+    ErrorCode("mcp_session_not_found", 404, "there is no such MCP session, or no more"),
     ErrorCode("not_found", 404, "there is nothing at this path"),
     ErrorCode(
         "method_not_allowed",
@@ -104,10 +109,21 @@ _ALL: Final = (
         409,
         "a tool would wait for a run of the session that waits for that tool",
     ),
+    ErrorCode(
+        "not_reloaded",
+        409,
+        "the configuration has mistakes, each a line of the message, or the server has none; it "
+        "stays as it was",
+    ),
     ErrorCode("body_too_large", 413, "the body has more than 16 MiB"),
     ErrorCode("unsupported_media_type", 415, "the body does not say that it is JSON"),
     ErrorCode("head_too_large", 431, "the request's head has more than it may"),
     ErrorCode("mailbox_full", 429, "as many messages wait in the session as may"),
+    ErrorCode(
+        "too_many_logins",
+        429,
+        "too many wrong tokens were given to log in with: for a minute none is looked at",
+    ),
     ErrorCode(
         "internal_error",
         500,
@@ -132,6 +148,7 @@ _ALL: Final = (
         "the model's final response does not fit the agent's `output_schema`, also after it was "
         "told what was wrong",
     ),
+    ErrorCode("mcp_unavailable", 502, "an MCP server cannot be connected to; the message says why"),
     ErrorCode(
         "overloaded",
         503,

@@ -183,15 +183,31 @@ def _parameters(route: Route, schemas: Mapping[Any, Json]) -> Iterable[Json]:
 
 
 def _responses(route: Route, schemas: Mapping[Any, Json]) -> Json:
-    responses: Json = {str(answer.status): _answer(answer, schemas) for answer in route.answers}
+    responses: Json = {}
+    for answer in route.answers:
+        _add(responses, answer.status, _answer(answer, schemas))
     for status, codes in statuses_of(route).items():
         headers = (*_EVERY_ANSWER, *_BY_STATUS.get(status, ()), *route.error_headers)
-        responses[str(status)] = {
+        error = {
             "description": "; ".join(f"`{code}`: {CODES[code].when}" for code in codes),
             "headers": _headers(headers),
             "content": {"application/json": {"schema": _error(codes, schemas)}},
         }
+        _add(responses, status, error)
     return responses
+
+
+def _add(responses: Json, status: int, answer: Json) -> None:
+    """Put an answer beside those that there are of its status."""
+    known = responses.setdefault(str(status), answer)
+    if known is answer:
+        return
+    known["description"] = f"{known['description']} Or: {answer['description']}"
+    known["headers"] |= answer["headers"]
+    for kind, content in answer["content"].items():
+        other = known["content"].setdefault(kind, content)
+        if other is not content:
+            known["content"][kind] = {"schema": {"anyOf": [other["schema"], content["schema"]]}}
 
 
 def _error(codes: list[str], schemas: Mapping[Any, Json]) -> Json:
@@ -248,7 +264,8 @@ What holds for every path and stands at no operation:
   What stands for a parameter of the path is percent-encoded.
 - A parameter of the query that is unknown or given twice is 400 `invalid_request`, except at
   `/health`.
-- `Accept` is not looked at: each answer has the one media type that stands here.
+- `Accept` is not looked at, except at `POST /mcp`: each answer has the one media type that stands
+  here.
 - A header `X-Request-ID` of the request, 1 to 128 of `A-Z a-z 0-9 . _ : -`, is kept in the answer.
 """
 _EVERY_ANSWER: Final = (

@@ -57,12 +57,15 @@ PermissionForm: TypeAlias = (
 
 
 class PermissionRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A tool call that a person is asked about, or was.
+    """A tool call that a person is asked about, or was; or a question of a tool that runs.
 
     `action` and `resources` say what it would do, and `always` is what the answer `always` would
     grant for the session; where that is empty, it can be answered `once` only. `input` is the
     call's, or what a person has made of it; a list leaves out one that is long, and says `cut`.
     `message` is what the person told the model.
+
+    A question has a `schema`, a JSON Schema: the answer's `input` is to fit it, and the question's
+    words are the only one of `resources`. Its call has begun, so it ends with the process.
     """
 
     id: str
@@ -81,11 +84,12 @@ class PermissionRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults
     expires_at: Time | None = None
     resolved_at: Time | None = None
     cut: bool = False
+    schema: dict[str, Any] | None = None
 
 
 class PermissionAnswer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """A person's answer. `message` goes to the model, and `input` is given to the tool instead of
-    the call's own."""
+    the call's own, or answers a tool's question."""
 
     decision: Decision
     message: Annotated[str, msgspec.Meta(max_length=10_000)] | None = None

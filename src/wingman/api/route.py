@@ -33,13 +33,15 @@ class Body(msgspec.Struct, frozen=True):
     """What a request carries: JSON of this type, `example` one that is taken.
 
     `optional`: no body at all is the same as `{}`. `ignored` are the fields that a client may send
-    back as it got them; they change nothing.
+    back as it got them; they change nothing. `raw`: the handler takes the bytes, and answers in its
+    own way what is wrong with them.
     """
 
     type: type[Any]
     example: Mapping[str, Any] | None = None
     optional: bool = False
     ignored: frozenset[str] = frozenset()
+    raw: bool = False
 
 
 class Header(msgspec.Struct, frozen=True):
@@ -53,8 +55,8 @@ class Header(msgspec.Struct, frozen=True):
 class Answer(msgspec.Struct, frozen=True):
     """What one status of a route is answered with.
 
-    `type` is the JSON's; None where it is not JSON. It has one of the `media_types` then, and
-    `frames` is what a stream of Server-Sent Events has in it.
+    `type` is the JSON's; None where it is not JSON. It has one of the `media_types` then, or no
+    body where there are none, and `frames` is what a stream of Server-Sent Events has in it.
     """
 
     status: int
@@ -70,7 +72,8 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
 
     `name` is its operation's id; the server has a handler of this name. `path` has its parameters
     in braces; the last may be `{name...}`, which takes slashes as well. `query` is a Struct of the
-    query's parameters: one that it does not have is refused, unless `ignores_query`.
+    query's parameters: one that it does not have is refused, unless `ignores_query`. A status may
+    have several `answers`, of different media types.
     `errors` are the codes that it may answer beside those of every route, and `error_headers` what
     such an answer may have.
     """

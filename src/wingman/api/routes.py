@@ -2,7 +2,18 @@
 
 from typing import Final
 
-from wingman.api import agents, messages, permissions, providers, runs, sessions, system
+from wingman.api import (
+    agents,
+    console,
+    mcp,
+    mcp_servers,
+    messages,
+    permissions,
+    providers,
+    runs,
+    sessions,
+    system,
+)
 from wingman.api.route import Route
 
 __all__ = ["ROUTES", "SECTIONS"]
@@ -14,7 +25,10 @@ SECTIONS: Final = {
     "runs": "A run is one message, from its admission to its end.",
     "permissions": "What people are asked before a tool runs, and what they answer.",
     "providers": "The APIs of models, and how they are reached.",
+    "mcp_servers": "MCP servers, whose tools agents have by naming them among their toolsets.",
+    "mcp": "The server as an MCP server: its agents as a tool of other programs.",
     "server": "The server itself.",
+    "console": "The page that people look at, and how they log in to it.",
 }
 """The parts of the contract, and what they are about."""
 
@@ -25,6 +39,9 @@ ROUTES: Final[tuple[Route, ...]] = (
     *runs.ROUTES,
     *permissions.ROUTES,
     *providers.ROUTES,
+    *mcp_servers.ROUTES,
+    *mcp.ROUTES,
     *system.ROUTES,
+    *console.ROUTES,
 )
 """Every route that the server serves."""

@@ -67,7 +67,7 @@ it; it waits for a place among its siblings; it runs; it has its result."""
 
 class CallInProgress(msgspec.Struct, frozen=True, omit_defaults=True):
     """A tool call of the step under way. `permission_id` is the request that it waits for, and
-    `content` its result once it has `ended`."""
+    `content` its result once it has `ended`, with `structured` if its tool has that."""
 
     id: str
     name: str
@@ -76,6 +76,7 @@ class CallInProgress(msgspec.Struct, frozen=True, omit_defaults=True):
     permission_id: str | None = None
     content: str | None = None
     is_error: bool = False
+    structured: Any = None
 
 
 class InProgress(msgspec.Struct, frozen=True):

@@ -6,7 +6,16 @@ import msgspec
 
 from wingman.api.route import Answer, Route
 
-__all__ = ["ROUTES", "ActorView", "ActorsView", "Health", "Readiness", "ToolView"]
+__all__ = [
+    "ROUTES",
+    "ActorView",
+    "ActorsView",
+    "Health",
+    "Readiness",
+    "Reloaded",
+    "RunCounts",
+    "ToolView",
+]
 
 
 class Health(msgspec.Struct, frozen=True):
@@ -41,12 +50,36 @@ class ActorView(msgspec.Struct, frozen=True):
     restarts: int
 
 
+class RunCounts(msgspec.Struct, frozen=True):
+    """How many runs of the process are `in_flight`, of `places` that there are; how many are
+    `waiting` for their turn; and how many have left their place, `asking` people for an answer."""
+
+    in_flight: int
+    places: int
+    waiting: int
+    asking: int
+
+
 class ActorsView(msgspec.Struct, frozen=True):
-    """The live actors; `quarantined` has the sessions that are set aside, each with the reason."""
+    """The live actors; `quarantined` has the sessions that are set aside, each with the reason.
+
+    `runs` is None where the server is too old to say it.
+    """
 
     actors: tuple[ActorView, ...]
     dead_letters: int
     quarantined: dict[str, str]
+    runs: RunCounts | None = None
+
+
+class Reloaded(msgspec.Struct, frozen=True):
+    """The configuration in `file` was read again. `changed` are the keys that say something else
+    than before, and that now hold; `needs_restart` those that the server reads at its start only,
+    and that say something else than it was started with."""
+
+    file: str
+    changed: tuple[str, ...]
+    needs_restart: tuple[str, ...]
 
 
 ROUTES: Final[tuple[Route, ...]] = (
@@ -86,6 +119,18 @@ ROUTES: Final[tuple[Route, ...]] = (
         summary="The live sessions",
         description="They are those in memory, as of one moment: there are no pages.",
         answers=(Answer(200, "Their actors.", ActorsView),),
+    ),
+    Route(
+        name="reload",
+        method="POST",
+        path="/reload",
+        section="server",
+        summary="Read the configuration again",
+        description="All of it is checked before anything changes; where it has a mistake, it "
+        "stays as it was. No run is touched: those that are admitted keep the agent that they "
+        "have.",
+        answers=(Answer(200, "What has changed.", Reloaded),),
+        errors=("not_reloaded", "forbidden_tool"),
     ),
     Route(
         name="metrics",

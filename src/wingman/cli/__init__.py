@@ -9,11 +9,18 @@ commands do is done by the packages below. Exit codes: 0, 1 for what failed, 2 f
 #
 #   serve.py       the server, until a signal
 #   run.py         one message in the terminal
+#   run_agent.py   the same, with an agent of the configuration file or of a server
+#   one_message.py how it is sent and shown
 #   demo.py        a server and its client, checked step by step
 #   transcript.py  what a client asks and what comes back, shown by the demo
+#   config_file.py the configuration file checked, and its form
+#   configuration.py  the configuration file as an option
+#   reloading.py   that file read again, while the server runs
+#   signals.py     what ends a server, and what has it read its configuration again
 #   remote/        what a server runs and keeps: ps, show, send, permissions, answer, …
 #   asking.py      the calls that need permission, asked in the terminal
 #   proposal.py    what such a call would do, to be read
+#   question.py    what a tool that runs wants to know, and the answer
 #   terminal.py    keys, lines and an editor
 #   interrupt.py   a run in the terminal, and the signals that end it
 #   limits.py      the runtime's limits as options
@@ -35,6 +42,7 @@ from typing import Any
 
 import click
 
+from wingman.cli.config_file import config_command
 from wingman.cli.demo import demo_command
 from wingman.cli.output import Group, occupy_closed_streams
 from wingman.cli.program import program
@@ -42,9 +50,12 @@ from wingman.cli.remote import (
     agents_command,
     answer_command,
     cancel_command,
+    console_command,
     logs_command,
+    mcp_command,
     permissions_command,
     ps_command,
+    reload_command,
     send_command,
     sessions_command,
     show_command,
@@ -91,16 +102,20 @@ def main(context: click.Context) -> None:
 main.add_command(serve_command)
 main.add_command(run_command)
 main.add_command(demo_command)
+main.add_command(config_command)
 for command in (
     ps_command,
     sessions_command,
     show_command,
     logs_command,
+    mcp_command,
     send_command,
     cancel_command,
     wait_command,
     permissions_command,
     answer_command,
     agents_command,
+    reload_command,
+    console_command,
 ):
     main.add_command(command)

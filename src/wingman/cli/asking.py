@@ -14,6 +14,7 @@ from wingman.api import PermissionAnswer
 from wingman.cli.console import Console, clean
 from wingman.cli.output import echo
 from wingman.cli.proposal import always_of, proposal
+from wingman.cli.question import ask_for, question
 from wingman.cli.terminal import Gone, edited, editor, read_key, read_line
 from wingman.errors import AlreadyResolved, InvalidRequest, NotFound
 from wingman.events import Event, PermissionRequested, PermissionResolved, ToolProgress, ToolUse
@@ -129,6 +130,8 @@ class Asking:
                 return
 
     def _lines(self, request: PermissionRequested, input: dict[str, Any]) -> list[str]:
+        if request.schema is not None:
+            return list(question(request))
         return [*proposal(request, input, self.work_dir), *always_of(request)]
 
     async def _answer(
@@ -137,8 +140,11 @@ class Asking:
         keys = ["[y] once", "[a] always", "[n] no", "[w] no, with a word", "[e] edit"]
         if not request.always:
             keys.remove("[a] always")
-        question = click.style("  Allow it?", bold=True) + f" {'  '.join(keys)} "
-        ask = partial(echo, question, err=True, nl=False)
+        words = "  Allow it?"
+        if request.schema is not None:
+            words, keys = "  Answer it?", ["[y] yes", "[n] no"]
+        prompt = click.style(words, bold=True) + f" {'  '.join(keys)} "
+        ask = partial(echo, prompt, err=True, nl=False)
         while True:
             try:
                 answer = await self._of_key(await read_key(ask), request, input)
@@ -152,6 +158,9 @@ class Asking:
     ) -> PermissionAnswer | None:
         """What a key means; None: ask again."""
         match key:
+            case "y" | "yes" if request.schema is not None:
+                echo("yes", err=True)
+                return PermissionAnswer("once", input=await ask_for(request.schema))
             case "y" | "yes" | "once":
                 echo("yes, once", err=True)
                 return _ONCE
@@ -161,11 +170,11 @@ class Asking:
             case "n" | "no":
                 echo("no", err=True)
                 return _REJECT
-            case "w":
+            case "w" if request.schema is None:
                 echo("no\n  What is the model told? ", err=True, nl=False)
                 word = await read_line()
                 return PermissionAnswer("reject", word) if word else _REJECT
-            case "e" | "edit":
+            case "e" | "edit" if request.schema is None:
                 echo("edit", err=True)
                 changed = await self._edited(request.tool, input)
                 return None if changed is None else PermissionAnswer("once", input=changed)

@@ -36,6 +36,8 @@ class FromEnvironment(Command):
             return super().parse_args(context, args)
         except click.BadParameter as error:
             option = error.param
+            if option is not None and _from_file(context, option):
+                error.param_hint = f"'{option.name}' (in the configuration file)"
             if option is not None and _from_environment(context, option):
                 error.param_hint = f"'{option.envvar}' (in the environment)"
             raise
@@ -86,6 +88,11 @@ def _variable(option: click.Option) -> str:
 def _from_environment(context: click.Context, option: click.Parameter) -> bool:
     source = context.get_parameter_source(option.name or "")
     return source is ParameterSource.ENVIRONMENT
+
+
+def _from_file(context: click.Context, option: click.Parameter) -> bool:
+    source = context.get_parameter_source(option.name or "")
+    return source is ParameterSource.DEFAULT_MAP
 
 
 def _is_address(text: str) -> bool:

@@ -10,15 +10,21 @@ from click.core import ParameterSource
 from msgspec import UNSET
 
 from wingman.agent import Agent
-from wingman.api import NewAgent, OnAsk, PermissionForm, ProviderConfig
-from wingman.cli.asking import Asking
+from wingman.api import NewAgent, PermissionForm, ProviderConfig
 from wingman.cli.console import Console
 from wingman.cli.environment import FromEnvironment
-from wingman.cli.interrupt import follow_run
 from wingman.cli.launch import launch
+from wingman.cli.one_message import run_in
 from wingman.cli.output import echo
 from wingman.cli.remote import run_on_server, talk
 from wingman.cli.rules import permissions_option
+from wingman.cli.run_agent import (
+    has_rules,
+    loaded_with,
+    refuse_beside_an_agent,
+    run_agent,
+    run_agent_on_server,
+)
 from wingman.cli.stdin import piped_text
 from wingman.cli.terminal import is_terminal
 from wingman.errors import (
@@ -59,6 +65,18 @@ def _tools(_context: click.Context, _option: click.Parameter, names: str) -> tup
 @click.command("run", cls=FromEnvironment)
 @click.argument("message", required=False)
 @click.option(
+    "--agent",
+    metavar="NAME",
+    help="An agent of the configuration file, or, with --server, of the server.  [default: one "
+    "that the next options make]",
+)
+@click.option(
+    "--config",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="The configuration file that has the --agent.  [default: that of wingman serve]",
+)
+@click.option(
     "--provider",
     metavar="NAME",
     help="anthropic, openai, gemini, ollama, openai-compatible, local, scripted, or an installed "
@@ -97,6 +115,8 @@ def _tools(_context: click.Context, _option: click.Parameter, names: str) -> tup
 @click.option("--token", envvar="WINGMAN_TOKEN", show_envvar=True, help="The server's token.")
 def run_command(
     message: str | None,
+    agent: str | None,
+    config: Path | None,
     provider: str | None,
     model: str | None,
     work_dir: Path,
@@ -118,15 +138,29 @@ def run_command(
 
     In a terminal you are asked before a command, a change of a file or a fetch runs. Where standard
     input or standard error is no terminal, nobody can be asked: without --permissions all tools are
-    allowed, and with rules a call that needs an answer is rejected.
+    allowed, and with rules a call that needs an answer is rejected. An --agent goes by its own
+    rules and those of [permissions], where there are any.
     """
     configure_logging("warning")
     source = click.get_current_context().get_parameter_source("permissions")
     if yes and source is ParameterSource.COMMANDLINE:
         raise click.UsageError("--yes and --permissions exclude each other: give one.")
-    rules = _rules(permissions, yes=yes)
     console = Console(verbose)
     text = _message(message)
+    if agent is not None:
+        refuse_beside_an_agent()
+        told: PermissionForm | None = None if permissions is None else permissions.rules
+        told = "allow" if yes else told
+        if server is not None:
+            place = work_dir.absolute()
+            talk(server, token, run_agent_on_server, agent, told, place, text, console)
+            return
+        loaded = loaded_with(agent, config)
+        if told is None and not has_rules(loaded, agent):
+            told = _rules(None, yes=yes).rules
+        launch(partial(run_agent, loaded, agent, told, work_dir, text, console), _told)
+        return
+    rules = _rules(permissions, yes=yes)
     if server is not None:
         if model and not provider:
             raise click.UsageError("--model needs --provider: say whose model it is.")
@@ -141,7 +175,7 @@ def run_command(
         )
         talk(server, token, run_on_server, fields, work_dir.absolute(), text, console)
         return
-    agent = Agent(
+    made = Agent(
         "wingman run",
         instructions=instructions,
         provider=_provider(provider, model, console),
@@ -150,7 +184,7 @@ def run_command(
         instruction_files=True,
         permissions=rules,
     )
-    launch(partial(_run, agent, work_dir, text, console), _told)
+    launch(partial(_run, made, work_dir, text, console), _told)
 
 
 def _rules(given: Rules | None, *, yes: bool) -> Rules:
@@ -229,13 +263,4 @@ async def _run(agent: Agent, work_dir: Path, message: str, console: Console) -> 
         for path in await instruction_files(directory):
             console.note(f"instructions from {path}")
     async with Session(agent, work_dir=work_dir) as session:
-        asking = Asking(console, session.answer, work_dir) if is_terminal() else None
-        show = console.show if asking is None else asking.show
-        on_ask: OnAsk = "reject" if asking is None else "wait"
-        async with session.run_stream(message, on_ask=on_ask) as stream:
-            try:
-                code = await follow_run(stream, console, show, asking)
-            finally:
-                console.end_line()
-            console.summary(stream.result)
-            return code
+        return await run_in(session, work_dir, message, console)

@@ -3,9 +3,7 @@
 import errno
 import gc
 import os
-import signal
-import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -15,11 +13,15 @@ import click
 import trio
 
 from wingman.agent import LEAST_THRESHOLD, Compaction
+from wingman.api import Reloaded
+from wingman.cli.configuration import ConfigFile, config_option, said_elsewhere
 from wingman.cli.environment import FromEnvironment, HostNames, Seconds
 from wingman.cli.launch import launch
 from wingman.cli.limits import limit_options, limits_from
 from wingman.cli.prices import prices_from
+from wingman.cli.reloading import Reloader
 from wingman.cli.rules import permissions_option, told
+from wingman.cli.signals import Signals
 from wingman.errors import InvalidRequest
 from wingman.permissions import Rules
 from wingman.processes import raise_limit
@@ -30,24 +32,20 @@ from wingman.telemetry import (
     LEVELS,
     Format,
     configure_logging,
-    flush_logs,
     notice,
 )
 
 if TYPE_CHECKING:
-    from wingman.server import ServerConfig
+    from wingman.server import Logins, ServerConfig
 
 __all__ = ["collect_seldom", "default_database", "serve_command"]
 
-# What asks for an orderly end: Ctrl-C, a supervisor, a terminal that goes away.
-_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-# A second, less what it takes to tell that it is over.
-_LEAVE_SECONDS: Final = 0.95
-_LAST_WORDS_SECONDS: Final = 0.02
+# Addresses to listen on that stand for all of the machine's; none of them can be gone to.
+_WILDCARDS: Final = {"//0.0.0.0:": "//127.0.0.1:", "//[::]:": "//[::1]:"}
 
 
 @click.command("serve", cls=FromEnvironment)
+@config_option
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option(
     "--port",
@@ -144,6 +142,7 @@ _LAST_WORDS_SECONDS: Final = 0.02
 )
 @limit_options
 def serve_command(
+    config: ConfigFile,
     host: str,
     port: int,
     db: str | None,
@@ -160,17 +159,19 @@ def serve_command(
     compact_at: float,
     **limits: Any,
 ) -> None:
-    """Serve sessions over HTTP, until SIGINT, SIGTERM or SIGHUP.
+    """Serve sessions over HTTP, until SIGINT or SIGTERM, or until its terminal goes away.
 
     The first signal takes no more work and lets what runs have its grace; the second interrupts it.
     Either way the process is gone a second later, whatever will not stop, and nothing that was
-    acknowledged is lost: queued runs go on at the next start.
+    acknowledged is lost: queued runs go on at the next start. SIGHUP and `wingman reload` have the
+    configuration file read again.
 
-    Without --permissions every tool call of every agent runs unasked, with the rights of this
-    process, where no agent, session or message has rules of its own.
+    Without --permissions, or [permissions] in the file, every tool call of every agent runs
+    unasked, with the rights of this process, where no agent, session or message has rules of its
+    own.
 
-    Each option is also an environment variable, such as WINGMAN_PORT or WINGMAN_MAX_STEPS; the
-    command line goes before the environment.
+    Each option is also an environment variable, such as WINGMAN_PORT or WINGMAN_MAX_STEPS. The
+    command line goes before the environment, and that before the configuration file.
     """
     # Quart and Hypercorn: heavy, and no other command's matter.
     from wingman.server import ServerConfig  # noqa: PLC0415
@@ -178,20 +179,26 @@ def serve_command(
     configure_logging(log_level, log_format)
     collect_seldom()
     raise_limit()
-    config = ServerConfig(host, port, token, allowed_hosts, grace, max_connections, max_body_memory)
+    server = ServerConfig(host, port, token, allowed_hosts, grace, max_connections, max_body_memory)
     try:
-        config.check()
+        server.check()
     except InvalidRequest as error:
         raise click.UsageError(error.message) from error
-    runtime = partial(
+    overridden = said_elsewhere()
+    reloader = Reloader(config, overridden)
+    rules = permissions if "permissions" in overridden else config.content.rules
+    database = db or str(default_database())
+    open_runtime = partial(
         Runtime,
         limits=limits_from(limits),
         prices=prices,
         idle_after=idle_after,
         permissions=permissions.rules,
         compaction=_compaction(compact_at),
+        settings=reloader.settings,
     )
-    launch(partial(_serve, config, db or str(default_database()), runtime, permissions))
+    lines = (f"Configuration: {config.told}", f"Permissions: {told(rules)}")
+    launch(partial(_serve, server, database, open_runtime, reloader, lines))
 
 
 def _compaction(part: float) -> Compaction | None:
@@ -217,32 +224,62 @@ def default_database() -> Path:
 
 
 async def _serve(
-    config: "ServerConfig", db: str, open_runtime: Callable[[str], Runtime], permissions: Rules
+    config: "ServerConfig",
+    database: str,
+    open_runtime: Callable[[str], Runtime],
+    reloader: Reloader,
+    lines: Sequence[str],
 ) -> int:
     """Open the database, listen, and serve until a signal; return the exit code."""
-    shutdown = _Shutdown(config.grace)
+    from wingman.server import Logins  # noqa: PLC0415
+
+    logins = Logins(config.token)
+    runtime, opened = open_runtime(database), trio.Event()
+
+    async def reload() -> Reloaded:
+        await opened.wait()
+        return await reloader.reload(runtime)
+
+    signals = Signals(config.grace, reload)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(shutdown.obey_signals, nursery.cancel_scope)
-        async with open_runtime(db) as runtime, trio.open_nursery() as serving:
-            url = await _listen(serving, runtime, config, shutdown.requested)
+        nursery.start_soon(signals.obey, nursery.cancel_scope)
+        async with runtime, trio.open_nursery() as serving:
+            opened.set()
+            url = await _listen(serving, runtime, config, logins, signals.requested, reload)
             place = runtime.store.name
             notice(f"Wingman listens on {url} (database {place}); its contract: {url}/docs")
-            notice(f"Permissions: {told(permissions)}")
+            notice(_console(url, logins))
+            for line in lines:
+                notice(line)
             gc.freeze()  # what start-up has made stays: no collection need look at it again
         nursery.cancel_scope.cancel()
-    return shutdown.exit_code
+    return signals.exit_code
+
+
+def _console(url: str, logins: "Logins") -> str:
+    """Where the console is; where one has to log in, with a link that does so."""
+    for anywhere, here in _WILDCARDS.items():
+        url = url.replace(anywhere, here)
+    if not logins.needed:
+        return f"The console: {url}/"
+    link = f"{url}/#link={logins.new_link()}"
+    return f"The console: {link} (works once, for 10 minutes; `wingman console` prints another)"
 
 
 async def _listen(
-    nursery: trio.Nursery, runtime: Runtime, config: "ServerConfig", shutdown: trio.Event
+    nursery: trio.Nursery,
+    runtime: Runtime,
+    config: "ServerConfig",
+    logins: "Logins",
+    shutdown: trio.Event,
+    reload: Callable[[], Awaitable[Reloaded]],
 ) -> str:
     """Start the server and return its base URL, once it listens."""
     from wingman.server import serve  # noqa: PLC0415
 
+    options = {**attrs.asdict(config), "logins": logins, "shutdown": shutdown, "reload": reload}
     try:
-        url: str = await nursery.start(
-            partial(serve, runtime, shutdown=shutdown, **attrs.asdict(config))
-        )
+        url: str = await nursery.start(partial(serve, runtime, **options))
     except OSError as error:
         place = f"{config.host}:{config.port}"
         if error.errno == errno.EADDRINUSE:
@@ -250,46 +287,3 @@ async def _listen(
             raise click.ClickException(f"{place} is in use: {hint}.") from error
         raise click.ClickException(f"Cannot listen on {place}: {error.strerror}.") from error
     return url
-
-
-@attrs.define
-class _Shutdown:
-    """The first signal asks for an orderly end, the second interrupts what runs.
-
-    Either is obeyed in time: `_LEAVE_SECONDS` after the grace, or after the second signal, the
-    process leaves, whatever there is that does not stop.
-    """
-
-    grace: float
-    requested: trio.Event = attrs.field(factory=trio.Event, init=False)
-    exit_code: int = attrs.field(default=0, init=False)
-
-    async def obey_signals(self, everything: trio.CancelScope) -> None:
-        """Wait for signals. A third one meets the system's own handlers, and ends the process."""
-        with trio.open_signal_receiver(*_SIGNALS) as signals:
-            await anext(signals)
-            say = f"Wingman stops: what runs has {self.grace:g} s. A second signal interrupts it."
-            notice(say)
-            _leave_after(self.grace + _LEAVE_SECONDS)
-            self.requested.set()
-            number = await anext(signals)
-        _leave_after(_LEAVE_SECONDS)
-        self.exit_code = 128 + number
-        everything.cancel()
-
-
-def _leave_after(seconds: float) -> None:
-    """End the process then, if it is still there: a thread, as nothing in Trio may be able to."""
-    timer = threading.Timer(min(seconds, threading.TIMEOUT_MAX), _leave)
-    timer.daemon = True
-    timer.start()
-
-
-def _leave() -> None:
-    """Leave as in a crash: what is committed stays, tools die with us, and the next start settles
-    the runs that had not ended."""
-    try:
-        notice("Wingman leaves; what has not stopped ends with it, interrupted.")
-        flush_logs(_LAST_WORDS_SECONDS)
-    finally:
-        os._exit(1)

@@ -7,6 +7,7 @@
     following.py   Following: the events of a session, from run to run
     run.py         Run: the handle on one run
     agents.py      Agents: those of a server
+    mcp_servers.py McpServers: those of a server
     permissions.py requests for permissions: listed, read, answered
     approvals.py   answering: a program's approver answers what a session asks
     pages.py       lists that come in pages
@@ -29,6 +30,7 @@ from wingman.client.agents import Agents
 from wingman.client.approvals import answering
 from wingman.client.client import Client
 from wingman.client.following import Following
+from wingman.client.mcp_servers import McpServers
 from wingman.client.patience import Patience, Retrying
 from wingman.client.run import Run
 from wingman.client.session import Session
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
         SyncAgents,
         SyncClient,
         SyncFollowing,
+        SyncMcpServers,
         SyncRun,
         SyncRunStream,
         SyncSession,
@@ -49,6 +52,7 @@ __all__ = [
     "Agents",
     "Client",
     "Following",
+    "McpServers",
     "Patience",
     "Retrying",
     "Run",
@@ -57,6 +61,7 @@ __all__ = [
     "SyncAgents",
     "SyncClient",
     "SyncFollowing",
+    "SyncMcpServers",
     "SyncRun",
     "SyncRunStream",
     "SyncSession",

@@ -15,6 +15,7 @@ from wingman.api import (
     CredentialFields,
     Decision,
     Deleted,
+    LoginLink,
     ModelInfo,
     NewSession,
     PermissionAnswer,
@@ -24,6 +25,7 @@ from wingman.api import (
     ProviderView,
     Readiness,
     Receipt,
+    Reloaded,
     RunView,
     SessionFields,
     SessionView,
@@ -33,6 +35,7 @@ from wingman.api import (
 from wingman.client.address import Address, check_token
 from wingman.client.agents import Agents
 from wingman.client.exchange import Exchange, Request
+from wingman.client.mcp_servers import McpServers
 from wingman.client.pages import Pages
 from wingman.client.patience import OnRetry, Patience
 from wingman.client.permissions import answer_permission, read_permission, some_permissions
@@ -84,6 +87,7 @@ class Client:
             self._address.url, patience or Patience(), on_retry, silent_seconds
         )
         self.agents = Agents(self._exchange)
+        self.mcp = McpServers(self._exchange)
 
     async def __aenter__(self) -> Self:
         # httpx is heavy: who has imported the client may not open one.
@@ -281,9 +285,20 @@ class Client:
         """The live sessions' actors, and the sessions that are set aside."""
         return await self._exchange.ask(Request.to("GET", "/actors"), ActorsView)
 
+    async def console_link(self) -> str:
+        """The address of the console. Where the server has a token it is a link that works once,
+        for ten minutes, and stands for the token: only who is to open it may see it."""
+        request = Request.to("POST", "/console/login/link")
+        link = (await self._exchange.ask(request, LoginLink)).link
+        return f"{self.url}/" if link is None else f"{self.url}/#link={link}"
+
     async def ready(self) -> None:
         """Return when the server takes messages; raise why it does not, when patience ends."""
         await self._exchange.ask(Request.to("GET", "/ready"), Readiness)
+
+    async def reload(self) -> Reloaded:
+        """Have the server read its configuration again. Raises `NotReloaded`, with all mistakes."""
+        return await self._exchange.ask(Request.to("POST", "/reload"), Reloaded)
 
     async def _list(self, request: Request, type: type[T]) -> Sequence[T]:
         of: Any = tuple[type, ...]  # type: ignore[valid-type]

@@ -9,11 +9,12 @@
     │   ├── RequestIdConflict       the same request id came with a different body
     │   ├── AlreadyResolved         the request for a permission was answered, or is over
     │   ├── NotInFlight             the run that was to be cancelled is queued, or has ended
+    │   ├── NotReloaded             the configuration could not be read again
     │   ├── MessageRead             a message that was to be taken back was read
     │   ├── WaitsForItself          a tool would wait for the run that waits for it
     │   ├── Unauthorized            the server's token is missing or wrong
     │   ├── Forbidden               the server does not go by this name, or not for this page
-    │   ├── ForbiddenTool           a tool's command would answer a request for a permission
+    │   ├── ForbiddenTool           a tool's command would do what only people may
     │   ├── ProviderNotConfigured   the provider has no key, or no model is named
     │   └── ContextTooLong          the history does not fit into the model's context window
     ├── Unavailable             not now; `retry_after` says when to ask again
@@ -21,6 +22,7 @@
     │   ├── SessionQuarantined      the session's actor keeps crashing; the text says how
     │   ├── Overloaded              the process runs as many runs as it may
     │   ├── ShuttingDown            the runtime is draining
+    │   ├── McpUnavailable          an MCP server cannot be connected to
     │   ├── Unreachable             the server does not answer, or connections to it break
     │   └── StoreUnavailable        the store cannot be written or read just now; a StoreError, too
     ├── ProviderError           the model's API failed, after the retries
@@ -31,6 +33,7 @@
     │   └── ProviderStreamError     its stream broke, or was not what its protocol says
     ├── OutputInvalid           the model's final response does not fit the agent's output_schema
     ├── ToolError               a tool could not do what the model asked; the model is told
+    │   └── ToolsetUnavailable      its toolset is not there now
     ├── RunFailed               the run ended in an error that is no other of these: a bug
     ├── StreamLagged            a reader fell behind what its channel holds
     ├── BadAnswer               what answers at the server's address does not answer as Wingman does
@@ -69,6 +72,7 @@ from wingman.errors.requests import (
     MessageRead,
     NotFound,
     NotInFlight,
+    NotReloaded,
     ProviderNotConfigured,
     RequestIdConflict,
     SessionBusy,
@@ -76,10 +80,11 @@ from wingman.errors.requests import (
     Unauthorized,
     WaitsForItself,
 )
-from wingman.errors.runs import BadAnswer, RunFailed, StreamLagged, ToolError
+from wingman.errors.runs import BadAnswer, RunFailed, StreamLagged, ToolError, ToolsetUnavailable
 from wingman.errors.stores import StoreError, StoreLocked, StoreTooNew, StoreUnavailable
 from wingman.errors.unavailable import (
     MailboxFull,
+    McpUnavailable,
     Overloaded,
     SessionQuarantined,
     ShuttingDown,
@@ -94,9 +99,11 @@ __all__ = [
     "ForbiddenTool",
     "InvalidRequest",
     "MailboxFull",
+    "McpUnavailable",
     "MessageRead",
     "NotFound",
     "NotInFlight",
+    "NotReloaded",
     "OutputInvalid",
     "Overloaded",
     "ProviderAuthError",
@@ -119,6 +126,7 @@ __all__ = [
     "StoreUnavailable",
     "StreamLagged",
     "ToolError",
+    "ToolsetUnavailable",
     "Unauthorized",
     "Unavailable",
     "Unreachable",

@@ -11,6 +11,7 @@ __all__ = [
     "MessageRead",
     "NotFound",
     "NotInFlight",
+    "NotReloaded",
     "ProviderNotConfigured",
     "RequestIdConflict",
     "SessionBusy",
@@ -28,7 +29,7 @@ class NotFound(RequestError):
     """There is no such thing. `kind` is what was looked for: "session", "agent", "run", …"""
 
     def __init__(self, kind: str, id: str) -> None:
-        super().__init__(f"There is no {kind.replace('_', ' ')} {id!r}.")
+        super().__init__(f"There is no {kind.replace('_', ' ').replace('mcp', 'MCP')} {id!r}.")
         self.kind = kind
         self.id = id
         self.code = f"{kind}_not_found"
@@ -114,9 +115,17 @@ class Forbidden(RequestError):
 
 
 class ForbiddenTool(RequestError):
-    """A tool's command would answer a request for a permission, which only people may."""
+    """A tool's command would answer a request for a permission, or have the configuration read
+    again, which only people may."""
 
     code = "forbidden_tool"
+
+
+class NotReloaded(RequestError):
+    """The configuration could not be read again, and is as it was: the message has a line for each
+    mistake in it."""
+
+    code = "not_reloaded"
 
 
 class ProviderNotConfigured(RequestError):

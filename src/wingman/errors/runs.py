@@ -19,6 +19,11 @@ class ToolError(WingmanError):
         super().__init__(" ".join(part for part in words if part))
 
 
+class ToolsetUnavailable(ToolError):
+    """A toolset is not there now: its server cannot be started, say, or has ended. Its text says
+    why, to people and to models."""
+
+
 class RunFailed(WingmanError):
     """The run ended in an error. `code` and the text are those of the error that ended it."""
 

@@ -2,7 +2,14 @@
 
 from wingman.errors.base import Unavailable
 
-__all__ = ["MailboxFull", "Overloaded", "SessionQuarantined", "ShuttingDown", "Unreachable"]
+__all__ = [
+    "MailboxFull",
+    "McpUnavailable",
+    "Overloaded",
+    "SessionQuarantined",
+    "ShuttingDown",
+    "Unreachable",
+]
 
 
 class MailboxFull(Unavailable):
@@ -32,6 +39,15 @@ class ShuttingDown(Unavailable):
     def __init__(self, message: str, retry_after: float = 5.0, run_id: str | None = None) -> None:
         super().__init__(message, retry_after)
         self.run_id = run_id
+
+
+class McpUnavailable(Unavailable):
+    """An MCP server cannot be connected to; the text says why."""
+
+    code = "mcp_unavailable"
+
+    def __init__(self, message: str, retry_after: float = 0.0) -> None:
+        super().__init__(message, retry_after)
 
 
 class Unreachable(Unavailable):

@@ -151,11 +151,14 @@ class Policy:
         """Whether any rule speaks of one of these actions."""
         return self.rules.concern(actions)
 
-    def effect(self, actions: Collection[str], resource: Resource) -> Effect:
-        """What holds for this thing. An answer `always` turns `ask` into `allow`, never `deny`."""
+    def effect(
+        self, actions: Collection[str], resource: Resource, usual: Effect = "allow"
+    ) -> Effect:
+        """What holds for this thing: `usual` where no rule speaks of it. An answer `always` turns
+        `ask` into `allow`, never `deny`."""
         if self.server.effect(actions, resource) == "deny":
             return "deny"
-        effect = self.rules.effect(actions, resource) or "allow"
+        effect = self.rules.effect(actions, resource) or usual
         if effect == "ask" and any((action, resource.shown) in self.granted for action in actions):
             return "allow"
         return effect

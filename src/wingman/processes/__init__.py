@@ -16,7 +16,14 @@ may do, who hears its output, and what its failure means.
 """
 
 from wingman.processes.callers import Address, commands, environment_of
-from wingman.processes.command import CannotStart, Completed, run_command
+from wingman.processes.command import (
+    CannotStart,
+    Child,
+    Completed,
+    ending,
+    run_command,
+    start_child,
+)
 from wingman.processes.descriptors import raise_limit
 from wingman.processes.environment import child_environment
 from wingman.processes.output import Output, clip
@@ -25,6 +32,7 @@ from wingman.processes.worker import WorkerError, WorkerFailed, WorkerRefused, r
 __all__ = [
     "Address",
     "CannotStart",
+    "Child",
     "Completed",
     "Output",
     "WorkerError",
@@ -33,8 +41,10 @@ __all__ = [
     "child_environment",
     "clip",
     "commands",
+    "ending",
     "environment_of",
     "raise_limit",
     "run_command",
     "run_worker",
+    "start_child",
 ]

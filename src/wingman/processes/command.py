@@ -26,7 +26,7 @@ from wingman.processes.callers import commands
 from wingman.processes.environment import child_environment
 from wingman.processes.output import Output
 
-__all__ = ["CannotStart", "Completed", "run_command"]
+__all__ = ["CannotStart", "Child", "Completed", "ending", "run_command", "start_child"]
 
 logger = logging.getLogger("wingman.processes")
 
@@ -57,6 +57,10 @@ class Child(Protocol):
     @property
     def failure(self) -> str | None:
         """Why there will be no exit code, when `wait` has returned None."""
+
+    @property
+    def pid(self) -> int | None:
+        """Its process, where that is known. A piped command's is, soon after `wait` is called."""
 
     async def wait(self) -> int | None:
         """Wait for its end: its exit code, negative for a signal."""

@@ -38,6 +38,10 @@ class GroupChild:
     stderr: trio.abc.ReceiveStream | None
     failure: str | None = None
 
+    @property
+    def pid(self) -> int | None:
+        return self._leader.pid
+
     async def wait(self) -> int | None:
         return await self._leader.wait()
 

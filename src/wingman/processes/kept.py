@@ -123,7 +123,8 @@ def spawner_pid() -> int:
 
 @attrs.define(eq=False)
 class KeptChild:
-    """A command and its keeper. `failure`: why it could not be started, or how it was lost."""
+    """A command and its keeper. `failure`: why it could not be started, or how it was lost. `pid`:
+    its process, once it is known, where the command is piped."""
 
     stdin: trio.lowlevel.FdStream | None
     stdout: trio.lowlevel.FdStream
@@ -131,6 +132,7 @@ class KeptChild:
     _call: trio.SocketStream
     _request: bytes
     failure: str | None = None
+    pid: int | None = None
     _asked: bool = False
     _exit_code: int | None = None
     _heard: bytes = b""
@@ -190,6 +192,8 @@ class KeptChild:
         *lines, self._heard = (self._heard + data).split(b"\n")
         for line in lines:
             match line.decode(errors="replace").partition(" "):
+                case "started", _, pid:
+                    self.pid = int(pid)
                 case "exit", _, code:
                     self._exit_code = int(code)
                 case "error", _, text:

@@ -17,6 +17,7 @@ session: who takes runs in which order, and who waits for them, is decided in `s
 #   sendable.py   what of a history is sent, where an API would refuse the whole
 #   refusals.py   whether an API has refused a request for what is in it
 #   draft.py      a step as far as it has come
+#   toolbox.py    the tools of its agent, and of the toolsets that are lent to it
 #   calls.py      a step's tool calls, side by side
 #   gate.py       the rules, held against a call: it may run, may not, or somebody is asked
 #   permits.py    which calls of a step may run, and what those are told that may not
@@ -25,6 +26,7 @@ session: who takes runs in which order, and who waits for them, is decided in `s
 #   place.py      a run's place among those in flight, left while it waits for people
 #   apart.py      a single call in its run's task, and a context of its own
 #   progress.py   what a tool says while it runs, from any thread
+#   results.py    what a call gave, as the model is shown it
 #   told.py       what the model is told of a tool that failed
 #   answer.py     the final response, held to the agent's output_schema
 #   cost.py       what a run has used, and what that costs
@@ -63,6 +65,7 @@ from wingman.run.session_journal import Journal
 from wingman.run.shown import Shown
 from wingman.run.state import CutBy, Phase, RunState
 from wingman.run.time_limit import TimeLimit
+from wingman.run.toolbox import LentToolset, Toolbox
 from wingman.run.view import View, view_of
 from wingman.run.words import Words
 
@@ -78,6 +81,7 @@ __all__ = [
     "EventMemory",
     "Gate",
     "Journal",
+    "LentToolset",
     "Limits",
     "Meter",
     "Model",
@@ -96,6 +100,7 @@ __all__ = [
     "Spent",
     "TimeLimit",
     "ToolCall",
+    "Toolbox",
     "View",
     "Words",
     "complete_step",

@@ -27,10 +27,11 @@ from wingman.errors import (
 )
 from wingman.events import Event, PermissionRequested, PermissionResolved
 from wingman.foreign import contained
+from wingman.output import OutputCheck
 from wingman.run.clock import now
 from wingman.run.logbook import permission_changed
+from wingman.store import PermissionAsked, Store
 from wingman.store import PermissionResolved as Resolved
-from wingman.store import Store
 from wingman.telemetry import log_event
 
 __all__ = ["Ask", "Asks"]
@@ -65,6 +66,11 @@ class Ask:
     def pending(self) -> bool:
         """Whether it waits."""
         return self.request.status == "pending"
+
+    @property
+    def is_question(self) -> bool:
+        """Whether its call runs already, and wants to know something."""
+        return self.request.schema is not None
 
     async def resolved(self) -> PermissionRequest:
         """Wait until it waits no more."""
@@ -120,8 +126,35 @@ class Asks:
             Ask(request, earlier=request.status != "pending") for request in requests
         )
         for ask in self.pending:
-            permission_changed(ask.request)
-            self.publish(_requested(ask.request))
+            self._tell(ask)
+
+    def _tell(self, ask: Ask) -> None:
+        permission_changed(ask.request)
+        self.publish(_requested(ask.request))
+
+    async def question(self, request: PermissionRequest, approver: Approver | None) -> Any:
+        """Ask a person what a call wants to know that runs already; the answer, or None.
+
+        Raises `StoreError` where the question cannot be recorded.
+        """
+        await self.store.write(PermissionAsked(request)).wait()
+        ask = Ask(request)
+        self._asks += (ask,)
+        self._tell(ask)
+        try:
+            answered = await self.wait(ask, _nothing_denied, approver)
+        finally:
+            if ask.pending:
+                ask.over = True
+                if not ask.deciding:
+                    self.store.write(self._cancelled(ask))
+        return answered.input if answered.status == "allowed" else None
+
+    def give_up_questions(self) -> None:
+        """The calls that asked them ended with an earlier process."""
+        for ask in self.pending:
+            if ask.is_question:
+                self.store.write(self._cancelled(ask))
 
     # --- waiting -------------------------------------------------------------------------------
 
@@ -189,7 +222,9 @@ class Asks:
         that cannot be, and `StoreError` where it could not be recorded: then the request waits as
         before.
         """
-        if answer.input is not None:
+        if ask.request.schema is not None:
+            _check_answer(answer, ask.request.schema)
+        elif answer.input is not None:
             await self._check_input(answer, denies)
         if answer.decision == "always" and not ask.request.always:
             raise InvalidRequest(
@@ -260,14 +295,13 @@ class Asks:
         self.publish(_resolved(request))
         self._changed.unpark_all()
 
-    def cancel(self, tool_use_id: str) -> Resolved | None:
-        """The change that a call's end makes of its request, if that waits. What is just being
+    def cancel(self, tool_use_id: str) -> Sequence[Resolved]:
+        """The changes that a call's end makes of its requests that wait. What is just being
         recorded counts, unless it fails."""
-        ask = self.of_call(tool_use_id)
-        if ask is None or not ask.pending:
-            return None
-        ask.over = True
-        return None if ask.deciding else self._cancelled(ask)
+        due = [ask for ask in self.pending if ask.request.tool_use_id == tool_use_id]
+        for ask in due:
+            ask.over = True
+        return [self._cancelled(ask) for ask in due if not ask.deciding]
 
     def _cancelled(self, ask: Ask) -> Resolved:
         request = msgspec.structs.replace(ask.request, status="cancelled", resolved_at=now())
@@ -289,6 +323,25 @@ class Asks:
             self._settle(ask, request)
 
 
+async def _nothing_denied(_input: Mapping[str, Any]) -> str | None:
+    """A question's answer is input of no tool."""
+    return None
+
+
+def _check_answer(answer: PermissionAnswer, schema: Mapping[str, Any]) -> None:
+    """Raise `InvalidRequest` for an answer that is none to a question."""
+    if answer.decision == "reject":
+        return
+    if answer.decision == "always":
+        raise InvalidRequest("A tool's question is answered once, or rejected - at `$.decision`")
+    try:
+        OutputCheck(schema).parse(msgspec.json.encode(answer.input or {}).decode())
+    except ValueError as error:  # it does not fit, or the schema is none
+        raise InvalidRequest(
+            f"The answer's `input` does not fit the question's `schema`. {error} - at `$.input`"
+        ) from error
+
+
 def _granted(request: PermissionRequest) -> Grants:
     """What the answer `always` grants. Without anything that can be, a request is never covered."""
     return {(request.action, resource) for resource in request.always or (request.id,)}
@@ -303,6 +356,7 @@ def _requested(request: PermissionRequest) -> PermissionRequested:
         request.action,
         request.resources,
         request.always,
+        request.schema,
     )
 
 

@@ -7,12 +7,13 @@ it gives a result, it is cancelled alone (the model is told), or it is cancelled
 the run completes the step).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from functools import partial
 from math import inf
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import attrs
 import msgspec
@@ -22,14 +23,15 @@ from wingman.api import CallOutcome
 from wingman.conversation import ToolResultBlock, ToolUseBlock
 from wingman.errors import ToolError
 from wingman.foreign import contained
-from wingman.images import ImageRefused, fit_images
 from wingman.processes import environment_of
 from wingman.run.apart import apart
 from wingman.run.history import with_left_behind
 from wingman.run.limits import Limits
 from wingman.run.place import Place
 from wingman.run.progress import CallProgress
+from wingman.run.results import failure, result_of, shortened, shortened_note
 from wingman.run.told import told
+from wingman.run.toolbox import missing
 from wingman.tools import Tool, ToolContext, ToolOutput
 
 __all__ = ["CALLERS", "Admission", "ToolCall", "ToolCalls"]
@@ -45,7 +47,9 @@ CANCELLED_BY_USER = "Cancelled: the user cancelled this tool call."
 @attrs.define(eq=False)
 class ToolCall:
     """One call. `scope` is what it runs in, and has its time limit for a deadline. `stopped`: it
-    was cancelled alone. `leftover`: what of it could not be stopped.
+    was cancelled alone. `leftover`: what of it could not be stopped. `note`: what its tool
+    notes below the result. `questions` of it wait for a person's answer, and `left` is the time
+    that it has after that.
 
     `due`: its step has been recorded, and the call has its task. Until then the model has announced
     it, and may still be speaking; a call that is cancelled by then never runs. `began` is when it
@@ -58,7 +62,10 @@ class ToolCall:
     result: ToolResultBlock | None = None
     stopped: bool = False
     leftover: str | None = None
+    note: str = ""
     due: bool = False
+    questions: int = 0
+    left: float = inf
     _asked: bool = False
     began: float | None = None
 
@@ -100,6 +107,11 @@ class Admission(Protocol):
         Raises `ToolError` where it may not.
         """
 
+    async def question(
+        self, block: ToolUseBlock, words: str, schema: Mapping[str, Any]
+    ) -> Mapping[str, Any] | None:
+        """What a person answers to a call that runs; None where that is declined."""
+
     def allows(self, action: str, resource: str) -> bool:
         """Whether a call that runs may turn to this as well."""
 
@@ -111,6 +123,8 @@ class ToolCalls:
 
     `admission` says which calls may run, None: all. `place` is the run's, which is left while all
     calls that have not ended wait to be admitted; it may not be held when this is done.
+
+    `problems` says of each toolset that cannot be had why that is so.
 
     `calls` are those that were announced, by id. `progress` is given pieces of output with the id
     of their call. `callers` are the sessions that wait for these calls. What calls leave behind
@@ -128,6 +142,7 @@ class ToolCalls:
     admission: Admission | None = None
     left_behind: dict[str, str] = attrs.field(factory=dict)
     calls: dict[str, ToolCall] = attrs.field(factory=dict)
+    problems: Mapping[str, str] = attrs.field(factory=dict)
     _working: int = 0
     _waiting: int = 0
 
@@ -159,7 +174,8 @@ class ToolCalls:
             self.on_end(call)
         if call.result is None:  # else it had a result, or the Cancelled had gone on
             call.stopped = True
-            call.result = _error(call.block, self._with_left_behind(call.block, CANCELLED_BY_USER))
+            reason = self._with_left_behind(call.block, CANCELLED_BY_USER)
+            call.result = self._failure(call, reason)
         self.on_result(call.result)
 
     async def _result(self, call: ToolCall, slots: trio.Semaphore | None) -> ToolResultBlock | None:
@@ -173,9 +189,11 @@ class ToolCalls:
             report_still_running=call.report,
             environment=environment_of(self.callers),
             leave_behind=partial(self._leave_behind, block.id),
+            note=partial(self._note, call),
         )
         if self.admission is not None:
-            context = attrs.evolve(context, allows=self.admission.allows)
+            elicit = partial(self._elicit, call, self.admission)
+            context = attrs.evolve(context, allows=self.admission.allows, elicit=elicit)
         try:
             with call.scope:
                 if self.admission is not None and self.admission.waits(block):
@@ -196,8 +214,7 @@ class ToolCalls:
             raise ToolError(self._with_left_behind(block, why))
         except BaseException as error:  # noqa: ASYNC103 contained lets a cancellation through
             # The boundary of a tool call: whatever it raises is the model's to read, but a cancel.
-            words = told(block, contained(error))
-            failed = _error(block, self._shown(words))
+            failed = self._failure(call, told(block, contained(error)))
             return _with_note(note, failed)  # noqa: ASYNC104 the same
         finally:
             progress.end()
@@ -206,16 +223,42 @@ class ToolCalls:
         self, admission: Admission, block: ToolUseBlock
     ) -> tuple[ToolUseBlock, str]:
         """The call as it may run, once it may, and the run has a place to run it in."""
+        with self._waiting_for_a_person():
+            admitted = await admission.admit(block)
+        await self.place.take()
+        return admitted
+
+    async def _elicit(
+        self, call: ToolCall, admission: Admission, words: str, schema: Mapping[str, Any]
+    ) -> Mapping[str, Any] | None:
+        """Have a person answer a question of a call that runs. Its time stands meanwhile."""
+        if call.ended.is_set():
+            return None
+        if not call.questions:
+            call.left = call.scope.deadline - trio.current_time()
+            call.scope.deadline = inf
+        call.questions += 1
+        try:
+            with self._waiting_for_a_person() if call.questions == 1 else nullcontext():
+                answer = await admission.question(call.block, words, schema)
+        finally:
+            call.questions -= 1
+            if not call.questions:
+                call.scope.deadline = trio.current_time() + call.left
+        await self.place.take()
+        return answer
+
+    @contextmanager
+    def _waiting_for_a_person(self) -> Iterator[None]:
+        """One call does nothing else: where all do, the run leaves its place."""
         self._working -= 1
         self._waiting += 1
         try:
             self._leave_place()
-            admitted = await admission.admit(block)
+            yield
         finally:
             self._waiting -= 1
             self._working += 1
-        await self.place.take()
-        return admitted
 
     def _leave_place(self) -> None:
         if self._waiting and not self._working:
@@ -231,25 +274,16 @@ class ToolCalls:
         output = await tool.call(block.input, context)
         if isinstance(output, ToolOutput):
             call.scope.deadline = inf
-            return await self._with_images(block, output)
-        return ToolResultBlock(block.id, self._shown(_text(output)), is_error=False)
+        return await result_of(block, output, self.limits.tool_output, call.note)
 
-    async def _with_images(self, block: ToolUseBlock, output: ToolOutput) -> ToolResultBlock:
-        """The result with the images that can be sent; the text says which cannot, and why."""
-        fitted = await fit_images(output.images)
-        images = tuple(image for image in fitted if not isinstance(image, ImageRefused))
-        refused = [
-            f"[Image {number} of this result cannot be shown: {image}.]"
-            for number, image in enumerate(fitted, start=1)
-            if isinstance(image, ImageRefused)
-        ]
-        given = _text(output.text)
-        text = "\n".join([given, *refused] if given else refused)
-        failed = bool(refused) and not images
-        return ToolResultBlock(block.id, self._shown(text), is_error=failed, images=images)
+    def _failure(self, call: ToolCall, reason: str) -> ToolResultBlock:
+        return failure(call.block, reason, self.limits.tool_output, call.note)
+
+    def _note(self, call: ToolCall, text: str) -> None:
+        call.note = shortened_note(text, self.limits.tool_output)
 
     def _leave_behind(self, tool_use_id: str, text: str) -> None:
-        self.left_behind[tool_use_id] = self._shown(text)
+        self.left_behind[tool_use_id] = shortened(text, self.limits.tool_output)
 
     def _with_left_behind(self, block: ToolUseBlock, reason: str) -> str:
         return with_left_behind(reason, self.left_behind.get(block.id, ""))
@@ -262,27 +296,8 @@ class ToolCalls:
             )
         tool = self.tools.get(block.name)
         if tool is None:
-            names = ", ".join(sorted(self.tools)) or "none"
-            raise ToolError(f"There is no tool named {block.name!r}. Available tools: {names}.")
+            raise ToolError(missing(block.name, self.tools, self.problems))
         return tool
-
-    def _shown(self, content: str) -> str:
-        """What the model is shown: valid Unicode, and not too much of it."""
-        limit = self.limits.tool_output
-        if (cut := len(content) - limit) > 0:
-            note = f"\n[… {cut:,} characters cut: the limit is {limit:,} …]\n"
-            head = limit // 2
-            content = content[:head] + note + content[len(content) - (limit - head) :]
-        return content.encode(errors="replace").decode()  # once it is short: this holds the loop
-
-
-def _text(output: object) -> str:
-    """A tool's text as a plain `str`. Raises `TypeError` where a tool gave something else."""
-    if not isinstance(output, str):
-        raise TypeError(
-            f"the tool gave a {type(output).__name__}: it has to give text, or a ToolOutput"
-        )
-    return str.__str__(output)
 
 
 def _with_note(note: str, result: ToolResultBlock) -> ToolResultBlock:
@@ -290,7 +305,3 @@ def _with_note(note: str, result: ToolResultBlock) -> ToolResultBlock:
     if not note:
         return result
     return msgspec.structs.replace(result, content=f"{note}\n{result.content}")
-
-
-def _error(block: ToolUseBlock, content: str) -> ToolResultBlock:
-    return ToolResultBlock(block.id, content, is_error=True)

@@ -58,6 +58,11 @@ class Compactor:
     def _measure(self) -> int:
         return fixed_characters(self.agent)
 
+    def use(self, agent: Agent) -> None:
+        """The agent has other tools now."""
+        self.agent = agent
+        self.fixed = self._measure()
+
     # --- measuring -----------------------------------------------------------------------------
 
     def counted(self, characters: int, images: int) -> None:

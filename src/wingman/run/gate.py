@@ -1,6 +1,6 @@
 """Gate: which of a step's calls may run, which need a person's answer, and which may not run."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import timedelta
 from functools import partial
@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any, Final
 
 import attrs
+import msgspec
 import trio
 
-from wingman.api import OnAsk, PermissionRequest
+from wingman.api import Effect, OnAsk, PermissionRequest
 from wingman.conversation import ToolUseBlock
 from wingman.errors import ToolError
 from wingman.foreign import contained
@@ -42,13 +43,19 @@ _ALLOWED: Final = Verdict()
 
 @attrs.frozen
 class Gate:
-    """The rules of one run, held against its calls. `on_ask` is what becomes of a call that needs
-    an answer, and `timeout` how many seconds it waits for one; None: as long as it takes."""
+    """The rules of one run, held against its calls: `rules` gives those that hold now. `on_ask` is
+    what becomes of a call that needs an answer, and `timeout` how many seconds it waits for one;
+    None: as long as it takes."""
 
-    policy: Policy
+    rules: Callable[[], Policy]
     work_dir: Path
     on_ask: OnAsk = "wait"
     timeout: float | None = None
+
+    @property
+    def policy(self) -> Policy:
+        """The rules that hold now."""
+        return self.rules()
 
     async def judge(self, record: RunRecord, tool: Tool | None, block: ToolUseBlock) -> Verdict:
         """What becomes of this call of a run. A call that cannot run anyway is let through: it says
@@ -56,14 +63,15 @@ class Gate:
         if tool is None or block.malformed is not None:
             return _ALLOWED
         concerned = (*tool.actions, *_COMES_WITH.get(tool.actions[0], ()))
-        if not self.policy.concerns(concerned):
+        if not tool.asks and not self.policy.concerns(concerned):
             return _ALLOWED
         try:
             arguments = tool.arguments(block.input)
         except ToolError:
             return _ALLOWED
         resources = await self._resources(tool, arguments)
-        effects = [self.policy.effect(tool.actions, resource) for resource in resources]
+        usual: Effect = "ask" if tool.asks else "allow"
+        effects = [self.policy.effect(tool.actions, resource, usual) for resource in resources]
         for resource, effect in zip(resources, effects, strict=True):
             if effect == "deny":
                 return Verdict(_denied(tool, resource))
@@ -130,6 +138,19 @@ class Gate:
             contained(error)
             return (Resource(tool.name, HOLE),)  # noqa: ASYNC104 the same
 
+    def question(
+        self,
+        record: RunRecord,
+        tool: Tool,
+        block: ToolUseBlock,
+        words: str,
+        schema: Mapping[str, Any],
+    ) -> PermissionRequest:
+        """What a person is asked by a call that runs already."""
+        asked = Resource(words, words)
+        request = self._request(record, tool, block, (asked,), ())
+        return msgspec.structs.replace(request, input=None, schema=dict(schema))
+
     def _request(
         self,
         record: RunRecord,
@@ -151,7 +172,7 @@ class Gate:
             always=() if long else _shown(asked),
             status="pending",
             created_at=moment,
-            input=block.input,
+            input=dict(tool.taken(block.input)),
             expires_at=None if self.timeout is None else moment + timedelta(seconds=self.timeout),
         )
 

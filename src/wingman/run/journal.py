@@ -120,13 +120,10 @@ class RunJournal:
     def call_ended(self, result: ToolResultBlock) -> None:
         """A tool call has its result."""
         ended = CallEnded(self.session.session_id, self.record.id, result)
-        waited = None if self.asks is None else self.asks.cancel(result.tool_use_id)
-        if waited is None:
-            self._write(ended)
-        else:
-            self._write(waited, ended)
+        waited = () if self.asks is None else self.asks.cancel(result.tool_use_id)
+        self._write(*waited, ended)
         self.session.metrics.tool_call_ended(result.is_error)
-        self.publish(ToolResult(result.tool_use_id, result.content, result.is_error))
+        self.publish(ToolResult.of(result))
 
     async def compacted(
         self, compacted: Compacted, spent: Spent, show: Callable[[Compacted], None]

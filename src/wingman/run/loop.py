@@ -35,6 +35,7 @@ from wingman.run.place import Place
 from wingman.run.progress import ProgressMeter
 from wingman.run.shown import Shown
 from wingman.run.state import RunState
+from wingman.run.toolbox import Toolbox
 from wingman.run.view import View
 from wingman.run.words import Words
 from wingman.store import CutRun, RunRecord
@@ -55,7 +56,7 @@ class RunLoop:
     far; the run adds its own. `callers` are the sessions that wait for what the run's tools do, its
     own among them. `place` is the run's among those in flight. `permits` say which calls may run;
     None: all of them. `words` are the messages that are to steer it, `view` what is
-    left of the history for models.
+    left of the history for models. `toolbox` has the tools of its agent's toolsets, if it has any.
     """
 
     journal: RunJournal
@@ -72,6 +73,7 @@ class RunLoop:
     place: Place
     permits: Permits | None = None
     words: Words | None = None
+    toolbox: Toolbox | None = None
     view: View = attrs.field(factory=View)
     steps: int = 0
     messages: list[Message] = attrs.field(factory=list)
@@ -143,6 +145,7 @@ class RunLoop:
         run_resumed(self.journal.record, self.agent)
         self.place.count()
         try:
+            await self._fill_toolbox()
             blocks = [use for use in step.message.tool_uses if use.id not in draft.results]
             self.permits.resume(blocks)
             await self._run_calls(draft, blocks)
@@ -171,6 +174,7 @@ class RunLoop:
     async def _step(self) -> Ending | None:
         """One inference and its tool calls; the run's ending, if it ends with it."""
         self.journal.check()
+        await self._fill_toolbox()
         self.steps += 1
         self.journal.publish(Step(self.steps, self.meter.usage, self.meter.cost))
         announced = self.state.announced = {}
@@ -192,6 +196,17 @@ class RunLoop:
         finally:
             record, draft = self.journal.record, inference.draft
             step_ended(record, self.steps, draft, self.meter, began, whole=whole)
+
+    async def _fill_toolbox(self) -> None:
+        """Have the tools that there are now; without a checkpoint where no toolset is used."""
+        if self.toolbox is None:
+            return
+        agent = await self.toolbox.filled()
+        if agent is not self.agent:
+            self.agent = agent
+            self._compactor.use(agent)
+            if self.permits is not None:
+                self.permits.tools = {tool.name: tool for tool in agent.tools}
 
     async def _perform(self, inference: Inference) -> Ending | None:
         await inference.perform(self.history, len(self.messages))
@@ -261,6 +276,7 @@ class RunLoop:
             admission=self.permits,
             left_behind=draft.left_behind,
             calls=self.state.announced,
+            problems={} if self.toolbox is None else self.toolbox.problems,
         )
         await calls.run(blocks)
         await self.place.take()
@@ -308,8 +324,7 @@ class RunLoop:
         messages = draft.messages(ending.unanswered, ending.cut_short)
         for block in messages[-1].content if len(messages) > 1 else ():
             if isinstance(block, ToolResultBlock) and block.tool_use_id not in answered:
-                result = ToolResult(block.tool_use_id, block.content, block.is_error)
-                self.journal.publish(result)
+                self.journal.publish(ToolResult.of(block))
         return messages
 
     def _answer_those_that_wait(self, draft: StepDraft, ending: Ending) -> None:
@@ -318,7 +333,7 @@ class RunLoop:
             id = ask.request.tool_use_id
             result = ending.waited(id)
             if draft.results.setdefault(id, result) is result:
-                self.journal.publish(ToolResult(id, result.content, is_error=True))
+                self.journal.publish(ToolResult.of(result))
 
     def _add(self, messages: Iterable[Message]) -> None:
         added = tuple(messages)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 import attrs
 import msgspec
@@ -25,7 +25,8 @@ _LONGEST_NOTE: Final = 2_000  # characters of an edited input, as the model is t
 
 @attrs.define(eq=False)
 class Permits:
-    """The permits of one run. `gate` has its rules, `asks` the requests of its step under way.
+    """The permits of one run. `gate` has its rules, `asks` the requests of its step under way, and
+    `record` is the run as it was admitted.
 
     An `approver` answers them, beside those who answer from outside.
     """
@@ -33,6 +34,7 @@ class Permits:
     gate: Gate
     asks: Asks
     tools: Mapping[str, Tool]
+    record: RunRecord
     approver: Approver | None = None
     _refusals: dict[str, str] = attrs.field(factory=dict)
 
@@ -57,7 +59,8 @@ class Permits:
         do; of the others it is not known whether they have run."""
         for block in blocks:
             ask = self.asks.of_call(block.id)
-            if ask is None or (ask.earlier and ask.request.status == "allowed"):
+            allowed = ask is not None and ask.earlier and ask.request.status == "allowed"
+            if ask is None or allowed or ask.is_question:
                 self._refusals[block.id] = _MAY_HAVE_RUN
 
     def waits(self, block: ToolUseBlock) -> bool:
@@ -65,7 +68,8 @@ class Permits:
         refusal = self._refusals.get(block.id)
         if refusal is not None:
             raise ToolError(refusal)
-        return self.asks.of_call(block.id) is not None
+        ask = self.asks.of_call(block.id)
+        return ask is not None and not ask.is_question
 
     async def admit(self, block: ToolUseBlock) -> tuple[ToolUseBlock, str]:
         """The call as it may run, once somebody has allowed it, and what the model is told of that.
@@ -75,12 +79,13 @@ class Permits:
         ask = self.asks.of_call(block.id)
         if ask is None:
             raise RuntimeError("only a call that waits is to be admitted")
-        denies = partial(self.gate.denies, self.tools.get(block.name))
+        tool = self.tools.get(block.name)
+        denies = partial(self.gate.denies, tool)
         request = await self.asks.wait(ask, denies, self.approver)
         if request.status != "allowed":
             raise ToolError(_refused(request))
         note = f"[The user says: {request.message}]" if request.message else ""
-        if request.input is not None and request.input != block.input:
+        if _is_edited(request, tool, block):
             edited = msgspec.json.encode(request.input).decode()
             if len(edited) > _LONGEST_NOTE:
                 edited = f"{edited[:_LONGEST_NOTE]}…"
@@ -92,9 +97,27 @@ class Permits:
             raise ToolError(f"Not allowed: {denied} It has not run.")
         return block, note
 
+    async def question(
+        self, block: ToolUseBlock, words: str, schema: Mapping[str, Any]
+    ) -> Mapping[str, Any] | None:
+        """What a person answers to a call that runs; None where it is declined, or nobody is there
+        to ask."""
+        if self.gate.on_ask == "reject":
+            return None
+        request = self.gate.question(self.record, self.tools[block.name], block, words, schema)
+        answer: Mapping[str, Any] | None = await self.asks.question(request, self.approver)
+        return answer
+
     def allows(self, action: str, resource: str) -> bool:
         """Whether a call that runs may turn to this as well."""
         return self.gate.allows(action, resource)
+
+
+def _is_edited(request: PermissionRequest, tool: Tool | None, block: ToolUseBlock) -> bool:
+    """Whether a person has given another input. What the tool leaves out makes no other of it."""
+    if request.input is None or request.input == block.input:
+        return False
+    return tool is None or tool.taken(request.input) != tool.taken(block.input)
 
 
 def _refused(request: PermissionRequest) -> str:

@@ -105,8 +105,10 @@ def _text_size(event: Event) -> int:
     match event:
         case Text(text=text) | Thinking(text=text) | ToolProgress(text=text):
             return text.__sizeof__()
-        case ToolResult(content=content):
+        case ToolResult(content=content, structured=None):
             return content.__sizeof__()
+        case ToolResult(content=content, structured=structured):
+            return content.__sizeof__() + len(msgspec.json.encode(structured))
         case ToolUse(input=input):
             return sum(value.__sizeof__() for value in input.values())
         case PermissionRequested(resources=resources, always=always):

@@ -149,7 +149,7 @@ def _without_images(block: Block) -> Block:
 
 def _without_result(block: Block) -> Block:
     if isinstance(block, ToolResultBlock):
-        return msgspec.structs.replace(block, content=_RESULT, images=())
+        return msgspec.structs.replace(block, content=_RESULT, images=(), structured=None)
     return block
 
 

@@ -68,7 +68,7 @@ def is_boundary(message: Message) -> bool:
 
 
 def shortened(message: Message) -> Message:
-    """The message with its long tool results cut, and their images gone."""
+    """The message with its long tool results cut, and their images and other forms gone."""
     if is_boundary(message):
         return message
     return msgspec.structs.replace(message, content=tuple(map(_short, message.content)))
@@ -85,4 +85,4 @@ def _short(block: Block) -> Block:
         )
     if block.images:
         content += f"\n[{len(block.images)} images of this old result are left out.]"
-    return msgspec.structs.replace(block, content=content, images=())
+    return msgspec.structs.replace(block, content=content, images=(), structured=None)

@@ -6,21 +6,27 @@
     following.py    a session's events, from run to run
     root.py         the composition root: the parts, put together once, opened and closed
     agents.py       agents by id: records in the store, templates in code
+    agent_check.py  what is wrong with an agent
     agent_order.py  in which order agents are listed, and where a page of them begins
+    mcp_servers.py  MCP servers by name, and how they stand
+    toolsets.py     toolsets by name, and what they stand for now
     credentials.py  how each provider is reached
     base_url.py     what a base URL must be to be kept
+    settings.py     agents, tools, rules and prices that may be given anew
     status.py       how it stands
     models.py       what models each provider has
 
 It does not know HTTP: the server is one face of it, a program another.
 """
 
+from wingman.runtime.agent_check import AgentProblem, AgentSurroundings
 from wingman.runtime.agent_order import AgentList
 from wingman.runtime.agents import KEYLESS, PREFERRED, Agents, default_provider
 from wingman.runtime.credentials import Credentials
 from wingman.runtime.following import Following
 from wingman.runtime.runtime import Runtime
 from wingman.runtime.session import Session
+from wingman.runtime.settings import Settings
 from wingman.runtime.status import RuntimeStatus
 from wingman.runtime.stream import RunStream
 
@@ -28,6 +34,8 @@ __all__ = [
     "KEYLESS",
     "PREFERRED",
     "AgentList",
+    "AgentProblem",
+    "AgentSurroundings",
     "Agents",
     "Credentials",
     "Following",
@@ -35,5 +43,6 @@ __all__ = [
     "Runtime",
     "RuntimeStatus",
     "Session",
+    "Settings",
     "default_provider",
 ]

@@ -1,25 +1,24 @@
 """Agents: the agents of a runtime, those in the store and those that a program defines in code."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
 import msgspec
 import trio
-from msgspec import UNSET
 
 from wingman.agent import Agent, ChosenAgent, Compaction
-from wingman.api import AgentFields, AgentRecord, CompactionConfig, ProviderConfig
+from wingman.api import AgentFields, AgentRecord, CompactionConfig, NewAgent, ProviderConfig
 from wingman.errors import InvalidRequest, NotFound
 from wingman.ids import new_id
-from wingman.output import OutputCheck
 from wingman.providers import Provider, ProviderRegistry
 from wingman.run import now
+from wingman.runtime.agent_check import AgentSurroundings, blank_agent, check_schema, with_fields
 from wingman.runtime.agent_order import AgentList, AgentOrder, Place, place_of
 from wingman.runtime.credentials import Credentials
-from wingman.session import check_rules
+from wingman.runtime.toolsets import Toolsets
 from wingman.store import AgentDeleted, AgentSaved, RunRecord, Store
-from wingman.tools import Tool
+from wingman.tools import Tool, Toolset
 from wingman.under_trio import require_trio
 
 __all__ = ["KEYLESS", "PREFERRED", "Agents", "default_provider"]
@@ -39,6 +38,8 @@ class Agents:
     """All agents by id; the records are kept in memory, since every message needs one.
 
     An agent of code has its name as its id, and is not in the store: the program brings it again.
+    So has one of the settings, which may be given anew; but its runs keep a record of it, as those
+    of the store do.
     """
 
     def __init__(
@@ -49,8 +50,11 @@ class Agents:
         credentials: Credentials,
         code: Iterable[Agent],
         compaction: Compaction | None = None,
+        toolsets: Iterable[Toolset] = (),
     ) -> None:
-        self.tools = {tool.name: tool for tool in tools}
+        self._own_tools = {tool.name: tool for tool in tools}
+        self.tools: Mapping[str, Tool] = self._own_tools
+        self.toolsets = Toolsets(toolsets)
         self._store = store
         self._compaction = compaction
         self._providers = providers
@@ -59,6 +63,7 @@ class Agents:
         self._built: dict[str, ChosenAgent] = {}
         self._code: dict[str, ChosenAgent] = {}
         self._code_records: dict[str, AgentRecord] = {}
+        self._given: dict[str, AgentRecord] = {}
         self._order = AgentOrder()
         self._changes = trio.Lock()  # one at a time, so that each sees the one before
         self._waiting = trio.lowlevel.ParkingLot()
@@ -98,20 +103,27 @@ class Agents:
         return AgentList(map(self._at, places), following)
 
     def _at(self, place: Place) -> AgentRecord:
-        return (self._records if place.stored else self._code_records)[place.id]
+        if place.stored:
+            return self._records[place.id]
+        return self._code_records.get(place.id) or self._given[place.id]
 
     def get(self, agent_id: str) -> AgentRecord:
         """One agent; raises `NotFound`."""
-        record = self._code_records.get(agent_id) or self._records.get(agent_id)
-        if record is None:
-            raise NotFound("agent", agent_id)
-        return record
+        for records in (self._code_records, self._given, self._records):
+            if agent_id in records:
+                return records[agent_id]
+        raise NotFound("agent", agent_id)
 
     def _stored(self, agent_id: str) -> AgentRecord:
-        """One agent that can be changed: `InvalidRequest` for one of code."""
+        """One agent that can be changed: `InvalidRequest` for one of code or of the settings."""
         if agent_id in self._code:
             raise InvalidRequest(
                 f"Agent {agent_id!r} is defined in the program's code: change it there."
+            )
+        if agent_id in self._given:
+            raise InvalidRequest(
+                f"Agent {agent_id!r} is one of the server's configuration: change it there, and "
+                "have the server read it again (wingman reload)."
             )
         return self.get(agent_id)
 
@@ -119,19 +131,8 @@ class Agents:
         """Make an agent; it is durable when this returns."""
         require_trio()
         moment = now()
-        empty = AgentRecord(
-            id=new_id(),
-            name="",
-            instructions="",
-            tools=(),
-            provider=self._default_provider(),
-            output_schema=None,
-            max_steps=None,
-            created_at=moment,
-            updated_at=moment,
-        )
         async with self._changes:
-            return await self._save(empty, fields, moment)
+            return await self._save(self._blank(new_id(), moment), fields, moment)
 
     async def update(self, agent_id: str, fields: AgentFields) -> AgentRecord:
         """Change the fields that are given; runs that are admitted already keep what they had."""
@@ -175,8 +176,53 @@ class Agents:
             raise NotFound("agent", run.agent_id)
         return chosen.agent
 
+    def prepare(
+        self, tools: Iterable[Tool], toolsets: Iterable[Toolset], agents: Iterable[NewAgent]
+    ) -> Callable[[], None]:
+        """Look at the tools and agents of the settings; what is returned has them take the place of
+        the former ones. Raises `InvalidRequest`, and nothing is changed.
+
+        An agent has its name as its id. Runs that are admitted already keep what they had.
+        """
+        given = self.toolsets.checked(toolsets)
+        known = {**self._own_tools}
+        for tool in tools:
+            if tool.name in known:
+                raise InvalidRequest(f"There are two tools named {tool.name!r}.")
+            known[tool.name] = tool
+        moment = now()
+        around = AgentSurroundings(known, {*self.toolsets.own, *given}, self._providers)
+        records: dict[str, AgentRecord] = {}
+        for fields in agents:
+            record = records[fields.name] = self._given_record(fields, moment)
+            if record.id in self._code or record.id in self._records:
+                raise InvalidRequest(f"There is another agent whose id is {record.id!r}.")
+            for problem in around.problems_of(record):
+                raise problem.error
+
+        def take() -> None:
+            self.toolsets.give(given)
+            for old in self._given.values():
+                self._order.remove(place_of(old, code=True))
+            self._order.add_all(place_of(record, code=True) for record in records.values())
+            self._given, self.tools = records, known
+            self._built.clear()
+            self._waiting.unpark_all()
+
+        return take
+
+    def _given_record(self, fields: NewAgent, moment: datetime) -> AgentRecord:
+        """The record of an agent of the settings: the one that there is, if it is the same."""
+        old = self._given.get(fields.name)
+        made = moment if old is None else old.created_at
+        record = with_fields(self._blank(fields.name, made), fields, moment)
+        if old is not None and msgspec.structs.replace(record, updated_at=old.updated_at) == old:
+            return old
+        return record
+
     async def changed(self) -> None:
-        """Return when an agent of code or a credential has come: what was lacking may be there."""
+        """Return when an agent of code, a tool or a credential has come: what was lacking may be
+        there."""
         require_trio()
         await self._waiting.park()
 
@@ -185,13 +231,10 @@ class Agents:
         self._waiting.unpark_all()
 
     async def _save(self, old: AgentRecord, fields: AgentFields, moment: datetime) -> AgentRecord:
-        given = {
-            name: value
-            for name, value in msgspec.structs.asdict(fields).items()
-            if value is not UNSET
-        }
-        record = msgspec.structs.replace(old, **given, updated_at=moment)
-        self._check(record)
+        record = with_fields(old, fields, moment)
+        around = AgentSurroundings(self.tools, self.toolsets.names, self._providers)
+        for problem in around.problems_of(record):
+            raise problem.error
         await self._store.write(AgentSaved(record)).wait()
         if record.id not in self._records:
             self._order.add(place_of(record))
@@ -199,24 +242,8 @@ class Agents:
         self._built.pop(record.id, None)
         return record
 
-    def _check(self, record: AgentRecord) -> None:
-        if not record.name.strip():
-            raise InvalidRequest("An agent needs a name - at `$.name`")
-        if record.max_steps is not None and record.max_steps < 1:
-            raise InvalidRequest("Expected `int` >= 1 - at `$.max_steps`")
-        self._providers.check(record.provider.id)
-        if isinstance(record.compaction, CompactionConfig) and record.compaction.provider:
-            self._providers.check(record.compaction.provider.id)
-        _check_schema(record)
-        check_rules(record.permissions)
-        for index, name in enumerate(record.tools):
-            if name not in self.tools:
-                known = ", ".join(sorted(self.tools))
-                raise InvalidRequest(
-                    f"There is no tool {name!r}; there are: {known} - at `$.tools[{index}]`"
-                )
-            if name in record.tools[:index]:
-                raise InvalidRequest(f"Tool {name!r} is named twice - at `$.tools[{index}]`")
+    def _blank(self, agent_id: str, moment: datetime) -> AgentRecord:
+        return blank_agent(agent_id, self._default_provider(), moment)
 
     def _default_provider(self) -> ProviderConfig:
         name = default_provider(self._credentials.configured)
@@ -224,13 +251,14 @@ class Agents:
 
     def _build(self, record: AgentRecord) -> Agent:
         config = record.provider
-        _check_schema(record)  # it may have been stored before schemas were checked
+        check_schema(record)  # it may have been stored before schemas were checked
         return Agent(
             record.name,
             instructions=record.instructions,
             provider=self._provider(config),
             compaction=self._compaction_of(record.compaction),
             tools=self._known_tools(record.tools),
+            toolsets=[self.toolsets.named(name) for name in record.toolsets],
             output_schema=record.output_schema,
             max_steps=record.max_steps,
             permissions=record.permissions,
@@ -263,14 +291,6 @@ class Agents:
         return [self.tools[name] for name in names if name in self.tools]
 
 
-def _check_schema(record: AgentRecord) -> None:
-    if record.output_schema is not None:
-        try:
-            OutputCheck(record.output_schema)
-        except ValueError as error:
-            raise InvalidRequest(str(error)) from error
-
-
 def _record_of(agent: Agent) -> AgentRecord:
     """An agent of code as the wire shows it."""
     moment = now()
@@ -279,6 +299,7 @@ def _record_of(agent: Agent) -> AgentRecord:
         name=agent.name,
         instructions=agent.instructions,
         tools=tuple(tool.name for tool in agent.tools),
+        toolsets=tuple(toolset.name for toolset in agent.toolsets),
         provider=ProviderConfig(agent.provider.id, agent.provider.model),
         output_schema=None if agent.output_check is None else agent.output_check.schema,
         max_steps=agent.max_steps,

@@ -17,10 +17,12 @@ from wingman.providers import ProviderRegistry, Transport
 from wingman.run import EventMemory, Limits, Model, Price, Prices, TimeLimit
 from wingman.runtime.agents import Agents
 from wingman.runtime.credentials import Credentials
+from wingman.runtime.mcp_servers import McpServers
 from wingman.runtime.models import Models
-from wingman.session import Room, Services, SessionHost
+from wingman.runtime.settings import Settings
+from wingman.session import OpenToolsets, Room, Services, SessionHost, Terms
 from wingman.store import Store, open_store
-from wingman.tools import BUILTIN, Tool
+from wingman.tools import BUILTIN, Tool, Toolset
 
 __all__ = ["Root"]
 
@@ -40,6 +42,7 @@ class Root:
         *,
         agents: Iterable[Agent] = (),
         tools: Iterable[Tool] = (),
+        toolsets: Iterable[Toolset] = (),
         providers: ProviderRegistry | None = None,
         limits: Limits | None = None,
         prices: Prices | None = None,
@@ -49,7 +52,9 @@ class Root:
         ask: Approver | None = None,
         on_ask: OnAsk = "wait",
         compaction: Compaction | None = _COMPACTION,
+        settings: Settings | None = None,
     ) -> None:
+        self._settings = one("settings", settings, Settings | None)
         agents, tools = listed("agents", agents, Agent), listed("tools", tools, Tool)
         self.store: Store = open_store(store) if isinstance(store, str | Path) else _store(store)
         self.providers = (
@@ -66,28 +71,45 @@ class Root:
             self.credentials,
             agents,
             one("compaction", compaction, Compaction | None),
+            toolsets,
         )
         self.metrics = Metrics()
         limits = Limits() if limits is None else one("limits", limits, Limits)
         prices = one("prices", {} if prices is None else prices, Mapping)
         for name, price in prices.items():
             one(f"prices[{name!r}]", price, Price)
+        system = ActorSystem(instruments=instruments)
         self.services = Services(
             store=self.store,
-            system=ActorSystem(instruments=instruments),
+            system=system,
             model=Model(Transport(on_retry=self.metrics.retried), self.models.window, self.metrics),
             agents=self.agents,
             limits=limits,
-            prices=prices,
+            terms=Terms(prices, Rules.of(permissions)),
             room=Room(limits),
             events=EventMemory(limits.event_bytes),
             time_limit=TimeLimit(limits.seconds),
-            rules=Rules.of(permissions),
+            toolsets=OpenToolsets(system),
             on_ask=on_ask,
             approver=_approver(ask),
         )
+        self.mcp = McpServers(self.store, self.agents, self.services.toolsets)
         self.host = SessionHost(self.services, idle_after)
         self._stack = AsyncExitStack()
+
+    def configure(self, settings: Settings) -> None:
+        """Take other settings in the place of the former ones: all of them, or, where something is
+        wrong with them, none. Raises `InvalidRequest`."""
+        toolsets = [*settings.toolsets, *self.mcp.of_settings(settings.mcp)]
+        take_agents = self.agents.prepare(settings.tools, toolsets, settings.agents)
+        terms = self.services.terms
+        # From here on nothing fails.
+        take_agents()
+        self.mcp.settings_changed()
+        if settings.permissions is not None:
+            terms.rules = settings.permissions
+        if settings.prices is not None:
+            terms.prices = settings.prices
 
     async def __aenter__(self) -> Self:
         stack = self._stack
@@ -97,6 +119,9 @@ class Root:
             # What must be known before queued runs go on.
             await self.credentials.load()
             await self.agents.load()
+            await self.mcp.load()
+            if self._settings is not None:
+                self.configure(self._settings)
             await stack.enter_async_context(self.services.system)
             await stack.enter_async_context(self.host)
         except BaseException:

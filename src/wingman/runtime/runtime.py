@@ -26,7 +26,6 @@ from wingman.api import (
     Status,
 )
 from wingman.conversation import HistoryPart, Message
-from wingman.errors import ShuttingDown, Unavailable
 from wingman.face import AnyRuns, answered
 from wingman.given import one
 from wingman.metrics import Metrics
@@ -35,9 +34,11 @@ from wingman.providers import ProviderRegistry
 from wingman.run import Limits, Prices, Reader
 from wingman.runtime.agents import Agents
 from wingman.runtime.credentials import Credentials
+from wingman.runtime.mcp_servers import McpServers
 from wingman.runtime.root import Root
 from wingman.runtime.session import Session
-from wingman.runtime.status import RuntimeStatus
+from wingman.runtime.settings import Settings
+from wingman.runtime.status import RuntimeStatus, status_of
 from wingman.session import (
     PermissionList,
     Run,
@@ -49,7 +50,7 @@ from wingman.session import (
     check_work_dir,
 )
 from wingman.store import Store
-from wingman.tools import Tool
+from wingman.tools import Tool, Toolset
 from wingman.under_trio import require_trio
 
 __all__ = ["Runtime"]
@@ -63,15 +64,16 @@ class Runtime:
             run = await session.submit("Summarise the repository.")
 
     `store` is `"memory"`, a path or a URL, or a store of one's own. `agents` are those defined in
-    code: queued runs find them again by name after a restart. `tools` are known by name to agents
-    that come over HTTP, beside the built-in ones. `prices` are what models' tokens cost, as
-    `{"anthropic/claude-sonnet-4-5": Price(input=3.0, output=15.0)}`: results of runs whose models
-    are all among them have a `cost`. `idle_after` is how many seconds an idle session
-    stays in memory (None: for ever). The tools of agents in code are theirs alone.
+    code: queued runs find them again by name after a restart. `tools` and `toolsets` are known by
+    name to agents that come over HTTP, beside the built-in tools. `prices` are what models' tokens
+    cost, as `{"anthropic/claude-sonnet-4-5": Price(input=3.0, output=15.0)}`: results of runs whose
+    models are all among them have a `cost`. `idle_after` is how many seconds an idle session stays
+    in memory (None: for ever). The tools of agents in code are theirs alone.
 
     `permissions` are rules for all sessions, and what they deny nobody can allow. `ask` is an async
     function that answers what needs an answer; without one, calls wait for `answer`. `compaction`
     is how histories are compacted for agents that come over HTTP and do not say; None: not at all.
+    `settings` are more agents, tools, rules and prices, which `configure` may change later.
 
     Leaving the block interrupts what still runs; `drain` first, to let it finish. Queued runs stay
     in the store and go on when it is opened again.
@@ -83,6 +85,7 @@ class Runtime:
         *,
         agents: Iterable[Agent] = (),
         tools: Iterable[Tool] = (),
+        toolsets: Iterable[Toolset] = (),
         providers: ProviderRegistry | None = None,
         limits: Limits | None = None,
         prices: Prices | None = None,
@@ -91,11 +94,13 @@ class Runtime:
         permissions: PermissionForm | None = None,
         ask: Approver | None = None,
         compaction: Compaction | None = Compaction(),  # noqa: B008 it is frozen
+        settings: Settings | None = None,
     ) -> None:
         self._root = Root(
             store,
             agents=agents,
             tools=tools,
+            toolsets=toolsets,
             providers=providers,
             limits=limits,
             prices=prices,
@@ -104,6 +109,7 @@ class Runtime:
             permissions=permissions,
             ask=ask,
             compaction=compaction,
+            settings=settings,
         )
 
     async def __aenter__(self) -> Self:
@@ -136,6 +142,11 @@ class Runtime:
     def agents(self) -> Agents:
         """The agents, in the store and in code."""
         return self._root.agents
+
+    @property
+    def mcp(self) -> McpServers:
+        """The MCP servers, in the store, in the settings and in code."""
+        return self._root.mcp
 
     @property
     def credentials(self) -> Credentials:
@@ -352,6 +363,11 @@ class Runtime:
 
     # --- the whole -----------------------------------------------------------------------------
 
+    def configure(self, settings: Settings) -> None:
+        """Take other settings in the place of the former ones, without touching a run. Raises
+        `InvalidRequest` where something is wrong with them, and then nothing has changed."""
+        self._root.configure(one("settings", settings, Settings))
+
     async def models(self, provider: str) -> Sequence[ModelInfo]:
         """The models of a provider, of its own word where it can be asked. Raises `NotFound`.
 
@@ -362,19 +378,7 @@ class Runtime:
 
     def status(self) -> RuntimeStatus:
         """How the runtime stands now."""
-        services = self._root.services
-        unready: Unavailable | None = services.store.failure
-        if services.room.draining.is_set():
-            unready = ShuttingDown("The server is shutting down.")
-        return RuntimeStatus(
-            unready,
-            services.system.snapshot(),
-            {id: str(q.termination) for id, q in self._root.host.active.quarantined().items()},
-            services.system.dead_letters,
-            services.room.in_flight,
-            services.room.waiting,
-            services.room.asking,
-        )
+        return status_of(self._root.services, self._root.host)
 
     async def drain(self, grace: float = 30.0, patience: float = 10.0) -> None:
         """Take no more runs, give those in flight `grace` seconds, then interrupt them.

@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 import attrs
 
 from wingman.actor import ActorInfo
-from wingman.errors import Unavailable
+from wingman.errors import ShuttingDown, Unavailable
+from wingman.session import Services, SessionHost
 
-__all__ = ["RuntimeStatus"]
+__all__ = ["RuntimeStatus", "status_of"]
 
 
 @attrs.frozen
@@ -27,3 +28,19 @@ class RuntimeStatus:
     in_flight: int
     waiting: int
     asking: int
+
+
+def status_of(services: Services, host: SessionHost) -> RuntimeStatus:
+    """How it stands now."""
+    unready: Unavailable | None = services.store.failure
+    if services.room.draining.is_set():
+        unready = ShuttingDown("The server is shutting down.")
+    return RuntimeStatus(
+        unready,
+        services.system.snapshot(),
+        {id: str(q.termination) for id, q in host.active.quarantined().items()},
+        services.system.dead_letters,
+        services.room.in_flight,
+        services.room.waiting,
+        services.room.asking,
+    )

@@ -24,7 +24,8 @@ def json_text(value: object) -> str:
             value = written_by_pydantic(value)
         return msgspec.json.encode(value, enc_hook=_known).decode()
     except UnicodeEncodeError:  # a file's name, perhaps, that is no UTF-8
-        return json.dumps(json_value(value), ensure_ascii=False, separators=(",", ":"))
+        finite = json.loads(json.dumps(json_value(value)), parse_constant=lambda _: None)
+        return json.dumps(finite, ensure_ascii=False, separators=(",", ":"))
 
 
 def json_value(value: object) -> Any:

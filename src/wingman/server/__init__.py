@@ -11,8 +11,10 @@
     paths.py        which route a request goes to
     bodies.py       what requests send, bounded in total
     handlers.py     the functions behind the contract's routes
+    console/        the page at /, and who is logged in to it
     routes/         one module a section of the HTTP contract; /metrics too
     exchange.py     requests into values, values into responses
+    mcp/            the MCP server face
     decoding.py     JSON into typed values, and errors with a path
     history.py      a session with its history as the body of a response, in pieces
     sse.py          a channel's reader as the body of a response
@@ -23,6 +25,7 @@ It knows the runtime, and nothing of providers' wires, of SQL, or of how a run g
 """
 
 from wingman.server.app import create_app
+from wingman.server.console import Logins
 from wingman.server.serve import DEFAULT_PORT, ServerConfig, serve
 
-__all__ = ["DEFAULT_PORT", "ServerConfig", "create_app", "serve"]
+__all__ = ["DEFAULT_PORT", "Logins", "ServerConfig", "create_app", "serve"]

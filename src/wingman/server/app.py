@@ -22,10 +22,11 @@ from wingman.errors import WingmanError
 from wingman.runtime import Runtime
 from wingman.server.asgi import Inbox
 from wingman.server.bodies import DEFAULT_BODY_MEMORY, BodyRoom, CountedRequest
+from wingman.server.console import Logins
 from wingman.server.errors import AnswerCut, http_error_response, internal_error, wingman_error
 from wingman.server.handlers import Handlers, serve_contract
 from wingman.server.paths import Paths
-from wingman.server.routes import handlers_of
+from wingman.server.routes import Reload, handlers_of
 from wingman.under_trio import require_trio
 
 __all__ = ["create_app"]
@@ -137,12 +138,20 @@ class LeanQuart(QuartTrio):
         return MapAdapter(self.url_map, "", "/", None, "http", request.path, request.method)
 
 
-def create_app(runtime: Runtime, body_memory: int = DEFAULT_BODY_MEMORY) -> QuartTrio:
+def create_app(
+    runtime: Runtime,
+    body_memory: int = DEFAULT_BODY_MEMORY,
+    logins: Logins | None = None,
+    reload: Reload | None = None,
+) -> QuartTrio:
     """The HTTP face of a runtime, which must be open while the app is served.
 
-    `body_memory` is how many bytes of requests' bodies are held at once.
+    `body_memory` is how many bytes of requests' bodies are held at once. `logins` are those of the
+    guard around the app; without one nobody has to log in. `reload` has the program read its
+    configuration again.
     """
-    return app_of(handlers_of(runtime), body_memory=body_memory)
+    handlers = handlers_of(runtime, Logins() if logins is None else logins, reload)
+    return app_of(handlers, body_memory=body_memory)
 
 
 def app_of(

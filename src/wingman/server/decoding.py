@@ -12,7 +12,7 @@ from msgspec import inspect
 from wingman.errors import InvalidRequest
 from wingman.schemas import fitted, schema_of
 
-__all__ = ["decode"]
+__all__ = ["decode", "read_value"]
 
 T = TypeVar("T")
 
@@ -49,6 +49,20 @@ def decode(data: bytes, kind: type[T], ignore: Collection[str] = ()) -> T:
         raise InvalidRequest(f"The body is not JSON: {error}") from error
     except RecursionError as error:
         raise InvalidRequest("The body is nested too deeply") from error
+
+
+def read_value(value: Any, kind: type[T]) -> T:
+    """The value of this type in what was JSON. A null where there may be nothing is nothing.
+
+    Raises `InvalidRequest`, with the path of what does not fit.
+    """
+    try:
+        whole = fitted(value, _schema(cast("Hashable", kind)), drop_nulls=True)
+        return msgspec.convert(whole, kind)
+    except msgspec.ValidationError as error:
+        raise InvalidRequest(_told(str(error), kind)) from error
+    except RecursionError as error:
+        raise InvalidRequest("The value is nested too deeply") from error
 
 
 def _strictly(data: bytes, kind: type[T], ignore: Collection[str]) -> T:

@@ -58,6 +58,8 @@ async def wingman_error(error: WingmanError) -> Response:
         ids = {"request_id": _request_id(), "error": error.code}
         log_event(logger, logging.ERROR, "the request failed", **ids, status=status)
     response = _response(status, error.code, error.message, getattr(error, "run_id", None))
+    if status == 401:
+        response.headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, Unavailable) and error.retry_after > 0:
         response.headers["Retry-After"] = str(max(1, math.ceil(error.retry_after)))
     return response

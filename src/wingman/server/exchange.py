@@ -38,7 +38,7 @@ class UnsupportedMediaType(WingmanError):
 
 
 async def decode_body(body: Body) -> Any:
-    """The request's body as a value of its type.
+    """The request's body as a value of its type, or as it came where that is asked for.
 
     Raises `InvalidRequest`, with the path of what does not fit.
     """
@@ -47,7 +47,7 @@ async def decode_body(body: Body) -> Any:
         data = b"{}"
     elif request.mimetype != "application/json":
         raise UnsupportedMediaType("Send the body as JSON, with `Content-Type: application/json`.")
-    return decode(data, body.type, body.ignored)
+    return data if body.raw else decode(data, body.type, body.ignored)
 
 
 def decode_query(kind: type[T]) -> T:

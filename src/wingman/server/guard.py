@@ -6,7 +6,6 @@ loopback a token is required. The guard is plain ASGI, outside of the app, so th
 forget it; it also names every request, and knows whether its client stayed to the end.
 """
 
-import hmac
 import logging
 import re
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
@@ -18,6 +17,7 @@ import trio
 
 from wingman.api import ROUTES, pattern_of
 from wingman.ids import new_id
+from wingman.server.console import Logins, cookies_of
 from wingman.server.errors import REQUEST_ID, error_body
 from wingman.telemetry import log_event
 
@@ -37,6 +37,7 @@ ON_DISCONNECT: Final = "wingman.on_disconnect"
 _SANE_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _OPEN: Final = tuple(pattern_of(route.path) for route in ROUTES if not route.needs_token)
 _OWN_SITES: Final = frozenset({b"same-origin", b"none"})
+_SAFE_METHODS: Final = frozenset({"GET", "HEAD"})
 
 _HOST: Final = re.compile(r"(?P<name>[a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?", re.IGNORECASE)
 _ORIGIN: Final = re.compile(r"https?://(?P<host>[^/]+)", re.IGNORECASE)
@@ -61,16 +62,17 @@ class _Refusal:
 
 
 class Guard:
-    """An ASGI app around another. `hosts` are the names we go by, beside those of loopback.
+    """An ASGI app around another. `allowed_hosts` are the names we go by, beside loopback's.
 
-    Bound beyond loopback without `hosts`, any name is taken: there the token is what protects.
+    Bound beyond loopback without such names, any name is taken: there the token is what protects.
+    Where `logins` need the token, each request has it, or the cookie of who is logged in.
     """
 
     def __init__(
-        self, app: App, *, host: str, token: str | None, allowed_hosts: Iterable[str] = ()
+        self, app: App, *, host: str, logins: Logins, allowed_hosts: Iterable[str] = ()
     ) -> None:
         self._app = app
-        self._token = None if token is None else token.encode()
+        self._logins = logins
         self._hosts = {name.lower() for name in allowed_hosts}
         self._any_host = not is_loopback(host) and not self._hosts
         self._hosts.add(host.lower())
@@ -81,7 +83,7 @@ class Guard:
         scope[REQUEST_ID] = request_id
         exchange = _Exchange(send, request_id.encode())
         began = trio.current_time()
-        refusal = self._refusal(scope["path"], headers)
+        refusal = self._refusal(scope, headers)
         try:
             if refusal is not None:
                 await exchange.refuse(refusal, request_id)
@@ -93,7 +95,8 @@ class Guard:
             if logger.isEnabledFor(logging.DEBUG):
                 exchange.log(scope, request_id, began)
 
-    def _refusal(self, path: str, headers: dict[bytes, bytes]) -> _Refusal | None:
+    def _refusal(self, scope: Scope, headers: dict[bytes, bytes]) -> _Refusal | None:
+        path: str = scope["path"]
         host = headers.get(b"host", b"").decode("latin-1")
         if not self._knows(host):
             return _Refusal(
@@ -107,8 +110,8 @@ class Guard:
             return _Refusal(403, "forbidden_origin", "Pages of other origins may not call this.")
         if headers.get(b"sec-fetch-site", b"none") not in _OWN_SITES:
             return _Refusal(403, "forbidden_origin", "Pages of other sites may not call this.")
-        if self._token is not None and not any(rule.fullmatch(path) for rule in _OPEN):
-            refusal = self._check_token(headers.get(b"authorization", b""), self._token)
+        if self._logins.needed and not any(rule.fullmatch(path) for rule in _OPEN):
+            refusal = self._check_caller(scope, headers)
             if refusal is not None:
                 return refusal
         if not path.startswith("/"):
@@ -124,11 +127,15 @@ class Guard:
         name = match["name"].strip("[]").lower()
         return is_loopback(name) or name in self._hosts
 
-    @staticmethod
-    def _check_token(authorization: bytes, token: bytes) -> _Refusal | None:
-        scheme, _, given = authorization.partition(b" ")
-        if scheme.lower() == b"bearer" and hmac.compare_digest(given.strip(), token):
-            return None
+    def _check_caller(self, scope: Scope, headers: dict[bytes, bytes]) -> _Refusal | None:
+        if b"authorization" in headers:
+            scheme, _, given = headers[b"authorization"].partition(b" ")
+            if scheme.lower() == b"bearer" and self._logins.is_token(given.strip()):
+                return None
+        elif b"cookie" in headers and _from_our_page(scope["method"], headers):
+            cookies = cookies_of(scope["server"], headers[b"cookie"].decode("latin-1"))
+            if any(self._logins.left(cookie) for cookie in cookies):
+                return None
         message = "Send the server's token as `Authorization: Bearer …`."
         return _Refusal(401, "unauthorized", message, ((b"www-authenticate", b"Bearer"),))
 
@@ -199,3 +206,16 @@ def _same_origin(origin: str, host: str) -> bool:
     """Whether a page is our own. Its scheme is not compared: TLS may end before us."""
     match = _ORIGIN.fullmatch(origin)
     return match is not None and match["host"].lower() == host.lower()
+
+
+def _from_our_page(method: str, headers: dict[bytes, bytes]) -> bool:
+    """Whether a browser sends this for a page of ours, or for its user. Foreign ones are refused
+    by then; what changes something has to name our own.
+
+    A browser that does not say from where it comes does not send the cookie from elsewhere: it is
+    `SameSite=Strict`.
+    """
+    site = headers.get(b"sec-fetch-site")
+    return (
+        method in _SAFE_METHODS or site == b"same-origin" or (site is None and b"origin" in headers)
+    )

@@ -1,8 +1,8 @@
 """Handlers: the functions behind the contract's routes, each by the name of its route.
 
 A handler takes what its route's path, query and body say, as keyword arguments: the parameters of
-the path as text, `query` and `body` as the Structs of the table. It returns the answer's value,
-or a `Response` where the answer is more than that.
+the path as text, `query` and `body` as the Structs of the table, a raw body as bytes. It returns
+the answer's value, or a `Response` where the answer is more than that.
 """
 
 import inspect
@@ -86,7 +86,8 @@ def _about_paths(routes: tuple[Route, ...]) -> Iterator[str]:
             yield f"The path of {route.name!r} names a parameter twice, or `query` or `body`."
         pieces = route.path.split("/")
         plain = [piece for piece in pieces[1:] if not piece.startswith("{")]
-        if pieces[0] or not all(pieces[1:]) or any(set("{}<>?#%") & set(piece) for piece in plain):
+        whole = route.path == "/" or (not pieces[0] and all(pieces[1:]))
+        if not whole or any(set("{}<>?#%") & set(piece) for piece in plain):
             yield f"{route.path!r} of {route.name!r} is no path: it is such as `/things/{{id}}`."
         elif "...}" in route.path.removesuffix("...}"):
             yield f"In the path of {route.name!r} a parameter takes slashes that is not the last."
@@ -108,7 +109,7 @@ def _about_arguments(route: Route, handler: Handler) -> Iterator[str]:
     if route.query is not None:
         given["query"] = route.query
     if route.body is not None:
-        given["body"] = route.body.type
+        given["body"] = bytes if route.body.raw else route.body.type
     takes = {
         name: parameter.annotation
         for name, parameter in inspect.signature(handler, eval_str=True).parameters.items()

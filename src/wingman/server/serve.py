@@ -12,8 +12,10 @@ from wingman.runtime import Runtime
 from wingman.server.app import create_app
 from wingman.server.bodies import DEFAULT_BODY_MEMORY
 from wingman.server.connections import Connections, open_listeners
+from wingman.server.console import Logins
 from wingman.server.descriptors import room_for_connections
 from wingman.server.guard import Guard, is_loopback
+from wingman.server.routes import Reload
 from wingman.telemetry import log_event
 from wingman.under_trio import require_trio
 
@@ -73,7 +75,9 @@ async def serve(
     grace: float = 30.0,
     max_connections: int = DEFAULT_CONNECTIONS,
     max_body_memory: int = DEFAULT_BODY_MEMORY,
+    logins: Logins | None = None,
     shutdown: trio.Event | None = None,
+    reload: Reload | None = None,
     task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve an open runtime over HTTP until `shutdown` is set, or for ever.
@@ -82,8 +86,9 @@ async def serve(
     one. At `shutdown` it takes no more messages, gives the runs in flight `grace` seconds,
     interrupts the rest, ends all streams with a frame that says so, and returns, at the latest a
     second after the grace. `max_connections` and `max_body_memory` (bytes) bound what clients can
-    take; of the process's descriptors, connections take three quarters at most. Signals are the
-    program's affair.
+    take; of the process's descriptors, connections take three quarters at most. `logins`, of the
+    same token, is for who makes links to the console. Signals are the program's affair. `reload`
+    has the program read its configuration again (`POST /reload`).
 
     Raises `InvalidRequest` for a bind beyond loopback without a token, `OSError` where it cannot
     listen.
@@ -94,8 +99,11 @@ async def serve(
         host, port, token, tuple(allowed_hosts), grace, max_connections, max_body_memory
     )
     config.check()
-    app = create_app(runtime, max_body_memory)
-    guard = Guard(app, host=host, token=token, allowed_hosts=allowed_hosts)
+    logins = Logins(token) if logins is None else logins
+    if not logins.are_of(token):
+        raise InvalidRequest("The logins are of another token.")
+    app = create_app(runtime, max_body_memory, logins, reload)
+    guard = Guard(app, host=host, logins=logins, allowed_hosts=allowed_hosts)
     listeners = await open_listeners(host, port)
     connections = Connections(guard, room_for_connections(max_connections))
     url = _url(host, listeners[0])

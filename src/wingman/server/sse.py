@@ -20,10 +20,18 @@ from wingman.events import Error, Event
 from wingman.run import Published, Reader, encode_event
 from wingman.sse import frame
 
-__all__ = ["RunFrames", "SessionFrames", "included", "replay", "stream_response"]
+__all__ = [
+    "KEEP_ALIVE",
+    "KEEP_ALIVE_SECONDS",
+    "RunFrames",
+    "SessionFrames",
+    "included",
+    "replay",
+    "stream_response",
+]
 
 KEEP_ALIVE_SECONDS: Final = 15.0
-_KEEP_ALIVE: Final = b": keep-alive\n\n"
+KEEP_ALIVE: Final = b": keep-alive\n\n"
 
 _CLOSED: Final = {
     "shutting_down": "The server is shutting down; go on with Last-Event-ID when it is up again.",
@@ -44,7 +52,9 @@ def included(include: str | None) -> Collection[str]:
     return kinds
 
 
-def stream_response(frames: "bytes | Frames", headers: dict[str, str] | None = None) -> Response:
+def stream_response(
+    frames: bytes | ResponseBody, headers: dict[str, str] | None = None
+) -> Response:
     """An SSE response, of frames that are there or that are to come; it has no time limit."""
     response = Response(
         frames if isinstance(frames, bytes) else b"",
@@ -55,7 +65,7 @@ def stream_response(frames: "bytes | Frames", headers: dict[str, str] | None = N
         },
         content_type="text/event-stream",
     )
-    if isinstance(frames, Frames):
+    if isinstance(frames, ResponseBody):
         del response.headers["Content-Length"]
         if request.method != "HEAD":
             response.response = frames
@@ -109,7 +119,7 @@ class Frames(ResponseBody):
             if not self._over and (frames := await self._next()):
                 return frames
             raise StopAsyncIteration
-        return _KEEP_ALIVE
+        return KEEP_ALIVE
 
     async def _next(self) -> bytes:
         """Some frames, or a part of one; none where this is the end. `_over`: they are the last."""

@@ -25,24 +25,33 @@ where agents come from, nor HTTP; how one run goes is the matter of `run/`.
 #   reading.py     sessions and runs, for those who look at them
 #   progress.py    the step under way, as far as it has come
 #   views.py       what is told of a session and of a run
+#   toolsets.py    the toolsets that are open
+#   toolset_owner.py  the actor that holds one open
+#   lent_toolset.py   one as a run has it
 #   services.py    what the sessions of one process share
 #   work_dir.py    the directory that a session's tools work in
 
 from wingman.session.admission import RunRequest, check_rules
 from wingman.session.host import SessionHost
 from wingman.session.instruction_files import instruction_files
+from wingman.session.lent_toolset import Lent
 from wingman.session.live import LiveSession
 from wingman.session.live_run import LiveRun
 from wingman.session.reading import SessionPages
 from wingman.session.run import Run, check_not_itself
-from wingman.session.services import AgentSource, Room, Services
+from wingman.session.services import AgentSource, Room, Services, Terms
+from wingman.session.toolset_owner import HeldToolset
+from wingman.session.toolsets import OpenToolsets
 from wingman.session.views import PermissionList, RunList, SessionList
 from wingman.session.work_dir import check_work_dir
 
 __all__ = [
     "AgentSource",
+    "HeldToolset",
+    "Lent",
     "LiveRun",
     "LiveSession",
+    "OpenToolsets",
     "PermissionList",
     "Room",
     "Run",
@@ -52,6 +61,7 @@ __all__ = [
     "SessionHost",
     "SessionList",
     "SessionPages",
+    "Terms",
     "check_not_itself",
     "check_rules",
     "check_work_dir",

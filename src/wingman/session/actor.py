@@ -13,7 +13,7 @@ from wingman.errors import NotFound, StoreError, StoreUnavailable, WingmanError
 from wingman.foreign import contained, copy_of, reason
 from wingman.run import Meter, Place, RunJournal, RunLoop, RunState
 from wingman.session.admission import stays_error, unrecorded_error
-from wingman.session.asking import Prepared, prepare, until_answered
+from wingman.session.asking import Prepared, prepare, toolbox_of, until_answered
 from wingman.session.live import LiveSession
 from wingman.session.live_run import LiveRun
 from wingman.session.recovery import end_from_store, ending_after
@@ -123,6 +123,7 @@ class SessionActor:
         if live.history is None:
             raise RuntimeError("a session's actor began a run before it had read the history")
         live.begin(run)
+        toolbox = toolbox_of(live, prepared.agent)
         loop = RunLoop(
             journal=run.journal,
             state=run.state,
@@ -133,11 +134,12 @@ class SessionActor:
             tool_ids=live.tool_ids,
             model=services.model,
             limits=services.limits,
-            meter=Meter(services.prices),
+            meter=Meter(services.terms.prices),
             callers=run.callers,
             place=place,
             permits=prepared.permits,
             words=Steering(live, run),
+            toolbox=toolbox,
             view=live.view,
         )
         try:
@@ -152,6 +154,9 @@ class SessionActor:
             else:
                 live.lose(run, error)
                 live.submit(BeginAgain())
+        finally:
+            if toolbox is not None:
+                toolbox.close()
 
     async def _agent(self, run: LiveRun) -> Agent:
         """The agent of a run that an earlier process admitted. It waits until it is there."""

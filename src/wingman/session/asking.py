@@ -11,14 +11,15 @@ from wingman.agent import Agent
 from wingman.api import RunFailure
 from wingman.errors import StoreUnavailable
 from wingman.permissions import Policy, Rules
-from wingman.run import Asks, Gate, Permits, RunState
+from wingman.run import Asks, Gate, Permits, RunState, Toolbox
 from wingman.session.instruction_files import with_instruction_files
+from wingman.session.lent_toolset import Lent
 from wingman.session.live import LiveSession
 from wingman.session.live_run import LiveRun
 from wingman.session.work_dir import path_of
 from wingman.store import CutRun
 
-__all__ = ["Prepared", "gate_of", "prepare", "until_answered"]
+__all__ = ["Prepared", "gate_of", "prepare", "toolbox_of", "until_answered"]
 
 T = TypeVar("T")
 
@@ -59,6 +60,7 @@ async def prepare(live: LiveSession, run: LiveRun, agent: Agent) -> Prepared:
         gate_of(live, run, agent),
         asks,
         {tool.name: tool for tool in agent.tools},
+        run.record,
         live.services.approver,
     )
     left = await _persistently(run.state, partial(_left_of, live, run)) if waits else None
@@ -72,15 +74,27 @@ async def until_answered(live: LiveSession, run: LiveRun) -> None:
     requests = await _persistently(run.state, read)
     asks = _asks(live, run)
     asks.begin(requests)
+    asks.give_up_questions()
     run.ask(asks)
     if live.services.approver is None:
         await asks.wait_any()
 
 
+def toolbox_of(live: LiveSession, agent: Agent) -> Toolbox | None:
+    """The tools of the agent's toolsets, which begin to open; None where it has no toolset."""
+    if not agent.toolsets:
+        return None
+    opened, work_dir = live.services.toolsets, path_of(live.record.work_dir)
+    lent = tuple(Lent(toolset, work_dir, opened) for toolset in agent.toolsets)
+    for each in lent:
+        each.begin()
+    return Toolbox(agent, lent)
+
+
 def gate_of(live: LiveSession, run: LiveRun, agent: Agent) -> Gate:
     """The rules of a run, and what becomes of its calls that need an answer."""
     return Gate(
-        _policy(live, run, agent),
+        _rules_of(live, run, agent),
         path_of(live.record.work_dir),
         run.record.on_ask or live.services.on_ask,
         run.record.ask_timeout,
@@ -88,13 +102,29 @@ def gate_of(live: LiveSession, run: LiveRun, agent: Agent) -> Gate:
 
 
 def _has_rules(live: LiveSession, run: LiveRun, agent: Agent) -> bool:
-    rules = live.services.rules or agent.permissions
+    if agent.toolsets or any(tool.asks for tool in agent.tools):
+        return True  # a tool of a toolset may ask, too
+    rules = live.services.terms.rules or agent.permissions
     return bool(rules or live.record.permissions or run.record.permissions)
+
+
+def _rules_of(live: LiveSession, run: LiveRun, agent: Agent) -> Callable[[], Policy]:
+    """What gives the rules of a run: the server's may be others by the time a call is let go."""
+    terms = live.services.terms
+    made_of, policy = terms.rules, _policy(live, run, agent)
+
+    def now() -> Policy:
+        nonlocal made_of, policy
+        if terms.rules is not made_of:
+            made_of, policy = terms.rules, _policy(live, run, agent)
+        return policy
+
+    return now
 
 
 def _policy(live: LiveSession, run: LiveRun, agent: Agent) -> Policy:
     return Policy.of(
-        live.services.rules,
+        live.services.terms.rules,
         agent.permissions,
         Rules.of(live.record.permissions),
         Rules.of(run.record.permissions),

@@ -10,7 +10,7 @@ from wingman.api import PermissionAnswer, PermissionRequest, PermissionStatus
 from wingman.errors import AlreadyResolved, NotFound
 from wingman.run import waiting_error
 from wingman.session.active import ActiveSessions
-from wingman.session.asking import gate_of
+from wingman.session.asking import gate_of, toolbox_of
 from wingman.session.live import LiveSession
 from wingman.session.live_run import LiveRun
 from wingman.session.services import Services
@@ -82,5 +82,11 @@ class SessionPermissions:
     ) -> str | None:
         """Why this call may not run with an input that a person has edited."""
         agent = run.agent or self._services.agents.resolve(run.record)
+        toolbox = toolbox_of(live, agent)
+        if toolbox is not None:
+            try:
+                agent = await toolbox.filled()
+            finally:
+                toolbox.close()
         by_name = {each.name: each for each in agent.tools}
         return await gate_of(live, run, agent).denies(by_name.get(tool), input)

@@ -70,7 +70,7 @@ class _Snapshot:
         for use in step.message.tool_uses:
             self.take(ToolUse(use.id, use.name, use.input))
         for result in step.results:
-            self.take(ToolResult(result.tool_use_id, result.content, result.is_error))
+            self.take(ToolResult.of(result))
 
     def take(self, event: Event) -> None:
         """The next event."""
@@ -84,8 +84,14 @@ class _Snapshot:
                 self.thinking.append(text)
             case ToolUse(id=id, name=name, input=input):
                 self.calls[id] = CallInProgress(id, name, input, "announced")
-            case ToolResult(tool_use_id=id, content=content, is_error=is_error):
-                self._change(id, state="ended", content=content, is_error=is_error)
+            case ToolResult():
+                self._change(
+                    event.tool_use_id,
+                    state="ended",
+                    content=event.content,
+                    is_error=event.is_error,
+                    structured=event.structured,
+                )
             case PermissionRequested(tool_use_id=id, id=permission_id):
                 self._change(id, state="waiting", permission_id=permission_id)
             case PermissionResolved(tool_use_id=id):

@@ -12,9 +12,10 @@ from wingman.api import Approver, OnAsk
 from wingman.errors import Overloaded, ShuttingDown
 from wingman.permissions import NO_RULES, Rules
 from wingman.run import EventMemory, Limits, Model, Prices, TimeLimit
+from wingman.session.toolsets import OpenToolsets
 from wingman.store import RunRecord, Store
 
-__all__ = ["AgentSource", "Room", "Services"]
+__all__ = ["AgentSource", "Room", "Services", "Terms"]
 
 
 class AgentSource(Protocol):
@@ -88,14 +89,24 @@ class Room:
         self.slots.release()
 
 
+@attrs.define(eq=False)
+class Terms:
+    """What the runtime may be given anew while it is open: a run has what was there when it began.
+
+    `rules` hold for all sessions, and what they deny is denied. `prices` are what models cost.
+    """
+
+    prices: Prices
+    rules: Rules = NO_RULES
+
+
 @attrs.frozen
 class Services:
-    """One store, one actor system, one way to the models; one set of agents, limits and prices.
+    """One store, one actor system, one way to the models; one set of agents, limits and terms.
 
     Made once, by the runtime. `model` holds the door to the network, what is known of context
-    windows, and the metrics. `rules` hold for all sessions, and what they deny is denied; `on_ask`
-    is what becomes of a call that needs an answer where the message does not say, and `approver`
-    answers for all sessions.
+    windows, and the metrics. `toolsets` are those that are open. `on_ask` is what becomes of a call
+    that needs an answer where the message does not say, and `approver` answers for all sessions.
     """
 
     store: Store
@@ -103,11 +114,11 @@ class Services:
     model: Model
     agents: AgentSource
     limits: Limits
-    prices: Prices
+    terms: Terms
     room: Room
     events: EventMemory
     time_limit: TimeLimit
-    rules: Rules = NO_RULES
+    toolsets: OpenToolsets
     on_ask: OnAsk = "wait"
     approver: Approver | None = None
 

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from wingman.api import AgentRecord, Credential, PermissionRequest, RunFailure
+from wingman.api import AgentRecord, Credential, McpServer, PermissionRequest, RunFailure
 from wingman.conversation import Message, ToolResultBlock, Usage
 from wingman.events import Result
 from wingman.store.records import Compacted, RunRecord, RunStatus, SessionRecord
@@ -22,6 +22,8 @@ __all__ = [
     "CredentialDeleted",
     "CredentialSaved",
     "HistoryCompacted",
+    "McpServerDeleted",
+    "McpServerSaved",
     "PermissionAsked",
     "PermissionResolved",
     "RunEnded",
@@ -59,6 +61,19 @@ class CredentialDeleted(msgspec.Struct, frozen=True):
     """A provider's credential is gone."""
 
     provider: str
+
+
+class McpServerSaved(msgspec.Struct, frozen=True):
+    """An MCP server is new, or is reached in another way."""
+
+    name: str
+    server: McpServer
+
+
+class McpServerDeleted(msgspec.Struct, frozen=True):
+    """An MCP server is gone."""
+
+    name: str
 
 
 class SessionSaved(msgspec.Struct, frozen=True):
@@ -225,6 +240,8 @@ Change: TypeAlias = (
     | AgentDeleted
     | CredentialSaved
     | CredentialDeleted
+    | McpServerSaved
+    | McpServerDeleted
     | SessionSaved
     | SessionDeleting
     | SessionErased

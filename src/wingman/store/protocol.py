@@ -17,7 +17,14 @@ from typing import Protocol, Self
 
 import trio
 
-from wingman.api import AgentRecord, Credential, PermissionRequest, PermissionStatus, Status
+from wingman.api import (
+    AgentRecord,
+    Credential,
+    McpServer,
+    PermissionRequest,
+    PermissionStatus,
+    Status,
+)
 from wingman.conversation import Message
 from wingman.errors import StoreError, StoreUnavailable
 from wingman.store.changes import Change
@@ -125,6 +132,9 @@ class Store(Protocol):
 
     async def credentials(self) -> Mapping[str, Credential]:
         """All credentials, by provider."""
+
+    async def mcp_servers(self) -> Mapping[str, McpServer]:
+        """All MCP servers, by name."""
 
     async def sessions(self, limit: int, before: int | None = None) -> SessionPage:
         """Up to `limit` (≥ 1) sessions, newest first, after the page whose `next` is `before`."""

@@ -1,10 +1,13 @@
 """Tools: what a model can have done, and how a plain function becomes one more of them.
 
     base.py        Tool and ToolContext: all that the rest of Wingman knows of a tool
+    output.py      ToolOutput: text, images, and a JSON value for programs
     decorator.py   @tool, from   schema.py (signature → JSON Schema, input → arguments)
                                  annotations.py (the parameters' types)
                                  docstrings.py (what the model is told)
+                                 unknown.py (arguments that are no parameters)
                                  threads.py (sync functions, abandoned as a last resort)
+    toolset.py     tools that are there while something is open, and ways to see them
     process.py     one command, of `wingman.processes`
     shell.py       bash                  on process.py
     search.py      glob, grep            on process.py too: searching/ is its program
@@ -24,25 +27,44 @@ who hears its progress, when it is cancelled, and how long all of it may take.
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from wingman.tools.base import Tool, ToolContext, ToolOutput
+from wingman.tools.base import Tool, ToolContext
 from wingman.tools.decorator import tool
+from wingman.tools.output import ToolOutput
 from wingman.tools.reading import read
 from wingman.tools.search import glob, grep
 from wingman.tools.shell import bash
+from wingman.tools.toolset import (
+    Asking,
+    Combined,
+    Filtered,
+    Prefixed,
+    Tools,
+    Toolset,
+    Wrapped,
+    toolsets_of,
+)
 from wingman.tools.web import webfetch
 from wingman.tools.writing import edit, write
 
 __all__ = [
     "BUILTIN",
+    "Asking",
+    "Combined",
+    "Filtered",
+    "Prefixed",
     "Tool",
     "ToolContext",
     "ToolOutput",
+    "Tools",
+    "Toolset",
+    "Wrapped",
     "bash",
     "edit",
     "glob",
     "grep",
     "read",
     "tool",
+    "toolsets_of",
     "webfetch",
     "write",
 ]

@@ -15,20 +15,19 @@ from typing import Any, Final, TypeAlias
 
 import attrs
 
-from wingman.conversation import ImageBlock
 from wingman.given import listed, of_kind
+from wingman.tools.output import ToolOutput
 
-__all__ = ["Tool", "ToolContext", "ToolOutput"]
+__all__ = ["Elicit", "Tool", "ToolContext"]
 
 
 Resources: TypeAlias = Callable[[Mapping[str, Any]], Iterable[str]]
 """What a call is about, by its arguments."""
 
+Elicit: TypeAlias = Callable[[str, Mapping[str, Any]], Awaitable[Mapping[str, Any] | None]]
+"""Asks a person, in words, for what fits a JSON Schema. None: it was declined."""
+
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
-
-
-def _as_tuple(images: Iterable[ImageBlock]) -> tuple[ImageBlock, ...]:
-    return listed("images", images, ImageBlock)
 
 
 def _resources(given: "Iterable[str] | Resources") -> "tuple[str, ...] | Resources":
@@ -38,7 +37,7 @@ def _resources(given: "Iterable[str] | Resources") -> "tuple[str, ...] | Resourc
 
 
 def _discard(text: str) -> None:
-    """The progress, or the confession, of a tool to which nobody listens."""
+    """What a tool says to which nobody listens."""
 
 
 def _allow(action: str, resource: str) -> bool:
@@ -78,6 +77,13 @@ class ToolContext:
     `leave_behind` is called by a call that is being cancelled, with the text that it has to show so
     far: the model reads it below the reason. The last text counts.
 
+    `note` takes a short line that the model reads below the result, however the call ends, such as
+    what of its input was left out. The last line counts. Any thread may call it.
+
+    `elicit` asks a person while the call runs: the question's words, and a JSON Schema that the
+    answer is to fit. It returns the answer, or None where it was declined; where it is None itself,
+    nobody can be asked.
+
     `allows` says whether the call may turn to one more resource of an action, such as the URL that
     it is redirected to: the permissions allow it, without anybody being asked.
     """
@@ -88,19 +94,12 @@ class ToolContext:
     report_still_running: Callable[[str], None] = _discard
     environment: Mapping[str, str] = attrs.field(factory=dict)
     leave_behind: Callable[[str], None] = _discard
+    note: Callable[[str], None] = _discard
     allows: Callable[[str, str], bool] = _allow
+    elicit: Elicit | None = None
 
 
 _OURS: Final = str(Path(__file__).parents[1])
-
-
-@attrs.frozen
-class ToolOutput:
-    """What a tool gives that has more to show than text. Models that take no images read the text
-    alone, with a note of what was left out."""
-
-    text: str = attrs.field(validator=of_kind(str))
-    images: tuple[ImageBlock, ...] = attrs.field(default=(), converter=_as_tuple)
 
 
 @attrs.frozen
@@ -115,7 +114,11 @@ class Tool:
     what changes files. `resources` is what a call is about: the names of those parameters, or a
     function from the arguments to texts. Of `bash` they are command lines, of `read` and `edit`
     paths, of `webfetch` URLs. `arguments` is what an input means, in the parameters' types; it
-    raises `ToolError` where the input does not fit.
+    raises `ToolError` where the input does not fit. `leaves_out_unknown` says that `call` leaves
+    out what `input_schema` does not name, with a note: a person who is asked about a call is not
+    shown that either.
+
+    Where no rule speaks of a tool that `asks`, a person is asked before each call of it.
 
     Without a `description` the model has the name alone to go by: that is a warning in the log, and
     no error, since a model can often guess, and a program need not stop for it.
@@ -136,6 +139,8 @@ class Tool:
     arguments: Callable[[Mapping[str, Any]], Mapping[str, Any]] = attrs.field(
         default=_as_it_is, kw_only=True, repr=False
     )
+    asks: bool = attrs.field(default=False, kw_only=True, validator=of_kind(bool))
+    leaves_out_unknown: bool = attrs.field(default=False, kw_only=True)
 
     def __attrs_post_init__(self) -> None:
         if isinstance(self.resources, tuple):
@@ -157,6 +162,13 @@ class Tool:
         if self.permission is None or self.permission == self.name:
             return (self.name,)
         return (self.permission, self.name)
+
+    def taken(self, input: Mapping[str, Any]) -> Mapping[str, Any]:
+        """An input without what the call leaves out of it."""
+        if not self.leaves_out_unknown:
+            return input
+        known = self.input_schema.get("properties", {})
+        return {name: value for name, value in input.items() if name in known}
 
 
 def _to_the_user() -> int:

@@ -4,6 +4,7 @@ import contextlib
 import functools
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar, overload
 
 import attrs
@@ -11,13 +12,16 @@ import attrs
 from wingman.errors import ToolError
 from wingman.foreign import let_on, shown
 from wingman.schemas import json_text
-from wingman.tools.base import Resources, Tool, ToolContext, ToolOutput
+from wingman.tools.base import Resources, Tool, ToolContext
 from wingman.tools.docstrings import parse_docstring
+from wingman.tools.output import ToolOutput
 from wingman.tools.schema import Parameters, parameters_of
 from wingman.tools.threads import run_in_thread
 from wingman.under_trio import require_trio
 
 __all__ = ["FunctionTool", "tool"]
+
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -52,6 +56,8 @@ def tool(
     description: str | None = None,
     permission: str | None = None,
     resources: Iterable[str] | Resources = (),
+    leave_out_unknown: bool = False,
+    instead: Mapping[str, str] = _NOTHING,
 ) -> _Decorator: ...
 def tool(
     function: Callable[..., Any] | None = None,
@@ -61,6 +67,8 @@ def tool(
     description: str | None = None,
     permission: str | None = None,
     resources: Iterable[str] | Resources = (),
+    leave_out_unknown: bool = False,
+    instead: Mapping[str, str] = _NOTHING,
 ) -> Any:
     """Make a tool of a typed function, async or sync: `@tool`, or `@tool(name=…, description=…)`.
 
@@ -78,10 +86,22 @@ def tool(
     `permission` and `resources` are what rules go by, as `Tool` says: `@tool(permission="edit",
     resources=("path",))` for one that changes the file at its parameter `path`.
 
+    An argument that is no parameter is an error. With `leave_out_unknown` it is left out, and the
+    model is told so below the result, unless it may have meant a parameter that is not given
+    (`timeout_ms` for `timeout`). `instead` has names that are never left out, since the call would
+    do something else without them, and what to send in their place:
+    `instead={"append": "write replaces the file"}`.
+
     Raises `TypeError` for a signature that no model could fill.
     """
     make = functools.partial(
-        _make, name=name, description=description, permission=permission, resources=resources
+        _make,
+        name=name,
+        description=description,
+        permission=permission,
+        resources=resources,
+        leave_out_unknown=leave_out_unknown,
+        instead=instead,
     )
     return make if function is None else make(function)
 
@@ -93,11 +113,19 @@ def _make(
     description: str | None,
     permission: str | None,
     resources: Iterable[str] | Resources,
+    leave_out_unknown: bool,
+    instead: Mapping[str, str],
 ) -> FunctionTool[..., Any]:
     name = name if name is not None else _name_of(function)
     _check_callable(function, name)
     documented = parse_docstring(_docstring(function))
-    parameters = parameters_of(function, name, documented.parameters)
+    parameters = parameters_of(
+        function,
+        name,
+        documented.parameters,
+        leave_out_unknown=leave_out_unknown,
+        instead=instead,
+    )
     return FunctionTool(
         name=name,
         description=description if description is not None else documented.description,
@@ -107,6 +135,7 @@ def _make(
         permission=permission,
         resources=resources,
         arguments=parameters.read,
+        leaves_out_unknown=leave_out_unknown,
     )
 
 

@@ -13,8 +13,9 @@ import trio
 from wingman.conversation import ImageBlock
 from wingman.errors import ToolError
 from wingman.images import ImageRefused, fit_image
-from wingman.tools.base import ToolContext, ToolOutput
+from wingman.tools.base import ToolContext
 from wingman.tools.decorator import tool
+from wingman.tools.output import ToolOutput
 from wingman.tools.paths import existing_file, opened
 from wingman.tools.threads import stop_if_cancelled
 
@@ -44,7 +45,7 @@ _BRANDS = {
 FromOne = Annotated[int, msgspec.Meta(ge=1)]
 
 
-@tool(resources=("path",))
+@tool(resources=("path",), leave_out_unknown=True)
 def read(
     path: str, context: ToolContext, offset: FromOne = 1, limit: FromOne = 2_000
 ) -> str | ToolOutput:

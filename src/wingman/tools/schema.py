@@ -1,13 +1,14 @@
 """From a function's signature to its input's JSON Schema, and from an input to arguments.
 
 Both come from one `msgspec.Struct`, so what the model is told is what is validated: strictly ("3"
-is not 3, but 3.0 is), without unknown fields, into the types of the annotations. A null for a
-parameter that has a default, and takes no null, is that default.
+is not 3, but 3.0 is), into the types of the annotations. A null for a parameter that has a default,
+and takes no null, is that default. An argument that is no parameter is an error, or is left out.
 """
 
 import contextlib
 import inspect
 from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Annotated, Any
 
 import attrs
@@ -24,9 +25,11 @@ from wingman.schemas import (
 )
 from wingman.tools.annotations import annotations_of, is_context
 from wingman.tools.base import ToolContext
+from wingman.tools.unknown import hints, left_out_note, unknown_in
 
 __all__ = ["Parameters", "parameters_of"]
 
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 _SPREAD = {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}
 
 
@@ -37,16 +40,27 @@ class Parameters:
     `schema` is a self-contained JSON Schema object. `context_name` is the parameter that is given
     the `ToolContext`, where there is one. `_defaults` make those that the function does not have
     by itself: its own are pydantic's descriptions of them.
+
+    With `leave_out_unknown`, arguments that are no parameters are left out. `instead` has those
+    that never are, and says what to send in their place.
     """
 
     schema: dict[str, Any]
     context_name: str | None
     _input: Typed
     _defaults: Mapping[str, Callable[[], Any]]
+    _leave_out_unknown: bool
+    _instead: Mapping[str, str]
 
     def bind(self, input: Mapping[str, Any], context: ToolContext) -> dict[str, Any]:
-        """The keyword arguments for one call, as `read` has them, and the context."""
+        """The keyword arguments for one call, as `read` has them, and the context, which is given a
+        note of what was left out."""
         arguments = self.read(input)
+        if unknown := self._unknown(input):
+            note = left_out_note(unknown)
+            context.note(note)
+            room = max(context.max_output - len(note) - 1, 0)
+            context = attrs.evolve(context, max_output=room)
         if self.context_name is not None:
             arguments[self.context_name] = context
         return arguments
@@ -56,19 +70,34 @@ class Parameters:
 
         Raises `ToolError`, with the path of the field, where the input does not fit.
         """
+        told, known = "", input
+        if unknown := self._unknown(input):
+            told = hints(unknown, input, self.schema, self._instead)
+            if self._leave_out_unknown:
+                known = {name: input[name] for name in self.schema["properties"] if name in input}
         try:
-            values = self._input.read(input)
+            values = self._input.read(known)
         except Mismatch as error:
-            raise ToolError(f"Invalid input: {error}") from error
+            raise ToolError(f"Invalid input: {error}\n{told}".rstrip()) from error
+        if told:
+            raise ToolError(f"Invalid input: {told}")
         arguments = {name: default() for name, default in self._defaults.items()}
         for name in values.__struct_fields__:
             if (value := getattr(values, name)) is not msgspec.UNSET:
                 arguments[name] = value
         return arguments
 
+    def _unknown(self, input: Mapping[str, Any]) -> list[str]:
+        return unknown_in(input, self.schema["properties"])
+
 
 def parameters_of(
-    function: Callable[..., Any], name: str, descriptions: Mapping[str, str]
+    function: Callable[..., Any],
+    name: str,
+    descriptions: Mapping[str, str],
+    *,
+    leave_out_unknown: bool = False,
+    instead: Mapping[str, str] = _NOTHING,
 ) -> Parameters:
     """Read a function's signature; `descriptions` are its parameters', for the model.
 
@@ -101,7 +130,11 @@ def parameters_of(
     schema["properties"] = {
         each: {**schema["properties"][each], **said} for each, said in described.items()
     }
-    return Parameters(schema, context_name, typed, defaults)
+    if known := [each for each in instead if each in described]:
+        raise TypeError(
+            f"tool {name!r}: {known[0]!r} is a parameter: `instead` is for names that are none"
+        )
+    return Parameters(schema, context_name, typed, defaults, leave_out_unknown, dict(instead))
 
 
 def _parameters(function: Callable[..., Any], tool: str) -> Iterable[inspect.Parameter]:

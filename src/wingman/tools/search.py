@@ -31,7 +31,7 @@ Limit = Annotated[int, msgspec.Meta(ge=1, le=10_000)]
 Pattern = Annotated[str, msgspec.Meta(min_length=1, max_length=10_000)]
 
 
-@tool(permission="read", resources=("path",))
+@tool(permission="read", resources=("path",), leave_out_unknown=True)
 async def glob(pattern: Pattern, context: ToolContext, path: str = ".", limit: Limit = 100) -> str:
     """Find files in the working directory by their path; the last modified come first.
 
@@ -48,7 +48,7 @@ async def glob(pattern: Pattern, context: ToolContext, path: str = ".", limit: L
     return await _search(context, path, search="glob", pattern=pattern, limit=limit)
 
 
-@tool(permission="read", resources=("path",))
+@tool(permission="read", resources=("path",), leave_out_unknown=True)
 async def grep(
     pattern: Pattern,
     context: ToolContext,

@@ -19,7 +19,22 @@ Command = Annotated[str, msgspec.Meta(min_length=1)]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=600)]
 
 
-@tool(resources=("command",))
+# What would make another command of it, if it were left out.
+_INSTEAD = {
+    **dict.fromkeys(
+        ("cwd", "dir", "directory", "work_dir", "workdir", "working_dir", "working_directory"),
+        "write `cd DIRECTORY && …` in the command.",
+    ),
+    **dict.fromkeys(("env", "environment"), "write `export NAME=value; …` in the command."),
+    **dict.fromkeys(("input", "stdin"), "write `… | command`, or redirect from a file."),
+    **dict.fromkeys(
+        ("background", "is_background", "run_in_background"),
+        "what a command starts ends with its call. Start it, use it and leave it in one command.",
+    ),
+}
+
+
+@tool(resources=("command",), leave_out_unknown=True, instead=_INSTEAD)
 async def bash(command: Command, context: ToolContext, timeout: Seconds = 120) -> str:
     """Run a shell command in the working directory and return its output (stdout and stderr).
 

@@ -30,7 +30,7 @@ _CHARSET = re.compile(r";\s*charset\s*=\s*\"?\s*([^\s\";,]+)", re.IGNORECASE)
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=120)]
 
 
-@tool(resources=("url",))
+@tool(resources=("url",), leave_out_unknown=True)
 async def webfetch(url: str, context: ToolContext, timeout: Seconds = 30) -> str:
     """Fetch a page of the public web and return it as text: HTML as Markdown, JSON and text as is.
 

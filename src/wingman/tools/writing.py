@@ -34,7 +34,14 @@ _PATIENCE = 0.1  # seconds between two looks whether the call was cancelled
 NonEmpty = Annotated[str, msgspec.Meta(min_length=1)]
 
 
-@tool(permission="edit", resources=("path",))
+# What would replace the whole file, if it were left out.
+_INSTEAD = dict.fromkeys(
+    ("append", "insert_line", "line", "mode", "offset"),
+    "write replaces the whole file. Change a part of it with edit.",
+)
+
+
+@tool(permission="edit", resources=("path",), leave_out_unknown=True, instead=_INSTEAD)
 def write(path: NonEmpty, content: str, context: ToolContext) -> str:
     """Write a file in the working directory: make it, with its directories, or replace all of it.
 
@@ -55,7 +62,7 @@ def write(path: NonEmpty, content: str, context: ToolContext) -> str:
     return f"Wrote {len(data):,} bytes to {display(context, resolved)}."
 
 
-@tool(resources=("path",))
+@tool(resources=("path",), leave_out_unknown=True)
 def edit(
     path: NonEmpty, old: NonEmpty, new: str, context: ToolContext, replace_all: bool = False
 ) -> str:

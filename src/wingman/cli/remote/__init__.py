@@ -10,15 +10,21 @@
     stopping.py  cancel, and wait for the end
     permissions.py  what waits for a person's permission, and the answers
     agents.py    the agents
+    mcp.py       its MCP servers
+    reload.py    its configuration, read again
+    console.py   the link to the page
 
 The commands use the client, and know nothing of HTTP.
 """
 
 from wingman.cli.remote.agents import agents_command
+from wingman.cli.remote.console import console_command
 from wingman.cli.remote.logs import logs_command
+from wingman.cli.remote.mcp import mcp_command
 from wingman.cli.remote.permissions import answer_command, permissions_command
 from wingman.cli.remote.ps import ps_command
-from wingman.cli.remote.send import run_on_server, send_command
+from wingman.cli.remote.reload import reload_command
+from wingman.cli.remote.send import run_on_server, send_command, send_to
 from wingman.cli.remote.server import talk
 from wingman.cli.remote.sessions import sessions_command, show_command
 from wingman.cli.remote.stopping import cancel_command, wait_command
@@ -27,11 +33,15 @@ __all__ = [
     "agents_command",
     "answer_command",
     "cancel_command",
+    "console_command",
     "logs_command",
+    "mcp_command",
     "permissions_command",
     "ps_command",
+    "reload_command",
     "run_on_server",
     "send_command",
+    "send_to",
     "sessions_command",
     "show_command",
     "talk",

@@ -3,7 +3,7 @@
 from typing import Any
 
 import click
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 from msgspec.structs import asdict
 
 from wingman.api import AgentFields, AgentRecord, NewAgent, ProviderConfig
@@ -39,6 +39,11 @@ def _fields(command: Any) -> Any:
             metavar="NAMES",
             help="Which tools the model has, separated by commas, or none.",
         ),
+        click.option(
+            "--toolsets",
+            metavar="NAMES",
+            help="Which toolsets, such as MCP servers, separated by commas, or none.",
+        ),
         click.option("--instructions", help="What the model is told beforehand."),
     ):
         command = option(command)
@@ -48,21 +53,28 @@ def _fields(command: Any) -> Any:
 def _given(
     instructions: str | None,
     tools: str | None,
+    toolsets: str | None,
     provider: str | None,
     model: str | None,
     max_steps: int | None,
 ) -> dict[str, Any]:
     if model and not provider:
         raise click.UsageError("--model needs --provider: say whose model it is.")
-    listed = [name.strip() for name in (tools or "").split(",")]
-    names = () if tools == "none" else tuple(name for name in listed if name)
     given = {
         "instructions": UNSET if instructions is None else instructions,
-        "tools": UNSET if tools is None else names,
+        "tools": _names(tools),
+        "toolsets": _names(toolsets),
         "provider": ProviderConfig(provider, model) if provider else UNSET,
         "max_steps": UNSET if max_steps is None else max_steps,
     }
     return {name: value for name, value in given.items() if value is not UNSET}
+
+
+def _names(text: str | None) -> tuple[str, ...] | UnsetType:
+    if text is None:
+        return UNSET
+    listed = [] if text == "none" else [name.strip() for name in text.split(",")]
+    return tuple(name for name in listed if name)
 
 
 @agents_command.command("list")
@@ -158,6 +170,8 @@ def _show(agent: AgentRecord, json: bool) -> None:
     echo(click.style(f"{agent.id}  {clean(agent.name)}", bold=True))
     echo(f"model         {clean(_model(agent))}")
     echo(f"tools         {clean(', '.join(agent.tools)) or 'none'}")
+    if agent.toolsets:
+        echo(f"toolsets      {clean(', '.join(agent.toolsets))}")
     if agent.max_steps is not None:
         echo(f"max steps     {agent.max_steps}")
     if agent.instructions:

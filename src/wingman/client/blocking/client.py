@@ -23,6 +23,7 @@ from wingman.api import (
     PermissionStatus,
     ProviderView,
     Receipt,
+    Reloaded,
     RunView,
     SessionView,
     Status,
@@ -30,6 +31,7 @@ from wingman.api import (
 )
 from wingman.client.agents import Agents
 from wingman.client.blocking.loop import Loop
+from wingman.client.blocking.mcp_servers import SyncMcpServers
 from wingman.client.blocking.session import SyncRun, SyncSession
 from wingman.client.client import Client
 from wingman.client.patience import OnRetry, Patience
@@ -100,6 +102,7 @@ class SyncClient:
             silent_seconds=silent_seconds,
         )
         self.agents = SyncAgents(self._loop, self._client.agents)
+        self.mcp = SyncMcpServers(self._loop, self._client.mcp)
 
     def __enter__(self) -> Self:
         self.open()
@@ -245,6 +248,14 @@ class SyncClient:
         """The live sessions' actors, and the sessions that are set aside."""
         return self._loop.call(self._client.actors)
 
+    def console_link(self) -> str:
+        """The address of the console, as a link that works once. See `Client.console_link`."""
+        return self._loop.call(self._client.console_link)
+
     def ready(self) -> None:
         """Return when the server takes messages; raise why it does not, when patience ends."""
         self._loop.call(self._client.ready)
+
+    def reload(self) -> Reloaded:
+        """Have the server read its configuration again. Raises `NotReloaded`, with all mistakes."""
+        return self._loop.call(self._client.reload)

@@ -1,8 +1,9 @@
 """One call's process: it starts the command, waits, and ends what the call leaves.
 
 On the call's socket, to the keeper: the request (see `read_request`), then maybe `end TERM KILL`,
-the seconds to wait after each of the two signals. From the keeper, one line each: `exit CODE`
-(negative: a signal), `error TEXT` (it could not be started), and last `gone`, or `left TEXT`.
+the seconds to wait after each of the two signals. From the keeper, one line each: `started PID`
+(where the command has a pipe for each of its streams), `exit CODE` (negative: a signal), `error
+TEXT` (it could not be started), and last `gone`, or `left TEXT`.
 """
 
 import contextlib
@@ -50,6 +51,8 @@ class Keeper:
             limit_files(self.files)
         try:
             self.leader = spawn(*request, pipes)
+            if len(pipes) > 1:
+                self.say(f"started {self.leader}")
         except (OSError, ValueError) as error:
             self.say(f"error {error}")
         for pipe in pipes:

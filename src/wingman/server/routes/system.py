@@ -1,15 +1,32 @@
-"""Health, readiness, tools, and the live actors."""
+"""Health, readiness, tools, the live actors, and the configuration."""
+
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
 
 from wingman.actor import ActorInfo
-from wingman.api import ActorsView, ActorView, Health, Readiness, ToolView
+from wingman.api import (
+    ActorsView,
+    ActorView,
+    Health,
+    Readiness,
+    Reloaded,
+    RunCounts,
+    ToolView,
+)
+from wingman.errors import ForbiddenTool, NotReloaded
 from wingman.runtime import Runtime
+from wingman.server.callers import comes_from_a_command
 from wingman.server.handlers import Handlers
 from wingman.session import LiveRun
 
-__all__ = ["system_handlers"]
+__all__ = ["Reload", "system_handlers"]
 
 
-def system_handlers(runtime: Runtime) -> Handlers:
+Reload: TypeAlias = Callable[[], Awaitable[Reloaded]]
+"""Reads the configuration of the program again. Raises `NotReloaded`."""
+
+
+def system_handlers(runtime: Runtime, reload_configuration: Reload | None = None) -> Handlers:
     """What an operator asks for."""
     handlers = Handlers()
 
@@ -38,7 +55,16 @@ def system_handlers(runtime: Runtime) -> Handlers:
             tuple(_actor(info) for info in status.actors),
             status.dead_letters,
             dict(status.quarantined),
+            RunCounts(status.in_flight, runtime.limits.runs, status.waiting, status.asking),
         )
+
+    @handlers.add
+    async def reload() -> Reloaded:
+        if comes_from_a_command(runtime):
+            raise ForbiddenTool("A tool's command cannot have the configuration read again.")
+        if reload_configuration is None:
+            raise NotReloaded("This server is a program's own, and has no configuration file.")
+        return await reload_configuration()
 
     return handlers
 

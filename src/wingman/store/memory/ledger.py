@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from wingman.api import AgentRecord, Credential, PermissionRequest
+from wingman.api import AgentRecord, Credential, McpServer, PermissionRequest
 from wingman.store.changes import (
     AgentDeleted,
     AgentSaved,
@@ -18,6 +18,8 @@ from wingman.store.changes import (
     CredentialDeleted,
     CredentialSaved,
     HistoryCompacted,
+    McpServerDeleted,
+    McpServerSaved,
     PermissionAsked,
     PermissionResolved,
     RunEnded,
@@ -43,6 +45,7 @@ class Ledger:
     def __init__(self) -> None:
         self.agents: dict[str, AgentRecord] = {}
         self.credentials: dict[str, Credential] = {}
+        self.mcp_servers: dict[str, McpServer] = {}
         self.sessions: dict[str, Session] = {}
         self.runs: dict[str, Run] = {}
         self.permissions: dict[str, Request] = {}
@@ -109,6 +112,12 @@ class Ledger:
 
     def _delete_credential(self, change: CredentialDeleted) -> None:
         self.credentials.pop(change.provider, None)
+
+    def _save_mcp_server(self, change: McpServerSaved) -> None:
+        self.mcp_servers[change.name] = change.server
+
+    def _delete_mcp_server(self, change: McpServerDeleted) -> None:
+        self.mcp_servers.pop(change.name, None)
 
     def _save_session(self, change: SessionSaved) -> None:
         new = change.session
@@ -302,6 +311,8 @@ _APPLY: dict[type[Change], Callable[[Ledger, Any], None]] = {
     AgentDeleted: Ledger._delete_agent,
     CredentialSaved: Ledger._save_credential,
     CredentialDeleted: Ledger._delete_credential,
+    McpServerSaved: Ledger._save_mcp_server,
+    McpServerDeleted: Ledger._delete_mcp_server,
     SessionSaved: Ledger._save_session,
     SessionDeleting: Ledger._mark_session,
     SessionErased: Ledger._erase_session,

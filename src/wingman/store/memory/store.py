@@ -13,7 +13,14 @@ from typing import Self
 import msgspec
 import trio
 
-from wingman.api import AgentRecord, Credential, PermissionRequest, PermissionStatus, Status
+from wingman.api import (
+    AgentRecord,
+    Credential,
+    McpServer,
+    PermissionRequest,
+    PermissionStatus,
+    Status,
+)
 from wingman.conversation import Message
 from wingman.errors import StoreError, StoreUnavailable
 from wingman.store.call import Call
@@ -96,6 +103,10 @@ class MemoryStore:
     async def credentials(self) -> Mapping[str, Credential]:
         await trio.lowlevel.checkpoint()
         return dict(self._ledger.credentials)
+
+    async def mcp_servers(self) -> Mapping[str, McpServer]:
+        await trio.lowlevel.checkpoint()
+        return dict(self._ledger.mcp_servers)
 
     async def sessions(self, limit: int, before: int | None = None) -> SessionPage:
         await trio.lowlevel.checkpoint()

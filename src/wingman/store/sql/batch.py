@@ -14,6 +14,8 @@ from wingman.store.changes import (
     CredentialDeleted,
     CredentialSaved,
     HistoryCompacted,
+    McpServerDeleted,
+    McpServerSaved,
     PermissionAsked,
     PermissionResolved,
     RunEnded,
@@ -46,11 +48,13 @@ from wingman.store.sql.run_statements import (
 from wingman.store.sql.statements import (
     DELETE_AGENT,
     DELETE_CREDENTIAL,
+    DELETE_MCP_SERVER,
     ERASE_SESSION,
     MARK_SESSION,
     RAISE_CEILING,
     SAVE_AGENT,
     SAVE_CREDENTIAL,
+    SAVE_MCP_SERVER,
     SAVE_SESSION,
     Statement,
 )
@@ -87,6 +91,8 @@ _WRITES: Mapping[type[Change], Write] = {
     AgentDeleted: Write(lambda change: (change.agent_id,), (DELETE_AGENT,)),
     CredentialSaved: Write(lambda change: (change.provider,), (SAVE_CREDENTIAL,)),
     CredentialDeleted: Write(lambda change: (change.provider,), (DELETE_CREDENTIAL,)),
+    McpServerSaved: Write(lambda change: (change.name,), (SAVE_MCP_SERVER,)),
+    McpServerDeleted: Write(lambda change: (change.name,), (DELETE_MCP_SERVER,)),
     SessionSaved: Write(lambda change: (change.session.id,), (SAVE_SESSION,)),
     RunQueued: Write(
         lambda change: (change.run.session_id, change.run.id),

@@ -25,6 +25,7 @@ _VALUES: Final = (
     "created_at",
     "expires_at",
     "resolved_at",
+    "schema",
 )
 _PERMISSION: Final = ", ".join((*_IDENTITY, *_VALUES))
 
@@ -47,6 +48,7 @@ def _row(change: PermissionAsked | PermissionResolved) -> Iterable[Row]:
         as_text(request.created_at),
         as_text(request.expires_at),
         as_text(request.resolved_at),
+        as_json(request.schema),
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from wingman.api import AgentRecord, Credential
+from wingman.api import AgentRecord, Credential, McpServer
 from wingman.conversation import Message
 from wingman.store.listing import PAGE_CHARS
 from wingman.store.records import (
@@ -29,6 +29,7 @@ from wingman.store.sql.schema import (
     RUN,
     SESSION,
     decode_credential,
+    decode_mcp_server,
     decode_message,
     decode_result,
     decode_step,
@@ -95,6 +96,11 @@ def agent(connection: Reading, agent_id: str) -> AgentRecord | None:
 def credentials(connection: Reading) -> Mapping[str, Credential]:
     rows = connection.execute("SELECT provider, credential FROM credentials ORDER BY seq")
     return {provider: decode_credential(value) for provider, value in rows}
+
+
+def mcp_servers(connection: Reading) -> Mapping[str, McpServer]:
+    rows = connection.execute("SELECT name, server FROM mcp_servers ORDER BY seq")
+    return {name: decode_mcp_server(value) for name, value in rows}
 
 
 # --- sessions -------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from wingman.api import (
     AgentRecord,
     CompactionConfig,
     Credential,
+    McpServer,
     PermissionForm,
     PermissionRequest,
     ProviderConfig,
@@ -35,6 +36,7 @@ __all__ = [
     "TABLES",
     "Shape",
     "decode_credential",
+    "decode_mcp_server",
     "decode_message",
     "decode_result",
     "decode_step",
@@ -59,6 +61,7 @@ def _json(type: Any) -> Decode:
 decode_compacted: Final = msgspec.json.Decoder(Compacted).decode
 decode_message: Final = msgspec.json.Decoder(Message).decode
 decode_credential: Final = msgspec.json.Decoder(Credential).decode
+decode_mcp_server: Final = msgspec.json.Decoder(McpServer).decode
 decode_step: Final = msgspec.json.Decoder(RecordedStep).decode
 decode_result: Final = msgspec.json.Decoder(ToolResultBlock).decode
 decode_texts: Final = msgspec.json.Decoder(tuple[str, ...]).decode
@@ -83,11 +86,17 @@ TABLES: Final[Mapping[str, Mapping[str, Decode]]] = {
         "permissions": _decode_rules,
         "instruction_files": bool,
         "compaction": _json(CompactionConfig | bool),
+        "toolsets": decode_texts,
     },
     "credentials": {
         "seq": _as_it_is,
         "provider": _as_it_is,
         "credential": decode_credential,
+    },
+    "mcp_servers": {
+        "seq": _as_it_is,
+        "name": _as_it_is,
+        "server": decode_mcp_server,
     },
     "sessions": {
         "seq": _as_it_is,
@@ -175,6 +184,7 @@ TABLES: Final[Mapping[str, Mapping[str, Decode]]] = {
         "created_at": _moment,
         "expires_at": _moment,
         "resolved_at": _moment,
+        "schema": _decode_object,
     },
 }
 """The columns of each table, and how a value of each is read where it is not NULL."""

@@ -24,11 +24,13 @@ from wingman.store.changes import AgentSaved, SessionDeleting, SessionErased, Se
 __all__ = [
     "DELETE_AGENT",
     "DELETE_CREDENTIAL",
+    "DELETE_MCP_SERVER",
     "ERASE_SESSION",
     "MARK_SESSION",
     "RAISE_CEILING",
     "SAVE_AGENT",
     "SAVE_CREDENTIAL",
+    "SAVE_MCP_SERVER",
     "SAVE_SESSION",
     "Row",
     "Statement",
@@ -62,7 +64,7 @@ def as_text(moment: datetime | None) -> str | None:
     return None if moment is None else moment.isoformat(timespec="microseconds")
 
 
-# --- agents and credentials -----------------------------------------------------------------------
+# --- agents, credentials, MCP servers -------------------------------------------------------------
 
 
 def _agent_row(change: AgentSaved) -> Iterable[Row]:
@@ -80,11 +82,12 @@ def _agent_row(change: AgentSaved) -> Iterable[Row]:
         as_json(agent.permissions),
         int(agent.instruction_files),
         as_json(agent.compaction),
+        as_json(agent.toolsets),
     )
 
 
 _AGENT = """id, name, instructions, tools, provider, output_schema, max_steps,
-    created_at, updated_at, permissions, instruction_files, compaction"""
+    created_at, updated_at, permissions, instruction_files, compaction, toolsets"""
 
 SAVE_AGENT = Statement(
     _AGENT,
@@ -95,7 +98,8 @@ ON CONFLICT (id) DO UPDATE SET name = excluded.name, instructions = excluded.ins
     tools = excluded.tools, provider = excluded.provider, output_schema = excluded.output_schema,
     max_steps = excluded.max_steps, created_at = excluded.created_at,
     updated_at = excluded.updated_at, permissions = excluded.permissions,
-    instruction_files = excluded.instruction_files, compaction = excluded.compaction""",
+    instruction_files = excluded.instruction_files, compaction = excluded.compaction,
+    toolsets = excluded.toolsets""",
 )
 
 DELETE_AGENT = Statement(
@@ -117,6 +121,20 @@ DELETE_CREDENTIAL = Statement(
     "provider",
     lambda change: ((change.provider,),),
     "DELETE FROM credentials WHERE provider IN (SELECT provider FROM change)",
+)
+
+SAVE_MCP_SERVER = Statement(
+    "name, server",
+    lambda change: ((change.name, as_json(change.server)),),
+    """
+INSERT INTO mcp_servers (name, server) SELECT name, server FROM change WHERE true
+ON CONFLICT (name) DO UPDATE SET server = excluded.server""",
+)
+
+DELETE_MCP_SERVER = Statement(
+    "name",
+    lambda change: ((change.name,),),
+    "DELETE FROM mcp_servers WHERE name IN (SELECT name FROM change)",
 )
 
 # --- sessions -------------------------------------------------------------------------------------

@@ -8,7 +8,14 @@ from typing import Final, Protocol, Self, TypeVar
 import attrs
 import trio
 
-from wingman.api import AgentRecord, Credential, PermissionRequest, PermissionStatus, Status
+from wingman.api import (
+    AgentRecord,
+    Credential,
+    McpServer,
+    PermissionRequest,
+    PermissionStatus,
+    Status,
+)
 from wingman.conversation import Message
 from wingman.errors import StoreError, StoreUnavailable
 from wingman.store.changes import Change
@@ -161,6 +168,9 @@ class DatabaseStore:
 
     async def credentials(self) -> Mapping[str, Credential]:
         return await self._read(reads.credentials)
+
+    async def mcp_servers(self) -> Mapping[str, McpServer]:
+        return await self._read(reads.mcp_servers)
 
     async def sessions(self, limit: int, before: int | None = None) -> SessionPage:
         return await self._read(lambda connection: reads.sessions(connection, limit, before))

@@ -232,6 +232,23 @@ CREATE TABLE permissions (
         connection.execute(statement.strip())
 
 
+def _let_agents_have_toolsets(connection: Reading) -> None:
+    """Agents name toolsets, MCP servers are kept, and tools ask questions."""
+    connection.execute("ALTER TABLE permissions ADD COLUMN schema TEXT")
+    connection.execute("ALTER TABLE agents ADD COLUMN toolsets TEXT NOT NULL DEFAULT '[]'")
+    connection.execute(
+        """
+CREATE TABLE mcp_servers (
+    seq INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    server TEXT NOT NULL,
+    PRIMARY KEY (seq),
+    UNIQUE (name)
+)
+""".strip()
+    )
+
+
 STEPS: tuple[Callable[[Reading], None], ...] = (
     _create,
     _let_messages_have_images,
@@ -240,5 +257,6 @@ STEPS: tuple[Callable[[Reading], None], ...] = (
     _keep_each_agent_once,
     _let_results_refer_to_the_history,
     _keep_permissions,
+    _let_agents_have_toolsets,
 )
 """What makes version n + 1 of the schema from version n, for each n from 0."""
