@@ -66,7 +66,7 @@ class Database:
                 bring_up_to_date(connection, self.name)
                 self._owner.register(connection)
         except BaseException:
-            connection.real.close()
+            self._let_go(connection)
             raise
         self._writing, self._gone = connection, None
         self._begun = self._made = 0
@@ -74,10 +74,14 @@ class Database:
     def close(self) -> None:
         """Let others have it."""
         if self._writing is not None:
-            with suppress(psycopg.Error):
-                self._owner.release(self._writing)
-            self._writing.real.close()
+            self._let_go(self._writing)
             self._writing = None
+
+    def _let_go(self, connection: Connection) -> None:
+        """Close a connection, and let its lock go before: the server sees its end only later."""
+        with suppress(psycopg.Error):
+            self._owner.release(connection)
+        connection.real.close()
 
     def connect(self) -> Connection:
         """A new connection to a server that can be used."""
@@ -202,12 +206,12 @@ class Database:
             connection.real.close()
             raise StoreUnavailable(str(error)) from error
         except BaseException:
-            connection.real.close()
+            self._let_go(connection)
             raise
         if newest and last in (self._made, self._begun):  # a probe may have been made unseen
             self._made = last
             return connection
-        connection.real.close()
+        self._let_go(connection)
         self._gone = StoreUnavailable(
             f"{self.name} was in use by another Wingman while the connection to it was lost, and "
             "is not what this one holds in memory any more. Start this one again."
