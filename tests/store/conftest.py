@@ -11,21 +11,22 @@ from wingman.store.postgres import PostgresStore
 from wingman.store.sqlite import SQLStore
 
 
-def a_store(kind: str, request: pytest.FixtureRequest, path: Path) -> Store:
-    match kind:
-        case "memory":
-            return MemoryStore()
-        case "sqlite":
-            return SQLStore(path / "w.db")
-        case _:
-            return PostgresStore(emptied(request.getfixturevalue("postgres_database")))
-
-
 @pytest.fixture(params=["memory", "sqlite", "postgres"])
-async def store(
+def closed_store(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Store]:
-    if request.param == "postgres":  # one reads as well as four, and is opened sooner
-        monkeypatch.setattr("wingman.store.sql.store.READERS", 1)
-    async with a_store(request.param, request, tmp_path) as store:
+) -> Store:
+    """One of each kind, not open yet."""
+    if request.param == "memory":
+        return MemoryStore()
+    if request.param == "sqlite":
+        return SQLStore(tmp_path / "w.db")
+    url = emptied(request.getfixturevalue("postgres_database"))
+    # One reads as well as four, and is opened sooner.
+    monkeypatch.setattr("wingman.store.sql.store.READERS", 1)
+    return PostgresStore(url)
+
+
+@pytest.fixture
+async def store(closed_store: Store) -> AsyncIterator[Store]:
+    async with closed_store as store:
         yield store
