@@ -19,6 +19,7 @@ BENCHMARKS: Final = (
     "actors",
     "trees",
     "store",
+    "postgres",
     "turns",
     "http",
     "client",

@@ -8,6 +8,8 @@ from collections.abc import Generator, Iterator
 
 import pytest
 
+from postgres_kit import Cluster, a_cluster, emptied
+
 # Each program that the tests start would compile all of Wingman again, which takes longer than to
 # run it. The compiled files stand in `__pycache__`, which Git ignores.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -44,3 +46,32 @@ def ctrl_c() -> Iterator[None]:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """A PostgreSQL server, which is left running: who wants to stop one makes it."""
+    with a_cluster() as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def postgres_database(cluster: Cluster) -> str:
+    """The URL of a database that many tests use, one after the other: `emptied` empties it."""
+    return cluster.database("shared")
+
+
+@pytest.fixture
+def clean_database(cluster: Cluster, postgres_database: str) -> str:
+    """The name of that database, in which Wingman's tables have no rows."""
+    cluster.end_backends("datname = 'shared'")
+    emptied(postgres_database)
+    return "shared"
+
+
+@pytest.fixture
+def fresh_database(cluster: Cluster, postgres_database: str) -> Iterator[str]:
+    """The name of that database, in which nothing is, and which a test may change as it likes."""
+    cluster.clear("shared")
+    yield "shared"
+    cluster.clear("shared")

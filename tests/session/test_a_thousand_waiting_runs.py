@@ -8,6 +8,7 @@ import pytest
 import trio
 
 from permission_kit import Hand, at_rest, pending
+from postgres_kit import emptied
 from session_kit import opened
 from wingman import Limits, PermissionRequest, Runtime
 from wingman.store import MemoryStore, Store, open_store
@@ -35,13 +36,17 @@ async def go_beside(runtime: Runtime) -> None:
 
 
 # In a file it is no other, and takes longer.
-@pytest.mark.parametrize(("kind", "count"), [("memory", 1000), ("sqlite", 150)])
+@pytest.mark.parametrize(("kind", "count"), [("memory", 1000), ("sqlite", 150), ("postgres", 40)])
 async def test_a_thousand_runs_that_wait_hold_no_place_and_no_thread(
-    kind: str, count: int, tmp_path: Path
+    kind: str, count: int, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     def store() -> Store:
+        if kind == "postgres":
+            return open_store(request.getfixturevalue("postgres_database"))
         return open_store(f"sqlite:///{tmp_path}/wingman.db")
 
+    if kind == "postgres":
+        emptied(request.getfixturevalue("postgres_database"))
     memory = MemoryStore()
     asking, free = hands()
     async with opened(

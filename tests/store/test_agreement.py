@@ -1,6 +1,7 @@
-"""The two stores agree, whatever is written, however it is batched, wherever one is reopened."""
+"""The stores agree, whatever is written, however it is batched, wherever one is reopened."""
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
 
@@ -8,6 +9,7 @@ import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from postgres_kit import emptied
 from store.samples import (
     agent,
     answered,
@@ -42,6 +44,7 @@ from wingman.store import (
     SessionSaved,
     Store,
 )
+from wingman.store.postgres import PostgresStore
 from wingman.store.sqlite import SQLStore
 
 SESSIONS, RUNS, AGENTS = ("s1", "s2"), ("r1", "r2", "r3"), ("a1", "a2")
@@ -227,19 +230,29 @@ async def refused(commits: list[Commit]) -> list[bool]:
     return outcome
 
 
-async def check(script: list[list[list[Change]]], path: Path) -> None:
+async def check(script: list[list[list[Change]]], durable: Callable[[], Store]) -> None:
     memory = MemoryStore()
     for batch in script:
-        async with SQLStore(path, synchronous="normal") as sql:
+        async with durable() as store:
             expected = await refused([memory.write(*call) for call in batch])
-            assert await refused([sql.write(*call) for call in batch]) == expected
-            assert await everything(sql) == await everything(memory)
-    async with SQLStore(path, synchronous="normal") as sql:
-        assert await everything(sql) == await everything(memory)
+            assert await refused([store.write(*call) for call in batch]) == expected
+            assert await everything(store) == await everything(memory)
+    async with durable() as store:
+        assert await everything(store) == await everything(memory)
 
 
 @settings(max_examples=40, deadline=None)
 @given(st.lists(batches, min_size=1, max_size=4))
 def test_sqlite_shows_what_memory_shows(script: list[list[list[Change]]]) -> None:
     with tempfile.TemporaryDirectory() as directory:
-        trio.run(check, script, Path(directory) / "w.db")
+        path = Path(directory) / "w.db"
+        trio.run(check, script, lambda: SQLStore(path, synchronous="normal"))
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.lists(batches, min_size=1, max_size=2))
+def test_postgresql_shows_what_memory_shows(
+    postgres_database: str, script: list[list[list[Change]]]
+) -> None:
+    emptied(postgres_database)
+    trio.run(check, script, lambda: PostgresStore(postgres_database))

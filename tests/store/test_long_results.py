@@ -23,8 +23,10 @@ from wingman.providers import Request, ToolCalls
 from wingman.store import RunQueued, SessionSaved, StepEnded, Store
 from wingman.store.records import RunRecord
 from wingman.store.results import MOST_CHARS, WHOLE_RESULT
-from wingman.store.sqlite import SQLStore, reads
-from wingman.store.sqlite.run_pages import run_page
+from wingman.store.sql import reads
+from wingman.store.sql.run_pages import run_page
+from wingman.store.sqlite import SQLStore
+from wingman.store.sqlite.connection import Connection
 
 CALL = ToolUseBlock("t1", "bash", {"command": "ls", "n": [1, 2.5, None]})
 ANSWERED = Message("user", (ToolResultBlock("t1", "long " * 4000, is_error=False),))
@@ -42,7 +44,7 @@ def long_end(run_id: str = "r1", messages: Sequence[Message] = MESSAGES, **field
 
 
 def ask(path: Path, query: str) -> list[tuple[Any, ...]]:
-    with closing(sqlite3.connect(path)) as connection:
+    with closing(sqlite3.connect(path, factory=Connection)) as connection:
         return connection.execute(query).fetchall()
 
 
@@ -141,7 +143,7 @@ async def test_a_page_reads_no_messages_and_one_run_reads_its_own_in_one_stateme
             id = f"r{number}"
             store.write(RunQueued(run(id)), started(id))
             await store.write(long_end(id) if number % 2 else ended(id)).wait()
-    with closing(sqlite3.connect(path)) as connection:
+    with closing(sqlite3.connect(path, factory=Connection)) as connection:
         told: list[str] = []
         connection.set_trace_callback(told.append)
 
@@ -164,7 +166,7 @@ async def test_a_run_whose_messages_are_gone_is_shown_in_short(tmp_path: Path) -
         admit(store)
         await store.write(started(), long_end()).wait()
     for gone in ("seq = (SELECT max(seq) FROM history)", "true"):
-        with closing(sqlite3.connect(path)) as connection:
+        with closing(sqlite3.connect(path, factory=Connection)) as connection:
             connection.execute(f"DELETE FROM history WHERE {gone}")
             connection.commit()
         async with SQLStore(path) as store:
@@ -179,7 +181,7 @@ async def test_a_long_result_of_an_older_database_is_read_and_listed_as_before(
 ) -> None:
     path = tmp_path / "old.db"
     old = result_of()
-    with closing(sqlite3.connect(path)) as connection:
+    with closing(sqlite3.connect(path, factory=Connection)) as connection:
         connection.executescript(Path(__file__).with_name("version_5.sql").read_text())
         text = msgspec.json.encode(old).decode()
         connection.execute("UPDATE runs SET result = ? WHERE id = 'r1'", (text,))

@@ -37,7 +37,7 @@ async def test_a_relative_path_is_relative_to_the_working_directory(
 @pytest.mark.parametrize(
     ("url", "says"),
     [
-        ("postgresql://ada:hunter2@db/wingman", "not yet in postgresql"),
+        ("mysql://ada:hunter2@db/wingman", "SQLite or PostgreSQL, not in mysql"),
         ("sqlite:///a.db?password=hunter2", "names a file and nothing else"),
         ("sqlite://hunter2/a.db", "names a file and nothing else"),
         ("://hunter2", "looks like sqlite"),

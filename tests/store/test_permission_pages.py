@@ -13,9 +13,10 @@ from store.test_run_pages import cost
 from wingman.api import PermissionStatus
 from wingman.store import MemoryStore
 from wingman.store.memory import order
-from wingman.store.sqlite import permissions
-from wingman.store.sqlite.batch import write_in_order
-from wingman.store.sqlite.versions import STEPS
+from wingman.store.sql import permissions
+from wingman.store.sql.batch import write_in_order
+from wingman.store.sql.versions import STEPS
+from wingman.store.sqlite.connection import Connection
 
 FEW, MANY = 1_000, 50_000
 
@@ -48,8 +49,8 @@ FROM json_each('["s1", "s2"]')
 """
 
 
-def filled(path: Path, count: int) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, isolation_level=None)
+def filled(path: Path, count: int) -> Connection:
+    connection = sqlite3.connect(path, isolation_level=None, factory=Connection)
     connection.execute("PRAGMA synchronous = OFF")
     connection.execute("BEGIN")
     for step in STEPS:
@@ -64,7 +65,7 @@ def filled(path: Path, count: int) -> sqlite3.Connection:
 @pytest.fixture(scope="module", params=[False, True], ids=["as they are", "analyzed"])
 def databases(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[sqlite3.Connection, sqlite3.Connection]]:
+) -> Iterator[tuple[Connection, Connection]]:
     """One with few requests, and one with many, with and without SQLite's statistics of them."""
     home = tmp_path_factory.mktemp("permissions")
     with (
@@ -92,14 +93,14 @@ FILTERS: list[tuple[PermissionStatus, ...]] = [
 @pytest.mark.parametrize("session_id", [None, "s1"], ids=["of all", "of one session"])
 @pytest.mark.parametrize("before", [None, 500, 30], ids=lambda each: f"before {each}")
 def test_a_page_of_requests_costs_the_same_among_few_and_many(
-    databases: tuple[sqlite3.Connection, sqlite3.Connection],
+    databases: tuple[Connection, Connection],
     session_id: str | None,
     statuses: tuple[PermissionStatus, ...],
     before: int | None,
 ) -> None:
     few, many = databases
 
-    def query(connection: sqlite3.Connection) -> Any:
+    def query(connection: Connection) -> Any:
         return permissions.permissions(connection, session_id, statuses, 20, before)
 
     assert cost(many, query) <= cost(few, query) * 1.25 + 5
@@ -117,8 +118,8 @@ def test_a_page_of_requests_costs_the_same_among_few_and_many(
     ],
 )
 def test_what_is_looked_for_is_found_among_few_and_many_alike(
-    databases: tuple[sqlite3.Connection, sqlite3.Connection],
-    query: Callable[[sqlite3.Connection], Any],
+    databases: tuple[Connection, Connection],
+    query: Callable[[Connection], Any],
 ) -> None:
     few, many = databases
     assert query(many) == query(few)
@@ -137,9 +138,9 @@ def test_what_is_looked_for_is_found_among_few_and_many_alike(
     ids=lambda each: type(each).__name__,
 )
 def test_a_change_costs_the_same_among_few_and_many(
-    databases: tuple[sqlite3.Connection, sqlite3.Connection], change: Any
+    databases: tuple[Connection, Connection], change: Any
 ) -> None:
-    def write(connection: sqlite3.Connection) -> None:
+    def write(connection: Connection) -> None:
         connection.execute("BEGIN")
         try:
             write_in_order(connection, [change])
@@ -153,7 +154,7 @@ def test_a_change_costs_the_same_among_few_and_many(
 @pytest.mark.parametrize("statuses", FILTERS, ids=lambda each: "+".join(each) or "all")
 @pytest.mark.parametrize("session_id", [None, "s1"], ids=["of all", "of one session"])
 def test_no_page_of_requests_scans_or_sorts_them(
-    databases: tuple[sqlite3.Connection, sqlite3.Connection],
+    databases: tuple[Connection, Connection],
     session_id: str | None,
     statuses: tuple[PermissionStatus, ...],
 ) -> None:
@@ -176,7 +177,7 @@ def test_no_page_of_requests_scans_or_sorts_them(
 
 
 def test_every_request_is_reached_page_by_page(
-    databases: tuple[sqlite3.Connection, sqlite3.Connection],
+    databases: tuple[Connection, Connection],
 ) -> None:
     few, _ = databases
     for session_id in (None, "s1", "s2"):
@@ -199,7 +200,7 @@ def test_every_request_is_reached_page_by_page(
 
 
 def test_a_list_does_not_decode_an_input_that_it_leaves_out(
-    databases: tuple[sqlite3.Connection, sqlite3.Connection],
+    databases: tuple[Connection, Connection],
 ) -> None:
     few, _ = databases
     few.execute("BEGIN")

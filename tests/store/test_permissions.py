@@ -37,10 +37,11 @@ from wingman.store import (
     Store,
 )
 from wingman.store.listing import INPUT_BYTES
+from wingman.store.sql.batch import write_together
+from wingman.store.sql.permissions import run_permissions
+from wingman.store.sql.versions import STEPS
 from wingman.store.sqlite import SQLStore
-from wingman.store.sqlite.batch import Connection, write_together
-from wingman.store.sqlite.permissions import run_permissions
-from wingman.store.sqlite.versions import STEPS
+from wingman.store.sqlite.connection import Connection
 
 
 async def status(store: Store, run_id: str = "r1") -> str:
@@ -478,7 +479,7 @@ async def test_requests_outlast_the_process(path: Path) -> None:
 
 
 def test_the_asks_of_a_step_share_a_statement_in_a_batch() -> None:
-    with closing(sqlite3.connect(":memory:")) as connection:
+    with closing(sqlite3.connect(":memory:", factory=Connection)) as connection:
         for step in STEPS:
             step(connection)
         write_together(connection, [SessionSaved(session()), RunQueued(run()), started()])
@@ -492,11 +493,8 @@ def test_the_asks_of_a_step_share_a_statement_in_a_batch() -> None:
         assert [each.id for each in found] == [f"p{number}" for number in range(8)]
 
 
-@pytest.mark.parametrize("factory", [sqlite3.Connection, Connection])
-def test_the_end_of_a_run_updates_no_request_while_none_waits(
-    factory: type[sqlite3.Connection],
-) -> None:
-    with closing(sqlite3.connect(":memory:", factory=factory)) as connection:
+def test_the_end_of_a_run_updates_no_request_while_none_waits() -> None:
+    with closing(sqlite3.connect(":memory:", factory=Connection)) as connection:
         for step in STEPS:
             step(connection)
         runs = [RunQueued(run()), RunQueued(run("r2")), RunQueued(run("r3"))]
@@ -507,7 +505,7 @@ def test_the_end_of_a_run_updates_no_request_while_none_waits(
         assert not any("UPDATE permissions" in text for text in said)
         write_together(connection, [ended("r2")])
         looks = sum("SELECT 1 FROM permissions" in text for text in said)
-        assert looks == (1 if factory is Connection else 2)
+        assert looks == 1
         write_together(connection, [asked("p2"), ended("r3"), ended("r1", ended_at=moment(9))])
         connection.set_trace_callback(None)
         found = {each.id: each.resolved_at for each in run_permissions(connection, "r1")}
@@ -557,6 +555,22 @@ async def test_an_answer_that_could_not_be_committed_leaves_the_request_as_it_wa
         assert await store.grants("s1") == frozenset()
 
 
+async def test_what_was_found_out_in_a_commit_that_failed_is_forgotten(path: Path) -> None:
+    """The commit ended the last request and looked for another one: but the request still waits."""
+    store = SQLStore(path, synchronous="normal", probe_every=0.05)
+    faults = FailingCommits(store)
+    async with store:
+        admit(store)
+        await store.write(started(), asked()).wait()
+        faults.fail_all()
+        with pytest.raises(StoreUnavailable):
+            await store.write(answered(), ended()).wait()
+        faults.mend()
+        await store.wait_until_well()
+        await store.write(ended()).wait()
+        assert await statuses_of(store) == {"p1": "cancelled"}
+
+
 async def test_a_request_that_cannot_be_encoded_fails_alone(sql: SQLStore) -> None:
     admit(sql)
     await sql.write(started()).wait()
@@ -571,7 +585,7 @@ async def test_a_request_that_cannot_be_encoded_fails_alone(sql: SQLStore) -> No
 async def test_a_person_can_read_requests(sql: SQLStore, path: Path) -> None:
     admit(sql)
     await sql.write(started(), asked(), answered(message="Go on.")).wait()
-    with closing(sqlite3.connect(path)) as connection:
+    with closing(sqlite3.connect(path, factory=Connection)) as connection:
         rows = connection.execute(
             "SELECT id, input ->> '$.command', resources ->> 0, status, decision, message,"
             " resolved_at FROM permissions"

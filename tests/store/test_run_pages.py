@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from wingman.store.sqlite import leftovers, reads
-from wingman.store.sqlite.run_pages import run_page
-from wingman.store.sqlite.versions import STEPS
+from wingman.store.sql import leftovers, reads
+from wingman.store.sql.run_pages import run_page
+from wingman.store.sql.versions import STEPS
+from wingman.store.sqlite.connection import Connection
 
 FEW, MANY = 1_000, 100_000
 
@@ -35,8 +36,8 @@ FROM n
 """
 
 
-def filled(path: Path, count: int) -> sqlite3.Connection:
-    connection = sqlite3.connect(path)
+def filled(path: Path, count: int) -> Connection:
+    connection = sqlite3.connect(path, factory=Connection)
     connection.execute("PRAGMA synchronous = OFF")
     for step in STEPS:
         step(connection)
@@ -49,7 +50,7 @@ def filled(path: Path, count: int) -> sqlite3.Connection:
 @pytest.fixture(scope="module")
 def made(
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[tuple[sqlite3.Connection, sqlite3.Connection]]:
+) -> Iterator[tuple[Connection, Connection]]:
     """One with few runs and sessions, and one with many."""
     home = tmp_path_factory.mktemp("pages")
     with (
@@ -61,8 +62,8 @@ def made(
 
 @pytest.fixture(scope="module", params=[False, True], ids=["as they are", "analyzed"])
 def databases(
-    request: pytest.FixtureRequest, made: tuple[sqlite3.Connection, sqlite3.Connection]
-) -> Iterator[tuple[sqlite3.Connection, sqlite3.Connection]]:
+    request: pytest.FixtureRequest, made: tuple[Connection, Connection]
+) -> Iterator[tuple[Connection, Connection]]:
     """The same, with and without SQLite's statistics of them."""
     for connection in made if request.param else ():
         connection.execute("ANALYZE")
@@ -72,10 +73,10 @@ def databases(
         connection.execute("ANALYZE sqlite_schema")  # they are forgotten
 
 
-Query = Callable[[sqlite3.Connection], Any]
+Query = Callable[[Connection], Any]
 
 
-def cost(connection: sqlite3.Connection, query: Query) -> int:
+def cost(connection: Connection, query: Query) -> int:
     """How many instructions of SQLite's virtual machine a query takes, in hundreds."""
     steps = 0
 
@@ -111,14 +112,14 @@ FILTERS: list[tuple[str, ...]] = [
 @pytest.mark.parametrize("session_id", [None, "s1"], ids=["of all", "of one session"])
 @pytest.mark.parametrize("before", [None, 500, 70, 30], ids=lambda each: f"before {each}")
 def test_a_page_of_runs_costs_the_same_among_few_and_many(
-    databases: tuple[sqlite3.Connection, sqlite3.Connection],
+    databases: tuple[Connection, Connection],
     session_id: str | None,
     statuses: Any,
     before: int | None,
 ) -> None:
     few, many = databases
 
-    def query(connection: sqlite3.Connection) -> Any:
+    def query(connection: Connection) -> Any:
         return run_page(connection, session_id, statuses, 20, before, {"r25", "r35"})
 
     assert cost(many, query) <= cost(few, query) * 1.25 + 5
@@ -128,7 +129,7 @@ def test_a_page_of_runs_costs_the_same_among_few_and_many(
 
 @pytest.mark.parametrize("before", [None, 50_000, 500])
 def test_a_page_of_sessions_costs_the_same_among_few_and_many(
-    databases: tuple[sqlite3.Connection, sqlite3.Connection], before: int | None
+    databases: tuple[Connection, Connection], before: int | None
 ) -> None:
     few, many = databases
     there = cost(few, lambda connection: reads.sessions(connection, 20, None))
@@ -151,7 +152,7 @@ def test_a_page_of_sessions_costs_the_same_among_few_and_many(
     ],
 )
 def test_what_a_start_and_a_session_look_for_is_found_among_few_and_many_alike(
-    databases: tuple[sqlite3.Connection, sqlite3.Connection], query: Query
+    databases: tuple[Connection, Connection], query: Query
 ) -> None:
     few, many = databases
     assert query(many) == query(few)
@@ -161,7 +162,7 @@ def test_what_a_start_and_a_session_look_for_is_found_among_few_and_many_alike(
 @pytest.mark.parametrize("statuses", FILTERS, ids=lambda each: "+".join(each) or "all")
 @pytest.mark.parametrize("session_id", [None, "s1"], ids=["of all", "of one session"])
 def test_no_page_of_runs_scans_or_sorts_them(
-    databases: tuple[sqlite3.Connection, sqlite3.Connection],
+    databases: tuple[Connection, Connection],
     session_id: str | None,
     statuses: Any,
 ) -> None:
@@ -189,7 +190,7 @@ def test_no_page_of_runs_scans_or_sorts_them(
 
 
 def test_every_run_is_reached_page_by_page(
-    databases: tuple[sqlite3.Connection, sqlite3.Connection],
+    databases: tuple[Connection, Connection],
 ) -> None:
     few, _ = databases
     for session_id in (None, "s1"):

@@ -24,8 +24,9 @@ from wingman.store import (
     SessionErased,
     SessionSaved,
 )
-from wingman.store.sqlite import SQLStore, versions
-from wingman.store.sqlite import store as sql
+from wingman.store.sql import store as sql
+from wingman.store.sql import versions
+from wingman.store.sqlite import SQLStore
 from wingman.store.sqlite.database import Database
 
 

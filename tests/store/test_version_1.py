@@ -10,7 +10,8 @@ import pytest
 from wingman import Runtime
 from wingman.conversation import ImageBlock, TextBlock, ThinkingBlock, ToolResultBlock, Usage
 from wingman.session import Run
-from wingman.store.sqlite import SQLStore, schema, versions
+from wingman.store.sql import schema, versions
+from wingman.store.sqlite import SQLStore
 
 
 @pytest.fixture(params=[1, 2, 3, 4, 5, 6, 7])

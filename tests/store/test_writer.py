@@ -10,7 +10,8 @@ from trio.testing import wait_all_tasks_blocked
 
 from store.samples import session
 from wingman.errors import StoreError, StoreUnavailable
-from wingman.store import Change, SessionSaved
+from wingman.store import Chain, Change, SessionSaved
+from wingman.store.disk import InDoubt
 from wingman.store.writer import Writer
 
 CHANGE = (SessionSaved(session()),)
@@ -183,3 +184,83 @@ async def test_giving_up_tells_those_who_wait() -> None:
             await call.wait()
     assert await trio.to_thread.run_sync(disk.closed.wait, 5)
     assert disk.batches == [1]  # what was told that it failed is not committed afterwards
+
+
+class Doubtful(Disk):
+    """Loses the answers of some commits, and finds them out when it is told to."""
+
+    def __init__(self, *answers: bool) -> None:
+        super().__init__()
+        self.answers = list(answers)
+        self.reachable = threading.Event()
+        self.asked = 0
+
+    def commit(self, calls: Sequence[tuple[Change, ...]]) -> None:
+        super().commit(calls)
+        if self.answers:
+            raise InDoubt(self.outcome)
+
+    def outcome(self) -> bool:
+        self.asked += 1
+        if not self.reachable.is_set():
+            raise StoreUnavailable("the line is dead")
+        return self.answers.pop(0)
+
+
+async def until_doubtful(writer: Writer) -> None:
+    with trio.fail_after(5):
+        while writer.failure is None:  # noqa: ASYNC110  (it is the thread's news)
+            await trio.sleep(0.001)
+
+
+@pytest.mark.parametrize(("answers", "commits"), [((True,), 1), ((False,), 2), ((False, True), 2)])
+async def test_a_commit_in_doubt_is_looked_up_and_made_again_if_it_was_not(
+    answers: tuple[bool, ...], commits: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    disk = Doubtful(*answers)
+    disk.reachable.set()
+    async with writing(disk) as writer:
+        await writer.submit(CHANGE).wait()
+        assert writer.failure is None
+    assert disk.batches == [1] * commits
+    assert caplog.records == []
+
+
+async def test_who_waits_for_a_commit_in_doubt_waits_and_all_others_are_told_at_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    disk, chain = Doubtful(True), Chain()
+    disk.free.clear()
+    async with writing(disk) as writer:
+        doubtful = writer.submit(CHANGE, chain)
+        await disk.busy()
+        queued, follows = writer.submit(CHANGE), writer.submit(CHANGE, chain)
+        disk.free.set()
+        await until_doubtful(writer)
+        assert disk.asked > 1
+        for call in (queued, follows, writer.submit(CHANGE), writer.submit(CHANGE, chain)):
+            with pytest.raises(StoreUnavailable, match="the line is dead"):
+                await call.wait()
+        assert not doubtful.safe
+        disk.reachable.set()
+        await doubtful.wait()
+        await writer.wait_until_well()
+        await writer.submit(CHANGE).wait()
+        with pytest.raises(StoreUnavailable):  # its chain had ended before it was known
+            await writer.submit(CHANGE, chain).wait()
+    assert disk.batches == [1, 1]
+    assert [record.levelname for record in caplog.records] == ["ERROR", "WARNING"]
+
+
+async def test_giving_up_ends_a_doubt() -> None:
+    disk = Doubtful(True)
+    writer = Writer(disk, probe_every=60)
+    await writer.open()
+    call = writer.submit(CHANGE)
+    await disk.busy()
+    with trio.move_on_after(0.02):
+        await writer.close()
+    writer.give_up()
+    with pytest.raises(StoreUnavailable, match="closed before this was safe"):
+        await call.wait()
+    assert await trio.to_thread.run_sync(disk.closed.wait, 5)

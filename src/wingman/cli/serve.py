@@ -57,7 +57,7 @@ _WILDCARDS: Final = {"//0.0.0.0:": "//127.0.0.1:", "//[::]:": "//[::1]:"}
 @click.option(
     "--db",
     metavar="PATH",
-    help="The SQLite file, a path or a URL, or memory.  "
+    help="The SQLite file, a path or a URL; or postgresql://user@host/database; or memory.  "
     "[default: wingman/wingman.db in $XDG_DATA_HOME or ~/.local/share]",
 )
 @click.option(
@@ -246,7 +246,8 @@ async def _serve(
         async with runtime, trio.open_nursery() as serving:
             opened.set()
             url = await _listen(serving, runtime, config, logins, signals.requested, reload)
-            notice(f"Wingman listens on {url} (database {database}); its contract: {url}/docs")
+            place = runtime.store.name
+            notice(f"Wingman listens on {url} (database {place}); its contract: {url}/docs")
             notice(_console(url, logins))
             for line in lines:
                 notice(line)

@@ -7,10 +7,13 @@
     changes.py      what can be written
     call.py         the changes of one write, and the promise that they will be safe
     writer.py       group commit: one thread that commits whatever is queued
+    disk.py         where it commits
     readers.py      the threads that read
     threads.py      how those threads are started, and tell the event loop something
     memory/         the store in memory: for tests, and for programs that need nothing to last
+    sql/            what all stores in a database share: the tables, the SQL, the face
     sqlite/         the store in a SQLite file
+    postgres/       the store in a PostgreSQL database
 
 It knows values (`conversation`, `events`, `agent`) and nothing of actors, of the run loop, or of
 which changes make sense after which: it writes down what it is told, in order. Who may see a
@@ -19,6 +22,7 @@ credential, or how long a session is kept, is not its matter either.
 
 from pathlib import Path
 
+from wingman.errors import StoreError
 from wingman.store.changes import (
     AgentDeleted,
     AgentSaved,
@@ -100,17 +104,32 @@ __all__ = [
     "open_store",
 ]
 
+_POSTGRESQL = ("postgresql://", "postgres://")
 _IN_MEMORY = ("memory", ":memory:", "sqlite://", "sqlite:///:memory:")
 
 
 def open_store(url: str | Path) -> Store:
     """The store that this URL means; it is open once it is entered.
 
-    A path, or `sqlite:///relative.db`, or `sqlite:////absolute.db`: a SQLite file. `memory`, or any
-    way to say that the database is in memory: a `MemoryStore`. Raises `StoreError` for others.
+    A path, or `sqlite:///relative.db`, or `sqlite:////absolute.db`: a SQLite file.
+    `postgresql://user@host/database`: a PostgreSQL database, with the extra `postgres`. `memory`,
+    or any way to say that the database is in memory: a `MemoryStore`. Raises `StoreError` for
+    others.
     """
     if url in _IN_MEMORY:
         return MemoryStore()
+    if isinstance(url, str) and url.startswith(_POSTGRESQL):
+        return _in_postgresql(url)
     from wingman.store.sqlite import SQLStore  # noqa: PLC0415  (heavy, so only if needed)
 
     return SQLStore(url)
+
+
+def _in_postgresql(url: str) -> Store:
+    try:
+        from wingman.store.postgres import PostgresStore  # noqa: PLC0415  (heavy, and an extra)
+    except ImportError as error:
+        raise StoreError(
+            "A PostgreSQL database needs its driver: pip install 'wingman-runtime[postgres]'."
+        ) from error
+    return PostgresStore(url)

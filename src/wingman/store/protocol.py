@@ -105,6 +105,10 @@ class Store(Protocol):
         traceback: TracebackType | None,
     ) -> None: ...
 
+    @property
+    def name(self) -> str:
+        """Where it is, as people are told: a path, an address without a password, or `memory`."""
+
     def write(self, *changes: Change, chain: Chain | None = None) -> Commit:
         """Take these changes, in order, to be committed together. Never blocks.
 

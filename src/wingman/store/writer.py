@@ -9,20 +9,23 @@ This module knows nothing of SQL: it is given the `Disk` that commits.
 """
 
 import logging
+import time
 from collections import deque
 from collections.abc import Sequence
 from queue import Empty, SimpleQueue
-from typing import Protocol, TypeAlias
+from threading import Event
+from typing import Final, TypeAlias
 
 import trio
 
 from wingman.errors import StoreError, StoreUnavailable
 from wingman.store.call import Call
 from wingman.store.changes import Change
+from wingman.store.disk import Disk, InDoubt
 from wingman.store.protocol import Chain
 from wingman.store.threads import Tell, start_thread
 
-__all__ = ["NOT_OPEN", "PROBE_EVERY", "Disk", "Writer"]
+__all__ = ["NOT_OPEN", "PROBE_EVERY", "Writer"]
 
 logger = logging.getLogger(__name__)
 
@@ -31,27 +34,10 @@ PROBE_EVERY = 0.5
 
 NOT_OPEN = "The store is not open: nothing can be written to it, or read from it."
 
+_QUIET_PROBES: Final = 4
+"""Probes' time that it may take to find out what became of a commit before all are told."""
+
 Batch: TypeAlias = Sequence[Call]
-
-
-class Disk(Protocol):
-    """Where changes are committed. All of it is called on the writer's thread."""
-
-    def open(self) -> None:
-        """Make it ready. What it raises is raised by `Writer.open`; then it needs no `close`."""
-
-    def commit(self, calls: Sequence[tuple[Change, ...]]) -> None:
-        """Commit the changes of all these calls, in order, or of none.
-
-        Raises `StoreUnavailable` where the storage is at fault, and anything else where one of the
-        calls is.
-        """
-
-    def probe(self) -> None:
-        """Write as little as one can; raise `StoreUnavailable` if the storage cannot."""
-
-    def close(self) -> None:
-        """Let it go. What it raises is raised by `Writer.close`."""
 
 
 class Writer:
@@ -76,10 +62,11 @@ class Writer:
         self._error: Exception | None = None
         self._close_error: Exception | None = None
         self._failure: StoreUnavailable | None = None
+        self._doubt: StoreUnavailable | None = None
         self._wait_for_health = trio.lowlevel.ParkingLot()
         # Between the two:
         self._inbox: SimpleQueue[Batch | None] = SimpleQueue()
-        self._given_up = False
+        self._given_up = Event()
         # In the thread:
         self._ill: StoreUnavailable | None = None
 
@@ -105,10 +92,9 @@ class Writer:
         """Queue these changes; raise `StoreUnavailable` when the writer does not run."""
         if not self._open:
             raise StoreUnavailable(NOT_OPEN)
-        if chain is not None and chain.failure is not None:
-            call = Call(changes)
-            call.settle(chain.failure)
-            return call
+        failure = self._doubt if chain is None or chain.failure is None else chain.failure
+        if failure is not None:
+            return _failed(changes, chain, failure)
         call = Call(changes, chain)
         self._queue.append(call)
         self._wake()
@@ -144,7 +130,7 @@ class Writer:
 
     def give_up(self) -> None:
         """Leave the commit under way to its thread; tell all who wait that it may have failed."""
-        self._given_up = True
+        self._given_up.set()
         self._queue, queue = [], self._queue
         batches, self._under_way = [*self._under_way, queue], deque()
         for batch in batches:
@@ -191,8 +177,9 @@ class Writer:
             self._closed.set()
 
     def _has_committed(self, batch: Batch, ill: StoreUnavailable | None) -> None:
-        if self._given_up:
+        if self._given_up.is_set():
             return
+        self._doubt = None
         self._under_way.popleft()
         failed = [call.failure for call in batch if call.failure is not None]
         goes_on = self._failure is not None and ill is not None
@@ -202,6 +189,19 @@ class Writer:
         for call in batch:
             call.settle(call.failure)
         self._wake()
+
+    def _is_in_doubt(self, failure: StoreUnavailable) -> None:
+        """A commit may have been made. Who waits for it goes on waiting, until that is known.
+
+        All others are told at once: it is certain that theirs are not made.
+        """
+        if self._given_up.is_set():
+            return
+        logger.error("what became of a commit is not known yet: %s", failure)
+        self._failure = self._doubt = failure
+        self._queue, queue = [], self._queue
+        for call in queue:
+            call.settle(failure)
 
     def _is_now(self, ill: StoreUnavailable | None) -> None:
         if self._failure is not None and ill is None:
@@ -225,8 +225,8 @@ class Writer:
         tell(self._has_opened, None)
         try:
             while (batch := self._next(tell)) is not None:
-                if not self._given_up:
-                    self._commit(batch)
+                if not self._given_up.is_set():
+                    self._commit(batch, tell)
                     tell(self._has_committed, batch, self._ill)
                 batch = ()  # else what was written last stays until there is more to write
         finally:
@@ -253,7 +253,7 @@ class Writer:
             return False
         return True
 
-    def _commit(self, batch: Batch) -> None:
+    def _commit(self, batch: Batch, tell: Tell) -> None:
         """Commit these calls in one transaction, without those that cannot be.
 
         A call that fails is found by halving, so that its neighbours hardly pay for it.
@@ -262,14 +262,14 @@ class Writer:
         if not calls:
             return
         try:
-            self._disk.commit([call.changes for call in calls])
+            self._commit_for_sure([call.changes for call in calls], tell)
         except Exception as error:  # the thread outlives whatever is in a call
             unavailable = isinstance(error, StoreUnavailable)
             # A disk that takes a little may be too full for one call and not for the others.
             if len(calls) > 1 and (not unavailable or self._can_write()):
                 middle = len(calls) // 2
-                self._commit(calls[:middle])
-                self._commit(calls[middle:])
+                self._commit(calls[:middle], tell)
+                self._commit(calls[middle:], tell)
                 return
             if isinstance(error, StoreUnavailable):
                 self._ill = error
@@ -279,12 +279,46 @@ class Writer:
         else:
             self._ill = None
 
+    def _commit_for_sure(self, calls: Sequence[tuple[Change, ...]], tell: Tell) -> None:
+        """Commit, and if the answer is lost, find out what it was; if it was not made, again."""
+        while True:
+            try:
+                self._disk.commit(calls)
+            except InDoubt as doubt:
+                if self._was_made(doubt, tell):
+                    return
+            else:
+                return
+
+    def _was_made(self, doubt: InDoubt, tell: Tell) -> bool:
+        quiet_until = time.monotonic() + _QUIET_PROBES * self._probe_every
+        told, pause = False, 0.0
+        while not self._given_up.wait(pause):
+            try:
+                return doubt.outcome()
+            except Exception as error:  # whatever it is, nobody may be told that it failed
+                if not told and time.monotonic() >= quiet_until:
+                    told = True
+                    unavailable = isinstance(error, StoreUnavailable)
+                    tell(self._is_in_doubt, error if unavailable else StoreUnavailable(str(error)))
+            pause = self._probe_every
+        raise StoreUnavailable("The store was closed before this was safe.")
+
 
 def _follows_a_failure(call: Call) -> bool:
     if call.chain is None or call.chain.broken is None:
         return False
     call.fail(call.chain.broken)
     return True
+
+
+def _failed(changes: tuple[Change, ...], chain: Chain | None, failure: StoreError) -> Call:
+    """A call that is not made; its chain ends with it."""
+    if chain is not None and chain.failure is None:
+        chain.failure = failure
+    call = Call(changes)
+    call.settle(failure)
+    return call
 
 
 def _is_unavailable(failure: StoreError) -> bool:

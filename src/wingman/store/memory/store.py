@@ -52,6 +52,8 @@ __all__ = ["MemoryStore"]
 class MemoryStore:
     """Sessions in memory, gone with the process. Opening and closing it does nothing."""
 
+    name = "memory"
+
     def __init__(self) -> None:
         self._ledger = Ledger()
 

@@ -12,12 +12,16 @@ from typing import Final, Literal, TypeAlias, TypeVar
 
 from wingman.errors import StoreError, StoreUnavailable
 from wingman.store.changes import Change
-from wingman.store.sqlite import versions
-from wingman.store.sqlite.batch import STATEMENT_TEXTS, Connection, write_in_order, write_together
+from wingman.store.sql import Reading, versions, write_calls
+from wingman.store.sqlite.connection import STATEMENT_TEXTS, Connection
 from wingman.store.sqlite.failures import translated
-from wingman.store.sqlite.files import Watch, check_is_ours, check_version
+from wingman.store.sqlite.files import (
+    APPLICATION_ID,
+    Watch,
+    check_is_ours,
+    check_version,
+)
 from wingman.store.sqlite.ownership import Owner
-from wingman.store.sqlite.schema import APPLICATION_ID
 
 __all__ = ["BUSY_TIMEOUT", "Database", "Reader", "Synchronous"]
 
@@ -45,11 +49,16 @@ class Database:
         self._synchronous = synchronous
         self._busy_timeout = busy_timeout
         self._owner = Owner(path)
-        self._writing: sqlite3.Connection | None = None
+        self._writing: Connection | None = None
         self._watch: Watch | None = None
         self._gone: StoreUnavailable | None = None
         self._readers = 0
         self._reader_left = threading.Condition()
+
+    @property
+    def name(self) -> str:
+        """What errors call it."""
+        return str(self.path)
 
     def open(self) -> None:
         """Own the file, check that it is ours, and bring it up to date.
@@ -89,7 +98,7 @@ class Database:
             self._writing = None
             self._owner.release()
 
-    def connect(self) -> sqlite3.Connection:
+    def connect(self) -> Connection:
         """A connection for one thread, for as long as the database is open."""
         connection = sqlite3.connect(
             f"{self.path.as_uri()}?mode=rw",  # if the file is gone by now, none is made
@@ -104,7 +113,7 @@ class Database:
         return connection
 
     @property
-    def writing(self) -> sqlite3.Connection:
+    def writing(self) -> Connection:
         """The connection that writes."""
         if self._writing is None:
             raise StoreUnavailable(f"{self.path} is not open.")
@@ -117,7 +126,7 @@ class Database:
 
         Raises `StoreUnavailable` where the storage is at fault, else what one of the calls raises.
         """
-        self._transact(lambda connection: _write(connection, calls))
+        self._transact(lambda connection: write_calls(connection, calls))
 
     def probe(self) -> None:
         """Commit a page that is as it was; raise `StoreUnavailable` if that is not possible."""
@@ -130,7 +139,7 @@ class Database:
         finally:
             self.writing.execute(f"PRAGMA busy_timeout = {round(self._busy_timeout * 1000)}")
 
-    def _transact(self, write: Callable[[sqlite3.Connection], object]) -> None:
+    def _transact(self, write: Callable[[Connection], object]) -> None:
         if self._gone is not None:
             raise self._gone
         if self._writing is None or self._watch is None:
@@ -142,6 +151,7 @@ class Database:
                 write(connection)
                 connection.execute("COMMIT")
             except BaseException:
+                connection.nothing_waits = False  # it may have been found out of what is undone
                 if connection.in_transaction:
                     with suppress(sqlite3.Error):  # SQLite has rolled back what it could not write
                         connection.execute("ROLLBACK")
@@ -184,11 +194,11 @@ class Database:
 class Reader:
     """One connection that reads."""
 
-    def __init__(self, database: Database, connection: sqlite3.Connection) -> None:
+    def __init__(self, database: Database, connection: Connection) -> None:
         self._database = database
         self._connection = connection
 
-    def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
+    def read(self, query: Callable[[Reading], T]) -> T:
         """What `query` finds in the database as of one moment."""
         with translated(self._database.path):
             self._connection.execute("BEGIN")
@@ -206,17 +216,6 @@ class Reader:
             self._database.reader_left()
 
 
-def _write_nothing_new(connection: sqlite3.Connection) -> None:
-    connection.execute(f"PRAGMA user_version = {len(versions.STEPS)}")
-
-
-def _write(connection: sqlite3.Connection, calls: Sequence[tuple[Change, ...]]) -> None:
-    if len(calls) == 1:
-        write_in_order(connection, calls[0])
-    else:
-        write_together(connection, (change for changes in calls for change in changes))
-
-
 # --- opening --------------------------------------------------------------------------------------
 
 
@@ -227,7 +226,7 @@ def _make_private(directory: Path) -> None:
         raise StoreError(f"Cannot make the directory {directory}: {error.strerror}.") from error
 
 
-def _bring_up_to_date(connection: sqlite3.Connection, path: Path) -> None:
+def _bring_up_to_date(connection: Connection, path: Path) -> None:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     check_version(path, version, len(versions.STEPS))
     (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
@@ -240,7 +239,7 @@ def _bring_up_to_date(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()  # the log is there
 
 
-def _migrate(connection: sqlite3.Connection, version: int) -> None:
+def _migrate(connection: Connection, version: int) -> None:
     """Take the steps that are missing, all or none."""
     connection.execute("BEGIN IMMEDIATE")
     try:

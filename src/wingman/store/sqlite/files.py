@@ -11,9 +11,11 @@ from typing import Final
 
 from wingman.errors import StoreError, StoreTooNew, StoreUnavailable
 from wingman.store.sqlite.ownership import Identity, identity
-from wingman.store.sqlite.schema import APPLICATION_ID
 
-__all__ = ["Watch", "check_is_ours", "check_version", "path_of"]
+__all__ = ["APPLICATION_ID", "Watch", "check_is_ours", "check_version", "path_of"]
+
+APPLICATION_ID: Final = 0x57494E47
+"""`PRAGMA application_id` of a Wingman database: "WING"."""
 
 _URL: Final = re.compile(
     r"(?P<scheme>[\w+]+)://(?P<host>[^/?]*)(/(?P<database>[^?]*))?(?P<query>\?.*)?", re.DOTALL
@@ -38,8 +40,8 @@ def path_of(url: str | Path) -> Path:
         backend = parsed["scheme"].partition("+")[0]
         if backend != "sqlite":
             raise StoreError(
-                f"Wingman keeps its sessions in SQLite, not yet in {backend}: "
-                "give a path, or sqlite:///path."
+                f"Wingman keeps its sessions in SQLite or PostgreSQL, not in {backend}: "
+                "give a path, sqlite:///path, or postgresql://user@host/database."
             )
         if parsed["query"] or parsed["host"] or not parsed["database"]:
             raise StoreError("A SQLite URL names a file and nothing else: sqlite:///path.")

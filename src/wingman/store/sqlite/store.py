@@ -1,72 +1,24 @@
 """SQLStore: sessions in a SQLite file, for as long as the disk lives."""
 
-import sqlite3
-from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import AsyncExitStack
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self, TypeVar
 
-import attrs
-import trio
-
-from wingman.api import (
-    AgentRecord,
-    Credential,
-    McpServer,
-    PermissionRequest,
-    PermissionStatus,
-    Status,
-)
-from wingman.conversation import Message
-from wingman.errors import StoreError, StoreUnavailable
-from wingman.store.changes import Change
-from wingman.store.protocol import Chain, Commit
-from wingman.store.readers import Readers
-from wingman.store.records import (
-    CutRun,
-    HistoryPage,
-    MessagePage,
-    PendingStep,
-    PermissionPage,
-    RunPage,
-    RunRecord,
-    RunStatus,
-    SessionPage,
-    SessionRecord,
-)
-from wingman.store.sqlite import leftovers, permissions, reads, run_pages
-from wingman.store.sqlite.database import BUSY_TIMEOUT, Database, Reader, Synchronous
+from wingman.store.sql import DatabaseStore
+from wingman.store.sqlite.database import BUSY_TIMEOUT, Database, Synchronous
 from wingman.store.sqlite.files import path_of
-from wingman.store.writer import PROBE_EVERY, Writer
-from wingman.under_trio import require_trio
+from wingman.store.writer import PROBE_EVERY
 
-__all__ = ["CLOSE_TIMEOUT", "READERS", "SQLStore"]
-
-CLOSE_TIMEOUT = 10.0
-"""Seconds that leaving the store may take to commit what is queued and to close the file."""
-
-READERS: Final = 4
-"""Threads that read at the same time."""
-
-T = TypeVar("T")
+__all__ = ["SQLStore"]
 
 
-class SQLStore:
-    """The store in a database. An async context manager: it owns the file while it is entered.
+class SQLStore(DatabaseStore):
+    """The store in a SQLite file, which it owns while it is entered.
 
-    `url` is a path or `sqlite:///…`. What is written is committed by one thread (`Writer`); a few
-    others read (`Readers`), and see what is committed. All of them live as long as the store is
-    open. Changes that nobody has awaited wait in memory, bounded by the number of runs, since each
-    run awaits its commit when a step is recorded and when it ends.
-
-    `busy_timeout` is how many seconds a commit waits for another program's lock on the database,
-    and `probe_every` how many lie between two looks whether a disk that failed can be written.
-
-    Leaving it commits what was written, whatever is cancelled around it, and closes the file, all
-    within `CLOSE_TIMEOUT`; else it raises `StoreError`, and the file stays locked until the thread
-    that hangs comes back.
+    `url` is a path or `sqlite:///…`. `busy_timeout` is how many seconds a commit waits for another
+    program's lock on the database, and `probe_every` how many lie between two looks whether a disk
+    that failed can be written.
     """
+
+    _database: Database
 
     def __init__(
         self,
@@ -78,208 +30,4 @@ class SQLStore:
     ) -> None:
         if synchronous not in ("full", "normal"):
             raise ValueError(f'synchronous is "full" or "normal", not {synchronous!r}')
-        self._database = Database(path_of(url), synchronous, busy_timeout)
-        self._probe_every = probe_every
-        self._exit = AsyncExitStack()
-        self._make_threads()
-
-    def _make_threads(self) -> None:
-        self._readers = Readers(READERS, self._database.reader)
-        disk = _Disk(self._database, self._readers)
-        self._writer = Writer(disk, self._probe_every)
-
-    async def __aenter__(self) -> Self:
-        require_trio()
-        self._make_threads()
-        async with AsyncExitStack() as stack:
-            stack.push_async_callback(self._close)
-            await self._writer.open()
-            await self._readers.open()
-            self._exit = stack.pop_all()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self._exit.aclose()
-
-    async def _close(self) -> None:
-        self._readers.close()
-        with trio.move_on_after(CLOSE_TIMEOUT, shield=True):
-            await self._writer.close()
-            return
-        self._writer.give_up()
-        raise StoreError(
-            f"{self._database.path} could not be closed within {CLOSE_TIMEOUT:g} s: "
-            "what was not acknowledged may not be there."
-        )
-
-    # --- writing ----------------------------------------------------------------------------------
-
-    def write(self, *changes: Change, chain: Chain | None = None) -> Commit:
-        """Queue these changes, to be committed together.
-
-        Raises `StoreUnavailable` if the store is not open.
-        """
-        return self._writer.submit(changes, chain)
-
-    @property
-    def failure(self) -> StoreUnavailable | None:
-        """Why the database cannot be written just now; None: it is well.
-
-        It is for ever where the file was removed or replaced while it was in use.
-        """
-        return self._writer.failure
-
-    async def wait_until_well(self) -> None:
-        await self._writer.wait_until_well()
-
-    # --- reading ----------------------------------------------------------------------------------
-
-    async def agents(self) -> Sequence[AgentRecord]:
-        return await self._read(reads.agents)
-
-    async def agent(self, agent_id: str) -> AgentRecord | None:
-        return await self._read(lambda connection: reads.agent(connection, agent_id))
-
-    async def credentials(self) -> Mapping[str, Credential]:
-        return await self._read(reads.credentials)
-
-    async def mcp_servers(self) -> Mapping[str, McpServer]:
-        return await self._read(reads.mcp_servers)
-
-    async def sessions(self, limit: int, before: int | None = None) -> SessionPage:
-        return await self._read(lambda connection: reads.sessions(connection, limit, before))
-
-    async def session(self, session_id: str) -> SessionRecord | None:
-        return await self._read(lambda connection: reads.session(connection, session_id))
-
-    async def session_with_history(
-        self, session_id: str
-    ) -> tuple[SessionRecord, Sequence[Message]] | None:
-        return await self._read(
-            lambda connection: reads.session_with_history(connection, session_id)
-        )
-
-    async def history_page(
-        self, session_id: str, after: int = 0, until: int | None = None
-    ) -> HistoryPage | None:
-        return await self._read(
-            lambda connection: reads.history_page(connection, session_id, after, until)
-        )
-
-    async def message_page(
-        self, session_id: str, limit: int, before: int | None = None
-    ) -> MessagePage | None:
-        return await self._read(
-            lambda connection: reads.message_page(connection, session_id, limit, before)
-        )
-
-    async def session_with_queue(
-        self, session_id: str
-    ) -> tuple[SessionRecord, Sequence[RunRecord]] | None:
-        return await self._read(lambda connection: reads.session_with_queue(connection, session_id))
-
-    async def queues(
-        self, session_ids: Sequence[str]
-    ) -> Sequence[tuple[SessionRecord, Sequence[RunRecord]]]:
-        return await self._read(lambda connection: leftovers.queues(connection, session_ids))
-
-    async def sessions_with_queue(self) -> Mapping[str, int]:
-        return await self._read(leftovers.sessions_with_queue)
-
-    async def cut_off(self, limit: int) -> Sequence[CutRun]:
-        return await self._read(lambda connection: leftovers.cut_off(connection, limit))
-
-    async def deleting(self) -> Sequence[str]:
-        return await self._read(reads.deleting)
-
-    async def run_messages(self, run_id: str) -> Sequence[Message]:
-        return await self._read(lambda connection: reads.run_messages(connection, run_id))
-
-    async def runs(
-        self,
-        session_id: str | None = None,
-        statuses: Sequence[RunStatus] = (),
-        limit: int | None = None,
-    ) -> Sequence[RunRecord]:
-        return await self._read(
-            lambda connection: reads.runs(connection, session_id, statuses, limit)
-        )
-
-    async def run_page(
-        self,
-        session_id: str | None,
-        statuses: Sequence[Status],
-        limit: int,
-        before: int | None = None,
-        cancelling: Collection[str] = (),
-    ) -> RunPage:
-        return await self._read(
-            lambda connection: run_pages.run_page(
-                connection, session_id, statuses, limit, before, cancelling
-            )
-        )
-
-    async def run(self, session_id: str | None, run_id: str) -> RunRecord | None:
-        return await self._read(lambda connection: reads.run(connection, session_id, run_id))
-
-    async def run_by_request(self, session_id: str, request_id: str) -> RunRecord | None:
-        return await self._read(
-            lambda connection: reads.run_by_request(connection, session_id, request_id)
-        )
-
-    async def pending_step(self, run_id: str) -> PendingStep | None:
-        return await self._read(lambda connection: reads.pending_step(connection, run_id))
-
-    async def permissions(
-        self,
-        session_id: str | None,
-        statuses: Sequence[PermissionStatus],
-        limit: int,
-        before: int | None = None,
-    ) -> PermissionPage:
-        return await self._read(
-            lambda connection: permissions.permissions(
-                connection, session_id, statuses, limit, before
-            )
-        )
-
-    async def permission(self, session_id: str, permission_id: str) -> PermissionRequest | None:
-        return await self._read(
-            lambda connection: permissions.permission(connection, session_id, permission_id)
-        )
-
-    async def run_permissions(self, run_id: str) -> Sequence[PermissionRequest]:
-        return await self._read(lambda connection: permissions.run_permissions(connection, run_id))
-
-    async def grants(self, session_id: str) -> frozenset[tuple[str, str]]:
-        return await self._read(lambda connection: permissions.grants(connection, session_id))
-
-    async def _read(self, query: Callable[[sqlite3.Connection], T]) -> T:
-        require_trio()
-        return await self._readers.run(lambda reader: reader.read(query))
-
-
-@attrs.frozen
-class _Disk:
-    """The database, as the writer's thread sees it. It is closed after those who read."""
-
-    database: Database
-    readers: Readers[Reader]
-
-    def open(self) -> None:
-        self.database.open()
-
-    def commit(self, calls: Sequence[tuple[Change, ...]]) -> None:
-        self.database.commit(calls)
-
-    def probe(self) -> None:
-        self.database.probe()
-
-    def close(self) -> None:
-        self.readers.dismiss()
-        self.database.close()
+        super().__init__(Database(path_of(url), synchronous, busy_timeout), probe_every)

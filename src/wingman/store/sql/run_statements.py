@@ -11,7 +11,7 @@ import msgspec
 from wingman.conversation import Message, Usage
 from wingman.store.changes import RunEnded, RunQueued, RunStarted, StepRecorded
 from wingman.store.results import is_long, shortened
-from wingman.store.sqlite.statements import Row, Statement, as_json, as_text
+from wingman.store.sql.statements import Row, Statement, as_json, as_text
 
 __all__ = [
     "COMPACT",
@@ -88,7 +88,7 @@ QUEUE_RUN = Statement(
     _RUN,
     _run_row,
     f"""
-INSERT INTO runs ({_RUN}) SELECT change.* FROM change
+INSERT INTO runs ({_RUN}) SELECT {_RUN} FROM change
 WHERE EXISTS (SELECT 1 FROM sessions WHERE sessions.id = change.session_id)""",
 )
 
@@ -225,7 +225,8 @@ COMPACT = (
         ),
         f"""
 INSERT INTO compactions (session_id, run_id, compacted, created_at)
-SELECT change.* FROM change CROSS JOIN runs ON {THE_RUN}""",
+SELECT change.session_id, change.run_id, change.compacted, change.created_at
+FROM change CROSS JOIN runs ON {THE_RUN}""",
     ),
     Statement(
         "session_id, run_id, usage, cost",

@@ -3,7 +3,7 @@ them.
 
 All are append-only rowid tables: `seq` is the order in which rows came. Columns carry the names of
 the fields they hold, moments are RFC 3339 text, and what is a value inside a value is JSON text,
-so that a person with `sqlite3` can read it all.
+so that a person with `sqlite3` or `psql` can read it all.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -26,11 +26,10 @@ from wingman.api import (
 from wingman.conversation import ImageBlock, Message, ToolResultBlock, Usage
 from wingman.events import Result
 from wingman.store.records import Compacted, RunRecord, SessionRecord
-from wingman.store.sqlite.run_statements import RecordedStep
+from wingman.store.sql.run_statements import RecordedStep
 
 __all__ = [
     "AGENT",
-    "APPLICATION_ID",
     "PERMISSION",
     "RUN",
     "SESSION",
@@ -43,9 +42,6 @@ __all__ = [
     "decode_step",
     "decode_texts",
 ]
-
-APPLICATION_ID: Final = 0x57494E47
-"""`PRAGMA application_id` of a Wingman database: "WING"."""
 
 Decode: TypeAlias = Callable[[Any], Any]
 

@@ -3,7 +3,6 @@
 # ruff: noqa: S608  (what is put into these statements is constant)
 
 import heapq
-import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, TypeAlias, get_args
 
@@ -12,8 +11,9 @@ import msgspec
 from wingman.api import PermissionRequest, PermissionStatus
 from wingman.store.listing import INPUT_BYTES
 from wingman.store.records import PermissionPage
-from wingman.store.sqlite.reads import LAST
-from wingman.store.sqlite.schema import PERMISSION, decode_texts
+from wingman.store.sql.connection import Reading
+from wingman.store.sql.reads import LAST
+from wingman.store.sql.schema import PERMISSION, decode_texts
 
 __all__ = ["grants", "permission", "permissions", "run_permissions"]
 
@@ -22,7 +22,7 @@ Row: TypeAlias = Sequence[Any]
 
 _LONG: Final = f"length(CAST(permissions.input AS BLOB)) > {INPUT_BYTES}"
 _LISTED: Final = PERMISSION.select(input=f"CASE WHEN {_LONG} THEN NULL ELSE permissions.input END")
-_SELECT: Final = f"SELECT permissions.seq, coalesce({_LONG}, 0), {_LISTED} FROM permissions"
+_SELECT: Final = f"SELECT permissions.seq, coalesce({_LONG}, false), {_LISTED} FROM permissions"
 
 # As in `run_pages`: the indices are said by name, and the requests are the outer loop.
 _SHOWN: Final = (
@@ -40,7 +40,7 @@ _OF_SESSION: Final = (
 
 
 def permissions(
-    connection: sqlite3.Connection,
+    connection: Reading,
     session_id: str | None,
     statuses: Sequence[PermissionStatus],
     limit: int,
@@ -61,19 +61,19 @@ def permissions(
 
 
 def _rows(
-    connection: sqlite3.Connection,
+    connection: Reading,
     session_id: str | None,
     statuses: Sequence[PermissionStatus],
     before: int,
 ) -> Iterable[Row]:
     """The rows of these requests, newest first, each read when it is asked for."""
     if not statuses and session_id is None:
-        return connection.execute(_OF_ALL, (before,))
+        return connection.each(_OF_ALL, (before,))
     kinds = dict.fromkeys(statuses or get_args(PermissionStatus))
     if session_id is None:
-        found = [connection.execute(_OF_STATUS, (kind, before)) for kind in kinds]
+        found = [connection.each(_OF_STATUS, (kind, before)) for kind in kinds]
     else:
-        found = [connection.execute(_OF_SESSION, (session_id, kind, before)) for kind in kinds]
+        found = [connection.each(_OF_SESSION, (session_id, kind, before)) for kind in kinds]
     return heapq.merge(*found, key=_age)
 
 
@@ -83,7 +83,7 @@ def _age(row: Row) -> int:
 
 
 def permission(
-    connection: sqlite3.Connection, session_id: str, permission_id: str
+    connection: Reading, session_id: str, permission_id: str
 ) -> PermissionRequest | None:
     query = (
         f"SELECT {PERMISSION.columns} FROM permissions {_SHOWN}"
@@ -93,7 +93,7 @@ def permission(
     return None if row is None else PERMISSION.read(row)
 
 
-def run_permissions(connection: sqlite3.Connection, run_id: str) -> Sequence[PermissionRequest]:
+def run_permissions(connection: Reading, run_id: str) -> Sequence[PermissionRequest]:
     query = (
         f"SELECT {PERMISSION.columns} FROM permissions INDEXED BY permissions_run {_SHOWN}"
         " WHERE permissions.run_id = ? ORDER BY permissions.seq"
@@ -101,7 +101,7 @@ def run_permissions(connection: sqlite3.Connection, run_id: str) -> Sequence[Per
     return tuple([PERMISSION.read(row) for row in connection.execute(query, (run_id,))])
 
 
-def grants(connection: sqlite3.Connection, session_id: str) -> frozenset[tuple[str, str]]:
+def grants(connection: Reading, session_id: str) -> frozenset[tuple[str, str]]:
     query = (
         "SELECT DISTINCT permissions.action, permissions.always"
         f" FROM permissions INDEXED BY permissions_always {_SHOWN}"

@@ -2,7 +2,6 @@
 
 # ruff: noqa: S608  (what is put into these statements is constant)
 
-import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -11,8 +10,9 @@ import msgspec
 from wingman.conversation import Message
 from wingman.store.listing import CUT_OFF_CHARS
 from wingman.store.records import CutRun, RunRecord, SessionRecord
-from wingman.store.sqlite.reads import SHOWN_RUNS, pending_step
-from wingman.store.sqlite.schema import RUN, SESSION, decode_message
+from wingman.store.sql.connection import Reading
+from wingman.store.sql.reads import SHOWN_RUNS, pending_step
+from wingman.store.sql.schema import RUN, SESSION, decode_message
 
 __all__ = ["cut_off", "queues", "sessions_with_queue"]
 
@@ -34,7 +34,7 @@ _RUNNING: Final = (
 _RUN_COLUMNS: Final = len(RunRecord.__struct_fields__)
 
 
-def sessions_with_queue(connection: sqlite3.Connection) -> Mapping[str, int]:
+def sessions_with_queue(connection: Reading) -> Mapping[str, int]:
     query = (
         f"SELECT runs.session_id, count(*) FROM {SHOWN_RUNS}"
         " WHERE runs.status IN ('waiting', 'queued')"
@@ -44,7 +44,7 @@ def sessions_with_queue(connection: sqlite3.Connection) -> Mapping[str, int]:
 
 
 def queues(
-    connection: sqlite3.Connection, session_ids: Sequence[str]
+    connection: Reading, session_ids: Sequence[str]
 ) -> Sequence[tuple[SessionRecord, Sequence[RunRecord]]]:
     asked = (msgspec.json.encode(session_ids).decode(),)
     found: dict[str, tuple[SessionRecord, list[RunRecord]]] = {}
@@ -58,11 +58,11 @@ def queues(
     return tuple((session, tuple(queue)) for session, queue in found.values())
 
 
-def cut_off(connection: sqlite3.Connection, limit: int) -> Sequence[CutRun]:
+def cut_off(connection: Reading, limit: int) -> Sequence[CutRun]:
     found: list[CutRun] = []
     size = 0
     query = "SELECT message FROM history WHERE run_id = ? ORDER BY seq"
-    for row in connection.execute(_RUNNING, (limit,)):
+    for row in connection.each(_RUNNING, (limit,)):
         run, session = RUN.read(row[:_RUN_COLUMNS]), SESSION.read(row[_RUN_COLUMNS:])
         messages: list[Message] = []
         for (text,) in connection.execute(query, (run.id,)):

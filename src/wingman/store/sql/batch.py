@@ -1,8 +1,6 @@
 """A batch of changes, written a kind at a time: the same as one by one, with fewer statements."""
 
-import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
 from typing import Any, TypeAlias
 
 import attrs
@@ -30,12 +28,13 @@ from wingman.store.changes import (
     StepEnded,
     StepRecorded,
 )
-from wingman.store.sqlite.permission_statements import (
+from wingman.store.sql.connection import Writing
+from wingman.store.sql.permission_statements import (
     ASK_PERMISSION,
     CANCEL_PERMISSIONS,
     RESOLVE_PERMISSION,
 )
-from wingman.store.sqlite.run_statements import (
+from wingman.store.sql.run_statements import (
     COMPACT,
     END_CALL,
     END_RUN,
@@ -46,7 +45,7 @@ from wingman.store.sqlite.run_statements import (
     START_RUN,
     STEER_RUN,
 )
-from wingman.store.sqlite.statements import (
+from wingman.store.sql.statements import (
     DELETE_AGENT,
     DELETE_CREDENTIAL,
     DELETE_MCP_SERVER,
@@ -57,11 +56,10 @@ from wingman.store.sqlite.statements import (
     SAVE_CREDENTIAL,
     SAVE_MCP_SERVER,
     SAVE_SESSION,
-    Row,
     Statement,
 )
 
-__all__ = ["STATEMENT_TEXTS", "Connection", "write_in_order", "write_together"]
+__all__ = ["write_calls", "write_in_order", "write_together"]
 
 
 @attrs.frozen
@@ -121,23 +119,25 @@ The order is that of a session's life, so that most batches are one wave.
 
 _RANK = {kind: rank for rank, kind in enumerate(_WRITES)}
 
-_MOST_ROWS = 64
-"""Rows of one statement, at most. SQLite takes 32,766 parameters, and a run's row has 21."""
-
-STATEMENT_TEXTS = 512
-"""How many prepared statements a connection should keep: each statement in each of its sizes."""
-
 Wave: TypeAlias = Mapping[type[Change], Sequence[Change]]
 """Changes that may be written a kind at a time, in the order of `_WRITES`."""
 
 
-def write_in_order(connection: sqlite3.Connection, changes: Iterable[Change]) -> None:
+def write_calls(connection: Writing, calls: Sequence[tuple[Change, ...]]) -> None:
+    """Write the changes of these calls: those of one to the letter, those of many together."""
+    if len(calls) == 1:
+        write_in_order(connection, calls[0])
+    else:
+        write_together(connection, (change for changes in calls for change in changes))
+
+
+def write_in_order(connection: Writing, changes: Iterable[Change]) -> None:
     """Write these changes to the letter, one after the other."""
     for change in changes:
         _write(connection, {type(change): (change,)})
 
 
-def write_together(connection: sqlite3.Connection, changes: Iterable[Change]) -> None:
+def write_together(connection: Writing, changes: Iterable[Change]) -> None:
     """Write these changes with few statements.
 
     Where all of them can be written, the tables come to hold what `write_in_order` leaves in them.
@@ -164,51 +164,22 @@ def _waves(changes: Iterable[Change]) -> Iterator[Wave]:
     yield wave
 
 
-class Connection(sqlite3.Connection):
-    """A connection that remembers what it has found out: `nothing_waits` for a person."""
-
-    nothing_waits = False
-
-
-def _write(connection: sqlite3.Connection, wave: Wave) -> None:
+def _write(connection: Writing, wave: Wave) -> None:
     for kind, write in _WRITES.items():
         if changes := wave.get(kind):
-            if kind is PermissionAsked and isinstance(connection, Connection):
+            if kind is PermissionAsked:
                 connection.nothing_waits = False
             for statement in write.statements:
                 if statement.needs and not _is_needed(connection, statement.needs):
                     continue
                 rows = [row for change in changes for row in statement.rows(change)]
-                _execute(connection, statement, rows)
+                connection.change(statement, rows)
 
 
-def _is_needed(connection: sqlite3.Connection, query: str) -> bool:
+def _is_needed(connection: Writing, query: str) -> bool:
     """Whether the query finds a row. That it finds none is true until somebody is asked again."""
-    if isinstance(connection, Connection) and connection.nothing_waits:
+    if connection.nothing_waits:
         return False
     found = bool(connection.execute(query).fetchall())
-    if isinstance(connection, Connection):
-        connection.nothing_waits = not found
+    connection.nothing_waits = not found
     return found
-
-
-def _execute(connection: sqlite3.Connection, statement: Statement, rows: Sequence[Row]) -> None:
-    begin = 0
-    while begin < len(rows):
-        end = begin + _size(len(rows) - begin)
-        values = [value for row in rows[begin:end] for value in row]
-        connection.execute(_text(statement, end - begin), values)
-        begin = end
-
-
-def _size(rows: int) -> int:
-    """How many of so many rows go first. Powers of two, so that few statements are prepared."""
-    return min(1 << (rows.bit_length() - 1), _MOST_ROWS)
-
-
-@lru_cache(STATEMENT_TEXTS)
-def _text(statement: Statement, rows: int) -> str:
-    row = "(" + ", ".join("?" * len(statement.columns.split(","))) + ")"
-    return (
-        f"WITH change ({statement.columns}) AS (VALUES {', '.join([row] * rows)}) {statement.sql}"
-    )

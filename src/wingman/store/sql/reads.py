@@ -5,7 +5,6 @@ Each function takes a connection that sees the database as of one moment.
 
 # ruff: noqa: S608  (what is put into these statements is constant)
 
-import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -24,7 +23,8 @@ from wingman.store.records import (
     SessionRecord,
 )
 from wingman.store.results import restored
-from wingman.store.sqlite.schema import (
+from wingman.store.sql.connection import Reading
+from wingman.store.sql.schema import (
     AGENT,
     RUN,
     SESSION,
@@ -59,10 +59,10 @@ SHOWN_RUNS = "runs JOIN sessions ON sessions.id = runs.session_id AND sessions.d
 """The runs that are shown: those of sessions that are not being deleted."""
 
 LAST: Final = 2**63 - 1
-"""What no row's `seq` comes up to."""
+"""What no row's `seq` comes up to, and no number of rows."""
 
 
-def _column(connection: sqlite3.Connection, query: str, *values: Any) -> Sequence[Any]:
+def _column(connection: Reading, query: str, *values: Any) -> Sequence[Any]:
     return tuple(value for (value,) in connection.execute(query, values))
 
 
@@ -70,7 +70,7 @@ _MESSAGES_OF_RUN: Final = "SELECT message FROM history WHERE run_id = ? ORDER BY
 _WHOLE_RUN: Final = f"runs.result_cut, {RUN.columns}"
 
 
-def _messages(connection: sqlite3.Connection, query: str, id: str) -> Sequence[Message]:
+def _messages(connection: Reading, query: str, id: str) -> Sequence[Message]:
     """The messages that this query finds.
 
     In a loop of Python's own: between two rounds the interpreter goes to the event loop where that
@@ -82,34 +82,34 @@ def _messages(connection: sqlite3.Connection, query: str, id: str) -> Sequence[M
 # --- agents and credentials -----------------------------------------------------------------------
 
 
-def agents(connection: sqlite3.Connection) -> Sequence[AgentRecord]:
+def agents(connection: Reading) -> Sequence[AgentRecord]:
     rows = connection.execute(f"SELECT {AGENT.columns} FROM agents ORDER BY seq")
     return tuple(map(AGENT.read, rows))
 
 
-def agent(connection: sqlite3.Connection, agent_id: str) -> AgentRecord | None:
+def agent(connection: Reading, agent_id: str) -> AgentRecord | None:
     query = f"SELECT {AGENT.columns} FROM agents WHERE id = ?"
     row = connection.execute(query, (agent_id,)).fetchone()
     return None if row is None else AGENT.read(row)
 
 
-def credentials(connection: sqlite3.Connection) -> Mapping[str, Credential]:
-    rows = connection.execute("SELECT provider, credential FROM credentials")
+def credentials(connection: Reading) -> Mapping[str, Credential]:
+    rows = connection.execute("SELECT provider, credential FROM credentials ORDER BY seq")
     return {provider: decode_credential(value) for provider, value in rows}
 
 
-def mcp_servers(connection: sqlite3.Connection) -> Mapping[str, McpServer]:
-    rows = connection.execute("SELECT name, server FROM mcp_servers")
+def mcp_servers(connection: Reading) -> Mapping[str, McpServer]:
+    rows = connection.execute("SELECT name, server FROM mcp_servers ORDER BY seq")
     return {name: decode_mcp_server(value) for name, value in rows}
 
 
 # --- sessions -------------------------------------------------------------------------------------
 
 
-def sessions(connection: sqlite3.Connection, limit: int, before: int | None) -> SessionPage:
+def sessions(connection: Reading, limit: int, before: int | None) -> SessionPage:
     query = (
         f"SELECT seq, {SESSION.columns} FROM sessions"
-        " WHERE deleting = 0 AND seq < ? ORDER BY seq DESC LIMIT ?"
+        " WHERE deleting <> 1 AND seq < ? ORDER BY seq DESC LIMIT ?"  # nearly all: so it is guessed
     )
     rows = connection.execute(query, (LAST if before is None else before, limit + 1)).fetchall()
     page = rows[:limit]
@@ -119,14 +119,14 @@ def sessions(connection: sqlite3.Connection, limit: int, before: int | None) -> 
     )
 
 
-def session(connection: sqlite3.Connection, session_id: str) -> SessionRecord | None:
+def session(connection: Reading, session_id: str) -> SessionRecord | None:
     query = f"SELECT {SESSION.columns} FROM sessions WHERE id = ? AND deleting = 0"
     row = connection.execute(query, (session_id,)).fetchone()
     return None if row is None else SESSION.read(row)
 
 
 def session_with_history(
-    connection: sqlite3.Connection, session_id: str
+    connection: Reading, session_id: str
 ) -> tuple[SessionRecord, Sequence[Message]] | None:
     found = session(connection, session_id)
     if found is None:
@@ -136,7 +136,7 @@ def session_with_history(
 
 
 def history_page(
-    connection: sqlite3.Connection, session_id: str, after: int, until: int | None
+    connection: Reading, session_id: str, after: int, until: int | None
 ) -> HistoryPage | None:
     found = session(connection, session_id)
     if found is None:
@@ -150,7 +150,7 @@ def history_page(
     )
     messages: list[Message] = []
     size = 0
-    for seq, text in connection.execute(query, (session_id, after, until)):
+    for seq, text in connection.each(query, (session_id, after, until)):
         messages.append(decode_message(text))
         size += len(text)
         if size >= PAGE_CHARS:
@@ -159,14 +159,14 @@ def history_page(
 
 
 def message_page(
-    connection: sqlite3.Connection, session_id: str, limit: int, before: int | None
+    connection: Reading, session_id: str, limit: int, before: int | None
 ) -> MessagePage | None:
     if session(connection, session_id) is None:
         return None
     query = "SELECT seq, message FROM history WHERE session_id = ? AND seq < ? ORDER BY seq DESC"
     messages: list[Message] = []
     size, oldest = 0, None
-    for seq, text in connection.execute(query, (session_id, LAST if before is None else before)):
+    for seq, text in connection.each(query, (session_id, LAST if before is None else before)):
         if len(messages) == limit or size >= PAGE_CHARS:
             return MessagePage(tuple(reversed(messages)), oldest)
         messages.append(decode_message(text))
@@ -175,7 +175,7 @@ def message_page(
 
 
 def session_with_queue(
-    connection: sqlite3.Connection, session_id: str
+    connection: Reading, session_id: str
 ) -> tuple[SessionRecord, Sequence[RunRecord]] | None:
     found = session(connection, session_id)
     if found is None:
@@ -187,14 +187,14 @@ def session_with_queue(
     return found, tuple(map(RUN.read, connection.execute(query, (session_id,))))
 
 
-def deleting(connection: sqlite3.Connection) -> Sequence[str]:
+def deleting(connection: Reading) -> Sequence[str]:
     return _column(connection, "SELECT id FROM sessions WHERE deleting ORDER BY seq")
 
 
 # --- runs -----------------------------------------------------------------------------------------
 
 
-def _whole(connection: sqlite3.Connection, row: Sequence[Any]) -> RunRecord:
+def _whole(connection: Reading, row: Sequence[Any]) -> RunRecord:
     """The run in this row, with its whole result: if it is kept in short, from its messages."""
     result_cut, *columns = row
     record = RUN.read(columns)
@@ -218,29 +218,27 @@ def _where(session_id: str | None, statuses: Sequence[RunStatus]) -> tuple[str, 
 
 
 def runs(
-    connection: sqlite3.Connection,
+    connection: Reading,
     session_id: str | None,
     statuses: Sequence[RunStatus],
     limit: int | None,
 ) -> Sequence[RunRecord]:
     where, values = _where(session_id, statuses)
     query = f"SELECT {_WHOLE_RUN} FROM {SHOWN_RUNS} WHERE {where} ORDER BY runs.seq DESC LIMIT ?"
-    rows = connection.execute(query, (*values, -1 if limit is None else limit)).fetchall()
+    rows = connection.execute(query, (*values, LAST if limit is None else limit)).fetchall()
     return tuple([_whole(connection, row) for row in reversed(rows)])
 
 
-def run(connection: sqlite3.Connection, session_id: str | None, run_id: str) -> RunRecord | None:
+def run(connection: Reading, session_id: str | None, run_id: str) -> RunRecord | None:
     query = (
         f"SELECT {_WHOLE_RUN} FROM {SHOWN_RUNS} WHERE runs.id = ?"
-        " AND (? IS NULL OR runs.session_id = ?)"
+        " AND runs.session_id = coalesce(?, runs.session_id)"
     )
-    row = connection.execute(query, (run_id, session_id, session_id)).fetchone()
+    row = connection.execute(query, (run_id, session_id)).fetchone()
     return None if row is None else _whole(connection, row)
 
 
-def run_by_request(
-    connection: sqlite3.Connection, session_id: str, request_id: str
-) -> RunRecord | None:
+def run_by_request(connection: Reading, session_id: str, request_id: str) -> RunRecord | None:
     query = (
         f"SELECT {_WHOLE_RUN} FROM {SHOWN_RUNS} WHERE runs.session_id = ? AND runs.request_id = ?"
     )
@@ -248,7 +246,7 @@ def run_by_request(
     return None if row is None else _whole(connection, row)
 
 
-def run_messages(connection: sqlite3.Connection, run_id: str) -> Sequence[Message]:
+def run_messages(connection: Reading, run_id: str) -> Sequence[Message]:
     query = (
         "SELECT history.message FROM history"
         " JOIN sessions ON sessions.id = history.session_id AND sessions.deleting = 0"
@@ -257,7 +255,7 @@ def run_messages(connection: sqlite3.Connection, run_id: str) -> Sequence[Messag
     return _messages(connection, query, run_id)
 
 
-def pending_step(connection: sqlite3.Connection, run_id: str) -> PendingStep | None:
+def pending_step(connection: Reading, run_id: str) -> PendingStep | None:
     query = (
         f"SELECT pending.value FROM {SHOWN_RUNS} JOIN pending ON pending.run_id = runs.id"
         " WHERE pending.run_id = ? ORDER BY pending.seq"

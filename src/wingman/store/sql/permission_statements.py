@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from typing import Final
 
 from wingman.store.changes import PermissionAsked, PermissionResolved
-from wingman.store.sqlite.run_statements import THE_RUN
-from wingman.store.sqlite.statements import Row, Statement, as_json, as_text
+from wingman.store.sql.run_statements import THE_RUN
+from wingman.store.sql.statements import Row, Statement, as_json, as_text
 
 __all__ = ["ASK_PERMISSION", "CANCEL_PERMISSIONS", "RESOLVE_PERMISSION"]
 
@@ -66,8 +66,9 @@ ASK_PERMISSION: Final = (
         _row,
         # A WHERE must stand before ON CONFLICT: else its ON is taken for that of the join.
         f"""
-INSERT INTO permissions ({_PERMISSION}) SELECT change.* FROM change CROSS JOIN runs ON {THE_RUN}
-WHERE true ON CONFLICT (id) DO NOTHING""",
+INSERT INTO permissions ({_PERMISSION})
+SELECT {", ".join(f"change.{name}" for name in (*_IDENTITY, *_VALUES))}
+FROM change CROSS JOIN runs ON {THE_RUN} WHERE true ON CONFLICT (id) DO NOTHING""",
     ),
     Statement(
         "id, session_id, run_id",

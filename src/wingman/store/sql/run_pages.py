@@ -7,7 +7,6 @@ status lie in an index in the order of `seq`, and pages of several statuses are 
 # ruff: noqa: S608  (what is put into these statements is constant)
 
 import heapq
-import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any, Final, TypeAlias, get_args
 
@@ -17,8 +16,9 @@ from wingman.api import Status
 from wingman.store.listing import MESSAGE_BYTES, listed
 from wingman.store.records import ListedRun, RunPage, RunStatus
 from wingman.store.results import WHOLE_RESULT
-from wingman.store.sqlite.reads import LAST
-from wingman.store.sqlite.schema import RUN
+from wingman.store.sql.connection import Reading
+from wingman.store.sql.reads import LAST
+from wingman.store.sql.schema import RUN
 
 __all__ = ["run_page"]
 
@@ -26,7 +26,7 @@ Row: TypeAlias = Sequence[Any]
 """A run's `seq`, its id, the beginning of its message, whether of its result only what is short is
 kept, a long result, and the rest of it."""
 
-_SHORT: Final = f"runs.result_cut OR length(runs.result) <= {WHOLE_RESULT}"
+_SHORT: Final = f"runs.result_cut = 1 OR length(runs.result) <= {WHOLE_RESULT}"
 # What a list reads of a run: no image, no agent, no rules, and of long texts the beginning. That of
 # its message is read as bytes: SQLite takes a NUL for the end of a text.
 _LISTED: Final = RUN.select(
@@ -50,15 +50,17 @@ _OF_SESSION: Final = (
     f"{_SELECT} INDEXED BY runs_session_status {_SHOWN}"
     f" WHERE runs.session_id = ? AND runs.status = ? AND {_NEWEST}"
 )
-# These are few: as many as are being cancelled just now. SQLite sorts them, and keeps a page.
+# These are few: as many as are being cancelled just now. They are found by their ids and sorted,
+# and the plus keeps a database from going through all runs in this order.
 _OF_IDS: Final = (
     f"{_SELECT} {_SHOWN} WHERE runs.id IN (SELECT value FROM json_each(?))"
-    f" AND (? IS NULL OR runs.session_id = ?) AND {_NEWEST} LIMIT ?"
+    " AND runs.session_id = coalesce(?, runs.session_id) AND runs.seq < ?"
+    " ORDER BY +runs.seq DESC LIMIT ?"
 )
 
 
 def run_page(
-    connection: sqlite3.Connection,
+    connection: Reading,
     session_id: str | None,
     statuses: Sequence[Status],
     limit: int,
@@ -81,7 +83,7 @@ def run_page(
 
 
 def _rows(
-    connection: sqlite3.Connection,
+    connection: Reading,
     session_id: str | None,
     statuses: Sequence[Status],
     limit: int,
@@ -90,18 +92,18 @@ def _rows(
 ) -> Iterable[Row]:
     """The rows of these runs, newest first, each read when it is asked for."""
     if not statuses and session_id is None:
-        return connection.execute(_OF_ALL, (before,))
+        return connection.each(_OF_ALL, (before,))
     found: list[Iterable[Row]] = []
     for status in dict.fromkeys(statuses or get_args(RunStatus)):
         if status == "cancelling":
             ids = msgspec.json.encode(list(cancelling)).decode()
-            values = (ids, session_id, session_id, before, limit + 1)
-            found.append(connection.execute(_OF_IDS, values))
+            values = (ids, session_id, before, limit + 1)
+            found.append(connection.each(_OF_IDS, values))
         elif session_id is None:
-            rows = connection.execute(_OF_STATUS, (status, before))
+            rows = connection.each(_OF_STATUS, (status, before))
             found.append(_without(rows, cancelling))
         else:
-            rows = connection.execute(_OF_SESSION, (session_id, status, before))
+            rows = connection.each(_OF_SESSION, (session_id, status, before))
             found.append(_without(rows, cancelling if statuses else ()))
     return heapq.merge(*found, key=_age)
 

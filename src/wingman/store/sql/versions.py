@@ -4,9 +4,9 @@ Whoever changes the tables of `schema` appends a step that alters them here. Wha
 never changed again, so that an old database and a new one take the same way.
 """
 
-import hashlib
-import sqlite3
 from collections.abc import Callable
+
+from wingman.store.sql.connection import Reading
 
 __all__ = ["STEPS"]
 
@@ -118,16 +118,16 @@ CREATE INDEX pending_run ON pending (run_id)
 )
 
 
-def _create(connection: sqlite3.Connection) -> None:
+def _create(connection: Reading) -> None:
     for statement in _VERSION_1:
         connection.execute(statement.strip())
 
 
-def _let_messages_have_images(connection: sqlite3.Connection) -> None:
+def _let_messages_have_images(connection: Reading) -> None:
     connection.execute("ALTER TABLE runs ADD COLUMN images TEXT")
 
 
-def _count_the_cost(connection: sqlite3.Connection) -> None:
+def _count_the_cost(connection: Reading) -> None:
     """Runs know what they cost, and a session finds its queue without reading all others' runs."""
     connection.execute("ALTER TABLE runs ADD COLUMN cost REAL")
     connection.execute("DROP INDEX runs_unfinished")
@@ -136,7 +136,7 @@ def _count_the_cost(connection: sqlite3.Connection) -> None:
     )
 
 
-def _find_runs_by_status(connection: sqlite3.Connection) -> None:
+def _find_runs_by_status(connection: Reading) -> None:
     """A page of runs is found without reading the others, whatever their statuses are.
 
     Each index has the rows of one status, or of one status in one session, in the order of `seq`.
@@ -147,7 +147,7 @@ def _find_runs_by_status(connection: sqlite3.Connection) -> None:
     connection.execute("CREATE INDEX runs_session_status ON runs (session_id, status)")
 
 
-def _keep_each_agent_once(connection: sqlite3.Connection) -> None:
+def _keep_each_agent_once(connection: Reading) -> None:
     """What `runs.agent` held is kept once, in a table of its own, and `runs.agent` is its hash."""
     connection.execute(
         """
@@ -160,23 +160,21 @@ CREATE TABLE agent_versions (
 )
 """.strip()
     )
-    connection.create_function(
-        "sha256", 1, lambda text: hashlib.sha256(text.encode()).hexdigest(), deterministic=True
-    )
     connection.execute(
-        "INSERT OR IGNORE INTO agent_versions (hash, agent)"
+        "INSERT INTO agent_versions (hash, agent)"
         " SELECT sha256(agent), agent FROM runs WHERE agent IS NOT NULL ORDER BY seq"
+        " ON CONFLICT (hash) DO NOTHING"
     )
     connection.execute("UPDATE runs SET agent = sha256(agent) WHERE agent IS NOT NULL")
     connection.execute("CREATE INDEX runs_agent ON runs (agent) WHERE agent IS NOT NULL")
 
 
-def _let_results_refer_to_the_history(connection: sqlite3.Connection) -> None:
+def _let_results_refer_to_the_history(connection: Reading) -> None:
     """Of a long result only what is short may be kept; all that there are yet are whole."""
     connection.execute("ALTER TABLE runs ADD COLUMN result_cut INTEGER NOT NULL DEFAULT 0")
 
 
-def _keep_permissions(connection: sqlite3.Connection) -> None:
+def _keep_permissions(connection: Reading) -> None:
     """Requests for a person's answer, and the rules of agents, sessions and runs.
 
     A page of requests is found without reading the others, as a page of runs is. What waits, and
@@ -234,7 +232,7 @@ CREATE TABLE permissions (
         connection.execute(statement.strip())
 
 
-def _let_agents_have_toolsets(connection: sqlite3.Connection) -> None:
+def _let_agents_have_toolsets(connection: Reading) -> None:
     """Agents name toolsets, MCP servers are kept, and tools ask questions."""
     connection.execute("ALTER TABLE permissions ADD COLUMN schema TEXT")
     connection.execute("ALTER TABLE agents ADD COLUMN toolsets TEXT NOT NULL DEFAULT '[]'")
@@ -251,7 +249,7 @@ CREATE TABLE mcp_servers (
     )
 
 
-STEPS: tuple[Callable[[sqlite3.Connection], None], ...] = (
+STEPS: tuple[Callable[[Reading], None], ...] = (
     _create,
     _let_messages_have_images,
     _count_the_cost,

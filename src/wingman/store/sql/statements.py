@@ -93,7 +93,7 @@ SAVE_AGENT = Statement(
     _AGENT,
     _agent_row,
     f"""
-INSERT INTO agents ({_AGENT}) SELECT * FROM change WHERE true
+INSERT INTO agents ({_AGENT}) SELECT {_AGENT} FROM change WHERE true
 ON CONFLICT (id) DO UPDATE SET name = excluded.name, instructions = excluded.instructions,
     tools = excluded.tools, provider = excluded.provider, output_schema = excluded.output_schema,
     max_steps = excluded.max_steps, created_at = excluded.created_at,
@@ -112,7 +112,8 @@ SAVE_CREDENTIAL = Statement(
     "provider, credential",
     lambda change: ((change.provider, as_json(change.credential)),),
     """
-INSERT INTO credentials (provider, credential) SELECT * FROM change WHERE true
+INSERT INTO credentials (provider, credential)
+SELECT provider, credential FROM change WHERE true
 ON CONFLICT (provider) DO UPDATE SET credential = excluded.credential""",
 )
 
@@ -126,7 +127,7 @@ SAVE_MCP_SERVER = Statement(
     "name, server",
     lambda change: ((change.name, as_json(change.server)),),
     """
-INSERT INTO mcp_servers (name, server) SELECT * FROM change WHERE true
+INSERT INTO mcp_servers (name, server) SELECT name, server FROM change WHERE true
 ON CONFLICT (name) DO UPDATE SET server = excluded.server""",
 )
 
@@ -166,7 +167,7 @@ SAVE_SESSION = Statement(
     _SESSION,
     _session_row,
     f"""
-INSERT INTO sessions ({_SESSION}) SELECT * FROM change WHERE true
+INSERT INTO sessions ({_SESSION}) SELECT {_SESSION} FROM change WHERE true
 ON CONFLICT (id) DO UPDATE SET work_dir = excluded.work_dir, title = excluded.title,
     agent_id = excluded.agent_id, updated_at = excluded.updated_at,
     permissions = excluded.permissions""",
