@@ -98,12 +98,18 @@ class Known:
     acknowledged: set[int] = attrs.field(factory=set)
     calls_under_way: dict[str, str] = attrs.field(factory=dict)  # tool_use id → run id
 
+    @property
+    def marks(self) -> Path:
+        """The log of the calls that an MCP server ran."""
+        return self.log.with_suffix(".marks")
+
 
 @attrs.define
 class Book:
     """All sessions and messages. Its methods also find contradictions in what clients are told.
 
-    `store_fails`: in this life of the server, its storage fails for a while.
+    `store_fails`: in this life of the server, its storage fails for a while. `told_of_marks`: what
+    kind of result each call of an MCP server has, by its mark.
     """
 
     logs: Path
@@ -112,6 +118,7 @@ class Book:
     sessions: dict[str, Known] = attrs.field(factory=dict)
     by_text: dict[str, Sent] = attrs.field(factory=dict)
     by_run: dict[str, Sent] = attrs.field(factory=dict)
+    told_of_marks: dict[str, str] = attrs.field(factory=dict)
     _numbers: Any = attrs.field(factory=lambda: count(1))
 
     def number(self) -> int:

@@ -2,7 +2,8 @@
 book, until the server is gone.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -12,9 +13,10 @@ import trio
 
 from crash.book import Book, Known, Sent
 from crash.follower import frames
+from crash.marks import NAME
 from crash.plans import make_plan
 
-__all__ = ["Client", "make_agent"]
+__all__ = ["Agents", "Client", "make_agents"]
 
 _MOST_SESSIONS = 10
 _MOST_WAITING = 12  # unanswered messages of a session, beyond which nothing new is sent to it
@@ -23,14 +25,24 @@ _MOST_WAITING = 12  # unanswered messages of a session, beyond which nothing new
 _UNFINISHED = ("queued", "running", "cancelling")
 
 
+@attrs.frozen
+class Agents:
+    """The ids of two that obey: one with built-in tools, one that has an MCP server besides."""
+
+    plain: str
+    served: str
+
+
 @attrs.define(eq=False)
 class Client:
-    """One of several that share a book and a connection pool."""
+    """One of several that share a book and a connection pool. Sessions are in one of `work_dirs`:
+    each has a connection to the MCP server."""
 
     http: httpx.AsyncClient
     book: Book
     random: Random
-    agent_id: str
+    agents: Agents
+    work_dirs: Sequence[Path]
     on_created: Callable[[Known], None]
 
     async def run(self) -> None:
@@ -66,8 +78,10 @@ class Client:
         if sum(sent.waiting for sent in known.sent) > _MOST_WAITING:
             return
         number = self.book.number()
-        plan = make_plan(self.random, number, known.log)
-        body: dict[str, Any] = {"message": plan.text, "agent_id": self.agent_id}
+        served = self.random.random() < 0.5
+        plan = make_plan(self.random, number, known.log, known.marks if served else None)
+        agent_id = self.agents.served if served else self.agents.plain
+        body: dict[str, Any] = {"message": plan.text, "agent_id": agent_id}
         if self.random.random() < 0.6:
             body["request_id"] = f"request-{number}"
         (on_busy,) = self.random.choices(("queue", "reject", "interrupt"), (90, 4, 6))
@@ -147,7 +161,8 @@ class Client:
     # --- the rest ------------------------------------------------------------------------------
 
     async def _create(self) -> None:
-        response = await self.http.post("/sessions", json={"title": None})
+        body = {"title": None, "work_dir": str(self.random.choice(self.work_dirs))}
+        response = await self.http.post("/sessions", json=body)
         if response.status_code == 201:
             self._done("sessions created")
             known = self.book.created(response.json()["id"], self.random.random() < 0.5)
@@ -243,8 +258,9 @@ class Client:
         self.book.findings.done[what] += 1
 
 
-async def make_agent(http: httpx.AsyncClient) -> str:
-    """An agent that obeys; its id."""
+async def make_agents(http: httpx.AsyncClient) -> Agents:
+    """Two agents that obey. The MCP server is there."""
     body = {"name": "Victim", "tools": ["bash", "read"], "provider": {"id": "scripted"}}
-    response = await http.post("/agents", json=body)
-    return str(response.json()["id"])
+    plain = await http.post("/agents", json=body)
+    served = await http.post("/agents", json=body | {"name": "Served", "toolsets": [NAME]})
+    return Agents(str(plain.json()["id"]), str(served.json()["id"]))

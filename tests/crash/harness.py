@@ -6,6 +6,7 @@ Between two lives it looks at what is left: processes, the log of what ran, the 
 import contextlib
 import os
 import signal
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -16,12 +17,14 @@ import httpx
 import trio
 
 from crash.book import Book, Findings, Known
-from crash.clients import Client, make_agent
+from crash.clients import Agents, Client, make_agents
 from crash.disk import hold_up_commits
 from crash.endings import Ending, choose_ending, end
 from crash.follower import Follower
 from crash.laws import check_book, check_database, check_executions, check_passage
 from crash.look import look
+from crash.marks_laws import check_marks
+from crash.meddler import Meddler
 from crash.plans import generic
 from crash.snapshot import Snapshot
 from crash.storage import Disk, Fault, Storage
@@ -55,8 +58,9 @@ class Harness:
     book: Book = attrs.field(init=False)
     random: Random = attrs.field(init=False)
     storage: Storage = attrs.field(init=False)
+    meddler: Meddler = attrs.field(init=False)
     before: Snapshot = _EMPTY
-    _agent_id: str = ""
+    _agents: Agents | None = None
     _recovered: bool = False
     _orderly: bool = False
     _followers: dict[str, Follower] = attrs.field(factory=dict)
@@ -65,6 +69,9 @@ class Harness:
         self.book = Book(self.directory / "logs", self.findings)
         self.random = Random(self.seed)
         self.book.logs.mkdir(parents=True, exist_ok=True)
+        self.meddler = Meddler(self.book, Random(self.seed))
+        for work_dir in self.work_dirs:
+            work_dir.mkdir(parents=True, exist_ok=True)
         disk = self.directory / "disk"
         self.storage = Storage(disk / "wingman.db", None, self.findings, self.faults, self.often)
 
@@ -72,6 +79,11 @@ class Harness:
     def mark(self) -> str:
         """What all processes of this harness bear in their environment."""
         return str(self.directory)
+
+    @property
+    def work_dirs(self) -> Sequence[Path]:
+        """Where sessions are: each directory has an MCP server of its own."""
+        return [self.directory / "work" / name for name in ("one", "two")]
 
     @property
     def database(self) -> Path:
@@ -92,7 +104,7 @@ class Harness:
 
     async def _live_and_die(self, kills: int) -> None:
         for number in range(1, kills + 1):
-            if self.storage.full and (not self._agent_id or self.random.random() < 0.5):
+            if self.storage.full and (self._agents is None or self.random.random() < 0.5):
                 await self._start_on_a_full_disk()
             self.storage.free()
             await self._life()
@@ -160,15 +172,14 @@ class Harness:
             httpx.AsyncClient(base_url=victim.url, timeout=60, limits=limits) as http,
             trio.open_nursery() as nursery,
         ):
-            if not self._agent_id:
-                self._agent_id = await make_agent(http)
+            agents = await self._prepare(nursery, http)
             follow = partial(self._follow, nursery, http)
             nursery.start_soon(look, http, self.before, self.book)
             for known in self.book.usable():
                 follow(known)
             for _ in range(_CLIENTS):
                 random = Random(self.random.random())
-                client = Client(http, self.book, random, self._agent_id, follow)
+                client = Client(http, self.book, random, agents, self.work_dirs, follow)
                 nursery.start_soon(client.run)
             fault = self.storage.choose(self.random)
             self.book.store_fails = fault is not None
@@ -176,7 +187,7 @@ class Harness:
                 random = Random(self.random.random())
                 pid = victim.process.pid
                 strike = self.storage.strike
-                nursery.start_soon(strike, fault, http, pid, random, self.book, self._agent_id)
+                nursery.start_soon(strike, fault, http, pid, random, self.book, agents.plain)
                 seconds += random.uniform(0, 11.0 if fault == "a locked database" else 4.0)
             with trio.move_on_after(seconds):
                 if fault is None and self.random.random() < 0.4:
@@ -186,6 +197,17 @@ class Harness:
             await end(victim, ending, self.random, self.findings, self.book.store_fails)
             # They read what had been sent to them, and then find that nobody is there.
             nursery.cancel_scope.deadline = trio.current_time() + 5
+
+    async def _prepare(self, nursery: trio.Nursery, http: httpx.AsyncClient) -> Agents:
+        """The agents, and their MCP server: in half of the lives it is there before the clients."""
+        await self.meddler.begin(http)
+        self._agents = agents = self._agents or await make_agents(http)
+        if self.random.random() < 0.5:
+            await self.meddler.until_connected(http, str(self.work_dirs[0]))
+            self.findings.done["lives with an MCP server from the start"] += 1
+        if self.random.random() < 0.5:
+            nursery.start_soon(self.meddler.meddle, http)
+        return agents
 
     def _follow(self, nursery: trio.Nursery, http: httpx.AsyncClient, known: Known) -> None:
         if known.followed:
@@ -211,6 +233,9 @@ class Harness:
                     await look(http, self.before, self.book)
                     with trio.move_on_after(60):
                         await self._finish(http)
+                    await self.meddler.begin(http)
+                    agents = self._agents or await make_agents(http)
+                    await self.meddler.check_that_calls_work(http, agents.served, self.work_dirs[0])
                     await trio.sleep(0.2)
                     await end(victim, "SIGTERM", self.random, self.findings)
                     readers.cancel_scope.deadline = trio.current_time() + 5
@@ -237,6 +262,7 @@ class Harness:
         snapshot = await trio.to_thread.run_sync(Snapshot.take, self.database, copy)
         check_database(snapshot, self.findings)
         check_executions(snapshot, self.book)
+        check_marks(snapshot, self.book)
         check_book(snapshot, self.book)
         check_passage(self.before, snapshot, self.findings, self._recovered)
         if self._orderly:
@@ -282,5 +308,6 @@ class Harness:
                 self.findings.done["followers that saw all"] += 1
         self.findings.done["runs acknowledged"] = len(self.book.by_run)
         said = self.log.read_text()
+        self.findings.done.update(f"MCP calls: {kind}" for kind in self.book.told_of_marks.values())
         at = said.find("Traceback")
         self.findings.check(at < 0, f"a server had an error: {said[at : at + 3000]}")

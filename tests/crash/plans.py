@@ -10,6 +10,8 @@ from random import Random
 
 import attrs
 
+from crash.marks import make_call
+
 __all__ = ["Plan", "generic", "make_plan"]
 
 _MARK = re.compile(r"echo m[\d.]+ >> \S+\.log")
@@ -36,8 +38,11 @@ class Plan:
     marks: tuple[str, ...]
 
 
-def make_plan(random: Random, number: int, log: Path) -> Plan:
-    """A message: no call at all, or one to three steps of one to three parallel calls."""
+def make_plan(random: Random, number: int, log: Path, marks_log: Path | None = None) -> Plan:
+    """A message: no call at all, or one to three steps of one to three parallel calls.
+
+    Where there is a log for the marks of an MCP server, most of them are its calls.
+    """
     if random.random() < 0.05:
         return Plan(f"Message {number} has nothing to do", ())
     marks: list[str] = []
@@ -45,8 +50,12 @@ def make_plan(random: Random, number: int, log: Path) -> Plan:
     for step in range(random.choice((1, 1, 2, 3))):
         lines = []
         for call in range(random.choice((1, 1, 2, 3))):
+            mark = f"m{number}.{step}.{call}"
+            if marks_log is not None and random.random() < 0.7:
+                lines.append(make_call(random, mark, marks_log))
+                continue
             (pattern,) = random.choices(list(_CALLS), list(_CALLS.values()))
-            marks.append(f"m{number}.{step}.{call}")
+            marks.append(mark)
             lines.append(pattern.replace("{mark}", f"echo {marks[-1]} >> {log}"))
         steps.append("\n".join(lines))
     return Plan(f"Message {number}\n" + "\n---\n".join(steps), tuple(marks))

@@ -64,6 +64,27 @@ def listed(params):
     return result
 
 
+def mark(id, mark, log, how="", seconds=0.0):
+    """Leave a mark that the call has run, and then answer, or not: as `how` says."""
+    with Path(log).open("a") as file:
+        file.write(f"{mark}\n")
+    if how == "hang":
+        return
+    if how == "die":
+        os._exit(3)
+    if how == "children":
+        stubborn = "trap '' TERM; sleep 1000; sleep 1000"
+        for command in (["sleep", "1000"], ["setsid", "sleep", "1000"], ["sh", "-c", stubborn]):
+            subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    if how == "refuse":
+        write({"jsonrpc": "2.0", "id": id, "error": {"code": -32000, "message": f"refused {mark}"}})
+        return
+    failed = how == "fail"
+    words = f"{'failed' if failed else 'marked'} {mark}" + "x" * (100_000 if how == "big" else 0)
+    # Calls that take time run side by side.
+    threading.Timer(seconds, text, (id, words), {"isError": failed}).start()
+
+
 def call(id, name, arguments, meta):
     if name == "echo":
         text(id, arguments["text"])
@@ -102,6 +123,8 @@ def call(id, name, arguments, meta):
             OUT.write(arguments["line"].encode() + b"\n")
             OUT.flush()
         text(id, "after")
+    elif name == "mark":
+        mark(id, **arguments)
     elif name == "twice":
         answer(987654, {"content": []})
         text(id, "first")
@@ -149,7 +172,7 @@ def ask_as_of_2026(id, params):
 
 
 MORE = """nested
-big flood result raw twice late close_stdout ask roots pings change environment
+big flood result raw twice late close_stdout ask roots pings change environment mark
 """
 for name in MORE.split():
     TOOLS[name] = {"type": "object"}
