@@ -1,27 +1,64 @@
-/** What the API answers, as far as the page reads it. `docs/http.md` says what each field means. It is not served. */
+/**
+ * The types of the page, known in all of its modules. This file is not served.
+ *
+ * First what the API answers, as far as the page reads it: `docs/http.md` says what each field means.
+ */
 
-export type Usage = {input_tokens: number, output_tokens: number, cache_read_tokens?: number, cache_write_tokens?: number, reasoning_tokens?: number};
+type Usage = {input_tokens: number, output_tokens: number, cache_read_tokens?: number, cache_write_tokens?: number, reasoning_tokens?: number};
 
-export type Agent = {id: string, name: string, instructions: string, tools: string[], provider: {id: string, model?: string, max_tokens?: number, temperature?: number}, max_steps: number | null, permissions?: any, created_at: string, updated_at: string};
+type Agent = {id: string, name: string, instructions: string, tools: string[], provider: {id: string, model?: string, max_tokens?: number, temperature?: number}, max_steps: number | null, permissions?: any, created_at: string, updated_at: string};
 
-export type Block = {type: string, text?: string, thinking?: string, id?: string, name?: string, input?: Record<string, any>, malformed?: string, tool_use_id?: string, content?: string, is_error?: boolean, cut_short?: string, images?: Image[], media_type?: string, data?: string, note?: string};
+type Block = {type: string, text?: string, thinking?: string, id?: string, name?: string, input?: Record<string, any>, malformed?: string, tool_use_id?: string, content?: string, is_error?: boolean, cut_short?: string, images?: Image[], media_type?: string, data?: string, note?: string};
 
-export type Image = {media_type: string, data: string, note?: string};
+type Image = {media_type: string, data: string, note?: string};
 
-export type Message = {role: "user" | "assistant", content: Block[], cut_short?: string, withheld?: any};
+type Message = {role: "user" | "assistant", content: Block[], cut_short?: string, withheld?: any};
 
-export type CallState = "announced" | "waiting" | "queued" | "running" | "ended";
+type CallState = "announced" | "waiting" | "queued" | "running" | "ended";
 
-export type InProgress = {run_id: string, event_id: number, step: number, text: string, thinking: string, calls: {id: string, name: string, input: Record<string, any>, state: CallState, permission_id?: string, content?: string, is_error?: boolean}[]};
+type InProgress = {run_id: string, event_id: number, step: number, text: string, thinking: string, calls: {id: string, name: string, input: Record<string, any>, state: CallState, permission_id?: string, content?: string, is_error?: boolean}[]};
 
-export type Session = {id: string, work_dir: string, title: string | null, agent_id: string | null, status: string, last_event_id: number, created_at: string, updated_at: string, usage: Usage, permissions?: any, in_progress?: InProgress, history?: Message[]};
+type Session = {id: string, work_dir: string, title: string | null, agent_id: string | null, status: string, last_event_id: number, created_at: string, updated_at: string, usage: Usage, permissions?: any, in_progress?: InProgress, history?: Message[]};
 
-export type Result = {run_id: string, response: string, stop_reason: string, steps: number, usage: Usage, tool_calls: {id: string, tool_name: string, output: string, is_error: boolean}[], detail?: string, cost?: number};
+type Result = {run_id: string, response: string, stop_reason: string, steps: number, usage: Usage, tool_calls: {id: string, tool_name: string, output: string, is_error: boolean}[], detail?: string, cost?: number};
 
-export type Failure = {code: string, message: string};
+type Failure = {code: string, message: string};
 
-export type Run = {id: string, session_id: string, message: string, agent_id: string, status: string, result: Result | null, error: Failure | null, steps: number, usage: Usage, created_at: string, started_at: string | null, ended_at: string | null, cost?: number, waiting_for?: Failure, cut?: boolean, steers?: string};
+type Run = {id: string, session_id: string, message: string, agent_id: string, status: string, result: Result | null, error: Failure | null, steps: number, usage: Usage, created_at: string, started_at: string | null, ended_at: string | null, cost?: number, waiting_for?: Failure, cut?: boolean, steers?: string};
 
-export type PermissionRequest = {id: string, session_id: string, run_id: string, tool_use_id: string, tool: string, action: string, resources: string[], always: string[], status: string, created_at: string, input?: Record<string, any>, decision?: string, message?: string, expires_at?: string, resolved_at?: string, cut?: boolean};
+type PermissionRequest = {id: string, session_id: string, run_id: string, tool_use_id: string, tool: string, action: string, resources: string[], always: string[], status: string, created_at: string, input?: Record<string, any>, decision?: string, message?: string, expires_at?: string, resolved_at?: string, cut?: boolean, schema?: Record<string, any>};
 
-export type Receipt = {cancelled: {run_id: string, was: string, stopped_in_ms: number, outcome?: string, unread?: string, tools?: {id: string, outcome: string, note?: string}[]}[]};
+type Receipt = {cancelled: {run_id: string, was: string, stopped_in_ms: number, outcome?: string, unread?: string, tools?: {id: string, outcome: string, note?: string}[]}[]};
+
+/** A Server-Sent Event, as `sse.js` reads it. */
+type Frame = {id: number | null, event: string, data: any};
+
+/** What `app.js` shows, until the signal; the argument is the rest of the address. */
+type View = (main: HTMLElement, signal: AbortSignal, argument: string) => void;
+
+/* The items that a transcript is made of. */
+
+type BaseItem = {key: string, version: number, runId: string | null};
+
+/** `text` is null until it is known. */
+type UserItem = BaseItem & {kind: "user", text: string | null, images: Image[], steers: boolean};
+
+type TextItem = BaseItem & {kind: "text", text: string, cutShort: string | null};
+
+type ThinkingItem = BaseItem & {kind: "thinking", text: string, redacted: boolean};
+
+type NoteItem = BaseItem & {kind: "note", title: string, text: string};
+
+/** What became of a run; `runs` has it. */
+type EndItem = BaseItem & {kind: "end"};
+
+type ReceiptItem = BaseItem & {kind: "receipt", receipt: Receipt, callId: string | null};
+
+type CallItem = BaseItem & {kind: "call", id: string, name: string, input: Record<string, any>, malformed: string | null, group: string, state: "running" | "waiting" | "queued" | "ended", live: string, skipped: number, output: string, isError: boolean, cutShort: string | null, images: Image[], permissionId: string | null, always: string[] | null, decision: string | null, said: string | null, began: number | null, ended: number | null, cancelling: boolean};
+
+type Item = UserItem | TextItem | ThinkingItem | NoteItem | EndItem | ReceiptItem | CallItem;
+
+/** What a page has seen of a session and the server does not store. */
+type Before = {calls: Map<string, Pick<CallItem, "began" | "ended" | "live" | "skipped" | "decision" | "said">>, notes: NoteItem[], receipts: Pick<ReceiptItem, "receipt" | "runId" | "callId">[]};
+
+type OnReceipt = (receipt: Receipt, runId: string | null, callId: string | null) => void;

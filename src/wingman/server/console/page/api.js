@@ -1,13 +1,4 @@
-/**
- * The public API, as the page uses it. Errors are sentences that people may read.
- *
- * @typedef {import("../types.js").Agent} Agent
- * @typedef {import("../types.js").Session} Session
- * @typedef {import("../types.js").Run} Run
- * @typedef {import("../types.js").PermissionRequest} PermissionRequest
- * @typedef {import("../types.js").Receipt} Receipt
- * @typedef {import("../types.js").Message} Message
- */
+/** The public API, as the page uses it. Errors are sentences that people may read. */
 
 /** An answer that is not what was asked for. `status` is 0 where nothing answered. */
 export class ApiError extends Error {

@@ -1,6 +1,4 @@
-/**
- * Elements from values. Every text goes through `visible`, and none is ever read as HTML.
- */
+/** Elements from values. Every text goes through `visible`, and none is ever read as HTML. */
 
 import { visible } from "./text.js";
 
@@ -140,7 +138,7 @@ export function icon(name) {
 /**
  * A button that does something; while it does, it cannot be pressed again.
  *
- * @param {{label: string, icon?: string, class?: string, title?: string, named?: string, pressed?: string}} look
+ * @param {{label: string, icon?: string, class?: string, title?: string, named?: string}} look
  *   `named`: its name for screen readers, where the label is not enough
  * @param {(event: Event) => void | Promise<unknown>} action
  */

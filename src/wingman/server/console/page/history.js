@@ -3,10 +3,6 @@
  *
  * Pure. It begins a transcript; `transcript.js` goes on with the events.
  *
- * @typedef {import("../types.js").Block} Block
- * @typedef {import("../types.js").Message} Message
- * @typedef {import("../types.js").Session} Session
- * @typedef {import("./transcript.js").Before} Before
  * @typedef {import("./transcript.js").Transcript} Transcript
  */
 

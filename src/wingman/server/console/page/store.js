@@ -1,10 +1,4 @@
-/**
- * What all views share: sessions, what waits for people, agents; asked for again and again.
- *
- * @typedef {import("../types.js").Agent} Agent
- * @typedef {import("../types.js").PermissionRequest} PermissionRequest
- * @typedef {import("../types.js").Session} Session
- */
+/** What all views share: sessions, what waits for people, agents; asked for again and again. */
 
 import { ApiError, api } from "./api.js";
 import { every, soon } from "./frames.js";

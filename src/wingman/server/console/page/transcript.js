@@ -3,19 +3,6 @@
  *
  * Pure: no page, no network, no clock. An item that changes gets a new `version`; who shows it looks
  * at that. What the history has and what the events say of the same thing gives the same items.
- *
- * @typedef {import("../types.js").Receipt} Receipt
- * @typedef {import("../types.js").Run} Run
- * @typedef {import("../types.js").Session} Session
- * @typedef {import("./sse.js").Frame} Frame
- * @typedef {import("./items.js").Item} Item
- * @typedef {import("./items.js").CallItem} CallItem
- * @typedef {import("./items.js").UserItem} UserItem
- * @typedef {import("./items.js").EndItem} EndItem
- * @typedef {import("./items.js").NoteItem} NoteItem
- * @typedef {import("./items.js").ReceiptItem} ReceiptItem
- * @typedef {Pick<CallItem, "began" | "ended" | "live" | "skipped" | "decision" | "said">} SeenCall
- * @typedef {{calls: Map<string, SeenCall>, notes: NoteItem[], receipts: Pick<ReceiptItem, "receipt" | "runId" | "callId">[]}} Before
  */
 
 import { takeHistory } from "./history.js";

@@ -6,8 +6,6 @@ import { refresh, store } from "../store.js";
 import { announce, complaint } from "./dialog.js";
 import { inputTable } from "./value.js";
 
-/** @typedef {import("../../types.js").PermissionRequest} PermissionRequest */
-
 /**
  * What one can answer. `always` and `input` are null where the server has to be asked for them.
  *

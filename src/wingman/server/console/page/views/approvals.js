@@ -5,7 +5,7 @@ import { nameOf, store, watch } from "../store.js";
 import { ago } from "../text.js";
 import { approval } from "./approval.js";
 
-/** @type {import("../app.js").View} */
+/** @type {View} */
 export function approvalsView(main, signal) {
 	const list = h("ul.asked");
 	const nothing = h("p.empty");
@@ -34,7 +34,7 @@ export function approvalsView(main, signal) {
 	}, signal);
 }
 
-/** @param {import("../../types.js").PermissionRequest} request */
+/** @param {PermissionRequest} request */
 function make(request) {
 	const session = store.sessions.find(({ id }) => id === request.session_id) ?? { id: request.session_id };
 	return h(

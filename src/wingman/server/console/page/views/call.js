@@ -10,11 +10,6 @@ import { outputBox } from "./output-box.js";
 import { copyButton } from "./prose.js";
 import { inputTable, isSummed, summary } from "./value.js";
 
-/**
- * @typedef {import("../items.js").CallItem} CallItem
- * @typedef {import("../../types.js").Receipt} Receipt
- */
-
 /** @type {Record<string, string>} */
 const DECISIONS = {
 	once: "allowed once",
@@ -28,7 +23,7 @@ const CUT = { cancelled: "cancelled", failed: "cut short", interrupted: "interru
 
 /**
  * @param {CallItem} item
- * @param {{sessionId: string, onReceipt: (receipt: Receipt, runId: string | null, callId: string | null) => void}} session
+ * @param {{sessionId: string, onReceipt: OnReceipt}} session
  */
 export function callElement(item, { sessionId, onReceipt }) {
 	const state = h("span.state");

@@ -5,9 +5,7 @@ import { button, follow, h, icon, say } from "../dom.js";
 import { oneLine } from "../text.js";
 import { complaint } from "./dialog.js";
 
-/** @typedef {import("../../types.js").Run} Run */
-
-/** @param {string} sessionId @param {(receipt: import("../../types.js").Receipt, run: Run) => void} onTakenBack */
+/** @param {string} sessionId @param {(receipt: Receipt, run: Run) => void} onTakenBack */
 export function queueView(sessionId, onTakenBack) {
 	const trouble = complaint();
 	const list = h("ul");

@@ -11,7 +11,7 @@ import { receiptElement } from "./outcome.js";
 /** @type {Promise<any> | undefined} */
 let contract;
 
-/** @type {import("../app.js").View} */
+/** @type {View} */
 export function runtimeView(main, signal) {
 	const trouble = complaint();
 	const tiles = h("dl.tiles");
