@@ -8,11 +8,11 @@ type Usage = {input_tokens: number, output_tokens: number, cache_read_tokens?: n
 
 type Agent = {id: string, name: string, instructions: string, tools: string[], provider: {id: string, model?: string, max_tokens?: number, temperature?: number}, max_steps: number | null, permissions?: any, created_at: string, updated_at: string};
 
-type Block = {type: string, text?: string, thinking?: string, id?: string, name?: string, input?: Record<string, any>, malformed?: string, tool_use_id?: string, content?: string, is_error?: boolean, cut_short?: string, images?: Image[], media_type?: string, data?: string, note?: string};
+type ContentBlock = {type: string, text?: string, thinking?: string, id?: string, name?: string, input?: Record<string, any>, malformed?: string, tool_use_id?: string, content?: string, is_error?: boolean, cut_short?: string, images?: Image[], media_type?: string, data?: string, note?: string};
 
 type Image = {media_type: string, data: string, note?: string};
 
-type Message = {role: "user" | "assistant", content: Block[], cut_short?: string, withheld?: any};
+type Message = {role: "user" | "assistant", content: ContentBlock[], cut_short?: string, withheld?: any};
 
 type CallState = "announced" | "waiting" | "queued" | "running" | "ended";
 
@@ -36,6 +36,9 @@ type Frame = {id: number | null, event: string, data: any};
 /** What `app.js` shows, until the signal; the argument is the rest of the address. */
 type View = (main: HTMLElement, signal: AbortSignal, argument: string) => void;
 
+/** What a call waits for. Only its id is known of what waited before the page was opened. */
+type Asked = {id: string} & Partial<PermissionRequest>;
+
 /* The items that a transcript is made of. */
 
 type BaseItem = {key: string, version: number, runId: string | null};
@@ -54,7 +57,8 @@ type EndItem = BaseItem & {kind: "end"};
 
 type ReceiptItem = BaseItem & {kind: "receipt", receipt: Receipt, callId: string | null};
 
-type CallItem = BaseItem & {kind: "call", id: string, name: string, input: Record<string, any>, malformed: string | null, group: string, state: "running" | "waiting" | "queued" | "ended", live: string, skipped: number, output: string, isError: boolean, cutShort: string | null, images: Image[], permissionId: string | null, always: string[] | null, decision: string | null, said: string | null, began: number | null, ended: number | null, cancelling: boolean};
+/** `ran` is for how many milliseconds it ran before it began to wait for an answer. */
+type CallItem = BaseItem & {kind: "call", id: string, name: string, input: Record<string, any>, malformed: string | null, group: string, state: "running" | "waiting" | "queued" | "ended", live: string, skipped: number, output: string, isError: boolean, cutShort: string | null, images: Image[], asks: Asked[], decision: string | null, said: string | null, began: number | null, ran: number, ended: number | null, cancelling: boolean};
 
 type Item = UserItem | TextItem | ThinkingItem | NoteItem | EndItem | ReceiptItem | CallItem;
 
@@ -62,3 +66,43 @@ type Item = UserItem | TextItem | ThinkingItem | NoteItem | EndItem | ReceiptIte
 type Before = {calls: Map<string, Pick<CallItem, "began" | "ended" | "live" | "skipped" | "decision" | "said">>, notes: NoteItem[], receipts: Pick<ReceiptItem, "receipt" | "runId" | "callId">[]};
 
 type OnReceipt = (receipt: Receipt, runId: string | null, callId: string | null) => void;
+
+/* Markdown: a text is blocks, and a line of it is inlines. */
+
+type Leaf = {type: "text" | "code", text: string};
+
+type Span = {type: "em" | "strong" | "del", children: Inline[]};
+
+type Link = {type: "link", href: string, children: Inline[]};
+
+type Inline = Leaf | Span | Link;
+
+type Paragraph = {type: "paragraph", children: Inline[]};
+
+type Heading = {type: "heading", level: number, children: Inline[]};
+
+/** `open`: its end has not come. */
+type Fence = {type: "fence", language: string, text: string, open: boolean};
+
+type Quote = {type: "quote", children: Block[]};
+
+type List = {type: "list", start: number | null, items: ListItem[]};
+
+type ListItem = {task: boolean | null, children: Block[]};
+
+type Table = {type: "table", align: string[], head: Inline[][], rows: Inline[][][]};
+
+type Block = Paragraph | Heading | Fence | {type: "rule"} | Quote | List | Table;
+
+/* What the views hand each other. */
+
+/** Text of a command; `style` is names of classes, or empty. */
+type Piece = {text: string, style: string};
+
+type Connection = "connecting" | "live" | "broken";
+
+/** It sends what `body` gives, and then tells people `said`. */
+type Answer = (body: () => Record<string, any>, said: string) => Promise<void>;
+
+/** A field of a form; `read` gives undefined where nothing is answered. */
+type Field = {element: HTMLElement, read: () => any};

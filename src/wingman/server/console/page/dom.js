@@ -63,10 +63,10 @@ export function fill(element, ...children) {
 	element.replaceChildren(...nodes(children.flat()));
 }
 
-/** @param {Element} element @param {string} text */
+/** @param {Element | null} element @param {string} text */
 export function say(element, text) {
 	const shown = visible(text);
-	if (element.textContent !== shown) element.textContent = shown;
+	if (element && element.textContent !== shown) element.textContent = shown;
 }
 
 /**

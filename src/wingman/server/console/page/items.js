@@ -27,11 +27,11 @@ export function newCall(key, id, name, input, group, runId) {
 		isError: false,
 		cutShort: null,
 		images: [],
-		permissionId: null,
-		always: null,
+		asks: [],
 		decision: null,
 		said: null,
 		began: null,
+		ran: 0,
 		ended: null,
 		cancelling: false,
 	};
@@ -59,7 +59,7 @@ export function compactedTitle(data) {
 	return `The history was compacted: about ${data.tokens_before} tokens became ${data.tokens_after}`;
 }
 
-/** @param {Block | Image} block @returns {Image} */
+/** @param {ContentBlock | Image} block @returns {Image} */
 export function asImage({ media_type, data, note }) {
 	return { media_type: media_type ?? "", data: data ?? "", note };
 }

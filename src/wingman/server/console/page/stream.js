@@ -7,7 +7,6 @@ const SILENT_MS = 40_000; // the server says something every 15 s
 const SLOWEST_MS = 10_000;
 
 /**
- * @typedef {"connecting" | "live" | "broken"} Connection
  * @typedef {{
  *   path: string,
  *   after: () => number,

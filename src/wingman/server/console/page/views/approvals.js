@@ -28,7 +28,7 @@ export function approvalsView(main, signal) {
 			({ id }) => id,
 			make,
 			(element, request) =>
-				say(/** @type {Element} */ (element.querySelector(".when")), ago(request.created_at, Date.now())),
+				say(element.querySelector(".when"), ago(request.created_at, Date.now())),
 		);
 		say(nothing, store.permissions.length || !store.loaded ? "" : "Nothing waits for you.");
 	}, signal);
@@ -48,11 +48,9 @@ function make(request) {
 		request.expires_at ? h("p.muted", `It waits until ${new Date(request.expires_at).toLocaleTimeString()}.`) : null,
 		approval({
 			sessionId: request.session_id,
-			id: request.id,
-			tool: request.tool,
-			always: request.always,
-			input: request.cut ? null : (request.input ?? null),
-			withInput: true,
+			asked: request,
+			input: request.cut ? null : (request.input ?? {}),
+			showsInput: true,
 		}),
 	);
 }

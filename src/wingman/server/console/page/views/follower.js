@@ -23,7 +23,7 @@ export class Follower {
 		this.session = null;
 		/** @type {Transcript | null} */
 		this.transcript = null;
-		/** @type {import("../stream.js").Connection} */
+		/** @type {Connection} */
 		this.connection = "connecting";
 		/** Frames that wait until the session is read. @type {Frame[] | null} */
 		this.held = null;

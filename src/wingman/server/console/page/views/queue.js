@@ -38,9 +38,8 @@ export function queueView(sessionId, onTakenBack) {
 			({ id }) => id,
 			make,
 			(row, run) => {
-				say(/** @type {Element} */ (row.querySelector(".words")), oneLine(run.message, 120));
-				say(
-					/** @type {Element} */ (row.querySelector(".why")),
+				say(row.querySelector(".words"), oneLine(run.message, 120));
+				say(row.querySelector(".why"),
 					run.waiting_for ? run.waiting_for.message : run.steers ? "is read at the next step" : "waits for its turn",
 				);
 			},

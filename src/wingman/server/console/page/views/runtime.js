@@ -92,7 +92,7 @@ export function runtimeView(main, signal) {
 			([name]) => name,
 			([name]) => h("div", h("dt", name), h("dd")),
 			(tile, [, value, alarming]) => {
-				say(/** @type {Element} */ (tile.lastElementChild), value);
+				say(tile.lastElementChild, value);
 				tile.classList.toggle("alarming", alarming);
 			},
 		);

@@ -13,6 +13,7 @@ import { itemsView } from "./items.js";
 import { tokens } from "./outcome.js";
 import { queueView } from "./queue.js";
 
+const FIELDS = ":is(button, input, select, textarea):not([hidden])";
 const NEAR = 90; // pixels from the end at which one looks at the end
 
 /** @type {View} */
@@ -184,9 +185,9 @@ export function sessionView(main, signal, id) {
 			icon("hand"),
 			h("span", asked.length === 1 ? "A call waits for your answer." : `${asked.length} calls wait for your answer.`),
 			button({ label: "Go there", class: "quiet small" }, () => {
-				const box = /** @type {HTMLElement | null} */ (scroll.querySelector(".approval:not(.answered) button"));
-				box?.scrollIntoView({ block: "center" });
-				box?.focus();
+				const first = scroll.querySelector(`.approval:not(.answered) ${FIELDS}`);
+				first?.scrollIntoView({ block: "center" });
+				if (first instanceof HTMLElement) first.focus();
 			}),
 		);
 	}
