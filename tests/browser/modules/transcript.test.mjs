@@ -77,6 +77,16 @@ test("a call waits for a person, and the time that it waits is not its own", () 
   assert.deepEqual([call.state, call.asks.length, call.decision, call.ended - call.began], ["ended", 0, "once", 1000]);
 });
 
+test("a call that asks two things at once waits for both, and its time stands meanwhile", () => {
+  const asks = (id) => ["permission_requested", { id, tool_use_id: "a", tool: "ask", always: [], schema: { type: "object" } }];
+  const answered = (id, decision) => ["permission_resolved", { id, tool_use_id: "a", status: "allowed", decision }];
+  const transcript = folded(new Transcript(session(), [run("R1", "go")]), ["tool_use", { id: "a", name: "ask", input: {} }], asks("P"), asks("Q"), answered("P", "once"));
+  const call = transcript.calls.get("a");
+  assert.deepEqual([call.state, call.asks.map(({ id }) => id)], ["waiting", ["Q"]]);
+  folded(transcript, answered("Q", "reject"), ["tool_result", { tool_use_id: "a", content: "1", is_error: false }]);
+  assert.deepEqual([call.state, call.decision, call.ended - call.began], ["ended", "declined", 2000]);
+});
+
 test("words that steer stand where the run has read them", () => {
   const transcript = folded(new Transcript(session(), [run("R1", "go"), run("R2", "left", { status: "queued", started_at: null, ended_at: null, steers: "R1" })]), ["text", { text: "One" }], ["steered", { message_id: "R2", text: "left" }], ["step", { step: 2, usage }], ["text", { text: "Two" }]);
   assert.deepEqual(shown(transcript), ["user go", "text One", "user steers left", "text Two"]);

@@ -30,6 +30,57 @@ type PermissionRequest = {id: string, session_id: string, run_id: string, tool_u
 
 type Receipt = {cancelled: {run_id: string, was: string, stopped_in_ms: number, outcome?: string, unread?: string, tools?: {id: string, outcome: string, note?: string}[]}[]};
 
+type McpServer = {name: string, status: string, reason: string | null, command: string[] | null, url: string | null, connections: {status: string, work_dir?: string, pid?: number, calls?: number, tools?: number}[]};
+
+type Page<T> = {entries: T[], next: string | null};
+
+/** What the page asks of the server: `api.js`. */
+type Api = {
+	/** `link` or `token` */
+	login(secret: Record<string, string>): Promise<Response>,
+	logout(): Promise<Response>,
+	whetherLoggedIn(): Promise<{needed: boolean, expires_at: string | null}>,
+
+	agents(): Promise<Agent[]>,
+	createAgent(fields: Record<string, any>): Promise<Agent>,
+	updateAgent(id: string, fields: Record<string, any>): Promise<Agent>,
+	deleteAgent(id: string): Promise<Response>,
+
+	sessions(path?: string): Promise<Page<Session>>,
+	session(id: string, signal?: AbortSignal): Promise<Session>,
+	createSession(fields: Record<string, any>): Promise<Session>,
+	updateSession(id: string, fields: Record<string, any>): Promise<Session>,
+	deleteSession(id: string): Promise<Response>,
+	lastMessages(id: string, limit: number): Promise<Message[]>,
+
+	send(id: string, body: Record<string, any>): Promise<{run_id: string, status: string, steers?: string}>,
+	compact(id: string): Promise<any>,
+	takeBack(id: string, run: string): Promise<Receipt>,
+
+	sessionRuns(id: string): Promise<Page<Run>>,
+	openRuns(id: string): Promise<Page<Run>>,
+	runs(status: string): Promise<Page<Run>>,
+	run(id: string, run: string): Promise<Run>,
+	cancelRun(id: string, run: string): Promise<Receipt>,
+	cancelCall(id: string, run: string, call: string): Promise<Receipt>,
+
+	permissions(): Promise<Page<PermissionRequest>>,
+	permission(id: string, permission: string): Promise<PermissionRequest>,
+	answer(id: string, permission: string, body: Record<string, any>): Promise<PermissionRequest>,
+
+	tools(): Promise<any>,
+	providers(): Promise<any>,
+	providerAuth(): Promise<any>,
+	storeCredential(provider: string, credential: Record<string, any>): Promise<Response>,
+	deleteCredential(provider: string): Promise<Response>,
+	models(provider: string): Promise<any>,
+	actors(): Promise<any>,
+	ready(): Promise<any>,
+	mcp(): Promise<McpServer[]>,
+	connect(server: string): Promise<McpServer>,
+	disconnect(server: string): Promise<McpServer>,
+};
+
 /** A Server-Sent Event, as `sse.js` reads it. */
 type Frame = {id: number | null, event: string, data: any};
 

@@ -97,7 +97,7 @@ export async function older() {
 
 /** What a session is called. @param {{id: string, title?: string | null}} session */
 export function nameOf(session) {
-	return session.title?.trim() || store.messages.get(session.id) || "New session";
+	return session.title?.trim() || store.messages.get(session.id) || "Untitled session";
 }
 
 /** @param {string} id */

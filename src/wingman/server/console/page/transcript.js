@@ -159,7 +159,7 @@ export class Transcript {
 		if (!call || call.state === "ended") return;
 		call.version += 1;
 		if (event === "permission_requested") {
-			call.ran = data.schema && call.began !== null ? now - call.began : 0;
+			if (call.began !== null) call.ran = data.schema ? now - call.began : 0;
 			call.asks = [...call.asks.filter(({ id }) => id !== data.id), data];
 			Object.assign(call, { state: "waiting", began: null });
 			return;
