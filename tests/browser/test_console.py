@@ -250,27 +250,6 @@ async def until_agent(server: Server, **fields: str) -> None:
                 return
 
 
-async def test_the_runtime_is_shown_and_no_key(chromium: Chromium) -> None:
-    async with console(chromium, tools=[say]) as (server, page):
-        session_id = await server.session(tools=["say"])
-        server.stage.play(call("say", text="wait"))
-        await server.start(session_id, "A run that stays")
-        await page.goto(f"{server.url}/#/runtime")
-        assert "running" in await page.shown("tr:has-text('A run that stays')")
-        assert "processing" in await page.shown(
-            "section:has(h2:text('Sessions in memory')) tbody tr"
-        )
-        await page.click("tr:has-text('anthropic') >> text=Set a key…")
-        await page.fill("#provider-key", "sk-very-secret")
-        await page.click("dialog button[type=submit]")
-        await page.shown("tr:has-text('anthropic') .yes")
-        assert "sk-very-secret" not in await page.evaluate(
-            "() => document.documentElement.outerHTML"
-        )
-        await page.click("tr:has-text('A run that stays') >> text=Cancel")
-        assert "Stopped in" in await page.shown("dialog .receipt")
-
-
 async def test_a_failed_run_says_why(chromium: Chromium) -> None:
     async with console(chromium) as (server, page):
         await open_session(server, page)

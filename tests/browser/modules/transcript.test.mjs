@@ -72,9 +72,19 @@ test("an inference that is asked again does not show its reasoning twice", () =>
 test("a call waits for a person, and the time that it waits is not its own", () => {
   const transcript = folded(new Transcript(session(), [run("R1", "go")]), ["tool_use", { id: "a", name: "bash", input: {} }], ["permission_requested", { id: "P", tool_use_id: "a", tool: "bash", always: ["date"] }]);
   const call = transcript.calls.get("a");
-  assert.deepEqual([call.state, call.permissionId, call.always, call.began], ["waiting", "P", ["date"], null]);
+  assert.deepEqual([call.state, call.asks[0].id, call.asks[0].always, call.began], ["waiting", "P", ["date"], null]);
   folded(transcript, ["permission_resolved", { id: "P", tool_use_id: "a", status: "allowed", decision: "once" }], ["tool_result", { tool_use_id: "a", content: "1", is_error: false }]);
-  assert.deepEqual([call.state, call.permissionId, call.decision, call.ended - call.began], ["ended", null, "once", 1000]);
+  assert.deepEqual([call.state, call.asks.length, call.decision, call.ended - call.began], ["ended", 0, "once", 1000]);
+});
+
+test("a call that asks two things at once waits for both, and its time stands meanwhile", () => {
+  const asks = (id) => ["permission_requested", { id, tool_use_id: "a", tool: "ask", always: [], schema: { type: "object" } }];
+  const answered = (id, decision) => ["permission_resolved", { id, tool_use_id: "a", status: "allowed", decision }];
+  const transcript = folded(new Transcript(session(), [run("R1", "go")]), ["tool_use", { id: "a", name: "ask", input: {} }], asks("P"), asks("Q"), answered("P", "once"));
+  const call = transcript.calls.get("a");
+  assert.deepEqual([call.state, call.asks.map(({ id }) => id)], ["waiting", ["Q"]]);
+  folded(transcript, answered("Q", "reject"), ["tool_result", { tool_use_id: "a", content: "1", is_error: false }]);
+  assert.deepEqual([call.state, call.decision, call.ended - call.began], ["ended", "declined", 2000]);
 });
 
 test("words that steer stand where the run has read them", () => {

@@ -1,13 +1,4 @@
-/**
- * The public API, as the page uses it. Errors are sentences that people may read.
- *
- * @typedef {import("../types.js").Agent} Agent
- * @typedef {import("../types.js").Session} Session
- * @typedef {import("../types.js").Run} Run
- * @typedef {import("../types.js").PermissionRequest} PermissionRequest
- * @typedef {import("../types.js").Receipt} Receipt
- * @typedef {import("../types.js").Message} Message
- */
+/** The public API, as the page uses it. Errors are sentences that people may read. */
 
 /** An answer that is not what was asked for. `status` is 0 where nothing answered. */
 export class ApiError extends Error {
@@ -83,77 +74,50 @@ const at = (id) => `/sessions/${encodeURIComponent(id)}`;
 /** @param {string} id @param {string} run */
 const runAt = (id, run) => `${at(id)}/runs/${encodeURIComponent(run)}`;
 
+/** @type {Api} */
 export const api = {
-	/** @param {Record<string, string>} secret `link` or `token` */
 	login: (secret) => ask("POST", "/console/login", { body: secret }),
 	logout: () => ask("POST", "/console/logout"),
-	/** @returns {Promise<{needed: boolean, expires_at: string | null}>} */
 	whetherLoggedIn: () => json("GET", "/console/login"),
 
-	/** @returns {Promise<Agent[]>} */
 	agents: () => json("GET", "/agents"),
-	/** @param {Record<string, any>} fields @returns {Promise<Agent>} */
 	createAgent: (fields) => json("POST", "/agents", { body: fields }),
-	/** @param {string} id @param {Record<string, any>} fields @returns {Promise<Agent>} */
 	updateAgent: (id, fields) => json("PUT", `/agents/${encodeURIComponent(id)}`, { body: fields }),
-	/** @param {string} id */
 	deleteAgent: (id) => ask("DELETE", `/agents/${encodeURIComponent(id)}`),
 
-	/** @param {string} [path] @returns {Promise<{entries: Session[], next: string | null}>} */
 	sessions: (path = "/sessions?limit=100") => page(path),
-	/** @param {string} id @param {AbortSignal} [signal] @returns {Promise<Session>} */
 	session: (id, signal) => json("GET", at(id), { signal }),
-	/** @param {Record<string, any>} fields @returns {Promise<Session>} */
 	createSession: (fields) => json("POST", "/sessions", { body: fields }),
-	/** @param {string} id @param {Record<string, any>} fields @returns {Promise<Session>} */
 	updateSession: (id, fields) => json("PUT", at(id), { body: fields }),
-	/** @param {string} id */
 	deleteSession: (id) => ask("DELETE", at(id)),
-	/** @param {string} id @param {number} limit @returns {Promise<Message[]>} */
 	lastMessages: (id, limit) => json("GET", `${at(id)}/messages?limit=${limit}`),
 
-	/** @param {string} id @param {Record<string, any>} body @returns {Promise<{run_id: string, status: string, steers?: string}>} */
 	send: (id, body) => json("POST", `${at(id)}/message`, { body, headers: { Prefer: "respond-async" } }),
-	/** @param {string} id @param {string} run @param {Record<string, any>} body */
-	steer: (id, run, body) => json("POST", `${runAt(id, run)}/steer`, { body }),
-	/** @param {string} id */
 	compact: (id) => json("POST", `${at(id)}/compact`, { body: {}, headers: { Prefer: "respond-async" } }),
-	/** @param {string} id @param {string} run @returns {Promise<Receipt>} */
 	takeBack: (id, run) => json("DELETE", `${at(id)}/messages/${encodeURIComponent(run)}`),
 
-	/** @param {string} id @returns {Promise<{entries: Run[], next: string | null}>} */
 	sessionRuns: (id) => page(`${at(id)}/runs?limit=100`),
-	/** @param {string} id @returns {Promise<{entries: Run[], next: string | null}>} */
 	openRuns: (id) => page(`${at(id)}/runs?status=queued,running,waiting,cancelling&limit=200`),
-	/** @param {string} status @returns {Promise<{entries: Run[], next: string | null}>} */
 	runs: (status) => page(`/runs?limit=50${status ? `&status=${status}` : ""}`),
-	/** @param {string} id @param {string} run @returns {Promise<Run>} */
 	run: (id, run) => json("GET", runAt(id, run)),
-	/** @param {string} id @param {string} run @returns {Promise<Receipt>} */
 	cancelRun: (id, run) => json("POST", `${runAt(id, run)}/cancel`, { body: {} }),
-	/** @param {string} id @param {string} run @param {string} call @returns {Promise<Receipt>} */
 	cancelCall: (id, run, call) =>
 		json("POST", `${runAt(id, run)}/tools/${encodeURIComponent(call)}/cancel`, { body: {} }),
 
-	/** @returns {Promise<{entries: PermissionRequest[], next: string | null}>} */
 	permissions: () => page("/permissions?limit=100"),
-	/** @param {string} id @param {string} permission @returns {Promise<PermissionRequest>} */
 	permission: (id, permission) => json("GET", `${at(id)}/permissions/${encodeURIComponent(permission)}`),
-	/** @param {string} id @param {string} permission @param {Record<string, any>} body @returns {Promise<PermissionRequest>} */
 	answer: (id, permission, body) => json("POST", `${at(id)}/permissions/${encodeURIComponent(permission)}`, { body }),
 
 	tools: () => json("GET", "/tools"),
 	providers: () => json("GET", "/provider"),
 	providerAuth: () => json("GET", "/provider/auth"),
-	/** @param {string} provider @param {Record<string, any>} credential */
 	storeCredential: (provider, credential) =>
 		ask("PUT", "/provider/auth", { body: { providers: { [provider]: credential } } }),
-	/** @param {string} provider */
 	deleteCredential: (provider) => ask("DELETE", `/provider/auth/${encodeURIComponent(provider)}`),
-	/** @param {string} provider */
 	models: (provider) => json("GET", `/provider/${encodeURIComponent(provider)}/models`),
 	actors: () => json("GET", "/actors"),
 	ready: () => json("GET", "/ready"),
 	mcp: () => json("GET", "/mcp"),
-	contract: () => json("GET", "/openapi.json"),
+	connect: (name) => json("POST", `/mcp/${encodeURIComponent(name)}/connect`),
+	disconnect: (name) => json("POST", `/mcp/${encodeURIComponent(name)}/disconnect`),
 };

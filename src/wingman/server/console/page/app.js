@@ -26,8 +26,6 @@ import { runtimeView } from "./views/runtime.js";
 import { sessionView } from "./views/session.js";
 import { side } from "./views/side.js";
 
-/** @typedef {(main: HTMLElement, signal: AbortSignal, argument: string) => void} View */
-
 /** @type {Record<string, View>} */
 const VIEWS = {
 	"": homeView,

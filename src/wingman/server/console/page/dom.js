@@ -1,6 +1,4 @@
-/**
- * Elements from values. Every text goes through `visible`, and none is ever read as HTML.
- */
+/** Elements from values. Every text goes through `visible`, and none is ever read as HTML. */
 
 import { visible } from "./text.js";
 
@@ -65,10 +63,10 @@ export function fill(element, ...children) {
 	element.replaceChildren(...nodes(children.flat()));
 }
 
-/** @param {Element} element @param {string} text */
+/** @param {Element | null} element @param {string} text */
 export function say(element, text) {
 	const shown = visible(text);
-	if (element.textContent !== shown) element.textContent = shown;
+	if (element && element.textContent !== shown) element.textContent = shown;
 }
 
 /**
@@ -140,7 +138,7 @@ export function icon(name) {
 /**
  * A button that does something; while it does, it cannot be pressed again.
  *
- * @param {{label: string, icon?: string, class?: string, title?: string, named?: string, pressed?: string}} look
+ * @param {{label: string, icon?: string, class?: string, title?: string, named?: string}} look
  *   `named`: its name for screen readers, where the label is not enough
  * @param {(event: Event) => void | Promise<unknown>} action
  */

@@ -1,6 +1,4 @@
-/**
- * Work that is done once for a frame, and times that are counted on the screen.
- */
+/** Work that is done once for a frame, and times that are counted on the screen. */
 
 import { elapsed } from "./text.js";
 

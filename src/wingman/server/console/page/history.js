@@ -3,10 +3,6 @@
  *
  * Pure. It begins a transcript; `transcript.js` goes on with the events.
  *
- * @typedef {import("../types.js").Block} Block
- * @typedef {import("../types.js").Message} Message
- * @typedef {import("../types.js").Session} Session
- * @typedef {import("./transcript.js").Before} Before
  * @typedef {import("./transcript.js").Transcript} Transcript
  */
 
@@ -79,7 +75,7 @@ function takeMessage(transcript, message, index, turns) {
 	if (text || images.length) transcript.add({ kind: "user", key, runId, text, images, steers: !first });
 }
 
-/** @param {Transcript} transcript @param {Block} block @param {string} key @param {string} group @param {string | null} runId */
+/** @param {Transcript} transcript @param {ContentBlock} block @param {string} key @param {string} group @param {string | null} runId */
 function takeBlock(transcript, block, key, group, runId) {
 	if (block.type === "text" && block.text)
 		transcript.add({ kind: "text", key, runId, text: block.text, cutShort: null });
@@ -93,7 +89,7 @@ function takeBlock(transcript, block, key, group, runId) {
 	}
 }
 
-/** @param {Transcript} transcript @param {Block} block */
+/** @param {Transcript} transcript @param {ContentBlock} block */
 function takeResult(transcript, block) {
 	const call = transcript.calls.get(String(block.tool_use_id));
 	if (!call) return;
@@ -114,7 +110,7 @@ function takeProgress(transcript, progress) {
 	const group = transcript.key();
 	for (const each of progress.calls) {
 		const call = transcript.addCall(each.id, each.name, each.input, group, runId);
-		call.permissionId = each.permission_id ?? null;
+		if (each.permission_id) call.asks.push({ id: each.permission_id });
 		if (each.state === "ended") transcript.settle(call, each.content ?? "", each.is_error ?? false);
 		else call.state = each.state === "announced" ? "running" : each.state;
 	}

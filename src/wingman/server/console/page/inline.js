@@ -1,11 +1,4 @@
-/**
- * Markdown within a line: emphasis, code, links. Text in, nodes out; linear, whatever the text.
- *
- * @typedef {{type: "text" | "code", text: string}} Leaf
- * @typedef {{type: "em" | "strong" | "del", children: Inline[]}} Span
- * @typedef {{type: "link", href: string, children: Inline[]}} Link
- * @typedef {Leaf | Span | Link} Inline
- */
+/** Markdown within a line: emphasis, code, links. Text in, nodes out; linear, whatever the text. */
 
 const DEEPEST = 16;
 const LONGEST = 50_000; // characters; more is shown as it stands

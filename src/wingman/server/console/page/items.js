@@ -1,31 +1,4 @@
-/**
- * The items that a transcript is made of.
- *
- * @typedef {import("../types.js").Block} Block
- * @typedef {import("../types.js").Image} Image
- * @typedef {import("../types.js").Message} Message
- * @typedef {import("../types.js").Receipt} Receipt
- * @typedef {import("../types.js").Run} Run
- * @typedef {import("../types.js").Session} Session
- * @typedef {import("./sse.js").Frame} Frame
- *
- * @typedef {{key: string, version: number, runId: string | null}} Base
- * @typedef {Base & {kind: "user", text: string | null, images: Image[], steers: boolean}} UserItem
- *   `text` is null until it is known
- * @typedef {Base & {kind: "text", text: string, cutShort: string | null}} TextItem
- * @typedef {Base & {kind: "thinking", text: string, redacted: boolean}} ThinkingItem
- * @typedef {Base & {kind: "note", title: string, text: string}} NoteItem
- * @typedef {Base & {kind: "end"}} EndItem what became of a run; `runs` has it
- * @typedef {Base & {kind: "receipt", receipt: Receipt, callId: string | null}} ReceiptItem
- * @typedef {Base & {
- *   kind: "call", id: string, name: string, input: Record<string, any>, malformed: string | null,
- *   group: string, state: "running" | "waiting" | "queued" | "ended", live: string, skipped: number,
- *   output: string, isError: boolean, cutShort: string | null, images: Image[],
- *   permissionId: string | null, always: string[] | null, decision: string | null, said: string | null,
- *   began: number | null, ended: number | null, cancelling: boolean,
- * }} CallItem
- * @typedef {UserItem | TextItem | ThinkingItem | NoteItem | EndItem | ReceiptItem | CallItem} Item
- */
+/** The items that a transcript is made of. */
 
 /**
  * @param {string} key
@@ -54,11 +27,11 @@ export function newCall(key, id, name, input, group, runId) {
 		isError: false,
 		cutShort: null,
 		images: [],
-		permissionId: null,
-		always: null,
+		asks: [],
 		decision: null,
 		said: null,
 		began: null,
+		ran: 0,
 		ended: null,
 		cancelling: false,
 	};
@@ -86,7 +59,7 @@ export function compactedTitle(data) {
 	return `The history was compacted: about ${data.tokens_before} tokens became ${data.tokens_after}`;
 }
 
-/** @param {Block | Image} block @returns {Image} */
+/** @param {ContentBlock | Image} block @returns {Image} */
 export function asImage({ media_type, data, note }) {
 	return { media_type: media_type ?? "", data: data ?? "", note };
 }

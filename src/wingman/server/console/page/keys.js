@@ -1,6 +1,4 @@
-/**
- * Keys that work everywhere. They can be switched off, for those whose tools press keys themselves.
- */
+/** Keys that work everywhere. They can be switched off, for those whose tools press keys themselves. */
 
 import { h } from "./dom.js";
 import { dialog } from "./views/dialog.js";

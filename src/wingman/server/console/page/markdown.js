@@ -2,17 +2,6 @@
  * Markdown as models write it: text in, blocks out. Linear in the text, and as deep as may be shown.
  *
  * There is no HTML in it: what looks like HTML is text. Pure, without a page: `views/prose.js` shows it.
- *
- * @typedef {import("./inline.js").Inline} Inline
- * @typedef {{type: "paragraph", children: Inline[]}} Paragraph
- * @typedef {{type: "heading", level: number, children: Inline[]}} Heading
- * @typedef {{type: "fence", language: string, text: string, open: boolean}} Fence `open`: its end has not come
- * @typedef {{type: "rule"}} Rule
- * @typedef {{type: "quote", children: Block[]}} Quote
- * @typedef {{task: boolean | null, children: Block[]}} Item
- * @typedef {{type: "list", start: number | null, items: Item[]}} List
- * @typedef {{type: "table", align: string[], head: Inline[][], rows: Inline[][][]}} Table
- * @typedef {Paragraph | Heading | Fence | Rule | Quote | List | Table} Block
  */
 
 import { inline } from "./inline.js";
@@ -157,7 +146,7 @@ function endOfList(lines, from) {
 /** @param {string[]} lines @param {number} depth @returns {List} */
 function list(lines, depth) {
 	const number = /^\s*(\d+)/.exec(lines[0]);
-	/** @type {Item[]} */
+	/** @type {ListItem[]} */
 	const items = [];
 	for (let i = 0; i < lines.length;) {
 		const marker = ITEM.exec(lines[i]);

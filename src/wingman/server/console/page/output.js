@@ -4,8 +4,6 @@
  * Pure and linear in the length of the text.
  */
 
-/** @typedef {{text: string, style: string}} Piece `style` is names of classes, or empty */
-
 const ESCAPE =
 	// eslint-disable-next-line no-control-regex
 	/\u001b(?:\[([0-?]{0,64})[ -/]{0,8}([@-~])|[\]PX^_][^\u0007\u001b]{0,4096}(?:\u0007|\u001b\\)?|[ -/]{0,8}[0-~])|\u009b[0-?]{0,64}[@-~]/g;

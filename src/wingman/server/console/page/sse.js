@@ -3,8 +3,6 @@
  *
  * Pure and linear, also where one frame comes in a thousand pieces.
  * The format is that of https://html.spec.whatwg.org/multipage/server-sent-events.html.
- *
- * @typedef {{id: number | null, event: string, data: any}} Frame
  */
 
 export class FrameReader {

@@ -1,10 +1,4 @@
-/**
- * What all views share: sessions, what waits for people, agents; asked for again and again.
- *
- * @typedef {import("../types.js").Agent} Agent
- * @typedef {import("../types.js").PermissionRequest} PermissionRequest
- * @typedef {import("../types.js").Session} Session
- */
+/** What all views share: sessions, what waits for people, agents; asked for again and again. */
 
 import { ApiError, api } from "./api.js";
 import { every, soon } from "./frames.js";
@@ -103,7 +97,7 @@ export async function older() {
 
 /** What a session is called. @param {{id: string, title?: string | null}} session */
 export function nameOf(session) {
-	return session.title?.trim() || store.messages.get(session.id) || "New session";
+	return session.title?.trim() || store.messages.get(session.id) || "Untitled session";
 }
 
 /** @param {string} id */

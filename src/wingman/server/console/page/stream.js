@@ -1,6 +1,4 @@
-/**
- * A session's events, from run to run, over however many connections that takes.
- */
+/** A session's events, from run to run, over however many connections that takes. */
 
 import { ApiError, ask } from "./api.js";
 import { FrameReader } from "./sse.js";
@@ -9,8 +7,6 @@ const SILENT_MS = 40_000; // the server says something every 15 s
 const SLOWEST_MS = 10_000;
 
 /**
- * @typedef {import("./sse.js").Frame} Frame
- * @typedef {"connecting" | "live" | "broken"} Connection
  * @typedef {{
  *   path: string,
  *   after: () => number,

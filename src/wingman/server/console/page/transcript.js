@@ -3,25 +3,14 @@
  *
  * Pure: no page, no network, no clock. An item that changes gets a new `version`; who shows it looks
  * at that. What the history has and what the events say of the same thing gives the same items.
- *
- * @typedef {import("../types.js").Receipt} Receipt
- * @typedef {import("../types.js").Run} Run
- * @typedef {import("../types.js").Session} Session
- * @typedef {import("./sse.js").Frame} Frame
- * @typedef {import("./items.js").Item} Item
- * @typedef {import("./items.js").CallItem} CallItem
- * @typedef {import("./items.js").UserItem} UserItem
- * @typedef {import("./items.js").EndItem} EndItem
- * @typedef {import("./items.js").NoteItem} NoteItem
- * @typedef {import("./items.js").ReceiptItem} ReceiptItem
- * @typedef {Pick<CallItem, "began" | "ended" | "live" | "skipped" | "decision" | "said">} SeenCall
- * @typedef {{calls: Map<string, SeenCall>, notes: NoteItem[], receipts: Pick<ReceiptItem, "receipt" | "runId" | "callId">[]}} Before
  */
 
 import { takeHistory } from "./history.js";
 import { blankRun, compactedTitle, isOpen, newCall, statusOf } from "./items.js";
 
 const LIVE_MOST = 262_144; // characters of a running tool's output that are kept
+/** What the answers to a tool's question are called. @type {Record<string, string>} */
+const QUESTIONS = { once: "answered", reject: "declined" };
 
 export class Transcript {
 	/**
@@ -159,7 +148,7 @@ export class Transcript {
 
 	/** @param {CallItem} call @param {string} output @param {boolean} isError @param {number | null} [now] */
 	settle(call, output, isError, now = null) {
-		Object.assign(call, { state: "ended", output, isError, live: "", skipped: 0, cancelling: false });
+		Object.assign(call, { state: "ended", output, isError, live: "", skipped: 0, asks: [], cancelling: false });
 		call.ended ??= now;
 		call.version += 1;
 	}
@@ -170,12 +159,21 @@ export class Transcript {
 		if (!call || call.state === "ended") return;
 		call.version += 1;
 		if (event === "permission_requested") {
-			Object.assign(call, { state: "waiting", permissionId: data.id, always: data.always, began: null });
+			if (call.began !== null) call.ran = data.schema ? now - call.began : 0;
+			call.asks = [...call.asks.filter(({ id }) => id !== data.id), data];
+			Object.assign(call, { state: "waiting", began: null });
 			return;
 		}
-		Object.assign(call, { permissionId: null, decision: data.decision ?? data.status, said: data.message ?? null });
-		if (data.status === "allowed") Object.assign(call, { state: "running", began: now });
-		else call.state = "running"; // until its result comes
+		const isQuestion = call.asks.some(({ id, schema }) => id === data.id && schema);
+		call.asks = call.asks.filter(({ id }) => id !== data.id);
+		if (call.asks.length) return;
+		const decision = data.decision ?? data.status;
+		Object.assign(call, {
+			state: "running", // a call that is not allowed, until its result comes
+			decision: isQuestion ? (QUESTIONS[decision] ?? decision) : decision,
+			said: data.message ?? null,
+		});
+		if (isQuestion || data.status === "allowed") call.began = now - call.ran;
 	}
 
 	/**

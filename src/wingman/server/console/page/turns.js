@@ -1,9 +1,4 @@
-/**
- * Which run each message of a history is of. The history does not say; the runs' messages do.
- *
- * @typedef {import("../types.js").Message} Message
- * @typedef {import("../types.js").Run} Run
- */
+/** Which run each message of a history is of. The history does not say; the runs' messages do. */
 
 const COMPARED = 1000; // characters of its message that a run in a list has
 

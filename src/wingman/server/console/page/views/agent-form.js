@@ -4,8 +4,6 @@ import { api } from "../api.js";
 import { fill, form, h } from "../dom.js";
 import { complaint } from "./dialog.js";
 
-/** @typedef {import("../../types.js").Agent} Agent */
-
 /** @type {Record<string, [string, any]>} */
 const ASKING = {
 	some: [

@@ -6,7 +6,7 @@ import { agentOf, isKeyless, refreshAgents, store, watch } from "../store.js";
 import { agentForm } from "./agent-form.js";
 import { confirm } from "./dialog.js";
 
-/** @type {import("../app.js").View} */
+/** @type {View} */
 export function agentsView(main, signal, id) {
 	const list = h("ul.agents");
 	const card = h("section.card.narrow");
@@ -66,7 +66,7 @@ export function agentsView(main, signal, id) {
 	}, signal);
 }
 
-/** @param {import("../../types.js").Agent} agent */
+/** @param {Agent} agent */
 function row(agent) {
 	return h("li", h("a", { href: `#/agents/${encodeURIComponent(agent.id)}` }), h("span.muted"));
 }

@@ -1,20 +1,63 @@
-/** A question to a person: may this call run? */
+/** What a call waits for, asked of a person: may it run, or what does the tool want to know? */
 
 import { ApiError, api } from "../api.js";
-import { button, fill, h, say } from "../dom.js";
+import { button, fill, h, say, set } from "../dom.js";
 import { refresh, store } from "../store.js";
 import { announce, complaint } from "./dialog.js";
-import { inputTable } from "./value.js";
-
-/** @typedef {import("../../types.js").PermissionRequest} PermissionRequest */
+import { question } from "./question.js";
+import { inputTable, jsonField } from "./value.js";
 
 /**
- * What one can answer. `always` and `input` are null where the server has to be asked for them.
+ * What is not known of it yet is asked of the server.
  *
- * @param {{sessionId: string, id: string, tool: string, always: string[] | null, input: Record<string, any> | null, withInput: boolean}} asked
+ * @param {{sessionId: string, asked: Asked, input: Record<string, any> | null, showsInput: boolean}} call
  */
-export function approval({ sessionId, id, tool, always, input, withInput }) {
+export function approval({ sessionId, asked, input, showsInput }) {
 	const trouble = complaint();
+	const element = h("div.approval", { role: "group" }, trouble.element);
+	if (asked.always && input) show(input);
+	else read();
+	return element;
+
+	async function read() {
+		trouble.clear();
+		fill(element, trouble.element);
+		try {
+			Object.assign(asked, await api.permission(sessionId, asked.id));
+			show(asked.input ?? input ?? {});
+		} catch (error) {
+			trouble.show(error);
+			element.append(button({ label: "Look again", class: "small" }, read));
+		}
+	}
+
+	/** @param {Record<string, any>} known */
+	function show(known) {
+		set(element, "aria-label", asked.schema ? `A question of ${asked.tool}` : `May ${asked.tool} run?`);
+		const form = asked.schema ? question(asked, answer) : permission(asked, answer, known, showsInput);
+		fill(element, form, trouble.element);
+	}
+
+	/** @type {Answer} */
+	function answer(body, said) {
+		return trouble.during(async () => {
+			try {
+				await api.answer(sessionId, asked.id, body());
+			} catch (error) {
+				if (!(error instanceof ApiError && error.code === "already_resolved")) throw error;
+				said = "It was answered already.";
+			}
+			store.permissions = store.permissions.filter(({ id }) => id !== asked.id);
+			element.classList.add("answered");
+			for (const each of element.querySelectorAll("button, input, select, textarea")) set(each, "disabled", true);
+			announce(said);
+			refresh();
+		});
+	}
+}
+
+/** @param {Asked} asked @param {Answer} answer @param {Record<string, any>} input @param {boolean} showsInput */
+function permission({ tool, always = [] }, answer, input, showsInput) {
 	const word = h("input", {
 		type: "text",
 		class: "word",
@@ -22,105 +65,44 @@ export function approval({ sessionId, id, tool, always, input, withInput }) {
 		"aria-label": "A word to the model",
 		maxlength: 10_000,
 	});
-	const editor = h("textarea.code", {
-		rows: 6,
-		spellcheck: "false",
-		"aria-label": `The input of ${tool}, as JSON`,
-		hidden: true,
+	const editor = jsonField(`The input of ${tool}, as JSON`, input);
+	editor.element.hidden = true;
+	const edit = button({ label: "Edit the input", class: "quiet" }, () => {
+		const isOpen = editor.element.hidden;
+		editor.element.hidden = !isOpen;
+		say(edit.firstElementChild, isOpen ? "Leave the input as it was" : "Edit the input");
+		if (isOpen) editor.element.focus();
 	});
-	const edit = button({ label: "Edit the input", class: "quiet" }, () =>
-		editor.hidden ? openEditor() : closeEditor(),
-	);
-	const allowAlways = button({ label: "Always allow" }, () => answer("always"));
-	const grants = h("p.muted.always");
-	const table = h("div");
-	const element = h(
-		"div.approval",
-		{ role: "group", "aria-label": `May ${tool} run?` },
-		table,
-		editor,
-		h(
-			"div.actions",
-			button({ label: "Allow once", icon: "check", class: "primary" }, () => answer("once")),
-			button({ label: "Reject", icon: "close", class: "danger" }, () => answer("reject")),
-			allowAlways,
-			edit,
-			word,
-		),
-		grants,
-		trouble.element,
-	);
-	showGrants(always ?? []);
-	if (withInput && input) fill(table, inputTable(input));
-	if (always === null || (withInput && !input)) {
-		whole().then((request) => {
-			showGrants(request.always);
-			if (withInput) fill(table, inputTable(request.input ?? {}));
-		}, trouble.show);
-	}
 
-	function whole() {
-		return api.permission(sessionId, id);
-	}
-
-	/** @param {string[]} patterns what `always` would allow; nothing, where it cannot be answered */
-	function showGrants(patterns) {
-		allowAlways.hidden = patterns.length === 0;
-		fill(
-			grants,
-			patterns.length > 0 && "“Always” allows in this session: ",
-			...patterns.flatMap((each, at) => [at ? ", " : "", h("code", { dir: "ltr" }, each)]),
+	/** @param {"once" | "always" | "reject"} decision @param {string} said */
+	function decide(decision, said) {
+		return answer(
+			() => ({
+				decision,
+				message: word.value.trim() || undefined,
+				input: editor.element.hidden || decision === "reject" ? undefined : editor.read(),
+			}),
+			`${tool} is ${said}.`,
 		);
 	}
 
-	async function openEditor() {
-		await trouble.during(async () => {
-			editor.value = JSON.stringify(input ?? (await whole()).input ?? {}, null, 2);
-			editor.rows = Math.min(20, editor.value.split("\n").length + 1);
-			editor.hidden = false;
-			say(/** @type {Element} */ (edit.firstElementChild), "Leave the input as it was");
-			editor.focus();
-		});
-	}
-
-	function closeEditor() {
-		editor.hidden = true;
-		say(/** @type {Element} */ (edit.firstElementChild), "Edit the input");
-	}
-
-	/** @param {"once" | "always" | "reject"} decision */
-	async function answer(decision) {
-		await trouble.during(async () => {
-			/** @type {Record<string, any>} */
-			const body = { decision };
-			if (word.value.trim()) body.message = word.value.trim();
-			if (!editor.hidden && decision !== "reject") body.input = parsed(editor.value);
-			try {
-				await api.answer(sessionId, id, body);
-			} catch (error) {
-				if (!(error instanceof ApiError && error.code === "already_resolved")) throw error;
-				announce("It was answered already.");
-			}
-			store.permissions = store.permissions.filter((each) => each.id !== id);
-			element.classList.add("answered");
-			for (const each of element.querySelectorAll("button, input, textarea")) each.setAttribute("disabled", "");
-			announce(decision === "reject" ? `${tool} is rejected.` : `${tool} is allowed.`);
-			refresh();
-		});
-	}
-
-	return element;
-}
-
-/** @param {string} text */
-function parsed(text) {
-	let value;
-	try {
-		value = JSON.parse(text);
-	} catch (error) {
-		throw new ApiError(0, "invalid_json", `The input is no JSON: ${/** @type {Error} */ (error).message}`);
-	}
-	if (typeof value !== "object" || value === null || Array.isArray(value))
-		throw new ApiError(0, "invalid_json", "The input must be an object: {…}.");
-	return value;
+	return h(
+		"div.asking",
+		showsInput && inputTable(input),
+		editor.element,
+		h(
+			"div.actions",
+			button({ label: "Allow once", icon: "check", class: "primary" }, () => decide("once", "allowed")),
+			button({ label: "Reject", icon: "close", class: "danger" }, () => decide("reject", "rejected")),
+			always.length > 0 && button({ label: "Always allow" }, () => decide("always", "allowed")),
+			edit,
+			word,
+		),
+		always.length > 0 &&
+			h(
+				"p.muted.always",
+				"“Always” allows in this session: ",
+				always.flatMap((each, at) => [at ? ", " : "", h("code", { dir: "ltr" }, each)]),
+			),
+	);
 }

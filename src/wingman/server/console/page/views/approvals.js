@@ -5,7 +5,7 @@ import { nameOf, store, watch } from "../store.js";
 import { ago } from "../text.js";
 import { approval } from "./approval.js";
 
-/** @type {import("../app.js").View} */
+/** @type {View} */
 export function approvalsView(main, signal) {
 	const list = h("ul.asked");
 	const nothing = h("p.empty");
@@ -28,13 +28,13 @@ export function approvalsView(main, signal) {
 			({ id }) => id,
 			make,
 			(element, request) =>
-				say(/** @type {Element} */ (element.querySelector(".when")), ago(request.created_at, Date.now())),
+				say(element.querySelector(".when"), ago(request.created_at, Date.now())),
 		);
 		say(nothing, store.permissions.length || !store.loaded ? "" : "Nothing waits for you.");
 	}, signal);
 }
 
-/** @param {import("../../types.js").PermissionRequest} request */
+/** @param {PermissionRequest} request */
 function make(request) {
 	const session = store.sessions.find(({ id }) => id === request.session_id) ?? { id: request.session_id };
 	return h(
@@ -48,11 +48,9 @@ function make(request) {
 		request.expires_at ? h("p.muted", `It waits until ${new Date(request.expires_at).toLocaleTimeString()}.`) : null,
 		approval({
 			sessionId: request.session_id,
-			id: request.id,
-			tool: request.tool,
-			always: request.always,
-			input: request.cut ? null : (request.input ?? null),
-			withInput: true,
+			asked: request,
+			input: request.cut ? null : (request.input ?? {}),
+			showsInput: true,
 		}),
 	);
 }

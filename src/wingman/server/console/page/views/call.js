@@ -1,7 +1,7 @@
 /** A tool call: its input, its output as it comes, what became of it, and how long it took. */
 
 import { api } from "../api.js";
-import { button, fill, h, icon, say, set } from "../dom.js";
+import { button, fill, follow, h, icon, say, set } from "../dom.js";
 import { duration, elapsed } from "../text.js";
 import { approval } from "./approval.js";
 import { announce, complaint } from "./dialog.js";
@@ -9,11 +9,6 @@ import { imagesElement } from "./images.js";
 import { outputBox } from "./output-box.js";
 import { copyButton } from "./prose.js";
 import { inputTable, isSummed, summary } from "./value.js";
-
-/**
- * @typedef {import("../items.js").CallItem} CallItem
- * @typedef {import("../../types.js").Receipt} Receipt
- */
 
 /** @type {Record<string, string>} */
 const DECISIONS = {
@@ -28,7 +23,7 @@ const CUT = { cancelled: "cancelled", failed: "cut short", interrupted: "interru
 
 /**
  * @param {CallItem} item
- * @param {{sessionId: string, onReceipt: (receipt: Receipt, runId: string | null, callId: string | null) => void}} session
+ * @param {{sessionId: string, onReceipt: OnReceipt}} session
  */
 export function callElement(item, { sessionId, onReceipt }) {
 	const state = h("span.state");
@@ -59,7 +54,6 @@ export function callElement(item, { sessionId, onReceipt }) {
 		pictures,
 		trouble.element,
 	);
-	let asked = "";
 
 	function fold() {
 		const open = details.hidden === false;
@@ -103,25 +97,14 @@ export function callElement(item, { sessionId, onReceipt }) {
 		say(state, wordsOf(item));
 		showTime(time, item);
 		cancel.hidden = !running || item.runId === null;
-		if (item.permissionId && item.state === "waiting") {
-			if (asked !== item.permissionId) {
-				asked = item.permissionId;
-				fill(
-					asks,
-					approval({
-						sessionId,
-						id: asked,
-						tool: item.name,
-						always: item.always,
-						input: item.input,
-						withInput: !isSummed(item.input),
-					}),
-				);
-			}
-		} else if (asked) {
-			asked = "";
-			fill(asks);
-		}
+		follow(
+			asks,
+			item.asks,
+			({ id }) => id,
+			(asked) =>
+				approval({ sessionId, asked, input: item.input, showsInput: !isSummed(item.input) }),
+			() => {},
+		);
 		output.update(running ? item.live : item.output, item.skipped);
 		element.classList.toggle("bare", (running ? item.live : item.output) === "" && !item.images.length);
 		if (item.images.length && !pictures.childElementCount) pictures.append(...imagesElement(item.images));
@@ -144,7 +127,7 @@ function wordsOf(item) {
 		: "";
 	const end = endOf(item);
 	if (item.cancelling) return "stopping…";
-	if (item.state === "waiting") return "waits for you";
+	if (item.state === "waiting") return item.asks.some(({ schema }) => schema) ? "asks you" : "waits for you";
 	if (item.state === "queued") return "waits for its siblings";
 	if (item.state === "running") return answer || "running";
 	return [answer, answer.startsWith("rejected") ? "" : end].filter(Boolean).join(", ") || "done";

@@ -6,8 +6,6 @@ import { store } from "../store.js";
 import { size } from "../text.js";
 import { complaint } from "./dialog.js";
 
-/** @typedef {import("../../types.js").Image} Image */
-
 const MOST_IMAGES = 20;
 const MOST_BYTES = 11 * 1024 * 1024; // as base64 they are a third more, and a body has 16 MiB
 

@@ -73,7 +73,7 @@ export function complaint() {
 }
 
 /** @param {unknown} error */
-export function sentence(error) {
+function sentence(error) {
 	if (error instanceof ApiError) return error.message;
 	return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
 }

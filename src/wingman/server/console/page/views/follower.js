@@ -1,18 +1,10 @@
-/**
- * A session that is followed: its transcript, kept true over breaks, restarts and gaps.
- */
+/** A session that is followed: its transcript, kept true over breaks, restarts and gaps. */
 
 import { ApiError, api } from "../api.js";
 import { every } from "../frames.js";
 import { follow } from "../stream.js";
 import { Transcript } from "../transcript.js";
 import { keep, recall } from "./memory.js";
-
-/**
- * @typedef {import("../sse.js").Frame} Frame
- * @typedef {import("../../types.js").Image} Image
- * @typedef {import("../../types.js").Session} Session
- */
 
 const RUNS_EVERY_MS = 2_500;
 const UNSEEN_MS = 60_000; // a page in the background gives its connection back: a browser has six of them
@@ -31,7 +23,7 @@ export class Follower {
 		this.session = null;
 		/** @type {Transcript | null} */
 		this.transcript = null;
-		/** @type {import("../stream.js").Connection} */
+		/** @type {Connection} */
 		this.connection = "connecting";
 		/** Frames that wait until the session is read. @type {Frame[] | null} */
 		this.held = null;
@@ -195,7 +187,7 @@ export class Follower {
 	}
 }
 
-/** @param {Transcript} transcript @returns {import("../transcript.js").Before} */
+/** @param {Transcript} transcript @returns {Before} */
 function seenBy({ calls, items }) {
 	return {
 		calls,

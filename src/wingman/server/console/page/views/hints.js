@@ -10,7 +10,7 @@ const EXAMPLES = [
 	["Two steps", "!bash echo first > /tmp/wingman-console.txt\n---\n!read /tmp/wingman-console.txt"],
 ];
 
-/** @param {import("../../types.js").Agent | null} agent @param {(words: string) => void} write */
+/** @param {Agent | null} agent @param {(words: string) => void} write */
 export function hints(agent, write) {
 	if (!agent || !isKeyless(agent)) {
 		return h(

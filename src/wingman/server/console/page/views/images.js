@@ -4,7 +4,7 @@ import { h } from "../dom.js";
 
 const KINDS = new Set(["image/png", "image/jpeg", "image/gif", "image/webp"]);
 
-/** @param {import("../../types.js").Image[]} images */
+/** @param {Image[]} images */
 export function imagesElement(images) {
 	return images.map(({ media_type, data, note }, at) => {
 		const name = `Image ${at + 1} of ${images.length}${note ? `: ${note}` : ""}`;

@@ -9,10 +9,9 @@ import { receiptElement, showOutcome } from "./outcome.js";
 import { prose } from "./prose.js";
 
 /**
- * @typedef {import("../items.js").Item} Item
  * @typedef {import("../transcript.js").Transcript} Transcript
  * @typedef {{element: HTMLElement, update: (item: any) => void, version: number}} Shown
- * @typedef {{sessionId: string, transcript: () => Transcript, onReceipt: (receipt: any, runId: string | null, callId: string | null) => void}} Context
+ * @typedef {{sessionId: string, transcript: () => Transcript, onReceipt: OnReceipt}} Context
  */
 
 /** @type {{[Kind in Item["kind"]]: (item: any, context: Context) => {element: HTMLElement, update: (item: any) => void}}} */
@@ -30,14 +29,14 @@ const MAKERS = {
 };
 
 /** @param {Item} item @param {Context} context @returns {Shown} */
-export function itemElement(item, context) {
+function itemElement(item, context) {
 	const { element, update } = MAKERS[item.kind](item, context);
 	element.dataset.key = item.key;
 	element.classList.add("item");
 	return { element, update, version: -1 };
 }
 
-/** @param {import("../items.js").UserItem} item @param {Context} context */
+/** @param {UserItem} item @param {Context} context */
 function userElement(item, { transcript }) {
 	const meta = h("span.when.muted");
 	const body = prose();
@@ -51,7 +50,7 @@ function userElement(item, { transcript }) {
 	);
 	return {
 		element,
-		/** @param {import("../items.js").UserItem} now */
+		/** @param {UserItem} now */
 		update(now) {
 			body.update(now.text === "" && !now.images.length ? "*The history is to be compacted.*" : (now.text ?? "…"));
 			const run = now.runId && !now.steers ? transcript().runs.get(now.runId) : null;
@@ -69,7 +68,7 @@ function textElement() {
 	const cut = h("p.muted.cut");
 	return {
 		element: h("article.said", { "aria-label": "The model" }, body.element, cut),
-		/** @param {import("../items.js").TextItem} item */
+		/** @param {TextItem} item */
 		update(item) {
 			body.update(item.text);
 			say(cut, item.cutShort ? `The answer ends here: ${item.cutShort.replace("_", " ")}.` : "");
@@ -81,12 +80,12 @@ function thinkingElement() {
 	const label = h("span");
 	const box = outputBox({ lines: 400, characters: 20_000, from: "end" });
 	const element = h("details.thinking", h("summary", icon("fold"), label), box.element);
-	/** @type {import("../items.js").ThinkingItem} */
+	/** @type {ThinkingItem} */
 	let item;
 	element.addEventListener("toggle", () => element.open && box.update(item.text));
 	return {
 		element,
-		/** @param {import("../items.js").ThinkingItem} now */
+		/** @param {ThinkingItem} now */
 		update(now) {
 			item = now;
 			say(
@@ -100,7 +99,7 @@ function thinkingElement() {
 	};
 }
 
-/** @param {import("../items.js").NoteItem} item */
+/** @param {NoteItem} item */
 function noteElement(item) {
 	const box = outputBox({ lines: 200, characters: 20_000, from: "start" });
 	const element = h(
@@ -112,12 +111,12 @@ function noteElement(item) {
 	return { element, update: () => box.update(item.text) };
 }
 
-/** @param {import("../items.js").EndItem} _item @param {Context} context */
+/** @param {EndItem} _item @param {Context} context */
 function endElement(_item, { transcript }) {
 	const element = h("div.outcome");
 	return {
 		element,
-		/** @param {import("../items.js").EndItem} now */
+		/** @param {EndItem} now */
 		update: (now) => showOutcome(element, transcript().runs.get(now.runId ?? "")),
 	};
 }

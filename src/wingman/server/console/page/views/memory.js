@@ -27,7 +27,7 @@ export function keep(id, transcript) {
 	}
 }
 
-/** @param {string} id @returns {import("../transcript.js").Before} */
+/** @param {string} id @returns {Before} */
 export function recall(id) {
 	try {
 		const { calls, notes, receipts } = JSON.parse(sessionStorage.getItem(`session ${id}`) ?? "");

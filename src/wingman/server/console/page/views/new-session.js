@@ -6,7 +6,7 @@ import { agentOf, isKeyless, refresh, refreshAgents, store, watch } from "../sto
 import { agentForm } from "./agent-form.js";
 import { complaint } from "./dialog.js";
 
-/** @type {import("../app.js").View} */
+/** @type {View} */
 export function newSessionView(main, signal) {
 	const trouble = complaint();
 	const agents = h("select", { id: "new-agent", onchange: show });

@@ -3,12 +3,6 @@
 import { fill, h, icon } from "../dom.js";
 import { cost, duration, plural, short } from "../text.js";
 
-/**
- * @typedef {import("../../types.js").Receipt} Receipt
- * @typedef {import("../../types.js").Run} Run
- * @typedef {import("../../types.js").Usage} Usage
- */
-
 /** @type {Record<string, [string, string]>} */
 const WORDS = {
 	completed: ["check", "Completed"],

@@ -4,11 +4,6 @@ import { button, fill, h } from "../dom.js";
 import { UNSETTLED, block, split } from "../markdown.js";
 import { outputBox } from "./output-box.js";
 
-/**
- * @typedef {import("../markdown.js").Block} Block
- * @typedef {import("../inline.js").Inline} Inline
- */
-
 const LONGEST_BLOCK = 20_000; // characters; a longer one is shown as plain text, in pieces
 const MOST_BLOCKS = 120; // shown at first; those before them when they are asked for
 

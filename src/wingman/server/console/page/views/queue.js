@@ -5,9 +5,7 @@ import { button, follow, h, icon, say } from "../dom.js";
 import { oneLine } from "../text.js";
 import { complaint } from "./dialog.js";
 
-/** @typedef {import("../../types.js").Run} Run */
-
-/** @param {string} sessionId @param {(receipt: import("../../types.js").Receipt, run: Run) => void} onTakenBack */
+/** @param {string} sessionId @param {(receipt: Receipt, run: Run) => void} onTakenBack */
 export function queueView(sessionId, onTakenBack) {
 	const trouble = complaint();
 	const list = h("ul");
@@ -40,9 +38,8 @@ export function queueView(sessionId, onTakenBack) {
 			({ id }) => id,
 			make,
 			(row, run) => {
-				say(/** @type {Element} */ (row.querySelector(".words")), oneLine(run.message, 120));
-				say(
-					/** @type {Element} */ (row.querySelector(".why")),
+				say(row.querySelector(".words"), oneLine(run.message, 120));
+				say(row.querySelector(".why"),
 					run.waiting_for ? run.waiting_for.message : run.steers ? "is read at the next step" : "waits for its turn",
 				);
 			},

@@ -1,58 +1,66 @@
 /** The runtime: what is alive, what runs and waits, how models are reached. */
 
 import { ApiError, api } from "../api.js";
-import { button, fill, follow, form, h, heading, say, sessionHref, set } from "../dom.js";
+import { button, fill, follow, form, h, heading, say, sessionHref } from "../dom.js";
 import { every } from "../frames.js";
-import { nameOf, store } from "../store.js";
+import { nameOf, store, watch } from "../store.js";
 import { ago, count, duration, oneLine } from "../text.js";
 import { complaint, dialog } from "./dialog.js";
 import { receiptElement } from "./outcome.js";
+import { serversTable } from "./servers.js";
+import { rows, stateChip } from "./table.js";
 
-/** @type {Promise<any> | undefined} */
-let contract;
-
-/** @type {import("../app.js").View} */
+/** @type {View} */
 export function runtimeView(main, signal) {
-	const trouble = complaint();
+	const trouble = complaint(); // of what is asked again and again
+	const refused = complaint();
 	const tiles = h("dl.tiles");
-	const actors = rows("Sessions in memory", ["Session", "State", "Mailbox", "Doing", "For", "Handled", "Restarts"]);
+	const actors = rows("In memory", ["Session or toolset", "State", "Mailbox", "Doing", "For", "Handled", "Restarts"]);
 	const runs = rows("Runs in flight and waiting", ["Run", "Session", "Status", "Since", ""]);
 	const quarantine = h("section");
 	const providers = rows("Providers", ["Provider", "Configured", "Default model", "Where its key goes", ""]);
-	const servers = h("section", { hidden: true });
+	const servers = serversTable(refused);
 	const tools = h("section");
 	main.append(
 		heading("Runtime"),
 		h(
 			"div.page.wide",
 			trouble.element,
+			refused.element,
 			tiles,
 			quarantine,
 			runs.element,
 			actors.element,
 			providers.element,
-			servers,
+			servers.element,
 			tools,
 		),
 	);
+	let show = () => {};
+	watch(() => show(), signal); // the store has the sessions' names
 	every(2_000, live, signal);
 	every(30_000, slow, signal);
 
 	async function live() {
 		try {
-			const [state, open, ready] = await Promise.all([
+			const [state, open, mcp, ready] = await Promise.all([
 				api.actors(),
 				api.runs("queued,running,waiting,cancelling"),
+				api.mcp(),
 				api.ready().then(
 					() => null,
 					(error) => error,
 				),
 			]);
 			trouble.clear();
-			showTiles(state, ready);
-			showActors(state.actors);
-			showQuarantine(state.quarantined);
-			showRuns(open.entries);
+			show = () => {
+				showTiles(state, ready);
+				showActors(state.actors);
+				showQuarantine(state.quarantined);
+				showRuns(open.entries);
+			};
+			show();
+			servers.show(mcp);
 		} catch (error) {
 			trouble.show(error);
 		}
@@ -66,7 +74,6 @@ export function runtimeView(main, signal) {
 		} catch (error) {
 			trouble.show(error);
 		}
-		await showServers();
 	}
 
 	/** @param {any} state @param {ApiError | null} ready */
@@ -92,7 +99,7 @@ export function runtimeView(main, signal) {
 			([name]) => name,
 			([name]) => h("div", h("dt", name), h("dd")),
 			(tile, [, value, alarming]) => {
-				say(/** @type {Element} */ (tile.lastElementChild), value);
+				say(tile.lastElementChild, value);
 				tile.classList.toggle("alarming", alarming);
 			},
 		);
@@ -104,7 +111,7 @@ export function runtimeView(main, signal) {
 			found,
 			({ name }) => name,
 			({ name, state, mailbox, doing, for_seconds: seconds, handled, restarts }) => [
-				sessionLink(/^session (.+)$/.exec(name)?.[1] ?? null, name),
+				actorName(name),
 				stateChip(state),
 				count(mailbox),
 				doing ? h("code", doing.replace(/^run /, "").slice(-6)) : "",
@@ -112,7 +119,7 @@ export function runtimeView(main, signal) {
 				count(handled),
 				count(restarts),
 			],
-			"No session is in memory: they come when they are needed.",
+			"Nothing is in memory: sessions come when they are needed.",
 		);
 	}
 
@@ -126,7 +133,7 @@ export function runtimeView(main, signal) {
 			h("p.muted", "These sessions' actors crashed too often. They are tried again after a minute."),
 			h(
 				"ul",
-				...found.map(([id, reason]) => h("li.complaint", sessionLink(id.replace(/^session /, ""), id), " ", reason)),
+				...found.map(([id, reason]) => h("li.complaint", sessionLink(id.replace(/^session /, "")), " ", reason)),
 			),
 		);
 	}
@@ -138,16 +145,15 @@ export function runtimeView(main, signal) {
 			({ id }) => id,
 			(run) => [
 				h("span", oneLine(run.message, 80)),
-				sessionLink(run.session_id, run.session_id),
+				sessionLink(run.session_id),
 				h("span", stateChip(run.status), run.waiting_for ? h("p.muted", run.waiting_for.message) : null),
 				ago(run.started_at ?? run.created_at, Date.now()),
-				button({ label: "Cancel", class: "small", named: `Cancel the run: ${oneLine(run.message, 60)}` }, async () => {
-					const receipt = await api.cancelRun(run.session_id, run.id).catch((error) => {
-						trouble.show(error);
-						return null;
-					});
-					if (receipt) dialog("Cancelled", [receiptElement(receipt, (id) => id)]);
-				}),
+				button({ label: "Cancel", class: "small", named: `Cancel the run: ${oneLine(run.message, 60)}` }, () =>
+					refused.during(async () => {
+						const receipt = await api.cancelRun(run.session_id, run.id);
+						dialog("Cancelled", [receiptElement(receipt, (id) => id)]);
+					}),
+				),
 			],
 			"Nothing runs, and nothing waits.",
 		);
@@ -224,36 +230,6 @@ export function runtimeView(main, signal) {
 		]);
 	}
 
-	/** Where the contract has MCP servers, they are shown. */
-	async function showServers() {
-		contract ??= api.contract();
-		const found = (await contract.catch(() => null))?.paths["/mcp"]?.get ? await api.mcp().catch(() => []) : [];
-		const list = Array.isArray(found) ? found : (found?.servers ?? []);
-		servers.hidden = list.length === 0;
-		fill(
-			servers,
-			h("h2", "MCP servers"),
-			h(
-				"ul.plain",
-				...list.map((/** @type {any} */ each) =>
-					h(
-						"li",
-						h("strong", String(each.name)),
-						" ",
-						stateChip(String(each.status)),
-						each.reason ? h("p.complaint", String(each.reason)) : null,
-						Array.isArray(each.tools) && each.tools.length
-							? h(
-									"p.muted",
-									each.tools.map((/** @type {any} */ tool) => (typeof tool === "string" ? tool : tool.name)).join(", "),
-								)
-							: null,
-					),
-				),
-			),
-		);
-	}
-
 	/** @param {any[]} found */
 	function showTools(found) {
 		fill(
@@ -270,53 +246,14 @@ export function runtimeView(main, signal) {
 	}
 }
 
-/** @param {string | null} id @param {string} label */
-function sessionLink(id, label) {
-	if (id === null) return h("span", label);
+/** A session by its name, and what holds a toolset by that of the toolset. @param {string} actor */
+function actorName(actor) {
+	const [, kind, name] = /^(session |toolset\/)(.+?)(?:\/\d+)?$/.exec(actor) ?? [];
+	if (kind === "session ") return sessionLink(name);
+	return h("span", name ? h("span.muted", "toolset ") : "", name ?? actor);
+}
+
+/** @param {string} id */
+function sessionLink(id) {
 	return h("a", { href: sessionHref(id) }, nameOf(store.sessions.find((each) => each.id === id) ?? { id }));
-}
-
-/** @param {string} state */
-function stateChip(state) {
-	return h("span.state-of", h("span.dot", { "data-state": state }), state);
-}
-
-/** A table that follows what there is. @param {string} title @param {string[]} columns */
-function rows(title, columns) {
-	const body = h("tbody");
-	const nothing = h("p.muted");
-	const frame = h(
-		"div.table",
-		{ tabindex: 0, role: "region", "aria-label": title },
-		h("table", h("thead", h("tr", ...columns.map((name) => (name ? h("th", { scope: "col" }, name) : h("td"))))), body),
-	);
-	const element = h("section", h("h2", title), frame, nothing);
-	return {
-		element,
-		/**
-		 * @param {any[]} values
-		 * @param {(value: any) => string} keyOf
-		 * @param {(value: any) => (Node | string)[]} cells
-		 * @param {string} otherwise
-		 */
-		show(values, keyOf, cells, otherwise) {
-			frame.hidden = values.length === 0;
-			say(nothing, values.length ? "" : otherwise);
-			follow(
-				body,
-				values.slice(0, 500),
-				keyOf,
-				() => h("tr", ...columns.map(() => h("td"))),
-				(row, value) => {
-					cells(value).forEach((cell, at) => {
-						const place = row.children[at];
-						const text = typeof cell === "string" ? cell : (cell.textContent ?? "");
-						if (/** @type {HTMLElement} */ (place).dataset.text === text) return;
-						set(place, "data-text", text);
-						fill(place, cell);
-					});
-				},
-			);
-		},
-	};
 }

@@ -1,8 +1,4 @@
-/**
- * A session: its transcript as it grows, what waits, and where one writes.
- *
- * @typedef {import("../../types.js").Image} Image
- */
+/** A session: its transcript as it grows, what waits, and where one writes. */
 
 import { ApiError, api } from "../api.js";
 import { button, fill, form, h, icon, say, set } from "../dom.js";
@@ -17,9 +13,10 @@ import { itemsView } from "./items.js";
 import { tokens } from "./outcome.js";
 import { queueView } from "./queue.js";
 
+const FIELDS = ":is(button, input, select, textarea):not([hidden])";
 const NEAR = 90; // pixels from the end at which one looks at the end
 
-/** @type {import("../app.js").View} */
+/** @type {View} */
 export function sessionView(main, signal, id) {
 	const follower = new Follower(id, { onChange: () => soon(show), onNew, onEnd, onEvent }, signal);
 	/** The agent of the next message. */
@@ -102,7 +99,7 @@ export function sessionView(main, signal, id) {
 		if (!follower.transcript) say(title, "No session");
 	}
 
-	/** @param {import("../sse.js").Frame} frame */
+	/** @param {Frame} frame */
 	function onEvent({ id: eventId, event, data }) {
 		if (event === "permission_requested" || event === "permission_resolved") refresh();
 		if (event === "permission_requested") announce(`${data.tool} waits for your answer.`);
@@ -178,7 +175,7 @@ export function sessionView(main, signal, id) {
 		if (following) toEnd();
 	}
 
-	/** @param {import("../items.js").CallItem[]} asked */
+	/** @param {CallItem[]} asked */
 	function showWaits(asked) {
 		if (waits.dataset.asked === String(asked.length)) return;
 		waits.dataset.asked = String(asked.length);
@@ -188,9 +185,9 @@ export function sessionView(main, signal, id) {
 			icon("hand"),
 			h("span", asked.length === 1 ? "A call waits for your answer." : `${asked.length} calls wait for your answer.`),
 			button({ label: "Go there", class: "quiet small" }, () => {
-				const box = /** @type {HTMLElement | null} */ (scroll.querySelector(".approval:not(.answered) button"));
-				box?.scrollIntoView({ block: "center" });
-				box?.focus();
+				const first = scroll.querySelector(`.approval:not(.answered) ${FIELDS}`);
+				first?.scrollIntoView({ block: "center" });
+				if (first instanceof HTMLElement) first.focus();
 			}),
 		);
 	}
@@ -214,7 +211,7 @@ export function sessionView(main, signal, id) {
 		soon(show);
 	}
 
-	/** @param {import("../../types.js").Receipt} receipt @param {string | null} runId @param {string | null} callId */
+	/** @param {Receipt} receipt @param {string | null} runId @param {string | null} callId */
 	function takeReceipt(receipt, runId, callId) {
 		follower.transcript?.addReceipt(receipt, runId, callId);
 		follower.keep();

@@ -6,8 +6,6 @@ import { help } from "../keys.js";
 import { nameOf, older, store, watch } from "../store.js";
 import { ago } from "../text.js";
 
-/** @typedef {import("../../types.js").Session} Session */
-
 /** @type {[string, string, (session: Session) => boolean][]} */
 const FILTERS = [
 	["all", "All", () => true],

@@ -1,5 +1,6 @@
-/** A tool call's input: in one line, and as a table. */
+/** A tool call's input: in one line, as a table, and as JSON that people change. */
 
+import { ApiError } from "../api.js";
 import { h } from "../dom.js";
 import { oneLine } from "../text.js";
 import { outputBox } from "./output-box.js";
@@ -35,4 +36,25 @@ export function inputTable(input) {
 			return [h("dt", name), h("dd", { class: CHANGES[name] }, box.element)];
 		}),
 	);
+}
+
+/** A field for an object, as JSON. @param {string} name @param {Record<string, any>} value */
+export function jsonField(name, value) {
+	const text = JSON.stringify(value, null, 2);
+	const rows = Math.min(20, text.split("\n").length + 1);
+	const element = h("textarea.code", { rows, spellcheck: "false", "aria-label": name, value: text });
+	return {
+		element,
+		/** @returns {Record<string, any>} */
+		read() {
+			let read;
+			try {
+				read = JSON.parse(element.value);
+			} catch (error) {
+				throw new ApiError(0, "invalid_json", `This is no JSON: ${/** @type {Error} */ (error).message}`);
+			}
+			if (typeof read === "object" && read !== null && !Array.isArray(read)) return read;
+			throw new ApiError(0, "invalid_json", "This must be an object: {…}.");
+		},
+	};
 }
