@@ -434,6 +434,48 @@ async def test_one_that_fails_again_and_again_is_tried_less_and_less_often(
         assert await turn(runtime, agent, session) == ["say"]
 
 
+async def test_one_that_is_retired_while_it_opens_is_given_up_and_the_run_has_a_new_one(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    toolset = Counted(slow=100)
+    agent = calling("say", toolsets=[toolset])
+    async with opened() as runtime:
+        session = await runtime.create_session(agent)
+        run = await session.submit("go")
+        await trio.sleep(1)
+        toolset.slow = 0
+        began = trio.current_time()
+        runtime._root.services.toolsets.retire(lambda each: each is toolset)
+        assert await results_of(runtime, run) == ["say"]
+        assert trio.current_time() == began
+    assert (toolset.opened, toolset.closed) == (1, 1)
+
+
+async def test_one_that_is_retired_before_it_begins_to_open_holds_nobody_up(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    toolset = Counted()
+    async with opened() as runtime:
+        toolsets = runtime._root.services.toolsets
+        toolsets.take_now(toolset, Path.cwd())
+        toolsets.retire(lambda each: each is toolset)
+        assert await turn(runtime, calling("say", toolsets=[toolset])) == ["say"]
+    assert (toolset.opened, toolset.closed) == (1, 1)
+
+
+async def test_one_that_hangs_while_it_opens_does_not_hold_up_the_end_of_the_runtime(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    toolset = Counted(slow=1000)
+    async with opened() as runtime:
+        session = await runtime.create_session(calling("say", toolsets=[toolset]))
+        await session.submit("go")
+        await trio.sleep(1)
+        began = trio.current_time()
+    assert trio.current_time() - began < 1
+    assert toolset.opened == 0
+
+
 async def test_closing_a_toolset_waits_for_its_calls_and_the_next_step_has_a_new_one(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
@@ -444,7 +486,7 @@ async def test_closing_a_toolset_waits_for_its_calls_and_the_next_step_has_a_new
     async def wait(text: str) -> str:
         """Wait."""
         await trio.sleep(10)
-        order.append("called")
+        order.append(f"called, {toolset.closed} closed")
         return "waited"
 
     toolset.given = [wait]
@@ -453,10 +495,9 @@ async def test_closing_a_toolset_waits_for_its_calls_and_the_next_step_has_a_new
         session = await runtime.create_session(agent)
         run = await session.submit("go")
         await trio.sleep(1)
-        await runtime._root.services.toolsets.close(lambda each: each is toolset)
-        order.append("closed")
+        runtime._root.services.toolsets.retire(lambda each: each is toolset)
         assert await results_of(runtime, run) == ["waited", "waited"]
-    assert order == ["called", "closed", "called"]
+    assert order == ["called, 0 closed", "called, 1 closed"]
     assert toolset.opened == 2
 
 

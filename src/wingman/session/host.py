@@ -279,5 +279,6 @@ class SessionHost:
                 for run in left:
                     await run.wait()
         self._services.room.closing.set()
+        self._services.toolsets.retire(lambda _: True)  # they end while the streams do
         for live in self.active.all():
             live.channel.close("shutting_down")

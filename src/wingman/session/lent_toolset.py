@@ -50,12 +50,12 @@ class Lent:
             try:
                 tools = await held.ref.ask(Give())
             except (ActorStopped, DeliveryCancelled) as ended:
-                if isinstance(ended, ActorStopped) and held.state != "closed":
-                    self._opened.was_lost(held, "It did not open in time.")
-                if held.failure is not None:
+                if isinstance(ended, ActorStopped):
+                    if held.state != "closed":
+                        self._opened.was_lost(held, "It did not open in time.")
                     self.give_back()
-                    if not held.was_open:
-                        raise ToolsetUnavailable(held.failure) from ended
+                if held.failure is not None and not held.was_open:
+                    raise ToolsetUnavailable(held.failure) from ended
                 continue  # it was lost or closed meanwhile, or is just ending
             if tools is not self._seen:
                 self._seen = tools
@@ -98,12 +98,20 @@ class Lent:
     ) -> str | ToolOutput:
         """Call a tool; of a toolset that was closed since, the one that has its name now."""
         if held.state == "closed":
-            again = {each.name: each for each in await self.tools()}
-            if tool.name not in again:
-                raise ToolsetUnavailable(f"The toolset {self.name!r} has no such tool any more.")
-            return await again[tool.name].call(input, context)
+            return await (await self._found_again(tool.name)).call(input, context)
         held.calls += 1
         try:
             return await tool.call(input, context)
         finally:
             held.call_ended()
+
+    async def _found_again(self, name: str) -> Tool:
+        try:
+            again = {each.name: each for each in await self.tools()}
+        except ToolsetUnavailable as error:
+            raise ToolsetUnavailable(f"The call was not executed. {error.message}") from error
+        if name not in again:
+            raise ToolsetUnavailable(
+                f"The call was not executed. The toolset {self.name!r} has no such tool any more."
+            )
+        return again[name]

@@ -16,10 +16,10 @@ from wingman.foreign import contained, reason
 from wingman.run import now
 from wingman.tools import Tool, Toolset
 
-__all__ = ["LAST_CALLS_SECONDS", "Give", "HeldToolset", "Owner", "why_not"]
+__all__ = ["Give", "HeldToolset", "Owner", "why_not"]
 
-LAST_CALLS_SECONDS: Final = 30.0
-"""How long calls under way may take once their toolset is to be replaced."""
+# How long calls under way may take once their toolset is to be replaced.
+_LAST_CALLS_SECONDS: Final = 30.0
 
 # One that was open for so long counts as well again.
 _STEADY_SECONDS: Final = 10.0
@@ -90,9 +90,7 @@ class HeldToolset:
 
     def close_after_calls(self) -> None:
         """Close it once the calls under way have ended, or have had their time."""
-        if self.context is None:  # its actor has not begun
-            self.ref.tell_nowait(CloseAfterCalls())
-        elif not self.context.over:
+        if self.context is not None and not self.context.over:
             self.context.after(0.0, CloseAfterCalls())
 
     def call_ended(self) -> None:
@@ -173,7 +171,7 @@ class Owner:
     async def receive(self, message: Give | CloseIfUnused | CloseAfterCalls) -> Sequence[Tool]:
         """Give the tools, or close a toolset that nobody uses."""
         if isinstance(message, CloseAfterCalls):
-            with trio.move_on_after(LAST_CALLS_SECONDS):
+            with trio.move_on_after(_LAST_CALLS_SECONDS):
                 await self._held.no_calls()
             self._context.stop()
             return ()

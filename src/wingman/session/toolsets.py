@@ -18,7 +18,7 @@ import trio
 from wingman.actor import ActorSystem, Backoff, Context, Stop
 from wingman.errors import ToolsetUnavailable
 from wingman.run import now
-from wingman.session.toolset_owner import LAST_CALLS_SECONDS, HeldToolset, Owner
+from wingman.session.toolset_owner import HeldToolset, Owner
 from wingman.telemetry import log_event
 from wingman.tools import Toolset
 
@@ -75,24 +75,17 @@ class OpenToolsets:
         self._failures.pop(toolset, None)
 
     def retire(self, which: Callable[[Toolset], bool]) -> None:
-        """Close some of them, as `close` does, without waiting for that."""
+        """Close some of them: once the calls under way have ended, or after half a minute. One that
+        is still being opened is given up at once. Who has one lent is given a new one at the next
+        step. Nobody waits for any of that here."""
         self._forgive_all(which)
         for held in [held for held in self.held if which(held.toolset)]:
+            opening = held.state == "opening"
             self.was_closed(held)
-            held.close_after_calls()
-
-    async def close(self, which: Callable[[Toolset], bool]) -> None:
-        """Close some of them, once the calls under way have ended, or after half a minute. Who
-        still has one lent is given a new one at the next step."""
-        closing = [held for held in self.held if which(held.toolset)]
-        self._forgive_all(which)
-        for held in closing:
-            self.was_closed(held)
-        with trio.move_on_after(LAST_CALLS_SECONDS):
-            for held in closing:
-                await held.no_calls()
-        for held in closing:
-            await held.ref.stop()
+            if opening:
+                self._system.start_task(partial(_give_up, held), name="toolset given up")
+            else:
+                held.close_after_calls()
 
     # --- for those who have one lent -----------------------------------------------------------
 
@@ -142,6 +135,8 @@ class OpenToolsets:
 
     def was_opened(self, held: HeldToolset) -> None:
         """It is open now."""
+        if held.state == "closed":
+            return  # too late: it has been given up
         held.move("open")
         _log(logging.INFO, "toolset opened", held)
         if not held.users:
@@ -185,6 +180,12 @@ class OpenToolsets:
             self._leaving = {each: one for each, one in self._leaving.items() if not one.left}
             self._leaving[held.toolset] = held
         return True
+
+
+async def _give_up(held: HeldToolset) -> None:
+    """End its actor, also where it is just opening the toolset, or has not begun to."""
+    await held.ref.kill()
+    held.has_left()
 
 
 def _log(level: int, event: str, held: HeldToolset) -> None:
