@@ -15,7 +15,7 @@ async def test_the_one_that_was_used_least_recently_gives_way() -> None:
     clients.find(first)
     clients.begin()
     assert len(clients) == 3
-    with pytest.raises(NotFound, match="There is no mcp session"):
+    with pytest.raises(NotFound, match="There is no MCP session"):
         clients.find(second)
     clients.find(first)
     clients.find(third)
