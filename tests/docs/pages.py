@@ -28,8 +28,9 @@ _BLOCK: Final = re.compile(r"^```(\w*)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | r
 
 MYPY: Final = (
     *(sys.executable, "-m", "mypy", "--strict"),
-    # What mypy knows of Wingman and its dependencies is kept for the next time.
-    f"--cache-dir={REPOSITORY / '.mypy_cache' / 'docs'}",
+    # With the settings of the project mypy knows Wingman and its dependencies from the last time.
+    f"--config-file={REPOSITORY / 'pyproject.toml'}",
+    f"--cache-dir={REPOSITORY / '.mypy_cache'}",
 )
 """A strict mypy."""
 

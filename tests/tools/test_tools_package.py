@@ -10,15 +10,23 @@ from wingman.tools import BUILTIN, Tool
 def test_the_exported_names() -> None:
     assert wingman.tools.__all__ == [
         "BUILTIN",
+        "Asking",
+        "Combined",
+        "Filtered",
+        "Prefixed",
         "Tool",
         "ToolContext",
         "ToolOutput",
+        "Tools",
+        "Toolset",
+        "Wrapped",
         "bash",
         "edit",
         "glob",
         "grep",
         "read",
         "tool",
+        "toolsets_of",
         "webfetch",
         "write",
     ]
