@@ -42,7 +42,7 @@ async def test_somebody_new_makes_a_session_answers_cancels_and_reads_the_receip
         await page.do(
             "await page.locator('.call').nth(0).getByText('one', {exact: true}).waitFor()"
         )
-        assert await calls_shown(page) == ["bash: allowed once", "bash: rejected"]
+        assert await calls_shown(page) == ["bash: running, allowed once", "bash: rejected"]
         await page.click("text=Cancel the run")
         receipt = await page.shown(".receipt")
         assert "Stopped in " in receipt

@@ -190,22 +190,16 @@ export class Transcript {
 			this.heads.has(runId) ||
 			(event === "done" ? data.stop_reason !== "cancelled" || data.steps > 0 : this.flight === null);
 		if (began && !this.heads.has(runId)) this.beginRun(runId);
+		const ended_at = this.runs.get(runId)?.ended_at ?? new Date(now).toISOString();
 		if (event === "done") {
 			for (const each of data.tool_calls) {
 				const call = this.calls.get(each.id);
 				if (call && call.state !== "ended") this.settle(call, each.output, each.is_error, now);
 			}
 			const { steps, usage, cost } = data;
-			this.amend(runId, {
-				result: data,
-				steps,
-				usage,
-				cost,
-				status: statusOf(data.stop_reason),
-				ended_at: new Date(now).toISOString(),
-			});
+			this.amend(runId, { result: data, steps, usage, cost, status: statusOf(data.stop_reason), ended_at });
 		} else {
-			this.amend(runId, { error: data, status: "failed", ended_at: new Date(now).toISOString() });
+			this.amend(runId, { error: data, status: "failed", ended_at });
 		}
 		for (const call of this.calls.values()) {
 			if (call.runId === runId && call.state !== "ended") {

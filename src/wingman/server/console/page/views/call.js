@@ -15,7 +15,7 @@ const DECISIONS = {
 	once: "allowed once",
 	always: "always allowed",
 	reject: "rejected",
-	cancelled: "not answered: cancelled",
+	cancelled: "not answered",
 	expired: "not answered in time",
 };
 /** @type {Record<string, string>} */
@@ -129,8 +129,11 @@ function wordsOf(item) {
 	if (item.cancelling) return "stopping…";
 	if (item.state === "waiting") return item.asks.some(({ schema }) => schema) ? "asks you" : "waits for you";
 	if (item.state === "queued") return "waits for its siblings";
-	if (item.state === "running") return answer || "running";
-	return [answer, answer.startsWith("rejected") ? "" : end].filter(Boolean).join(", ") || "done";
+	const parts =
+		item.state === "running"
+			? [answer && item.began === null ? "" : "running", answer]
+			: [answer, answer.startsWith("rejected") ? "" : end];
+	return parts.filter(Boolean).join(", ") || "done";
 }
 
 /** @param {CallItem} item */

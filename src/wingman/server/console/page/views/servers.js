@@ -7,7 +7,7 @@ import { rows, stateChip } from "./table.js";
 
 /** @param {ReturnType<typeof import("./dialog.js").complaint>} trouble */
 export function serversTable(trouble) {
-	const table = rows("MCP servers", ["Server", "State", "Reached by", "Connections", ""]);
+	const table = rows("MCP servers", ["Server", "State", "", "Connections", "Reached by"]);
 	/** @type {McpServer[]} */
 	let servers = [];
 
@@ -22,13 +22,13 @@ export function serversTable(trouble) {
 		return [
 			h("strong", name),
 			h("div", stateChip(status), reason && h("p.complaint", reason)),
-			h("code", { dir: "ltr" }, oneLine(command?.join(" ") ?? url ?? "", 120)),
-			h("ul", connections.map((each) => h("li", connectionElement(each)))),
 			h(
 				"div.actions",
 				status !== "disabled" && status !== "connected" && order(name, "Connect", api.connect),
 				connections.length > 0 && order(name, "Disconnect", api.disconnect),
 			),
+			h("ul", connections.map((each) => h("li", connectionElement(each)))),
+			h("code", { dir: "ltr" }, oneLine(command?.join(" ") ?? url ?? "", 120)),
 		];
 	}
 
