@@ -45,13 +45,15 @@ class Harness:
     """Kill a server `kills` times, in a directory of one's own; `findings` says what was wrong.
 
     `longest` is the longest time, in seconds, between a server's first word and its death, beside
-    that of a fault of its storage. `faults` are those that happen; `often` is in how many of all
-    lives.
+    that of a fault of its storage. `served` is in how many of all lives the MCP server is there
+    from the start; in the others it may come. `faults` are those that happen; `often` is in how
+    many of all lives.
     """
 
     directory: Path
     seed: int = 0
     longest: float = 1.5
+    served: float = 0.5
     faults: tuple[Fault, ...] = ()
     often: float = 0.5
     findings: Findings = attrs.field(factory=Findings)
@@ -199,10 +201,10 @@ class Harness:
             nursery.cancel_scope.deadline = trio.current_time() + 5
 
     async def _prepare(self, nursery: trio.Nursery, http: httpx.AsyncClient) -> Agents:
-        """The agents, and their MCP server: in half of the lives it is there before the clients."""
+        """The agents, and their MCP server: in many lives it is there before the clients."""
         await self.meddler.begin(http)
         self._agents = agents = self._agents or await make_agents(http)
-        if self.random.random() < 0.5:
+        if self.random.random() < self.served:
             await self.meddler.until_connected(http, str(self.work_dirs[0]))
             self.findings.done["lives with an MCP server from the start"] += 1
         if self.random.random() < 0.5:

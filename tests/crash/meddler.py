@@ -83,6 +83,7 @@ class Meddler:
         lost = "The call was in flight, and may have had its effect. "
         well = (said[0], said[2], said[1][: len(lost)]) == ("marked one", "marked three", lost)
         self.book.findings.check(well, f"the last calls gave {said}")
+        self.book.findings.done["last calls of an MCP server"] += 1
         ran = log.read_text().split()
         self.book.findings.check(ran == ["one", "two", "three"], f"the last calls that ran: {ran}")
 

@@ -8,6 +8,7 @@ from typing import Any, Self
 import attrs
 import pytest
 import trio
+from trio.testing import wait_all_tasks_blocked
 
 from session_kit import opened, say
 from wingman import Agent, Runtime, Tool, tool
@@ -232,6 +233,22 @@ async def test_a_toolset_that_nobody_uses_is_closed_after_a_minute(
         assert toolset.closed == 1
         assert await turn(runtime, agent, session) == ["say"]
         assert toolset.opened == 2
+
+
+async def test_of_many_toolsets_that_nobody_uses_those_left_first_are_closed(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    given = [Counted(f"number{number}") for number in range(40)]
+    async with opened() as runtime:
+        toolsets = runtime._root.services.toolsets
+        for toolset in (*given, given[8], given[0]):
+            held = toolsets.take_now(toolset, Path.cwd())
+            await wait_all_tasks_blocked()
+            toolsets.leave(held)
+            await wait_all_tasks_blocked()
+        assert [each.opened for each in given] == [2] + [1] * 39
+        assert [each.opened - each.closed for each in given] == [1] + [0] * 7 + [1, 0] + [1] * 30
+    assert all(each.opened == each.closed for each in given)
 
 
 async def test_a_long_call_keeps_its_toolset_open(autojump_clock: trio.testing.MockClock) -> None:

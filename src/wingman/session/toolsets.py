@@ -1,8 +1,9 @@
 """OpenToolsets: the toolsets that are open in this process, each held by an actor of its own.
 
 A toolset is opened for the first run that uses it, and shared by all that use an equal one. It is
-closed when nobody has used it for a while. One that is lost is opened again by the next who uses
-it; where it is lost again and again, or cannot be opened, there is more and more time in between.
+closed when nobody has used it for a while, or where too many are not used. One that is lost is
+opened again by the next who uses it; where it is lost again and again, or cannot be opened, there
+is more and more time in between.
 """
 
 import logging
@@ -27,6 +28,7 @@ __all__ = ["OpenToolsets"]
 logger: Final = logging.getLogger("wingman.session")
 
 _IDLE_SECONDS: Final = 60.0
+_MOST_UNUSED: Final = 32  # that stay open; each may be a process of a hundred megabytes
 # How long a toolset may take to open that has no bound of its own.
 _OPEN_SECONDS: Final = 120.0
 # A pause before the next try that is not longer is waited for.
@@ -54,6 +56,7 @@ class OpenToolsets:
         self._held: dict[Toolset, HeldToolset] = {}
         self._failures: dict[Toolset, _Failure] = {}
         self._leaving: dict[Toolset, HeldToolset] = {}
+        self._unused: dict[HeldToolset, None] = {}  # the one that was left first comes first
 
     @property
     def held(self) -> Sequence[HeldToolset]:
@@ -117,6 +120,7 @@ class OpenToolsets:
                 expected=(ToolsetUnavailable,),
                 start_within=_OPEN_SECONDS,
             )
+        self._unused.pop(held, None)
         held.take()
         return held
 
@@ -128,8 +132,8 @@ class OpenToolsets:
     def leave(self, held: HeldToolset) -> None:
         """A run needs it no more."""
         held.users -= 1
-        if not held.users and held.state != "closed":
-            held.close_after(self._idle_after)
+        if not held.users and held.state == "open":
+            self._keep_for_a_while(held)
 
     # --- for the owners ------------------------------------------------------------------------
 
@@ -140,7 +144,7 @@ class OpenToolsets:
         held.move("open")
         _log(logging.INFO, "toolset opened", held)
         if not held.users:
-            held.close_after(self._idle_after)
+            self._keep_for_a_while(held)
 
     def was_closed(self, held: HeldToolset) -> None:
         """It is closed on purpose."""
@@ -163,6 +167,15 @@ class OpenToolsets:
             del self._failures[next(iter(self._failures))]
         _log(logging.WARNING, "toolset lost" if held.was_open else "toolset failed", held)
 
+    def _keep_for_a_while(self, held: HeldToolset) -> None:
+        """Nobody uses it now. Where there are many such, the one that was left first is closed."""
+        held.close_after(self._idle_after)
+        self._unused[held] = None
+        if len(self._unused) > _MOST_UNUSED:
+            first = next(iter(self._unused))
+            self.was_closed(first)
+            first.close_after_calls()
+
     def _forgive_all(self, which: Callable[[Toolset], bool]) -> None:
         for toolset in [each for each in self._failures if which(each)]:
             del self._failures[toolset]
@@ -176,6 +189,7 @@ class OpenToolsets:
         if self._held.get(held.toolset) is not held:
             return False
         del self._held[held.toolset]
+        self._unused.pop(held, None)
         if not held.left:
             self._leaving = {each: one for each, one in self._leaving.items() if not one.left}
             self._leaving[held.toolset] = held
