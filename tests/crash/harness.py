@@ -53,9 +53,9 @@ class Harness:
     directory: Path
     seed: int = 0
     longest: float = 1.5
-    served: float = 0.5
     faults: tuple[Fault, ...] = ()
     often: float = 0.5
+    served: float = 0.5
     findings: Findings = attrs.field(factory=Findings)
     book: Book = attrs.field(init=False)
     random: Random = attrs.field(init=False)

@@ -425,6 +425,26 @@ async def test_siblings_that_find_their_toolset_lost_share_the_new_one(
         assert (held.users, toolset.opened) == (0, 2)
 
 
+@pytest.mark.parametrize("reason", ["No.", None])
+async def test_a_call_of_a_toolset_that_is_gone_since_says_that_it_was_not_executed(
+    autojump_clock: trio.testing.MockClock, reason: str | None
+) -> None:
+    toolset = Counted()
+    replies = iter([ToolCalls(("say", {"text": "once"})), "done"])
+
+    async def model(request: Any) -> Any:
+        assert toolset.lost is not None
+        toolset.refusal, toolset.given = reason, []
+        toolset.lost.set()  # while the model answers
+        await trio.sleep(1)
+        return next(replies)
+
+    agent = Agent("caller", provider=Scripted(model), toolsets=[toolset])
+    async with opened() as runtime:
+        (given,) = await turn(runtime, agent)
+    assert given.startswith("The call was not executed. ")
+
+
 async def test_one_that_fails_again_and_again_is_tried_less_and_less_often(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
