@@ -6,8 +6,11 @@ import { outputBox } from "./output-box.js";
 
 const MOST = 100; // fields, and choices of a field; what has more is answered as JSON
 
-/** @type {Record<string, string>} */
-const FORMATS = { email: "email", uri: "url", date: "date" };
+const FORMATS = new Map([
+	["email", "email"],
+	["uri", "url"],
+	["date", "date"],
+]);
 
 /** @type {Record<string, (schema: any, needed: boolean) => Field>} */
 const MAKERS = {
@@ -17,7 +20,7 @@ const MAKERS = {
 	},
 	string: ({ format, default: usual, minLength, maxLength }, needed) => {
 		const element = h("input", {
-			type: FORMATS[format] ?? "text",
+			type: FORMATS.get(format) ?? "text",
 			value: usual ?? "",
 			minlength: minLength,
 			maxlength: maxLength,
@@ -93,7 +96,7 @@ function fieldOf(property, needed) {
 	const choices = choicesOf(several ? (property.items ?? {}) : property);
 	if (choices) {
 		if (!choices.length || choices.length > MOST) return null;
-		return several ? checks(choices, property.default) : select(choices, property.default, needed);
+		return several ? checks(choices, property.default, needed) : select(choices, property.default, needed);
 	}
 	// A schema that says more than these words may mean something else.
 	const isOdd = ["$ref", "allOf", "anyOf", "oneOf", "not"].some((word) => word in property);
@@ -121,8 +124,8 @@ function select(choices, usual, needed) {
 	return { element, read: () => choices[element.selectedIndex - 1]?.[0] };
 }
 
-/** @param {[any, string][]} choices @param {any} usual @returns {Field} */
-function checks(choices, usual) {
+/** @param {[any, string][]} choices @param {any} usual @param {boolean} needed @returns {Field} */
+function checks(choices, usual, needed) {
 	const boxes = choices.map(([value]) =>
 		h("input", { type: "checkbox", checked: Array.isArray(usual) && usual.includes(value) }),
 	);
@@ -130,7 +133,13 @@ function checks(choices, usual) {
 		"fieldset.tools",
 		choices.map(([, name], at) => h("label.check", boxes[at], h("span", name))),
 	);
-	return { element, read: () => choices.filter((_, at) => boxes[at].checked).map(([value]) => value) };
+	return {
+		element,
+		read() {
+			const chosen = choices.filter((_, at) => boxes[at].checked).map(([value]) => value);
+			return chosen.length || needed ? chosen : undefined;
+		},
+	};
 }
 
 /** @type {(field: HTMLElement, label: string, needed: boolean, id: string) => HTMLElement[]} */
