@@ -190,6 +190,7 @@ async def test_the_suite_that_is_shipped_passes_over_a_real_socket(
         message="Rain?",
         tools=request.tools,
         transport=transport,
+        cancels=40,
         seconds=5,
     )
 

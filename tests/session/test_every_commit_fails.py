@@ -23,11 +23,13 @@ async def test_whichever_write_fails_what_was_told_is_true_and_all_goes_on(
     mode: Mode, autojump_clock: MockClock
 ) -> None:
     struck = 0
-    for at, end in zip(range(1, _WRITES), cycle(ENDS), strict=False):
+    # Each write with every other mode: all of them, with all modes, are for the program above.
+    first = 1 + MODES.index(mode) % 2
+    for at, end in zip(range(first, _WRITES, 2), cycle(ENDS), strict=False):
         trial = Trial(at, mode, end)
         assert await trial.run() == []
         struck += trial.fault.struck
-    assert struck > 45
+    assert struck > 22
 
 
 async def test_whichever_commit_to_a_file_fails_what_was_told_is_true_and_all_goes_on(
