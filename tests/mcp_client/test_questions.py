@@ -11,7 +11,12 @@ import trio
 import trio.testing
 
 from mcp_client.servers import Room, call, tool_of
+from wingman import Agent, Runtime
+from wingman.api import PermissionAnswer
+from wingman.conversation import ToolResultBlock
 from wingman.mcp import McpToolset
+from wingman.providers import Scripted
+from wingman.providers.scripted import ToolCalls
 from wingman.tools import ToolContext
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="keepers need Linux")
@@ -120,3 +125,26 @@ async def test_a_question_that_is_no_form_is_declined(room: Room) -> None:
         output = await tool.call(question, ToolContext(room.path, elicit=person))
     assert "decline" in output.text  # type: ignore[union-attr]
     assert not person.asked
+
+
+@BOTH_PROTOCOLS
+async def test_a_servers_question_waits_among_the_permissions(room: Room, protocol: str) -> None:
+    asker = Agent(
+        "asker",
+        provider=Scripted([ToolCalls(("fake_ask", QUESTION)), "done"]),
+        toolsets=[room.toolset(protocol)],
+    )
+    async with Runtime(agents=[asker]) as runtime:
+        session = await runtime.create_session(asker, work_dir=room.path)
+        run = await session.submit("go")
+        with trio.fail_after(30):
+            while not (waiting := await session.permissions()):  # noqa: ASYNC110 the store is asked
+                await trio.sleep(0.01)
+        (request,) = waiting
+        assert (request.action, request.resources) == ("fake", ("Which one?",))
+        answer = PermissionAnswer("once", input={"one": "the left"})
+        await session.answer(request.id, answer)
+        assert (await run.result()).response == "done"
+        messages = await runtime.run_messages(run.id)
+        (result,) = [b for m in messages for b in m.content if isinstance(b, ToolResultBlock)]
+        assert json.loads(result.content) == {"action": "accept", "content": {"one": "the left"}}
