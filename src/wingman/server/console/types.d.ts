@@ -6,7 +6,7 @@
 
 type Usage = {input_tokens: number, output_tokens: number, cache_read_tokens?: number, cache_write_tokens?: number, reasoning_tokens?: number};
 
-type Agent = {id: string, name: string, instructions: string, tools: string[], provider: {id: string, model?: string, max_tokens?: number, temperature?: number}, max_steps: number | null, permissions?: any, created_at: string, updated_at: string};
+type Agent = {id: string, name: string, instructions: string, tools: string[], provider: {id: string, model?: string, max_tokens?: number, temperature?: number}, max_steps: number | null, permissions?: any, instruction_files?: boolean, created_at: string, updated_at: string};
 
 type ContentBlock = {type: string, text?: string, thinking?: string, id?: string, name?: string, input?: Record<string, any>, malformed?: string, tool_use_id?: string, content?: string, is_error?: boolean, cut_short?: string, images?: Image[], media_type?: string, data?: string, note?: string};
 
@@ -31,6 +31,12 @@ type PermissionRequest = {id: string, session_id: string, run_id: string, tool_u
 type Receipt = {cancelled: {run_id: string, was: string, stopped_in_ms: number, outcome?: string, unread?: string, tools?: {id: string, outcome: string, note?: string}[]}[]};
 
 type McpServer = {name: string, status: string, reason: string | null, command: string[] | null, url: string | null, connections: {status: string, work_dir?: string, pid?: number, calls?: number, tools?: number}[]};
+
+type Provider = {id: string, configured: boolean, default_model: string | null, key_variable: string | null};
+
+type Actor = {name: string, state: string, mailbox: number, doing: string | null, for_seconds: number | null, handled: number, restarts: number};
+
+type Actors = {actors: Actor[], dead_letters: number, quarantined: Record<string, string>, runs: {in_flight: number, places: number, waiting: number, asking: number}};
 
 type Page<T> = {entries: T[], next: string | null};
 
@@ -68,13 +74,13 @@ type Api = {
 	permission(id: string, permission: string): Promise<PermissionRequest>,
 	answer(id: string, permission: string, body: Record<string, any>): Promise<PermissionRequest>,
 
-	tools(): Promise<any>,
-	providers(): Promise<any>,
+	tools(): Promise<{name: string, description: string}[]>,
+	providers(): Promise<Provider[]>,
 	providerAuth(): Promise<any>,
 	storeCredential(provider: string, credential: Record<string, any>): Promise<Response>,
 	deleteCredential(provider: string): Promise<Response>,
-	models(provider: string): Promise<any>,
-	actors(): Promise<any>,
+	models(provider: string): Promise<{id: string}[]>,
+	actors(): Promise<Actors>,
 	ready(): Promise<any>,
 	mcp(): Promise<McpServer[]>,
 	connect(server: string): Promise<McpServer>,

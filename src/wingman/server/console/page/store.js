@@ -25,6 +25,8 @@ export const store = {
 	trouble: null,
 };
 
+/** Requests that this page has answered. @type {Set<string>} */
+const done = new Set();
 /** @type {Set<() => void>} */
 const listeners = new Set();
 
@@ -63,7 +65,7 @@ async function poll() {
 		const [permissions, sessions, runs] = await Promise.all([api.permissions(), api.sessions(), api.runs("")]);
 		if (polls % AGENTS_EVERY === 0) await refreshAgents();
 		polls += 1;
-		store.permissions = permissions.entries;
+		store.permissions = permissions.entries.filter(({ id }) => !done.has(id));
 		merge(sessions);
 		for (const run of runs.entries.reverse())
 			if (run.message) store.messages.set(run.session_id, oneLine(run.message, 90));
@@ -72,6 +74,13 @@ async function poll() {
 	} catch (error) {
 		store.trouble = error instanceof ApiError ? error.message : String(error);
 	}
+	changed();
+}
+
+/** A request is answered: a list that was asked for before may still have it. @param {string} id */
+export function answered(id) {
+	done.add(id);
+	store.permissions = store.permissions.filter((each) => each.id !== id);
 	changed();
 }
 

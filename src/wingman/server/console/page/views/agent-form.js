@@ -43,8 +43,8 @@ export function agentForm(agent, onSaved, label = agent ? "Save" : "Create the a
 	});
 	const tools = h("fieldset.tools", h("legend", "Tools"));
 	const rules = h("select", { id: "agent-rules" });
-	const files = h("input", { type: "checkbox", checked: /** @type {any} */ (agent)?.instruction_files ?? false });
-	/** @type {any[]} */
+	const files = h("input", { type: "checkbox", checked: agent?.instruction_files ?? false });
+	/** @type {Partial<Provider>[]} */
 	let providers = [];
 
 	const element = form(
@@ -79,7 +79,7 @@ export function agentForm(agent, onSaved, label = agent ? "Save" : "Create the a
 		providers = found;
 		fill(
 			provider,
-			...found.map((/** @type {any} */ { id, configured }) =>
+			found.map(({ id, configured }) =>
 				h(
 					"option",
 					{ value: id },
@@ -88,7 +88,7 @@ export function agentForm(agent, onSaved, label = agent ? "Save" : "Create the a
 			),
 		);
 		const first = ["anthropic", "openai", "gemini"].find((id) =>
-			found.some((/** @type {any} */ each) => each.id === id && each.configured),
+			found.some((each) => each.id === id && each.configured),
 		);
 		provider.value = agent?.provider.id ?? first ?? "scripted";
 		const chosen = new Set(agent?.tools ?? USUAL);
@@ -110,21 +110,18 @@ export function agentForm(agent, onSaved, label = agent ? "Save" : "Create the a
 		model.placeholder = usual ?? "Which model?";
 		fill(
 			advice,
-			configured === false
-				? [
-						"It has no key yet: set ",
-						h("code", variable ?? "its key"),
-						" where the server runs, or store one under ",
-						h("a", { href: "#/runtime" }, "Runtime"),
-						".",
-					]
-				: null,
+			configured === false && [
+				"It has no key yet: set ",
+				h("code", variable ?? "its key"),
+				" where the server runs, or store one under ",
+				h("a", { href: "#/runtime" }, "Runtime"),
+				".",
+			],
 		);
 		fill(models);
 		if (id && id !== "scripted" && configured)
 			api.models(id).then(
-				(found) =>
-					fill(models, ...found.slice(0, 300).map((/** @type {any} */ each) => h("option", { value: each.id }))),
+				(found) => fill(models, found.slice(0, 300).map((each) => h("option", { value: each.id }))),
 				() => {},
 			);
 	}

@@ -2,7 +2,7 @@
 
 import { ApiError, api } from "../api.js";
 import { button, fill, h, say, set } from "../dom.js";
-import { refresh, store } from "../store.js";
+import { answered, refresh } from "../store.js";
 import { announce, complaint } from "./dialog.js";
 import { question } from "./question.js";
 import { inputTable, jsonField } from "./value.js";
@@ -47,7 +47,7 @@ export function approval({ sessionId, asked, input, showsInput }) {
 				if (!(error instanceof ApiError && error.code === "already_resolved")) throw error;
 				said = "It was answered already.";
 			}
-			store.permissions = store.permissions.filter(({ id }) => id !== asked.id);
+			answered(asked.id);
 			element.classList.add("answered");
 			for (const each of element.querySelectorAll("button, input, select, textarea")) set(each, "disabled", true);
 			announce(said);

@@ -64,8 +64,6 @@ export function composer({ sessionId, flight, agentId, onAgent, onSent }) {
 		accept: "image/*",
 		multiple: true,
 		hidden: true,
-		"aria-hidden": "true",
-		tabindex: -1,
 		onchange: () => {
 			attach([...(file.files ?? [])]);
 			file.value = "";
@@ -80,7 +78,7 @@ export function composer({ sessionId, flight, agentId, onAgent, onSent }) {
 	const ways = h(
 		"div.ways",
 		{ role: "group", "aria-label": "While a run is under way" },
-		...WAYS.map(([id, label, title]) =>
+		WAYS.map(([id, label, title]) =>
 			button({ label, title, class: "chip" }, () => {
 				way = id;
 				update();
@@ -154,7 +152,7 @@ export function composer({ sessionId, flight, agentId, onAgent, onSent }) {
 	function showImages() {
 		fill(
 			pictures,
-			...images.map((each) =>
+			images.map((each) =>
 				h(
 					"li",
 					h("img", { src: `data:${each.image.media_type};base64,${each.image.data}`, alt: "" }),
@@ -229,7 +227,7 @@ export function composer({ sessionId, flight, agentId, onAgent, onSent }) {
 			chosen && options.some(({ id }) => id === chosen)
 				? null
 				: h("option", { value: "" }, chosen ? "An agent that is gone" : "Choose an agent"),
-			...options.map(({ id, name }) => h("option", { value: id }, name)),
+			options.map(({ id, name }) => h("option", { value: id }, name)),
 		);
 		agents.value = options.some(({ id }) => id === chosen) ? (chosen ?? "") : "";
 	}

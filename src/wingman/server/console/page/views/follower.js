@@ -2,6 +2,7 @@
 
 import { ApiError, api } from "../api.js";
 import { every } from "../frames.js";
+import { asImage } from "../items.js";
 import { follow } from "../stream.js";
 import { Transcript } from "../transcript.js";
 import { keep, recall } from "./memory.js";
@@ -163,9 +164,7 @@ export class Follower {
 				({ role, content }) =>
 					role === "user" && content.some(({ type, text }) => type === "text" && text === head.text),
 			);
-			head.images = (found?.content ?? [])
-				.filter(({ type }) => type === "image")
-				.map(({ media_type, data, note }) => ({ media_type: media_type ?? "", data: data ?? "", note }));
+			head.images = (found?.content ?? []).filter(({ type }) => type === "image").map(asImage);
 		}
 		head.version += 1;
 	}

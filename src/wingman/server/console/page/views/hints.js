@@ -40,7 +40,7 @@ export function hints(agent, write) {
 		),
 		h(
 			"div.examples",
-			...usable.map(([label, words]) => {
+			usable.map(([label, words]) => {
 				const element = button({ label: "", class: "example", named: `Write: ${label}` }, () => write(words));
 				element.append(h("strong", label), h("code", words));
 				return element;

@@ -64,14 +64,14 @@ export function receiptElement(receipt, callName) {
 			h("strong", "Receipt"),
 			h("span.muted", receipt.cancelled.length ? "what the cancel did" : "there was nothing to cancel: it had ended"),
 		),
-		...receipt.cancelled.map((run) =>
+		receipt.cancelled.map((run) =>
 			h(
 				"div.cancelled",
 				h("p", headline(run)),
 				run.tools?.length
 					? h(
 							"ul",
-							...run.tools.map((tool) =>
+							run.tools.map((tool) =>
 								h(
 									"li",
 									{ class: tool.outcome },

@@ -6,11 +6,8 @@ import { outputBox } from "./output-box.js";
 
 const MOST = 100; // fields, and choices of a field; what has more is answered as JSON
 
-const FORMATS = new Map([
-	["email", "email"],
-	["uri", "url"],
-	["date", "date"],
-]);
+/** Formats that fields have a type for. */
+const FORMATS = ["email", "date"];
 
 /** @type {Record<string, (schema: any, needed: boolean) => Field>} */
 const MAKERS = {
@@ -20,7 +17,7 @@ const MAKERS = {
 	},
 	string: ({ format, default: usual, minLength, maxLength }, needed) => {
 		const element = h("input", {
-			type: FORMATS.get(format) ?? "text",
+			type: FORMATS.includes(format) ? format : "text",
 			value: usual ?? "",
 			minlength: minLength,
 			maxlength: maxLength,

@@ -76,7 +76,7 @@ export function runtimeView(main, signal) {
 		}
 	}
 
-	/** @param {any} state @param {ApiError | null} ready */
+	/** @param {Actors} state @param {ApiError | null} ready */
 	function showTiles(state, ready) {
 		const { in_flight, places, waiting, asking } = state.runs;
 		/** @type {[string, string, boolean][]} */
@@ -86,11 +86,7 @@ export function runtimeView(main, signal) {
 			["Wait for a place", count(waiting), false],
 			["Wait for people", count(asking), asking > 0],
 			["In memory", count(state.actors.length), false],
-			[
-				"Restarts",
-				count(state.actors.reduce((/** @type {number} */ sum, /** @type {any} */ { restarts }) => sum + restarts, 0)),
-				false,
-			],
+			["Restarts", count(state.actors.reduce((sum, { restarts }) => sum + restarts, 0)), false],
 			["Dead letters", count(state.dead_letters), state.dead_letters > 0],
 		];
 		follow(

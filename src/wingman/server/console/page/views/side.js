@@ -34,7 +34,7 @@ export function side(element, signal) {
 	const filters = h(
 		"div.filters",
 		{ role: "group", "aria-label": "Which sessions" },
-		...FILTERS.map(([id, label]) =>
+		FILTERS.map(([id, label]) =>
 			button({ label, class: "chip" }, () => {
 				filter = id;
 				show();
