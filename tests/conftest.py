@@ -5,6 +5,7 @@ import os
 import signal
 import threading
 from collections.abc import Generator, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -30,6 +31,32 @@ def pytest_collection(session: pytest.Session) -> Generator[None, object, object
     gc.collect()
     gc.freeze()
     return result
+
+
+LONG = Path(__file__).with_name("long.txt")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--long`: also the tests that take long."""
+    parser.addoption("--long", action="store_true", help=f"also the tests that {LONG.name} names")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave the long tests out, unless they are asked for: by `--long`, or one by its name.
+
+    Each is the long form of what others look at in short, or one of many of its kind.
+    """
+    if config.getoption("--long") or any("::" in argument for argument in config.args):
+        return
+    long = set(LONG.read_text().splitlines())
+    if len(config.args) == 1 and config.args[0].rstrip("/").endswith("tests"):
+        known = {item.nodeid.partition("[")[0] for item in items}
+        gone = sorted(name for name in long if name.partition("[")[0] not in known)
+        if gone:
+            raise pytest.UsageError(f"{LONG.name} names a test that is not there: {gone[0]}")
+    left_out = [item for item in items if item.nodeid in long]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item.nodeid not in long]
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -65,7 +65,7 @@ async def test_it_serves_what_the_file_says(home: Path) -> None:
     async with wingman(*SERVE, home=home) as command:
         url = await url_of(command)
         await command.says(f"Configuration: {home}/wingman.toml\n")
-        assert "(database w.db)" in command.err
+        assert "/w.db)" in command.err
         found = await agents(url)
         assert found["helper"]["tools"] == ["bash", "forecast"]
         async with http(url) as client:
