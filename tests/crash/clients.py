@@ -36,7 +36,8 @@ class Agents:
 @attrs.define(eq=False)
 class Client:
     """One of several that share a book and a connection pool. Sessions are in one of `work_dirs`:
-    each has a connection to the MCP server."""
+    each has a connection to the MCP server. `pause` is how long it rests at most between two things.
+    """
 
     http: httpx.AsyncClient
     book: Book
@@ -44,6 +45,13 @@ class Client:
     agents: Agents
     work_dirs: Sequence[Path]
     on_created: Callable[[Known], None]
+    pause: float = 0.03
+
+    async def stay(self) -> None:
+        """Act for ever: where there is no answer, another server may give the next one."""
+        while True:
+            await self.run()
+            self._done("requests without an answer")
 
     async def run(self) -> None:
         """Act until the server no longer answers."""
@@ -59,7 +67,7 @@ class Client:
         }
         try:
             while True:
-                await trio.sleep(self.random.uniform(0, 0.03))
+                await trio.sleep(self.random.uniform(0, self.pause))
                 usable = self.book.usable()
                 if len(usable) < 3 or (len(usable) < _MOST_SESSIONS and self.random.random() < 0.1):
                     await self._create()
@@ -146,8 +154,8 @@ class Client:
                 self.book.refuse(sent)
             case "store_unavailable":
                 self._store_fails(sent, response)
-            case "shutting_down":
-                pass  # with or without a run: a request id's may be queued
+            case "shutting_down" | "node_lost":
+                pass  # with or without a run: a request id's may be queued, or nobody knows
             case _:
                 findings.check(False, f"{sent} got {status} {response.text}")
 

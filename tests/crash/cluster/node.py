@@ -1,0 +1,126 @@
+"""One node of the cluster: its wire to the database, and the process that is its life just now."""
+
+import os
+import signal
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+import attrs
+import trio
+
+from crash.book import Findings
+from crash.cluster.balancer import Balancer
+from crash.cluster.wire import Wire
+from crash.victim import Victim, orphans
+
+__all__ = ["Node"]
+
+# A mailbox of few messages, so that some are refused; a grace that some runs do not get by with;
+# sessions that leave memory, and their node, soon.
+_OPTIONS: Final = (
+    *("--log-level", "info", "--grace", "0.5", "--max-queued", "8", "--idle-after", "3"),
+)
+_START_SECONDS: Final = 30.0
+_STOP_SECONDS: Final = 15.0
+_ORPHAN_SECONDS: Final = 5.0
+
+
+@attrs.define(eq=False)
+class Node:
+    """A place in the cluster: processes of it come and go, one at a time.
+
+    `database` is the URL's path, and all that the processes say goes into `directory`.
+    """
+
+    name: str
+    wire: Wire
+    database: str
+    directory: Path
+    balancer: Balancer
+    findings: Findings
+    lives: int = 0
+    _victim: Victim | None = None
+
+    @property
+    def url(self) -> str:
+        """Where the process listens."""
+        return self._alive.url
+
+    @property
+    def pid(self) -> int:
+        """The process."""
+        return self._alive.process.pid
+
+    @property
+    def mark(self) -> str:
+        """What the process, and all that it starts, bears in its environment."""
+        return f"{self.directory}/{self.name}/{self.lives}"
+
+    @property
+    def log(self) -> Path:
+        """What the processes have said."""
+        return self.directory / f"{self.name}.log"
+
+    @property
+    def _alive(self) -> Victim:
+        assert self._victim is not None
+        return self._victim
+
+    async def start(self, nursery: trio.Nursery) -> None:
+        """Start a process, and return when it listens; or it is a finding that it does not."""
+        self.lives += 1
+        url = f"postgresql://postgres@127.0.0.1:{self.wire.port}/{self.database}"
+        self._victim = victim = await Victim.start(nursery, url, self.log, self.mark, _OPTIONS)
+        with trio.move_on_after(_START_SECONDS):
+            await victim.listens.wait()
+        if self.findings.check(victim.listens.is_set(), f"{self.name} did not start: see its log"):
+            self.balancer.add(self.name, int(victim.url.rpartition(":")[2].strip("/")))
+
+    async def kill(self) -> None:
+        """SIGKILL, also to one that is stopped; its tools are gone soon after."""
+        self._alive.kill()
+        await self._alive.process.wait()
+        await self._check_orphans()
+
+    def stop(self) -> None:
+        """SIGSTOP: it is there, and does nothing."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """SIGCONT, where it is there."""
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGCONT)
+
+    async def drain(self) -> None:
+        """SIGTERM, and wait until it has left by itself."""
+        code = None
+        self._alive.terminate()
+        with trio.move_on_after(_STOP_SECONDS):
+            code = await self._alive.process.wait()
+        said = f"{self.name} was told to stop, and exited with {code}"
+        if not self.findings.check(code == 0, said):
+            self._alive.kill()
+        self.balancer.remove(self.name)
+        await self._check_orphans()
+
+    async def end(self) -> None:
+        """SIGKILL, without a look at what is left."""
+        if self._victim is not None:
+            self._victim.kill()
+            await self._victim.process.wait()
+
+    def check_alive(self) -> None:
+        """It has not ended by itself."""
+        code = self._alive.process.returncode
+        self.findings.check(code is None, f"{self.name} has ended by itself, with {code}")
+
+    async def _check_orphans(self) -> None:
+        left: dict[int, str] = {}
+        with trio.move_on_after(_ORPHAN_SECONDS):
+            while left := await trio.to_thread.run_sync(orphans, self.mark):
+                await trio.sleep(0.05)
+        for pid, command in left.items():
+            self.findings.check(False, f"outlived its node: {command}")
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
