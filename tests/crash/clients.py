@@ -36,7 +36,7 @@ class Agents:
 @attrs.define(eq=False)
 class Client:
     """One of several that share a book and a connection pool. Sessions are in one of `work_dirs`:
-    each has a connection to the MCP server. `pause` is how long it rests at most between two things.
+    each has a connection to the MCP server. `pause` is the longest rest between two things.
     """
 
     http: httpx.AsyncClient

@@ -53,7 +53,7 @@ CREATE INDEX ON harness.writes (session_id);
 
 CREATE VIEW harness.locks AS
     SELECT objid::bigint AS seq, pid FROM pg_locks
-    WHERE locktype = 'advisory' AND granted AND objsubid = 2
+    WHERE locktype = 'advisory' AND granted AND objsubid = 2 AND mode = 'ExclusiveLock'
         AND database = (SELECT oid FROM pg_database WHERE datname = current_database());
 INSERT INTO harness.nodes SELECT nodes.seq, locks.pid FROM nodes JOIN harness.locks USING (seq);
 
@@ -65,58 +65,64 @@ END $$;
 CREATE TRIGGER harness AFTER INSERT ON nodes FOR EACH ROW EXECUTE FUNCTION harness.node_begins();
 """
 
+_NOW_AND_BEFORE: Final = "FROM new_rows AS now JOIN old_rows AS was ON was.id = now.id"
+
+# Each kind of write: on what, the columns of its record, and the rows of these.
 _WRITES: Final = {
     "session created": (
         "INSERT ON sessions",
-        "SELECT id, NULL, NULL, node, false FROM new_rows",
+        "session_id, after",
+        "id, node FROM new_rows",
     ),
     "session moved": (
         "UPDATE ON sessions",
-        "SELECT now.id, NULL, was.node, now.node,"
-        " EXISTS (SELECT 1 FROM harness.locks WHERE locks.seq = was.node) FROM new_rows AS now"
-        " JOIN old_rows AS was ON was.id = now.id WHERE was.node IS DISTINCT FROM now.node",
+        "session_id, before, after, held",
+        "now.id, was.node, now.node, EXISTS (SELECT FROM harness.locks WHERE seq = was.node)"
+        f" {_NOW_AND_BEFORE} WHERE was.node IS DISTINCT FROM now.node",
     ),
     "session changed": (
         "UPDATE ON sessions",
-        "SELECT now.id, NULL, NULL, NULL, false FROM new_rows AS now"
-        " JOIN old_rows AS was ON was.id = now.id WHERE was.node IS NOT DISTINCT FROM now.node",
+        "session_id",
+        f"now.id {_NOW_AND_BEFORE} WHERE was.node IS NOT DISTINCT FROM now.node",
     ),
     "session deleted": (
         "DELETE ON sessions",
-        "SELECT id, NULL, node, NULL, false FROM old_rows",
+        "session_id, before",
+        "id, node FROM old_rows",
     ),
     "run admitted": (
         "INSERT ON runs",
-        "SELECT session_id, id, NULL, NULL, false FROM new_rows",
+        "session_id, run_id",
+        "session_id, id FROM new_rows",
     ),
     "run started": (
         "UPDATE ON runs",
-        "SELECT now.session_id, now.id, NULL, NULL, false FROM new_rows AS now"
-        " JOIN old_rows AS was ON was.id = now.id"
+        "session_id, run_id",
+        f"now.session_id, now.id {_NOW_AND_BEFORE}"
         " WHERE was.started_at IS NULL AND now.started_at IS NOT NULL",
     ),
     "run ended": (
         "UPDATE ON runs",
-        "SELECT now.session_id, now.id, NULL, NULL, false FROM new_rows AS now"
-        " JOIN old_rows AS was ON was.id = now.id"
+        "session_id, run_id",
+        f"now.session_id, now.id {_NOW_AND_BEFORE}"
         " WHERE was.ended_at IS NULL AND now.ended_at IS NOT NULL",
     ),
     "message": (
         "INSERT ON history",
-        "SELECT session_id, run_id, NULL, NULL, false FROM new_rows",
+        "session_id, run_id",
+        "session_id, run_id FROM new_rows",
     ),
     "step": (
         "INSERT ON pending",
-        "SELECT runs.session_id, run_id, NULL, NULL, false FROM new_rows"
-        " JOIN runs ON runs.id = new_rows.run_id",
+        "session_id, run_id",
+        "runs.session_id, run_id FROM new_rows JOIN runs ON runs.id = new_rows.run_id",
     ),
 }
 
 _TRIGGER: Final = """
 CREATE FUNCTION harness.{name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-    INSERT INTO harness.writes (node, what, session_id, run_id, before, after, held)
-    SELECT (SELECT max(seq) FROM harness.nodes WHERE pid = pg_backend_pid()), '{what}', given.*
-    FROM ({rows}) AS given;
+    INSERT INTO harness.writes (node, what, {columns})
+    SELECT (SELECT max(seq) FROM harness.nodes WHERE pid = pg_backend_pid()), '{what}', {rows};
     RETURN NULL;
 END $$;
 CREATE TRIGGER harness_{name} AFTER {event} REFERENCING {tables}
@@ -145,9 +151,15 @@ def install(url: str) -> None:
     """Make the triggers, in a database that has Wingman's tables and no sessions yet."""
     with psycopg.connect(url) as connection:
         connection.execute(_TABLES)
-        for what, (event, rows) in _WRITES.items():
-            name, tables = what.replace(" ", "_"), _REFERENCING[event.partition(" ")[0]]
-            trigger = _TRIGGER.format(name=name, what=what, event=event, rows=rows, tables=tables)
+        for what, (event, columns, rows) in _WRITES.items():
+            trigger = _TRIGGER.format(
+                name=what.replace(" ", "_"),
+                what=what,
+                event=event,
+                columns=columns,
+                rows=rows,
+                tables=_REFERENCING[event.partition(" ")[0]],
+            )
             connection.execute(trigger.encode())
 
 

@@ -81,9 +81,7 @@ class Balancer:
                     nursery.start_soon(self._ask, http, backend, asked)
                 await trio.sleep(_EVERY)
 
-    async def _ask(
-        self, http: httpx.AsyncClient, backend: _Backend, asked: set[_Backend]
-    ) -> None:
+    async def _ask(self, http: httpx.AsyncClient, backend: _Backend, asked: set[_Backend]) -> None:
         try:
             answer = await http.get(f"http://127.0.0.1:{backend.port}/ready")
         except httpx.TransportError:

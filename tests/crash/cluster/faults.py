@@ -10,7 +10,7 @@ import trio
 from crash.cluster.node import Node
 from postgres_kit import Cluster
 
-__all__ = ["KINDS", "Fault", "FaultKind", "begin", "choose_fault", "end"]
+__all__ = ["Fault", "FaultKind", "begin", "choose_fault", "end"]
 
 FaultKind: TypeAlias = Literal[
     "killed",
@@ -32,7 +32,6 @@ _FAULTS: Final[dict[FaultKind, tuple[int, float, float]]] = {
     "PostgreSQL restarted": (8, 0.05, 2.0),
     "PostgreSQL killed": (8, 0.05, 2.0),
 }
-KINDS: Final = tuple(_FAULTS)
 
 # How long the other nodes have patience with one that is there and does not write, and how long
 # one without a connection has with itself.
@@ -60,15 +59,11 @@ class Fault:
         return f"{self.kind} {'under' if self.seconds < patience else 'over'} {patience:g} s"
 
 
-def choose_fault(random: Random, of_a_node: bool = False) -> Fault:
+def choose_fault(random: Random) -> Fault:
     """One at random, for a random time."""
-    while True:
-        (kind,) = random.choices(KINDS, [often for often, _, _ in _FAULTS.values()])
-        _, shortest, longest = _FAULTS[kind]
-        seconds = math.exp(random.uniform(math.log(shortest), math.log(longest)))
-        fault = Fault(kind, round(seconds, 2))
-        if not (of_a_node and fault.of_the_database):
-            return fault
+    (kind,) = random.choices(list(_FAULTS), [often for often, _, _ in _FAULTS.values()])
+    _, shortest, longest = _FAULTS[kind]
+    return Fault(kind, math.exp(random.uniform(math.log(shortest), math.log(longest))))
 
 
 async def begin(fault: Fault, node: Node, postgres: Cluster) -> None:

@@ -11,6 +11,7 @@ import trio
 
 from crash.book import Findings
 from crash.cluster.balancer import Balancer
+from crash.cluster.patience import until
 from crash.cluster.wire import Wire
 from crash.victim import Victim, orphans
 
@@ -117,9 +118,13 @@ class Node:
 
     async def _check_orphans(self) -> None:
         left: dict[int, str] = {}
-        with trio.move_on_after(_ORPHAN_SECONDS):
-            while left := await trio.to_thread.run_sync(orphans, self.mark):
-                await trio.sleep(0.05)
+
+        async def gone() -> bool:
+            nonlocal left
+            left = await trio.to_thread.run_sync(orphans, self.mark)
+            return not left
+
+        await until(gone, _ORPHAN_SECONDS)
         for pid, command in left.items():
             self.findings.check(False, f"outlived its node: {command}")
             with suppress(ProcessLookupError):

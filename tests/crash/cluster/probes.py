@@ -15,6 +15,7 @@ import trio
 from crash.book import Findings
 from crash.cluster.audit import first_move, owner
 from crash.cluster.node import Node
+from crash.cluster.patience import until
 
 __all__ = ["Placed", "Probes", "Times"]
 
@@ -84,8 +85,7 @@ class Probes:
             if not self.findings.check(answer.status_code == 202, f"a probe: {answer.text}"):
                 return None
             run_id = answer.json()["run_id"]
-            while await self._status(busy, run_id) == "queued":
-                await trio.sleep(0.02)
+            await until(lambda: self._is(busy, run_id, "running"), _PLACE_SECONDS)
             number = await trio.to_thread.run_sync(owner, self.database, busy)
             return Placed(tuple(idle), busy, run_id, number)
         self.findings.check(False, f"{node.name} is ready, and takes no sessions of its own")
@@ -95,13 +95,11 @@ class Probes:
         """Wait until a session answers, and note how long that is `since` then."""
         number = next(self._numbers)
         body = {"message": f"Probe {number}", "request_id": f"probe-{number}"}
-        with trio.move_on_after(_ANSWER_SECONDS):
-            while not await self._answered(f"/sessions/{session_id}/message", body):
-                await trio.sleep(0.03)
+        path = f"/sessions/{session_id}/message"
+        answered = await until(lambda: self._answered(path, body), _ANSWER_SECONDS)
+        said = f"{name}: session {session_id} has no answer within {_ANSWER_SECONDS:g} s"
+        if self.findings.check(answered, said):
             self.times.add(f"{name}: a session answers", trio.current_time() - since)
-            return
-        seconds = f"{_ANSWER_SECONDS:g} s"
-        self.findings.check(False, f"{name}: session {session_id} has no answer within {seconds}")
 
     async def is_noticed(self, name: str, placed: Placed, since: float) -> None:
         """Note when another node took the session that was busy, if one did."""
@@ -147,6 +145,9 @@ class Probes:
             self.findings.check(again, said)
             return False
         return True
+
+    async def _is(self, session_id: str, run_id: str, status: str) -> bool:
+        return await self._status(session_id, run_id) == status
 
     async def _status(self, session_id: str, run_id: str) -> str | None:
         try:

@@ -1,4 +1,4 @@
-"""Bytes from one connection to another, both ways, on loopback: what a wire and a balancer share."""
+"""Bytes from one connection to another, both ways, on loopback: for a wire and a balancer."""
 
 import struct
 from collections.abc import Awaitable, Callable
