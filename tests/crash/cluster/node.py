@@ -3,6 +3,7 @@
 import os
 import signal
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -20,7 +21,7 @@ __all__ = ["Node"]
 # A mailbox of few messages, so that some are refused; a grace that some runs do not get by with;
 # sessions that leave memory, and their node, soon.
 _OPTIONS: Final = (
-    *("--log-level", "info", "--grace", "0.5", "--max-queued", "8", "--idle-after", "3"),
+    *("--log-level", "info", "--grace", "1", "--max-queued", "8", "--idle-after", "3"),
 )
 _START_SECONDS: Final = 30.0
 _STOP_SECONDS: Final = 15.0
@@ -69,14 +70,29 @@ class Node:
         return self._victim
 
     async def start(self, nursery: trio.Nursery) -> None:
-        """Start a process, and return when it listens; or it is a finding that it does not."""
+        """Start a process, and return when it listens; or it is a finding that it does not.
+
+        One that cannot reach its database says so and leaves, and is started again, as a supervisor
+        would do.
+        """
+        listens = await until(partial(self._started, nursery), _START_SECONDS, 0.1)
+        if self.findings.check(listens, f"{self.name} did not start: see its log"):
+            self.balancer.add(self.name, int(self.url.rpartition(":")[2].strip("/")))
+
+    async def _started(self, nursery: trio.Nursery) -> bool:
         self.lives += 1
         url = f"postgresql://postgres@127.0.0.1:{self.wire.port}/{self.database}"
         self._victim = victim = await Victim.start(nursery, url, self.log, self.mark, _OPTIONS)
-        with trio.move_on_after(_START_SECONDS):
-            await victim.listens.wait()
-        if self.findings.check(victim.listens.is_set(), f"{self.name} did not start: see its log"):
-            self.balancer.add(self.name, int(victim.url.rpartition(":")[2].strip("/")))
+        await until(lambda: victim.listens.is_set() or self._is_over(victim), _START_SECONDS)
+        if not victim.listens.is_set():
+            code = victim.process.returncode
+            self.findings.done["starts that failed"] += 1
+            self.findings.check(code in (None, 1), f"{self.name} left with {code} as it started")
+        return victim.listens.is_set()
+
+    @staticmethod
+    def _is_over(victim: Victim) -> bool:
+        return victim.process.poll() is not None
 
     async def kill(self) -> None:
         """SIGKILL, also to one that is stopped; its tools are gone soon after."""
@@ -94,14 +110,15 @@ class Node:
             os.kill(self.pid, signal.SIGCONT)
 
     async def drain(self) -> None:
-        """SIGTERM, and wait until it has left by itself."""
+        """SIGTERM, and wait until it has left by itself; by 1, where something would not stop."""
         code = None
         self._alive.terminate()
         with trio.move_on_after(_STOP_SECONDS):
             code = await self._alive.process.wait()
         said = f"{self.name} was told to stop, and exited with {code}"
-        if not self.findings.check(code == 0, said):
-            self._alive.kill()
+        self.findings.check(code in (0, 1), said)
+        self.findings.done[f"nodes told to stop that left by {code}"] += 1
+        self._alive.kill()
         self.balancer.remove(self.name)
         await self._check_orphans()
 
@@ -113,7 +130,7 @@ class Node:
 
     def check_alive(self) -> None:
         """It has not ended by itself."""
-        code = self._alive.process.returncode
+        code = self._alive.process.poll()
         self.findings.check(code is None, f"{self.name} has ended by itself, with {code}")
 
     async def _check_orphans(self) -> None:
