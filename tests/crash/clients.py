@@ -16,7 +16,7 @@ from crash.follower import frames
 from crash.marks import NAME
 from crash.plans import make_plan
 
-__all__ = ["Agents", "Client", "make_agents"]
+__all__ = ["Agents", "Client", "error_code", "make_agents"]
 
 _MOST_SESSIONS = 10
 _MOST_WAITING = 12  # unanswered messages of a session, beyond which nothing new is sent to it
@@ -144,7 +144,7 @@ class Client:
             findings.check(status >= 400, f"{sent} got {status} without a Location")
         if status < 400:
             return
-        code = response.json()["error"]["code"]
+        code = error_code(response)
         self._done(f"answers {status} {code}")
         match code:
             case "session_not_found" | "session_deleted":
@@ -152,14 +152,14 @@ class Client:
                 findings.check(deleting, f"{sent} got {code}, and nobody had it deleted")
             case "session_busy" | "mailbox_full":
                 self.book.refuse(sent)
-            case "store_unavailable":
-                self._store_fails(sent, response)
+            case "store_unavailable" | "session_moved" | "session_elsewhere" | "no_node":
+                self._not_kept(sent, response)
             case "shutting_down" | "node_lost":
                 pass  # with or without a run: a request id's may be queued, or nobody knows
             case _:
-                findings.check(False, f"{sent} got {status} {response.text}")
+                findings.check(False, f"{sent} got {status} {response.text!r}")
 
-    def _store_fails(self, sent: Sent, response: httpx.Response) -> None:
+    def _not_kept(self, sent: Sent, response: httpx.Response) -> None:
         """With a run, this is how it has ended, or will; without, nothing of it is kept."""
         if "Location" not in response.headers:
             retry = "Retry-After" in response.headers
@@ -264,6 +264,14 @@ class Client:
 
     def _done(self, what: str) -> None:
         self.book.findings.done[what] += 1
+
+
+def error_code(response: httpx.Response) -> str | None:
+    """The code of an answer that is an error by the contract."""
+    try:
+        return str(response.json()["error"]["code"])
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 async def make_agents(http: httpx.AsyncClient) -> Agents:

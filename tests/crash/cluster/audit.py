@@ -12,7 +12,7 @@ import attrs
 import psycopg
 from psycopg.rows import class_row
 
-__all__ = ["Write", "first_move", "install", "owner", "take_writes"]
+__all__ = ["Write", "first_move", "install", "living", "owner", "take_writes"]
 
 
 @attrs.frozen
@@ -175,6 +175,12 @@ def owner(url: str, session_id: str) -> int | None:
         query = "SELECT node FROM sessions WHERE id = %s"
         row = connection.execute(query, (session_id,)).fetchone()
         return None if row is None else row[0]
+
+
+def living(url: str) -> set[int]:
+    """The numbers of the nodes whose locks are held."""
+    with psycopg.connect(url) as connection:
+        return {seq for (seq,) in connection.execute("SELECT seq FROM harness.locks").fetchall()}
 
 
 def first_move(url: str, session_id: str, node: int) -> float | None:

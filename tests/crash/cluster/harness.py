@@ -30,7 +30,7 @@ import trio
 
 from crash.book import Book, Findings, Known
 from crash.clients import Agents, Client, make_agents
-from crash.cluster.audit import install
+from crash.cluster.audit import install, living
 from crash.cluster.balancer import Balancer
 from crash.cluster.faults import Fault, begin, choose_fault, end
 from crash.cluster.node import Node
@@ -227,13 +227,15 @@ class ClusterHarness:
             await trio.sleep(0.1)
 
     async def _stop_all(self) -> None:
-        """All are told to stop: each leaves by itself, and no session is anybody's any more."""
+        """All are told to stop: each leaves by itself, and lets go of its sessions."""
+        numbers = await trio.to_thread.run_sync(living, self._database)
+        self.findings.check(len(numbers) == self.size, f"nodes {numbers} live, of {self.size}")
         for node in self.nodes:
             await node.drain()
         await self.rest.look_at_the_database()
         owners = self.rest.ownership.owners
-        owned = {id: node for id, node in owners.items() if node is not None}
-        self.findings.check(not owned, f"all have stopped, and sessions are owned: {owned}")
+        owned = {id: number for id, number in owners.items() if number in numbers}
+        self.findings.check(not owned, f"nodes have left in order, and own sessions: {owned}")
 
     def _say(self, faults: int) -> None:
         done = self.findings.done

@@ -13,6 +13,7 @@ import httpx
 import trio
 
 from crash.book import Findings
+from crash.clients import error_code
 from crash.cluster.audit import first_move, owner
 from crash.cluster.node import Node
 from crash.cluster.patience import until
@@ -22,7 +23,16 @@ __all__ = ["Placed", "Probes", "Times"]
 _IDLE: Final = 3
 _PLACE_SECONDS: Final = 30.0
 _ANSWER_SECONDS: Final = 90.0
-_AGAIN: Final = frozenset({"shutting_down", "store_unavailable", "node_lost"})
+_AGAIN: Final = frozenset(
+    {
+        "no_node",
+        "node_lost",
+        "session_elsewhere",
+        "session_moved",
+        "shutting_down",
+        "store_unavailable",
+    }
+)
 
 
 @attrs.define
@@ -140,8 +150,8 @@ class Probes:
         if answer is None:
             return False
         if answer.status_code != 200:
-            again = answer.status_code == 503 and answer.json()["error"]["code"] in _AGAIN
-            said = f"a probe got {answer.status_code} {answer.text}"
+            again = answer.status_code == 503 and error_code(answer) in _AGAIN
+            said = f"a probe got {answer.status_code} {answer.text!r}"
             self.findings.check(again, said)
             return False
         return True
