@@ -42,12 +42,14 @@ class Ownership:
         if node in self.dead:
             times = f"{rows[0].committed} and {self.dead[node]}"
             self.findings.check(False, f"{said} came after its sessions were taken: {times}")
-        before = {row.session_id: self.owners.get(row.session_id) for row in rows}
+        # It may take a session, write to it, and let go of it, all at once.
+        owners = {row.session_id: {self.owners.get(row.session_id)} for row in rows}
         for row in rows:
             if row.what.startswith("session "):
                 self._session(row, node)
+                owners[row.session_id].add(row.after)
         for row in rows:
-            self._write(row, node, before[row.session_id])
+            self._write(row, node, owners[row.session_id])
 
     def _session(self, row: Write, node: int) -> None:
         said = f"session {row.session_id}: node {node} {row.what}, {row.before} to {row.after}"
@@ -66,8 +68,7 @@ class Ownership:
                 self.findings.check(not row.held, f"{said}: that one's lock was held")
                 self.dead.setdefault(row.before, row.committed)
 
-    def _write(self, row: Write, node: int, before: int | None) -> None:
-        owners = (before, self.owners.get(row.session_id))
+    def _write(self, row: Write, node: int, owners: set[int | None]) -> None:
         said = f"session {row.session_id}: {row.what} by node {node}, and it is that of {owners}"
         self.findings.check(node in owners, said)
         if row.what == "session deleted":
