@@ -3,7 +3,6 @@
 import os
 import signal
 from collections.abc import AsyncIterator
-from contextlib import aclosing
 from pathlib import Path
 
 import httpx
@@ -117,30 +116,26 @@ async def test_who_waits_for_a_run_of_a_node_that_is_cut_off_is_told_to_ask_agai
 async def test_a_reader_goes_on_at_another_node_after_its_last_event(pair: Pair) -> None:
     session_id = await pair.first.session()
     path = f"/sessions/{session_id}/events"
-    text, last = "", ""
-    async with (
-        pair.first.client.stream("GET", path) as answer,
-        aclosing(answer.aiter_text()) as pieces,
-    ):
+    async with await pair.first.wire() as wire:
+        await wire.send("GET", path)
+        await wire.head()
         await pair.first.send(session_id)
-        async for piece in pieces:
-            text += piece
-            if "event: done" in text and not pair.proxy.shut:
-                pair.cut_off_first()
-    assert "event: error" in text
-    assert '"code":"shutting_down"' in text
-    last = [line for line in text.splitlines() if line.startswith("id: ")][-1][4:]
-    async with (
-        pair.second.client.stream("GET", path, headers={"Last-Event-ID": last}) as answer,
-        aclosing(answer.aiter_text()) as pieces,
-    ):
-        text = await anext(pieces)
-        assert "event: resync" in text
+        done = [await wire.frame(), await wire.frame()][-1]
+        assert done is not None
+        pair.cut_off_first()
+        with trio.fail_after(10):
+            (last,) = await wire.frames()
+        assert (last.event, last.data["code"]) == ("error", "shutting_down")
+    async with await pair.second.wire() as wire:
+        await wire.send("GET", path, headers=[("Last-Event-ID", str(done.id))])
+        await wire.head()
+        resync = await wire.frame()
+        assert resync is not None
+        assert resync.event == "resync"
         await pair.second.send(session_id)
         with trio.fail_after(10):
-            while "event: done" not in text:
-                text += await anext(pieces)
-    assert text.count("Hello.") >= 1
+            frames = [await wire.frame(), await wire.frame()]
+        assert [frame and frame.event for frame in frames] == ["text", "done"]
 
 
 async def test_a_node_that_sees_no_other_one_keeps_its_sessions(
@@ -191,6 +186,10 @@ async def owned_by_nobody(pair: Pair, session_id: str) -> bool:
     return await owner_of(pair, session_id) is None
 
 
+async def is_status(pair: Pair, run_id: str, status: str) -> bool:
+    return bool((await pair.second.client.get(f"/runs/{run_id}")).json()["status"] == status)
+
+
 async def test_runs_that_are_queued_on_a_node_that_stops_go_on_at_another(
     cluster: Cluster, clean_database: str
 ) -> None:
@@ -199,7 +198,7 @@ async def test_runs_that_are_queued_on_a_node_that_stops_go_on_at_another(
         run_id, _ = await begun(pair.first, session_id, "One")
         queued = await pair.first.start(session_id, "later")
         pair.first.shutdown.set()
-        assert (await pair.second.ended(session_id, queued))["status"] == "completed"
+        await until(lambda: is_status(pair, queued, "completed"))
         run = await pair.second.client.get(f"/runs/{run_id}")
         assert run.json()["status"] == "interrupted"
 
@@ -225,7 +224,7 @@ async def test_a_queued_run_waits_for_a_node_that_has_its_directory(
         await until(lambda: "wait for a node that has its directory" in caplog.text)
         assert str(directory) in caplog.text
         (tmp_path / "elsewhere").rename(directory)
-        assert (await pair.second.ended(session_id, queued))["status"] == "completed"
+        await until(lambda: is_status(pair, queued, "completed"))
 
 
 # --- processes ------------------------------------------------------------------------------------
