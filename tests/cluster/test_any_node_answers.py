@@ -191,6 +191,19 @@ async def test_our_client_needs_to_know_of_one_node_alone(pair: Pair) -> None:
         assert (await there.run("go")).response == "Hello."
 
 
+async def test_a_list_shows_what_sessions_do_on_other_nodes(pair: Pair) -> None:
+    busy, idle = await session_of(pair), await session_of(pair)
+    gate = Gate()
+    pair.first.stage.play("One", gate)
+    await pair.first.start(busy)
+    with trio.fail_after(5):
+        await gate.reached.wait()
+    for server in (pair.first, pair.second):
+        listed = (await server.client.get("/sessions")).json()
+        assert {each["id"]: each["status"] for each in listed} == {busy: "running", idle: "idle"}
+    gate.open()
+
+
 # --- what all nodes keep a copy of ----------------------------------------------------------------
 
 

@@ -153,6 +153,7 @@ async def test_a_node_that_sees_no_other_one_keeps_its_sessions(
         proxy.shut = False
         await until(lambda: member.nodes.lost_for == 0)
         gate.open()
+        await until(lambda: answers(server, session_id))
         assert (await server.ended(session_id, run_id))["status"] == "completed"
 
 
