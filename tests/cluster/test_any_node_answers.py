@@ -1,7 +1,6 @@
 """Any node answers for any session: what a client sees of many nodes over one database."""
 
 import json
-from contextlib import aclosing
 from pathlib import Path
 
 import httpx
@@ -10,7 +9,7 @@ import trio
 
 from cluster.conftest import Pair, a_pair, number_of, until
 from postgres_kit import Cluster
-from server_kit import Gate, call, parse_frames, serving
+from server_kit import Gate, call, serving
 from session_kit import wait
 from wingman import tool
 from wingman.api import NewAgent, ProviderConfig
@@ -40,18 +39,16 @@ async def test_a_message_is_answered_by_whichever_node_it_is_sent_to(pair: Pair)
 async def test_a_stream_comes_through_piece_by_piece(pair: Pair) -> None:
     session_id, gate = await session_of(pair), Gate()
     pair.first.stage.play("One", gate, " and two.")
-    body = {"message": "go"}
-    request = f"/sessions/{session_id}/message/stream"
-    async with pair.second.client.stream("POST", request, json=body) as answer:
-        assert answer.headers["content-type"] == "text/event-stream"
-        pieces = answer.aiter_text()
+    async with await pair.second.wire() as wire:
+        await wire.send("POST", f"/sessions/{session_id}/message/stream", {"message": "go"})
+        head = await wire.head()
+        assert head.headers["content-type"] == "text/event-stream"
         with trio.fail_after(5):
-            first = await anext(pieces)
-        assert "One" in first
+            first = await wire.frame()
+        assert first is not None
+        assert first.data == {"text": "One"}
         gate.open()
-        rest = "".join([piece async for piece in pieces])
-    frames = parse_frames(first + rest)
-    assert [frame.event for frame in frames] == ["text", "text", "done"]
+        assert [frame.event for frame in await wire.frames()] == ["text", "done"]
 
 
 @pytest.mark.parametrize("path", ["message", "message/stream"])
@@ -177,16 +174,13 @@ async def test_a_session_that_is_not_there_is_not_found_on_any_node(pair: Pair) 
 
 async def test_events_are_followed_through_another_node(pair: Pair) -> None:
     session_id = await session_of(pair)
-    async with (
-        pair.second.client.stream("GET", f"/sessions/{session_id}/events") as answer,
-        aclosing(answer.aiter_text()) as pieces,
-    ):
+    async with await pair.second.wire() as wire:
+        await wire.send("GET", f"/sessions/{session_id}/events")
+        await wire.head()
         await pair.first.send(session_id)
-        text = ""
         with trio.fail_after(5):
-            while "event: done" not in text:
-                text += await anext(pieces)
-    assert "Hello." in text
+            frames = [await wire.frame(), await wire.frame()]
+    assert [frame and frame.event for frame in frames] == ["text", "done"]
 
 
 async def test_our_client_needs_to_know_of_one_node_alone(pair: Pair) -> None:
@@ -195,6 +189,19 @@ async def test_our_client_needs_to_know_of_one_node_alone(pair: Pair) -> None:
         session = await second.create_session(agent.id)
         there = await first.session(session.id)
         assert (await there.run("go")).response == "Hello."
+
+
+async def test_a_list_shows_what_sessions_do_on_other_nodes(pair: Pair) -> None:
+    busy, idle = await session_of(pair), await session_of(pair)
+    gate = Gate()
+    pair.first.stage.play("One", gate)
+    await pair.first.start(busy)
+    with trio.fail_after(5):
+        await gate.reached.wait()
+    for server in (pair.first, pair.second):
+        listed = (await server.client.get("/sessions")).json()
+        assert {each["id"]: each["status"] for each in listed} == {busy: "running", idle: "idle"}
+    gate.open()
 
 
 # --- what all nodes keep a copy of ----------------------------------------------------------------

@@ -1,9 +1,9 @@
 """Sending: what needs a session of another node is sent to that node, and its answer comes back."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterable, Mapping
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
+from contextlib import asynccontextmanager, suppress
 from types import TracebackType
-from typing import Final, Self, cast
+from typing import Final, Self
 
 import attrs
 import httpx
@@ -69,7 +69,7 @@ class Answer:
 
     status: int
     headers: Collection[tuple[bytes, bytes]]
-    pieces: AsyncGenerator[bytes, None]
+    pieces: AsyncIterator[bytes]
 
 
 class Sender:
@@ -135,12 +135,17 @@ class Sender:
         began = False
         with self._member.while_lives(node) as scope:
             answer = await self._begun(node, request)
+            raw = answer.aiter_raw()
             try:
                 began = True
-                yield Answer(answer.status_code, _kept(answer), _pieces(node, answer))
+                yield Answer(answer.status_code, _kept(answer), _Pieces(node, raw))
             finally:
-                with trio.CancelScope(shield=True):  # it closes a socket
+                # It closes a socket; what reads from that ends with an error, instead of never.
+                closing = trio.CancelScope(shield=True)
+                with closing, suppress(httpx.HTTPError, httpx.StreamError):
                     await answer.aclose()
+                    async for _ in raw:
+                        pass
         if scope.cancelled_caught:
             raise NodeLost(_WENT.format(node.number)) if began else self._lost(node, method)
 
@@ -173,11 +178,18 @@ def _kept(answer: httpx.Response) -> Collection[tuple[bytes, bytes]]:
     ]
 
 
-async def _pieces(node: Node, answer: httpx.Response) -> AsyncGenerator[bytes, None]:
-    try:
-        raw = cast("AsyncGenerator[bytes, None]", answer.aiter_raw())
-        async with aclosing(raw) as pieces:
-            async for piece in pieces:
-                yield piece
-    except httpx.HTTPError as error:
-        raise NodeLost(_WENT.format(node.number)) from error
+@attrs.define
+class _Pieces:
+    """The pieces of an answer, as they come."""
+
+    _node: Node
+    _raw: AsyncIterator[bytes]
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        try:
+            return await anext(self._raw)
+        except httpx.HTTPError as error:
+            raise NodeLost(_WENT.format(self._node.number)) from error

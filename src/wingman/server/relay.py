@@ -6,7 +6,7 @@ sent on: this one answers that the session is not its own, and the sender looks 
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import aclosing, asynccontextmanager
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import attrs
@@ -111,9 +111,8 @@ class Relay:
 
 async def _pass_on(answer: "Answer", send: Callable[[Any], Awaitable[None]]) -> None:
     await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
-    async with aclosing(answer.pieces) as pieces:
-        async for piece in pieces:
-            await send({"type": "http.response.body", "body": piece, "more_body": True})
+    async for piece in answer.pieces:
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
     await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
