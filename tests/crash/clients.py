@@ -235,8 +235,8 @@ class Client:
                 # One that was sent and not waited for may still come.
                 known.titles[:] = [title, *known.titles[1:-1]]
                 self._done("sessions updated")
-            elif response.status_code == 503 and "store_unavailable" in response.text:
-                known.titles.remove(title)
+            elif error_code(response) == "store_unavailable" and "recorded" not in response.text:
+                known.titles.remove(title)  # else it is, or may still be
         finally:
             known.updating = False
 

@@ -20,6 +20,7 @@ The clients, their book and the laws are those of the harness for one server.
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Final
@@ -45,6 +46,7 @@ from postgres_kit import Cluster
 __all__ = ["ClusterHarness"]
 
 _READY_SECONDS: Final = 30.0
+_FAULT_SECONDS: Final = 300.0
 
 
 @attrs.define(eq=False)
@@ -63,7 +65,7 @@ class ClusterHarness:
     clients: int = 16
     round: int = 8
     pause: float = 0.4
-    together: float = 0.25
+    together: float = 0.5
     findings: Findings = attrs.field(factory=Findings)
     times: Times = attrs.field(factory=Times)
     nodes: list[Node] = attrs.field(factory=list)
@@ -72,6 +74,8 @@ class ClusterHarness:
     random: Random = attrs.field(init=False)
     rest: Rest = attrs.field(init=False)
     _followers: dict[str, Follower] = attrs.field(factory=dict)
+    _happening: list[tuple[Fault, Node]] = attrs.field(factory=list)
+    _begun: int = 0
 
     def __attrs_post_init__(self) -> None:
         # Some fault may always just be there: a receipt may say that something still runs.
@@ -110,7 +114,7 @@ class ClusterHarness:
                 await self._begin(nursery)
                 for done in range(0, len(faults), self.round):
                     some = faults[done : done + self.round]
-                    await self._round(nursery, list(some))
+                    await self._round(nursery, some)
                     self._say(done + len(some))
                 await self._stop_all()
             finally:
@@ -137,7 +141,7 @@ class ClusterHarness:
 
     # --- a round ---------------------------------------------------------------------------------
 
-    async def _round(self, nursery: trio.Nursery, faults: list[Fault]) -> None:
+    async def _round(self, nursery: trio.Nursery, faults: Sequence[Fault]) -> None:
         # A connection for each request, so that each may go to another node.
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
         async with (
@@ -162,8 +166,7 @@ class ClusterHarness:
                     client = Client(http, self.book, random, agents, work_dirs, follow, self.pause)
                     clients.start_soon(client.stay)
                 await trio.sleep(1.0)
-                while faults:
-                    await self._scene(nursery, probes, faults)
+                await self._have_them_happen(nursery, probes, faults)
                 clients.cancel_scope.cancel()
             ended = trio.current_time()
             await self.rest.come(http)
@@ -179,26 +182,47 @@ class ClusterHarness:
         ids = {agent["name"]: str(agent["id"]) for agent in found}
         return Agents(ids["Victim"], ids["Served"])
 
-    async def _scene(self, nursery: trio.Nursery, probes: Probes, faults: list[Fault]) -> None:
-        """One fault, or two at once: then not of the same node, nor two of the database."""
-        scene = [faults.pop(0)]
-        both = faults and not (scene[0].of_the_database and faults[0].of_the_database)
-        if both and self.size > 1 and self.random.random() < self.together:
-            scene.append(faults.pop(0))
-        nodes = self.random.sample(self.nodes, len(scene))
+    async def _have_them_happen(
+        self, nursery: trio.Nursery, probes: Probes, faults: Sequence[Fault]
+    ) -> None:
+        """One after the other; some begin while another one is not over."""
         async with trio.open_nursery() as striking:
-            for fault, node in zip(scene, nodes, strict=True):
-                name = fault.name if len(scene) == 1 else "two faults at once"
-                striking.start_soon(self._strike, nursery, probes, fault, node, name)
-        await trio.sleep(self.random.uniform(0, 0.5))
+            for fault in faults:
+                most = 2 if self.size > 1 and self.random.random() < self.together else 1
+                await until(partial(self._may_begin, fault, most), _FAULT_SECONDS)
+                struck = {node.name for _, node in self._happening}
+                node = self.random.choice([each for each in self.nodes if each.name not in struck])
+                self._happening.append((fault, node))
+                striking.start_soon(self._strike, nursery, probes, fault, node)
+                await trio.sleep(self.random.uniform(0, 0.5))
+
+    def _may_begin(self, fault: Fault, most: int) -> bool:
+        """Whether there are fewer than so many; and not two of the database."""
+        two = fault.of_the_database and any(each.of_the_database for each, _ in self._happening)
+        return len(self._happening) < most and not two
 
     async def _strike(
-        self, nursery: trio.Nursery, probes: Probes, fault: Fault, node: Node, name: str
+        self, nursery: trio.Nursery, probes: Probes, fault: Fault, node: Node
     ) -> None:
-        placed = await probes.place(node)
-        if placed is None:
-            return
+        try:
+            placed = await probes.place(node)
+            if placed is not None:
+                await self._befall(nursery, probes, fault, node, placed)
+        finally:
+            self._happening.remove((fault, node))
+
+    async def _befall(
+        self, nursery: trio.Nursery, probes: Probes, fault: Fault, node: Node, placed: Placed
+    ) -> None:
         self.findings.done[f"faults: {fault.name}"] += 1
+        self._begun += 1
+        alone, begun = len(self._happening) == 1, self._begun
+
+        def name() -> str:
+            """What it is called, if no other fault has begun meanwhile."""
+            also = "" if alone and begun == self._begun else ", and another fault"
+            return f"{fault.name}{also}"
+
         at, since = time.time(), trio.current_time()
         async with trio.open_nursery() as asking:
             for session_id in placed.idle:
@@ -208,8 +232,8 @@ class ClusterHarness:
             await end(fault, node, self.postgres, nursery)
             mended = trio.current_time()
         await self._until_ready(node)
-        self.times.add(f"{fault.name}: the node is ready after its end", _since(mended))
-        await self._is_finished(probes, placed, name, at)
+        self.times.add("a node is ready after its fault is over", _since(mended))
+        await self._is_finished(probes, placed, name(), at)
         node.check_alive()
 
     async def _is_finished(self, probes: Probes, placed: Placed, name: str, at: float) -> None:
@@ -221,7 +245,7 @@ class ClusterHarness:
         """Follow it for ever: a reader whose node is gone goes on at another one."""
         if known.id not in self._followers:
             random = Random(self.random.random())
-            self._followers[known.id] = Follower(known, self.book, random)
+            self._followers[known.id] = Follower(known, self.book, random, may_go_back=True)
         while not known.deleted:
             await self._followers[known.id].follow(http)
             await trio.sleep(0.1)

@@ -3,7 +3,7 @@ a client sees it, and by the database's record of when another node took them.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any, Final
@@ -101,15 +101,15 @@ class Probes:
         self.findings.check(False, f"{node.name} is ready, and takes no sessions of its own")
         return None
 
-    async def answers(self, name: str, session_id: str, since: float) -> None:
+    async def answers(self, name: Callable[[], str], session_id: str, since: float) -> None:
         """Wait until a session answers, and note how long that is `since` then."""
         number = next(self._numbers)
         body = {"message": f"Probe {number}", "request_id": f"probe-{number}"}
         path = f"/sessions/{session_id}/message"
         answered = await until(lambda: self._answered(path, body), _ANSWER_SECONDS)
-        said = f"{name}: session {session_id} has no answer within {_ANSWER_SECONDS:g} s"
+        said = f"{name()}: session {session_id} has no answer within {_ANSWER_SECONDS:g} s"
         if self.findings.check(answered, said):
-            self.times.add(f"{name}: a session answers", trio.current_time() - since)
+            self.times.add(f"{name()}: a session answers", trio.current_time() - since)
 
     async def is_noticed(self, name: str, placed: Placed, since: float) -> None:
         """Note when another node took the session that was busy, if one did."""
