@@ -45,7 +45,7 @@ from postgres_kit import Cluster
 
 __all__ = ["ClusterHarness"]
 
-_READY_SECONDS: Final = 30.0
+_READY_SECONDS: Final = 60.0
 _FAULT_SECONDS: Final = 300.0
 
 
@@ -65,7 +65,7 @@ class ClusterHarness:
     clients: int = 16
     round: int = 8
     pause: float = 0.4
-    together: float = 0.5
+    together: float = 0.7
     findings: Findings = attrs.field(factory=Findings)
     times: Times = attrs.field(factory=Times)
     nodes: list[Node] = attrs.field(factory=list)

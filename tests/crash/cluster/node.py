@@ -23,9 +23,9 @@ __all__ = ["Node"]
 _OPTIONS: Final = (
     *("--log-level", "info", "--grace", "1", "--max-queued", "8", "--idle-after", "3"),
 )
-_START_SECONDS: Final = 30.0
-_STOP_SECONDS: Final = 15.0
-_ORPHAN_SECONDS: Final = 5.0
+_START_SECONDS: Final = 90.0
+_STOP_SECONDS: Final = 30.0
+_ORPHAN_SECONDS: Final = 10.0
 
 
 @attrs.define(eq=False)
