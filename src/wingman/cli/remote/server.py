@@ -8,6 +8,7 @@ import click
 
 from wingman.api import Status
 from wingman.cli.console import clean
+from wingman.cli.left_out import HTTP_2, left_out
 from wingman.cli.launch import launch, leaves_of
 from wingman.cli.output import echo
 from wingman.client import Client, Patience, Retrying
@@ -68,7 +69,9 @@ def talk(
     server: str, token: str | None, work: Callable[..., Awaitable[int]], *arguments: Any
 ) -> None:
     """Do a command's work, `work(client, …)`, and end the command with its exit code."""
-    for name, value in click.get_current_context().params.items():
+    context = click.get_current_context()
+    context.with_resource(left_out(HTTP_2))
+    for name, value in context.params.items():
         if isinstance(value, str) and not _is_text(value):
             raise click.UsageError(f"What was given as {name} is not UTF-8.")
     launch(partial(_talk, server, token, work, arguments))
