@@ -34,6 +34,7 @@ commands do is done by the packages below. Exit codes: 0, 1 for what failed, 2 f
 #   program.py     how this program is called
 #   launch.py      from click into Trio; errors come back as one line
 #   processes.py   which processes there are
+#   garbage.py     when Python looks for garbage
 #   left_out.py    what libraries would import, and no command uses
 
 import io
@@ -45,6 +46,7 @@ from typing import Any
 import click
 
 from wingman.cli.commands import COMMANDS, Later
+from wingman.cli.garbage import collect_seldom
 from wingman.cli.left_out import HTTPX_PROGRAM, left_out
 from wingman.cli.output import Group, occupy_closed_streams
 from wingman.cli.program import program
@@ -55,6 +57,11 @@ __all__ = ["main"]
 class _Program(Group):
     """The program, which is called by the name that it can be called by again."""
 
+    def __call__(self, *args: Any, **settings: Any) -> Any:
+        """Be this process's program: whoever has it do something among other things uses `main`."""
+        collect_seldom()
+        return super().__call__(*args, **settings)
+
     def make_context(self, info_name: str | None, *args: Any, **settings: Any) -> click.Context:
         """Parse the arguments."""
         return super().make_context(program(), *args, **settings)
@@ -64,6 +71,7 @@ class _Program(Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command that is called, and import it."""
         name, command, rest = super().resolve_command(context, args)
+        context.with_resource(left_out(HTTPX_PROGRAM))
         return name, command.load() if isinstance(command, Later) else command, rest
 
     def invoke(self, context: click.Context) -> Any:
@@ -84,7 +92,6 @@ class _Program(Group):
 def main(context: click.Context) -> None:
     """Wingman runs LLM agents: sessions with tools, each an actor, cancelled when you say so."""
     occupy_closed_streams()
-    context.with_resource(left_out(HTTPX_PROGRAM))
     # https://no-color.org, and terminals that know no colours
     if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         context.color = False
