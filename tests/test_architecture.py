@@ -112,6 +112,7 @@ ALLOWED: dict[str, set[str]] = {
         "client",
         "config",
         "face",
+        "lazy",
         "processes",
         "providers",
         "tools",

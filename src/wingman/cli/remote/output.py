@@ -81,12 +81,12 @@ def print_rows(columns: Sequence[str], rows: Iterable[Mapping[str, Any]], json: 
         return
     width, height = shutil.get_terminal_size()
     heads = [column.upper().replace("_", " ") for column in columns]
-    shown = [[_shown(row.get(column)) for column in columns] for row in rows]
-    widths = [max(map(cells, column)) for column in zip(heads, *shown, strict=True)]
+    texts = [[_shown(row.get(column)) for column in columns] for row in rows]
+    widths = [max(map(cells, column)) for column in zip(heads, *texts, strict=True)]
     if sum(widths) + _GAP * (len(widths) - 1) > width:
-        _print_pairs(heads, shown, width)
+        _print_pairs(heads, texts, width)
     else:
-        _print_table(heads, shown, width, height)
+        _print_table(heads, texts, width, height)
 
 
 def _print_table(
@@ -108,9 +108,9 @@ def _print_table(
     console.print(table)
 
 
-def _print_pairs(heads: Sequence[str], cells: Iterable[Sequence[str]], width: int) -> None:
+def _print_pairs(heads: Sequence[str], rows: Iterable[Sequence[str]], width: int) -> None:
     """Print what is too wide for a table: each cell after its name, as many on a line as fit."""
-    for row in cells:
+    for row in rows:
         line, used = "", 0
         for head, cell in zip(heads, row, strict=True):
             shown = clip(cell, width - len(head) - 1 - _GAP)

@@ -8,8 +8,8 @@ import click
 
 from wingman.api import Status
 from wingman.cli.console import clean
-from wingman.cli.left_out import HTTP_2, left_out
 from wingman.cli.launch import launch, leaves_of
+from wingman.cli.left_out import HTTP_2, left_out
 from wingman.cli.output import echo
 from wingman.client import Client, Patience, Retrying
 from wingman.errors import InvalidRequest, NotFound, Unavailable, WingmanError
