@@ -32,7 +32,7 @@ EXIT: Final[dict[Status, int]] = {
 
 # A person waits. A server that is just restarting has this long.
 _PATIENCE: Final = Patience(seconds=20, first_seconds=1)
-_TOLD_AT: Final = 4  # failures in a row: about a second
+_TOLD_AT: Final = 5  # failures in a row: a second, which one that was never there is not given
 
 
 def server_options(command: C) -> C:
