@@ -4,8 +4,9 @@ A tool's command may send a message to the session that called it, and wait for 
 would ever end. Each command has the ids of the sessions that wait for it in its environment, as
 `WINGMAN_CALLERS`; who is asked over a socket by one of its own descendants looks there.
 
-It works on Linux, for clients on the same machine that are this process's descendants. Elsewhere
-nothing is found, and time limits end what waits for itself.
+It works on Linux, for clients on the same machine that are this process's descendants, or those of
+a process that shares its port (`board.py`). Elsewhere nothing is found, and time limits end what
+waits for itself.
 """
 
 import contextlib
@@ -16,6 +17,7 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Final, TypeAlias
 
+from wingman.processes.board import Board
 from wingman.processes.kept import spawner_pid
 
 __all__ = ["Address", "Commands", "commands", "environment_of"]
@@ -42,41 +44,63 @@ class Commands:
 
     def __init__(self) -> None:
         self._running = 0
+        self._board: Board | None = None
+
+    def share(self, board: Board) -> None:
+        """This process shares its port with those on the board: their commands may call, too."""
+        self._board = board
+        board.runs(self._running)
 
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
         """A command runs within this block."""
-        self._running += 1
+        self._count(1)
         try:
             yield
         finally:
-            self._running -= 1
+            self._count(-1)
+
+    def _count(self, change: int) -> None:
+        self._running += change
+        if self._board is not None:
+            self._board.runs(self._running)
 
     def callers(self, client: Address, server: Address) -> frozenset[str]:
         """The sessions that wait for the process at the other end of a connection to `server`."""
-        if not self._running:
+        if not self._running and not (self._board is not None and self._board.commands_run):
             return frozenset()
         with contextlib.suppress(OSError, ValueError):  # it has ended, or this is no Linux
             inode = _socket_of(client, server)
             if inode is not None:
-                return _callers_of(f"socket:[{inode}]")
+                return _callers_of(f"socket:[{inode}]", self._processes)
         return frozenset()
 
     def is_command(self, client: Address, server: Address) -> bool:
         """Whether a command, or a process that one has started, is at the other end of a connection
         to `server`: whatever environment it has, and whoever its parent is. A process of this
         machine that is gone already counts as one: it waits for no answer."""
-        spawner = spawner_pid()
-        if not spawner:
+        ancestors = self._ancestors
+        if not ancestors:
             return False
         with contextlib.suppress(OSError, ValueError):  # this is no Linux
             inode = _socket_of(client, server)
             if inode is not None and inode != _ORPHANED:
-                if _holder(f"socket:[{inode}]", _descendants(spawner)) is not None:
+                if _holder(f"socket:[{inode}]", _descendants(*ancestors)) is not None:
                     return True
                 inode = _socket_of(client, server)  # it may have been about to end
             return inode == _ORPHANED or (inode is None and _is_loopback(client))
         return False
+
+    @property
+    def _processes(self) -> Collection[int]:
+        return (os.getpid(),) if self._board is None else self._board.processes
+
+    @property
+    def _ancestors(self) -> Collection[int]:
+        """The processes from which all commands descend. None is a command itself."""
+        spawner = spawner_pid()
+        others = [pid for pid in self._processes if pid != os.getpid()]
+        return [*others, spawner] if spawner else others
 
 
 commands: Final = Commands()
@@ -116,9 +140,9 @@ def _without_mapping(listed: str) -> str:
     return listed[-13:] if listed[:-13] in _MAPPED else listed
 
 
-def _callers_of(socket: str) -> frozenset[str]:
+def _callers_of(socket: str, ancestors: Collection[int]) -> frozenset[str]:
     parents: dict[Path, Path | None] = {}
-    looked_at = _remembered(_descendants(os.getpid()), parents)
+    looked_at = _remembered(_descendants(*ancestors), parents)
     process = _holder(socket, looked_at)
     return frozenset() if process is None else _told(process, parents)
 
@@ -141,16 +165,16 @@ def _holder(socket: str, processes: Iterator[tuple[Path, Path | None]]) -> Path 
     return None
 
 
-def _descendants(ancestor: int) -> Iterator[tuple[Path, Path | None]]:
-    """All processes below one, parents first: each directory in /proc, and its parent's."""
-    waiting: list[tuple[int, Path | None]] = [(ancestor, None)]
-    for pid, parent in waiting:
+def _descendants(*ancestors: int) -> Iterator[tuple[Path, Path | None]]:
+    """All processes below these, parents first: each directory in /proc, and its parent's."""
+    waiting: list[tuple[int, Path | None]] = [(ancestor, None) for ancestor in ancestors]
+    for number, (pid, parent) in enumerate(waiting):
         process = Path("/proc", str(pid))
         with contextlib.suppress(OSError):
             for thread in (process / "task").iterdir():
                 children = map(int, (thread / "children").read_text().split())
                 waiting += [(child, process) for child in children]
-        if pid != waiting[0][0]:
+        if number >= len(ancestors):
             yield process, parent
 
 

@@ -78,6 +78,7 @@ async def serve(
     logins: Logins | None = None,
     shutdown: trio.Event | None = None,
     reload: Reload | None = None,
+    listeners: Sequence[trio.SocketListener] | None = None,
     task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve an open runtime over HTTP until `shutdown` is set, or for ever.
@@ -89,6 +90,9 @@ async def serve(
     take; of the process's descriptors, connections take three quarters at most. `logins`, of the
     same token, is for who makes links to the console. Signals are the program's affair. `reload`
     has the program read its configuration again (`POST /reload`).
+
+    `listeners` are sockets that listen already, such as ones that several processes share: then
+    nothing is bound, `host` says who can reach them, and the URL is that of the first.
 
     Raises `InvalidRequest` for a bind beyond loopback without a token, `OSError` where it cannot
     listen.
@@ -104,7 +108,8 @@ async def serve(
         raise InvalidRequest("The logins are of another token.")
     app = create_app(runtime, max_body_memory, logins, reload)
     guard = Guard(app, host=host, logins=logins, allowed_hosts=allowed_hosts)
-    listeners = await open_listeners(host, port)
+    if listeners is None:
+        listeners = await open_listeners(host, port)
     connections = Connections(guard, room_for_connections(max_connections))
     url = _url(host, listeners[0])
     async with trio.open_nursery() as nursery:
