@@ -265,8 +265,8 @@ async def _serve(
     """Open the database, listen, and serve until a signal; return the exit code."""
     from wingman.server import Logins, serve  # noqa: PLC0415
 
-    logins = Logins(config.token)
     runtime, opened = open_runtime(database), trio.Event()
+    logins = Logins(runtime.passes, config.token)
 
     async def reload() -> Reloaded:
         await opened.wait()
@@ -295,7 +295,7 @@ async def _serve(
             if node is None or node.inherited.tells:
                 place = runtime.store.name
                 notice(f"Wingman listens on {url} (database {place}); its contract: {url}/docs")
-                notice(_console(url, logins))
+                notice(await _console(url, logins))
                 for line in lines:
                     notice(line)
             if node is not None:
@@ -305,11 +305,11 @@ async def _serve(
     return signals.exit_code
 
 
-def _console(url: str, logins: "Logins") -> str:
+async def _console(url: str, logins: "Logins") -> str:
     """Where the console is; where one has to log in, with a link that does so."""
     for anywhere, here in _WILDCARDS.items():
         url = url.replace(anywhere, here)
     if not logins.needed:
         return f"The console: {url}/"
-    link = f"{url}/#link={logins.new_link()}"
+    link = f"{url}/#link={await logins.new_link()}"
     return f"The console: {link} (works once, for 10 minutes; `wingman console` prints another)"

@@ -19,6 +19,7 @@ from wingman.runtime.agents import Agents
 from wingman.runtime.credentials import Credentials
 from wingman.runtime.mcp_servers import McpServers
 from wingman.runtime.models import Models
+from wingman.runtime.passes import Passes
 from wingman.runtime.settings import Settings
 from wingman.session import OpenToolsets, Room, Services, SessionHost, Terms
 from wingman.store import Store, open_store
@@ -93,6 +94,7 @@ class Root:
             on_ask=on_ask,
             approver=_approver(ask),
         )
+        self.passes = Passes(self.store)
         self.mcp = McpServers(self.store, self.agents, self.services.toolsets)
         self.host = SessionHost(self.services, idle_after)
         self._stack = AsyncExitStack()

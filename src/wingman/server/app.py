@@ -150,7 +150,7 @@ def create_app(
     guard around the app; without one nobody has to log in. `reload` has the program read its
     configuration again.
     """
-    handlers = handlers_of(runtime, Logins() if logins is None else logins, reload)
+    handlers = handlers_of(runtime, Logins(runtime.passes) if logins is None else logins, reload)
     return app_of(handlers, body_memory=body_memory)
 
 

@@ -103,7 +103,7 @@ async def serve(
         host, port, token, tuple(allowed_hosts), grace, max_connections, max_body_memory
     )
     config.check()
-    logins = Logins(token) if logins is None else logins
+    logins = Logins(runtime.passes, token) if logins is None else logins
     if not logins.are_of(token):
         raise InvalidRequest("The logins are of another token.")
     app = create_app(runtime, max_body_memory, logins, reload)
