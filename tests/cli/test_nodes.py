@@ -23,7 +23,7 @@ NODES = (sys.executable, "-m", "wingman", "serve", "--port", "0", "--nodes")
 ON_MEMORY = (
     sys.executable,
     "-c",
-    "import wingman.cli.serve; wingman.cli.serve._check_shared = print; wingman.cli.main()",
+    "import wingman.cli.serve; wingman.cli.serve._check_several = print; wingman.cli.main()",
     *("serve", "--port", "0", "--db", "memory", "--nodes"),
 )
 

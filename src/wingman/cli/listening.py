@@ -1,6 +1,7 @@
-"""Listening: the sockets of a server, and what is said where there can be none."""
+"""Listening: the sockets of a server, what is said where there can be none, and their addresses."""
 
 import errno
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -11,7 +12,7 @@ from wingman.cli.node import Node
 if TYPE_CHECKING:
     from wingman.server import ServerConfig
 
-__all__ = ["listeners_of"]
+__all__ = ["address_of", "listeners_of"]
 
 
 async def listeners_of(
@@ -34,3 +35,13 @@ async def listeners_of(
             raise click.ClickException(f"{place} is in use: {hint}.") from error
         raise click.ClickException(f"Cannot listen on {place}: {error.strerror}.") from error
     return listeners if node is None else [*node.listeners, *listeners]
+
+
+def address_of(
+    config: "ServerConfig", node: Node | None, listeners: Sequence[trio.SocketListener]
+) -> str | None:
+    """Where other nodes reach this one, if the configuration says: one node of several has the
+    address of all, and a port of its own."""
+    if node is None or config.node_url is None:
+        return config.node_url
+    return f"{config.node_url.rstrip('/')}:{listeners[-1].socket.getsockname()[1]}"

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 import attrs
 import click
@@ -14,10 +15,10 @@ import trio
 from wingman.agent import LEAST_THRESHOLD, Compaction
 from wingman.api import Reloaded
 from wingman.cli.configuration import ConfigFile, config_option, said_elsewhere
-from wingman.cli.environment import FromEnvironment, HostNames, Seconds
+from wingman.cli.environment import FromEnvironment, HostNames, Labels, Seconds
 from wingman.cli.launch import launch
 from wingman.cli.limits import limit_options, limits_from
-from wingman.cli.listening import listeners_of
+from wingman.cli.listening import address_of, listeners_of
 from wingman.cli.node import READY, RELOADED, Node
 from wingman.cli.nodes import Nodes
 from wingman.cli.prices import prices_from
@@ -153,6 +154,19 @@ _SHARED: Final = ("postgresql://", "postgres://")
     help="The part of a model's window above which a history is compacted, where its agent does "
     "not say; 0: never.",
 )
+@click.option(
+    "--node-url",
+    metavar="URL",
+    help="Where other nodes reach this one, if they share a PostgreSQL database; without a port "
+    "where there are several --nodes.  [default: where it listens]",
+)
+@click.option(
+    "--label",
+    "labels",
+    type=Labels(),
+    multiple=True,
+    help="A label of this node, which sessions may ask for. May be repeated.",
+)
 @limit_options
 def serve_command(
     config: ConfigFile,
@@ -171,6 +185,8 @@ def serve_command(
     prices: Prices,
     permissions: Rules,
     compact_at: float,
+    node_url: str | None,
+    labels: tuple[str, ...],
     **limits: Any,
 ) -> None:
     """Serve sessions over HTTP, until SIGINT or SIGTERM, or until its terminal goes away.
@@ -193,7 +209,9 @@ def serve_command(
     configure_logging(log_level, log_format)
     collect_seldom()
     raise_limit()
-    server = ServerConfig(host, port, token, allowed_hosts, grace, max_connections, max_body_memory)
+    server = ServerConfig(
+        host, port, token, allowed_hosts, grace, max_connections, max_body_memory, node_url
+    )
     try:
         server.check()
     except InvalidRequest as error:
@@ -202,7 +220,7 @@ def serve_command(
     database = db or str(default_database())
     node = Node.found()
     if node is None and nodes > 1:
-        _check_shared(database)
+        _check_several(database, node_url)
         launch(partial(_serve_nodes, server, nodes))
     reloader = Reloader(config, overridden)
     rules = permissions if "permissions" in overridden else config.content.rules
@@ -214,12 +232,19 @@ def serve_command(
         permissions=permissions.rules,
         compaction=_compaction(compact_at),
         settings=reloader.settings,
+        labels=labels,
     )
     lines = (f"Configuration: {config.told}", f"Permissions: {told(rules)}")
     launch(partial(_serve, server, database, open_runtime, reloader, lines, node))
 
 
-def _check_shared(database: str) -> None:
+def _check_several(database: str, node_url: str | None) -> None:
+    """Raise `click.UsageError` where these options are not for several nodes."""
+    if node_url is not None and urlsplit(node_url).port is not None:
+        raise click.UsageError(
+            "With --nodes, the --node-url has no port, as in http://10.0.0.5: each node has a port "
+            "of its own."
+        )
     if not database.startswith(_SHARED):
         raise click.UsageError(
             "Several nodes share a database, which only PostgreSQL lets them: give --db "
@@ -284,12 +309,14 @@ async def _serve(
         nursery.start_soon(signals.obey, nursery.cancel_scope)
         async with runtime, trio.open_nursery() as serving:
             opened.set()
+            listeners = await listeners_of(config, node)
             options = {
                 **attrs.asdict(config),
                 "logins": logins,
                 "shutdown": signals.requested,
                 "reload": reload_all,
-                "listeners": await listeners_of(config, node),
+                "listeners": listeners,
+                "node_url": address_of(config, node, listeners),
             }
             url: str = await serving.start(partial(serve, runtime, **options))
             if node is None or node.inherited.tells:

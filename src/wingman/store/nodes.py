@@ -80,6 +80,10 @@ class Nodes(Protocol):
         """The number of this node. It has another one after its connection was lost."""
 
     @property
+    def secret(self) -> str:
+        """What other nodes send to this one with what they forward."""
+
+    @property
     def lost_for(self) -> float:
         """For how many seconds it is known that the connection is lost; 0 where it is there."""
 

@@ -98,6 +98,10 @@ class PostgresNodes:
         return self._database.node.number
 
     @property
+    def secret(self) -> str:
+        return self._database.node.secret
+
+    @property
     def lost_for(self) -> float:
         lost_at = self._database.lost_at
         return 0.0 if lost_at is None else time.monotonic() - lost_at
