@@ -5,7 +5,7 @@ import re
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -15,6 +15,7 @@ import trio
 
 from cli.terminal import PATIENCE, Command, running, wingman
 from cli.test_serve import appears, is_one_line, url_of
+from postgres_kit import Cluster
 
 NODES = (sys.executable, "-m", "wingman", "serve", "--port", "0", "--nodes")
 
@@ -161,3 +162,73 @@ async def test_several_nodes_want_postgresql(tmp_path: Path) -> None:
     async with wingman("serve", "--nodes", "2", home=tmp_path) as command:
         assert await command.ended() == 2
     assert re.search(r"only PostgreSQL lets them: give --db\s+postgresql://", command.err)
+
+
+async def output_of(http: httpx.AsyncClient, session: str, work: str) -> str:
+    """What a command of a session's agent gives."""
+    message = {"message": f"!bash {work}"}
+    answer = await http.post(f"/sessions/{session}/message", json=message)
+    [call] = answer.raise_for_status().json()["tool_calls"]
+    return str(call["output"])
+
+
+def curls(everywhere: Iterable[str], path: str, body: str) -> str:
+    """A command that asks each of these servers the same."""
+    head = "curl -s -m 20 -H 'Authorization: Bearer open-sesame' --json"
+    return "; ".join(f"{head} '{body}' {url}{path}" for url in everywhere)
+
+
+@asynccontextmanager
+async def on_postgresql(
+    home: Path, cluster: Cluster, database: str
+) -> AsyncIterator[tuple[Command, httpx.AsyncClient, list[str]]]:
+    """Two nodes with a token, a client, and the addresses: the shared one, and each node's own."""
+    arguments = (*NODES, "2", "--db", cluster.url(database), "--grace", "0")
+    async with running(*arguments, home=home, WINGMAN_TOKEN="open-sesame") as command:
+        await command.says("all nodes serve")
+        own = [url for (url,) in cluster.run("SELECT url FROM nodes", database)]
+        url = await url_of(command)
+        assert len({url, *own}) == 3
+        async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=PATIENCE) as http:
+            yield command, http, [url, *own]
+        command.process.send_signal(signal.SIGTERM)
+        assert await command.ended() == 0
+
+
+async def test_links_logins_and_commands_are_known_on_every_node(
+    tmp_path: Path, cluster: Cluster, clean_database: str
+) -> None:
+    async with on_postgresql(tmp_path, cluster, clean_database) as (command, http, everywhere):
+        found = re.search(r"#link=(\S+) \(works once", command.err)
+        assert found is not None
+        statuses, secret = [], ""
+        for url in everywhere:
+            answer = await http.post(f"{url}/console/login", json={"link": found[1]})
+            statuses.append(answer.status_code)
+            secret = secret or answer.headers["set-cookie"].partition("=")[2].partition(";")[0]
+        assert statuses == [200, 401, 401]
+        http.cookies.clear()
+        for url in everywhere:
+            # A cookie's name has the port, which is not that of all nodes here.
+            cookie = {"Cookie": f"wingman-{url.rpartition(':')[2]}={secret}"}
+            assert (await http.get(f"{url}/sessions", headers=cookie)).status_code == 200
+
+        http.headers["Authorization"] = "Bearer open-sesame"
+        about = {"name": "A", "tools": ["bash"], "provider": {"id": "scripted"}}
+        body = {"work_dir": str(tmp_path)}
+        body["agent_id"] = (await http.post("/agents", json=about)).json()["id"]
+        session = (await http.post("/sessions", json=body)).json()["id"]
+        work = curls(everywhere, f"/sessions/{session}/message", '{"message": "again"}')
+        assert (await output_of(http, session, work)).count("waits_for_itself") == 3
+
+        asked = (await http.post("/sessions", json={**body, "permissions": "ask"})).json()["id"]
+        path, message = f"/sessions/{asked}/message", {"message": "!bash touch answered"}
+        await http.post(path, json=message, headers={"Prefer": "respond-async"})
+        with trio.fail_after(PATIENCE):
+            while not (requests := (await http.get("/permissions")).json()):  # noqa: ASYNC110
+                await trio.sleep(0.02)
+        path, answer_it = f"/sessions/{asked}/permissions/{requests[0]['id']}", {"decision": "once"}
+        work = curls(everywhere, path, '{"decision": "once"}')
+        assert (await output_of(http, session, work)).count("forbidden_tool") == 3
+        assert (await http.post(path, json=answer_it)).status_code == 200
+        await appears(tmp_path / "answered")
