@@ -11,5 +11,6 @@ remembers of that may be old: the store refuses what a node writes to a session 
 
 from wingman.cluster.member import Member
 from wingman.cluster.owners import ClusterOwners
+from wingman.cluster.sending import Answer, Sender, Unsent
 
-__all__ = ["ClusterOwners", "Member"]
+__all__ = ["Answer", "ClusterOwners", "Member", "Sender", "Unsent"]

@@ -1,7 +1,7 @@
 """Sending: what needs a session of another node is sent to that node, and its answer comes back."""
 
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from types import TracebackType
 from typing import Final, Self
 
@@ -13,13 +13,7 @@ from wingman.cluster.member import Member
 from wingman.errors import NodeLost
 from wingman.store import Node
 
-__all__ = ["CALLERS", "COMMAND", "NODE", "Answer", "Sender", "Unsent"]
-
-NODE: Final = b"wingman-node"
-CALLERS: Final = b"wingman-callers"
-COMMAND: Final = b"wingman-command"
-"""Headers of what one node sends to another: the other's secret; the sessions that wait for whoever
-sent the request; and whether a tool's command did."""
+__all__ = ["Answer", "Sender", "Unsent"]
 
 MISDIRECTED: Final = 421
 """The status of what was sent to a node that does not own the session."""
@@ -48,14 +42,14 @@ _NOT_SENT: Final = frozenset(
         b"transfer-encoding",
         b"upgrade",
         b"x-request-id",
-        NODE,
-        CALLERS,
-        COMMAND,
     }
 )
+_OF_NODES: Final = b"wingman-"
 _NOT_ANSWERED: Final = frozenset(
     {b"connection", b"date", b"keep-alive", b"server", b"transfer-encoding", b"x-request-id"}
 )
+
+_WENT: Final = "Node {} went away during its answer."
 
 # What may be asked for again, whatever became of it.
 _HARMLESS: Final = frozenset({"GET", "HEAD"})
@@ -118,8 +112,8 @@ class Sender:
         body: bytes,
         more: Mapping[bytes, bytes],
     ) -> AsyncIterator[Answer]:
-        """Send a request to this node. `target` is its path and query, `more` are headers beside
-        the client's own.
+        """Send a request to this node. `target` is its path and query, `more` are what this node
+        says beside the client's own `headers`.
 
         Raises `Unsent` where nothing can have come of it; `NodeLost` where that is not known. Where
         the node goes away during its answer, the pieces end with `NodeLost`.
@@ -127,26 +121,33 @@ class Sender:
         if node.terms.url is None:
             raise Unsent(f"Node {node.number} is in a process without a server.")
         base = httpx.URL(node.terms.url)
-        sent = [pair for pair in headers if pair[0] not in _NOT_SENT]
+        sent = [
+            (name, value)
+            for name, value in headers
+            if name not in _NOT_SENT and not name.startswith(_OF_NODES)
+        ]
         request = self._client.build_request(
             method,
             base.copy_with(raw_path=target),
-            headers=[*sent, (NODE, node.secret.encode()), *more.items()],
+            headers=[*sent, *more.items()],
             content=body or None,
         )
-        death = self._member.death(node)
-        with trio.CancelScope() as scope:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(_cancel_at, death, scope)
-                answer = await self._begun(node, request)
-                try:
-                    yield Answer(answer.status_code, _kept(answer), _pieces(node, answer))
-                finally:
-                    with trio.CancelScope(shield=True):  # it closes a socket
-                        await answer.aclose()
-                nursery.cancel_scope.cancel()
+        began = False
+        with self._member.while_lives(node) as scope:
+            answer = await self._begun(node, request)
+            raw = answer.aiter_raw()
+            try:
+                began = True
+                yield Answer(answer.status_code, _kept(answer), _Pieces(node, raw))
+            finally:
+                # It closes a socket; what reads from that ends with an error, instead of never.
+                closing = trio.CancelScope(shield=True)
+                with closing, suppress(httpx.HTTPError, httpx.StreamError):
+                    await answer.aclose()
+                    async for _ in raw:
+                        pass
         if scope.cancelled_caught:
-            raise self._lost(node, method)
+            raise NodeLost(_WENT.format(node.number)) if began else self._lost(node, method)
 
     async def _begun(self, node: Node, request: httpx.Request) -> httpx.Response:
         try:
@@ -169,11 +170,6 @@ class Sender:
         )
 
 
-async def _cancel_at(event: trio.Event, scope: trio.CancelScope) -> None:
-    await event.wait()
-    scope.cancel()
-
-
 def _kept(answer: httpx.Response) -> Collection[tuple[bytes, bytes]]:
     return [
         (name.lower(), value)
@@ -182,9 +178,18 @@ def _kept(answer: httpx.Response) -> Collection[tuple[bytes, bytes]]:
     ]
 
 
-async def _pieces(node: Node, answer: httpx.Response) -> AsyncIterator[bytes]:
-    try:
-        async for piece in answer.aiter_raw():
-            yield piece
-    except httpx.HTTPError as error:
-        raise NodeLost(f"Node {node.number} went away during its answer.") from error
+@attrs.define
+class _Pieces:
+    """The pieces of an answer, as they come."""
+
+    _node: Node
+    _raw: AsyncIterator[bytes]
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        try:
+            return await anext(self._raw)
+        except httpx.HTTPError as error:
+            raise NodeLost(_WENT.format(self._node.number)) from error

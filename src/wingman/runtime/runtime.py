@@ -26,7 +26,6 @@ from wingman.api import (
     Status,
 )
 from wingman.conversation import HistoryPart, Message
-from wingman.errors import NotFound
 from wingman.face import AnyRuns, answered
 from wingman.given import one
 from wingman.metrics import Metrics
@@ -200,25 +199,11 @@ class Runtime:
         """
         host = self._host
         one("work_dir", work_dir, str | Path)
-        one("agent", agent, Agent | str | None)
         one("title", title, str | None)
         one("label", label, str | None)
-        if isinstance(agent, Agent):
-            agent_id: str | None = self.agents.add_code(agent).id
-        else:
-            agent_id = agent
-            if agent is not None:
-                await self._check_agent(agent)
+        agent_id = await self.agents.id_of(one("agent", agent, Agent | str | None))
         live = await host.create(work_dir, title, agent_id, permissions, label)
         return Session.attached(host, live.id)
-
-    async def _check_agent(self, agent_id: str) -> None:
-        """Raise `NotFound` for an agent that this node and the store do not know."""
-        try:
-            self.agents.known(agent_id)
-        except NotFound:
-            await self.refresh()  # another node may have just made it
-            self.agents.known(agent_id)
 
     async def session(self, session_id: str) -> Session:
         """The handle of a session, live or in the store. Raises `NotFound`."""
@@ -261,9 +246,7 @@ class Runtime:
         if title is not UNSET:
             given["title"] = title
         if agent_id is not UNSET:
-            if agent_id is not None:
-                await self._check_agent(agent_id)
-            given["agent_id"] = agent_id
+            given["agent_id"] = await self.agents.id_of(agent_id)
         if permissions is not UNSET:
             given["permissions"] = permissions
         await host.update(session_id, given)
@@ -334,9 +317,8 @@ class Runtime:
     ) -> Receipt:
         """Cancel what is in flight in a session, and with `queued` what waits; say what stopped.
 
-        With a `run_id`, only if that run is the one in flight; else `NotInFlight` says where it
-        stands, and nothing is cancelled. Raises `NotFound`, or `StoreUnavailable` where the cancel
-        could not be recorded.
+        With a `run_id`, only if that run is the one in flight; else it raises `NotInFlight`. Raises
+        `NotFound`, or `StoreUnavailable` where the cancel could not be recorded.
         """
         return await self._host.runs.cancel(session_id, queued=queued, run_id=run_id)
 
@@ -349,10 +331,8 @@ class Runtime:
         return await self._host.runs.take_back(session_id, run_id)
 
     async def cancel_tool(self, session_id: str, run_id: str, tool_use_id: str) -> Receipt:
-        """Cancel one tool call of a run: the model is told, its siblings and the run go on.
-
-        Raises `NotFound`, also where the run has no such call.
-        """
+        """Cancel one tool call of a run: the model is told, its siblings and the run go on. Raises
+        `NotFound`, also where the run has no such call."""
         return await self._host.runs.cancel_tool(session_id, run_id, tool_use_id)
 
     # --- permissions ---------------------------------------------------------------------------
@@ -406,8 +386,7 @@ class Runtime:
         return self._root.member
 
     async def refresh(self) -> None:
-        """Know what other nodes have changed of agents, credentials and MCP servers. They are told
-        of each other's changes; this is for who cannot wait for that."""
+        """Know at once what other nodes have changed of agents, credentials and MCP servers."""
         require_trio()
         await self._root.refresh()
 

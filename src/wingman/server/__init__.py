@@ -18,6 +18,7 @@
     decoding.py     JSON into typed values, and errors with a path
     history.py      a session with its history as the body of a response, in pieces
     sse.py          a channel's reader as the body of a response
+    relay.py        a request that another node is to answer
     callers.py      who sends a request: a client, or a tool's command
     errors.py       from an error's code to its status
 

@@ -7,7 +7,21 @@ from quart import request
 
 from wingman.runtime import Runtime
 
-__all__ = ["FORWARDED", "Forwarded", "callers_of", "comes_from_a_command"]
+__all__ = [
+    "CALLERS",
+    "COMMAND",
+    "FORWARDED",
+    "NODE",
+    "Forwarded",
+    "callers_of",
+    "comes_from_a_command",
+]
+
+NODE: Final = b"wingman-node"
+CALLERS: Final = b"wingman-callers"
+COMMAND: Final = b"wingman-command"
+"""Headers of what one node sends to another: the other's secret; the sessions that wait for whoever
+sent the request; and that a tool's command did."""
 
 FORWARDED: Final = "wingman.forwarded"
 """Under this key the scope of a request says who sent it to the node that has sent it here."""

@@ -19,7 +19,7 @@ import trio
 from wingman.api import ROUTES, pattern_of
 from wingman.errors import StoreUnavailable
 from wingman.ids import new_id
-from wingman.server.callers import FORWARDED, Forwarded
+from wingman.server.callers import CALLERS, COMMAND, FORWARDED, NODE, Forwarded
 from wingman.server.console import Logins, cookies_of
 from wingman.server.errors import REQUEST_ID, error_body
 from wingman.telemetry import log_event
@@ -36,11 +36,6 @@ App: TypeAlias = Callable[[Any, Any, Any], Awaitable[None]]
 # Under this key of its scope a request may leave a function, called if its client leaves before
 # the answer is complete: also where the body of a stream has not begun.
 ON_DISCONNECT: Final = "wingman.on_disconnect"
-
-# What another node sends beside a request: see `wingman.cluster.sending`.
-_NODE: Final = b"wingman-node"
-_CALLERS: Final = b"wingman-callers"
-_COMMAND: Final = b"wingman-command"
 
 _SANE_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _OPEN: Final = tuple(pattern_of(route.path) for route in ROUTES if not route.needs_token)
@@ -113,7 +108,7 @@ class Guard:
 
     async def _refusal(self, scope: Scope, headers: dict[bytes, bytes]) -> _Refusal | None:
         path: str = scope["path"]
-        if _NODE in headers and self._node_secret is not None:
+        if NODE in headers and self._node_secret is not None:
             return self._check_node(scope, headers, self._node_secret)
         host = headers.get(b"host", b"").decode("latin-1")
         if not self._knows(host):
@@ -139,12 +134,12 @@ class Guard:
     def _check_node(
         self, scope: Scope, headers: dict[bytes, bytes], secret: bytes
     ) -> _Refusal | None:
-        if not hmac.compare_digest(headers[_NODE], secret):
+        if not hmac.compare_digest(headers[NODE], secret):
             message = "This is not the secret of this node: it may have been started again."
             return _Refusal(421, "session_elsewhere", message)
-        callers = headers.get(_CALLERS, b"").decode("latin-1")
+        callers = headers.get(CALLERS, b"").decode("latin-1")
         ids = frozenset(id for id in callers.split(",") if id)
-        scope[FORWARDED] = Forwarded(ids, _COMMAND in headers)
+        scope[FORWARDED] = Forwarded(ids, COMMAND in headers)
         return None
 
     def _knows(self, host: str) -> bool:

@@ -16,12 +16,18 @@ from quart import Request
 from wingman.errors import NodeLost, SessionElsewhere
 from wingman.runtime import Runtime
 from wingman.server.bodies import CountedRequest
-from wingman.server.callers import FORWARDED, callers_of, comes_from_a_command
+from wingman.server.callers import (
+    CALLERS,
+    COMMAND,
+    FORWARDED,
+    NODE,
+    callers_of,
+    comes_from_a_command,
+)
 from wingman.server.errors import REQUEST_ID, AnswerCut
 
 if TYPE_CHECKING:
-    from wingman.cluster import Member
-    from wingman.cluster.sending import Answer, Sender
+    from wingman.cluster import Answer, Member, Sender
     from wingman.store import Node
 
 __all__ = ["Relay", "relay_of", "was_forwarded"]
@@ -51,16 +57,16 @@ class Relay:
 
         Raises `SessionElsewhere` where it is not to be found, `NodeLost`, and `AnswerCut`.
         """
-        from wingman.cluster.sending import Unsent  # noqa: PLC0415  (few are one of many nodes)
+        from wingman.cluster import Unsent  # noqa: PLC0415  (few are one of many nodes)
 
-        pause = 0.0
+        pause, last = 0.0, elsewhere
         for _ in range(_TRIES):
             node = await self.sender.node(elsewhere.node)
             if node is not None:
                 try:
                     await self._have_answered(node, request, send)
                 except Unsent as unsent:
-                    elsewhere = SessionElsewhere(f"{unsent.reason} Ask again.", elsewhere.node)
+                    last = SessionElsewhere(f"{unsent.reason} Ask again.")
                 else:
                     return
             await trio.sleep(pause)
@@ -69,7 +75,7 @@ class Relay:
             if found is None:
                 return
             elsewhere = found
-        raise elsewhere
+        raise last
 
     async def _have_answered(
         self, node: "Node", request: Request, send: Callable[[Any], Awaitable[None]]
@@ -78,16 +84,24 @@ class Relay:
         query: bytes = scope["query_string"]
         target: bytes = scope["raw_path"] + (b"?" + query if query else b"")
         body = await cast("CountedRequest", request).kept_body()
-        async with self.sender.send(
-            node, request.method, target, scope["headers"], body, self._more(scope)
-        ) as answer:
-            await _pass_on(answer, send)
+        begun = False
+        try:
+            async with self.sender.send(
+                node, request.method, target, scope["headers"], body, self._more(node, scope)
+            ) as answer:
+                begun = True
+                await _pass_on(answer, send)
+        except NodeLost as error:
+            if begun:
+                raise AnswerCut from error
+            raise
 
-    def _more(self, scope: dict[str, Any]) -> dict[bytes, bytes]:
-        from wingman.cluster.sending import CALLERS, COMMAND  # noqa: PLC0415
-
+    def _more(self, node: "Node", scope: dict[str, Any]) -> dict[bytes, bytes]:
         callers, is_command = self.callers_of()
-        more = {b"x-request-id": str(scope.get(REQUEST_ID, "")).encode()}
+        more = {
+            NODE: node.secret.encode(),
+            b"x-request-id": str(scope.get(REQUEST_ID, "")).encode(),
+        }
         if callers:
             more[CALLERS] = ",".join(sorted(callers)).encode()
         if is_command:
@@ -97,18 +111,15 @@ class Relay:
 
 async def _pass_on(answer: "Answer", send: Callable[[Any], Awaitable[None]]) -> None:
     await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
-    try:
-        async for piece in answer.pieces:
-            await send({"type": "http.response.body", "body": piece, "more_body": True})
-    except NodeLost as error:
-        raise AnswerCut from error
+    async for piece in answer.pieces:
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
     await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 @asynccontextmanager
 async def relay_of(runtime: Runtime, member: "Member") -> AsyncIterator[Relay]:
     """The relay of a runtime that is one of many nodes; it has connections to the others."""
-    from wingman.cluster.sending import Sender  # noqa: PLC0415
+    from wingman.cluster import Sender  # noqa: PLC0415
 
     async with Sender(member) as sender:
         yield Relay(sender, lambda: (callers_of(runtime), comes_from_a_command(runtime)))

@@ -73,8 +73,8 @@ class PostgresNodes:
         self._changed: Callable[[str], None] = _nobody
         self._listener: Listener | None = None
 
-    def open(self) -> None:
-        """Hear of what happens, from now on."""
+    async def open(self) -> None:
+        """Hear of what happens, from now on. Call `close` also where this is cancelled."""
         token = trio.lowlevel.current_trio_token()
 
         def reborn(kept: Collection[str]) -> None:
@@ -84,8 +84,8 @@ class PostgresNodes:
         listener = Listener(
             self._database.connect, lambda: self.number, lambda kind: self._changed(kind)
         )
-        listener.start()
         self._listener = listener
+        await listener.start()
 
     def close(self) -> None:
         """Hear of nothing any more."""
