@@ -1,5 +1,6 @@
 """A command of a process that shares our port is known as what it is, and who waits for it."""
 
+import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -72,6 +73,16 @@ async def test_a_command_of_another_process_on_the_port_is_a_command() -> None:
         assert alone.callers(*ends) == frozenset()
 
 
+async def test_where_no_other_process_has_started_a_command_no_client_is_one() -> None:
+    board = Board.make(2)
+    ours = Commands()
+    ours.share(Board.of(board.descriptor, 0))
+    async with called_by(board, "itself") as ends:
+        assert board.processes
+        assert not ours.is_command(*ends)
+        assert not ours.is_command(("127.0.0.1", 1), ends[1])
+
+
 async def test_another_process_on_the_port_is_no_command_itself() -> None:
     board = Board.make(2)
     ours = Commands()
@@ -89,6 +100,9 @@ def test_the_board_says_whether_commands_run_and_forgets_who_has_ended() -> None
     with other.running(), other.running():
         assert ours.commands_run
     assert not ours.commands_run
+    assert ours.others_with_commands == []
+    other.started()
+    assert ours.others_with_commands == [os.getpid()]
     board.clear(0)
     assert len(board.processes) == 1
     board.clear(2)

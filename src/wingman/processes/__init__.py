@@ -8,6 +8,7 @@
     descriptors.py  how many of them this process may have, and a command
     worker.py    foreign data, worked on within limits in a process of its own
     callers.py   which sessions wait for a command
+    sockets.py   which socket of this machine is at one end of a connection
     board.py     which processes share a port, and whether they run commands
     keeping/     the program that starts the commands and holds on to their descendants
     working/     the program of a worker

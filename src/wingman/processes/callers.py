@@ -10,25 +10,18 @@ waits for itself.
 """
 
 import contextlib
-import ipaddress
 import os
-import sys
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final
 
 from wingman.processes.board import Board
 from wingman.processes.kept import spawner_pid
+from wingman.processes.sockets import ORPHANED, Address, inode_of, is_loopback
 
 __all__ = ["Address", "Commands", "commands", "environment_of"]
 
-Address: TypeAlias = tuple[str, int]
-"""A host and a port."""
-
 _VARIABLE: Final = "WINGMAN_CALLERS"
-_MAPPED: Final = ("0000000000000000FFFF0000", "00000000000000000000FFFF")
-_ORPHANED: Final = "0"  # the inode of a socket that no process has any more
-_SOCKETS: Final = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
 
 
 def environment_of(callers: Collection[str]) -> dict[str, str]:
@@ -39,7 +32,8 @@ def environment_of(callers: Collection[str]) -> dict[str, str]:
 class Commands:
     """The commands that run now, as far as it takes to know whether one may be calling.
 
-    To look for a caller costs about a millisecond: where no command runs, nobody looks.
+    To look for a caller costs a part of a millisecond, and more where many processes run: where no
+    command runs, nobody looks.
     """
 
     def __init__(self) -> None:
@@ -50,6 +44,13 @@ class Commands:
         """This process shares its port with those on the board: their commands may call, too."""
         self._board = board
         board.runs(self._running)
+        if spawner_pid():
+            board.starts_commands()
+
+    def started(self) -> None:
+        """A command is started, or is about to be."""
+        if self._board is not None:
+            self._board.starts_commands()
 
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
@@ -70,8 +71,8 @@ class Commands:
         if not self._running and not (self._board is not None and self._board.commands_run):
             return frozenset()
         with contextlib.suppress(OSError, ValueError):  # it has ended, or this is no Linux
-            inode = _socket_of(client, server)
-            if inode is not None:
+            inode = inode_of(client, server)
+            if inode:  # it is there, and somebody has it
                 return _callers_of(f"socket:[{inode}]", self._processes)
         return frozenset()
 
@@ -83,12 +84,12 @@ class Commands:
         if not ancestors:
             return False
         with contextlib.suppress(OSError, ValueError):  # this is no Linux
-            inode = _socket_of(client, server)
-            if inode is not None and inode != _ORPHANED:
+            inode = inode_of(client, server)
+            if inode is not None and inode != ORPHANED:
                 if _holder(f"socket:[{inode}]", _descendants(*ancestors)) is not None:
                     return True
-                inode = _socket_of(client, server)  # it may have been about to end
-            return inode == _ORPHANED or (inode is None and _is_loopback(client))
+                inode = inode_of(client, server)  # it may have been about to end
+            return inode == ORPHANED or (inode is None and is_loopback(client))
         return False
 
     @property
@@ -99,45 +100,12 @@ class Commands:
     def _ancestors(self) -> Collection[int]:
         """The processes from which all commands descend. None is a command itself."""
         spawner = spawner_pid()
-        others = [pid for pid in self._processes if pid != os.getpid()]
+        others = () if self._board is None else self._board.others_with_commands
         return [*others, spawner] if spawner else others
 
 
 commands: Final = Commands()
 """Those of this process: its descendants are one tree, whoever started them."""
-
-
-def _socket_of(own: Address, peer: Address) -> str | None:
-    """The inode of the socket at `own` that is connected to `peer`.
-
-    The columns are those of https://www.kernel.org/doc/html/latest/networking/proc_net_tcp.html.
-    """
-    wanted = [_as_listed(own), _as_listed(peer)]
-    for table in _SOCKETS:
-        for line in table.read_text().splitlines()[1:]:
-            fields = line.split()
-            if [_without_mapping(field) for field in fields[1:3]] == wanted:
-                return fields[9]
-    return None
-
-
-def _is_loopback(address: Address) -> bool:
-    host = ipaddress.ip_address(address[0].partition("%")[0])
-    return (getattr(host, "ipv4_mapped", None) or host).is_loopback
-
-
-def _as_listed(address: Address) -> str:
-    """An address as the kernel lists it: 32-bit words in the machine's own order, in hex."""
-    host = ipaddress.ip_address(address[0].partition("%")[0])
-    packed = host.packed
-    words = (packed[i : i + 4] for i in range(0, len(packed), 4))
-    listed = "".join(f"{int.from_bytes(word, sys.byteorder):08X}" for word in words)
-    return _without_mapping(f"{listed}:{address[1]:04X}")
-
-
-def _without_mapping(listed: str) -> str:
-    """An IPv4 address that is listed among IPv6 ones, as IPv4."""
-    return listed[-13:] if listed[:-13] in _MAPPED else listed
 
 
 def _callers_of(socket: str, ancestors: Collection[int]) -> frozenset[str]:
