@@ -9,7 +9,7 @@ import trio
 
 from cluster.conftest import Pair, a_pair, number_of, until
 from postgres_kit import Cluster
-from server_kit import Gate, call, serving
+from server_kit import Gate, Server, call, serving
 from session_kit import wait
 from wingman import tool
 from wingman.api import NewAgent, ProviderConfig
@@ -191,6 +191,19 @@ async def test_our_client_needs_to_know_of_one_node_alone(pair: Pair) -> None:
         assert (await there.run("go")).response == "Hello."
 
 
+async def test_a_list_shows_what_sessions_do_on_other_nodes(pair: Pair) -> None:
+    busy, idle = await session_of(pair), await session_of(pair)
+    gate = Gate()
+    pair.first.stage.play("One", gate)
+    await pair.first.start(busy)
+    with trio.fail_after(5):
+        await gate.reached.wait()
+    for server in (pair.first, pair.second):
+        listed = (await server.client.get("/sessions")).json()
+        assert {each["id"]: each["status"] for each in listed} == {busy: "running", idle: "idle"}
+    gate.open()
+
+
 # --- what all nodes keep a copy of ----------------------------------------------------------------
 
 
@@ -221,6 +234,39 @@ async def test_credentials_and_mcp_servers_are_the_same_on_all_nodes(pair: Pair)
     assert names == ["tools"]
     await pair.first.client.delete("/mcp/tools")
     assert (await pair.second.client.get("/mcp")).json() == []
+
+
+# --- MCP clients ----------------------------------------------------------------------------------
+
+
+async def mcp(server: Server, method: str, params: object, session: str | None) -> httpx.Response:
+    """What a node answers to a message of an MCP client of the older generation."""
+    headers = {"Accept": "application/json, text/event-stream"}
+    if session is not None:
+        headers["Mcp-Session-Id"] = session
+    message = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+    return await server.client.post("/mcp", json=message, headers=headers)
+
+
+async def test_an_mcp_client_is_known_on_all_nodes_and_reaches_all_sessions(pair: Pair) -> None:
+    session_id = await session_of(pair)
+    hello = {
+        "protocolVersion": "2025-06-18",
+        "capabilities": {},
+        "clientInfo": {"name": "test", "version": "1"},
+    }
+    begun = await mcp(pair.second, "initialize", hello, None)
+    client = begun.headers["mcp-session-id"]
+    for server in (pair.first, pair.second):
+        arguments = {"session": session_id, "message": "go"}
+        call = {"name": "run_agent", "arguments": arguments}
+        answer = await mcp(server, "tools/call", call, client)
+        assert answer.status_code == 200
+        assert "Hello." in answer.text
+    gone = await pair.first.client.delete("/mcp", headers={"Mcp-Session-Id": client})
+    assert gone.status_code == 200
+    for server in (pair.first, pair.second):
+        assert (await mcp(server, "ping", {}, client)).status_code == 404
 
 
 # --- between nodes --------------------------------------------------------------------------------

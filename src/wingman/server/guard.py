@@ -19,7 +19,14 @@ import trio
 from wingman.api import ROUTES, pattern_of
 from wingman.errors import StoreUnavailable
 from wingman.ids import new_id
-from wingman.server.callers import CALLERS, COMMAND, FORWARDED, NODE, Forwarded
+from wingman.server.callers import (
+    CALLERS,
+    COMMAND,
+    FORWARDED,
+    MAY_PASS,
+    NODE,
+    Forwarded,
+)
 from wingman.server.console import Logins, cookies_of
 from wingman.server.errors import REQUEST_ID, error_body
 from wingman.telemetry import log_event
@@ -139,7 +146,7 @@ class Guard:
             return _Refusal(421, "session_elsewhere", message)
         callers = headers.get(CALLERS, b"").decode("latin-1")
         ids = frozenset(id for id in callers.split(",") if id)
-        scope[FORWARDED] = Forwarded(ids, COMMAND in headers)
+        scope[FORWARDED] = Forwarded(ids, COMMAND in headers, MAY_PASS in headers)
         return None
 
     def _knows(self, host: str) -> bool:

@@ -19,7 +19,7 @@ from wingman.server.bodies import CountedRequest
 from wingman.server.callers import (
     CALLERS,
     COMMAND,
-    FORWARDED,
+    MAY_PASS,
     NODE,
     callers_of,
     comes_from_a_command,
@@ -30,11 +30,16 @@ if TYPE_CHECKING:
     from wingman.cluster import Answer, Member, Sender
     from wingman.store import Node
 
-__all__ = ["Relay", "relay_of", "was_forwarded"]
+__all__ = ["ClientElsewhere", "Relay", "relay_of"]
 
 _TRIES: Final = 6
 # Between two tries: while a session changes hands, nobody owns it for a moment.
 _FIRST_PAUSE: Final = 0.05
+
+
+class ClientElsewhere(SessionElsewhere):
+    """Another node knows the client. It may send the request on, to the node that has the session:
+    once, as no node sends a client back."""
 
 
 @attrs.frozen
@@ -64,7 +69,8 @@ class Relay:
             node = await self.sender.node(elsewhere.node)
             if node is not None:
                 try:
-                    await self._have_answered(node, request, send)
+                    may_pass = isinstance(elsewhere, ClientElsewhere)
+                    await self._have_answered(node, request, send, may_pass)
                 except Unsent as unsent:
                     last = SessionElsewhere(f"{unsent.reason} Ask again.")
                 else:
@@ -78,16 +84,23 @@ class Relay:
         raise last
 
     async def _have_answered(
-        self, node: "Node", request: Request, send: Callable[[Any], Awaitable[None]]
+        self,
+        node: "Node",
+        request: Request,
+        send: Callable[[Any], Awaitable[None]],
+        may_pass: bool,
     ) -> None:
         scope = cast("dict[str, Any]", request.scope)
         query: bytes = scope["query_string"]
         target: bytes = scope["raw_path"] + (b"?" + query if query else b"")
         body = await cast("CountedRequest", request).kept_body()
+        more = self._more(node, scope)
+        if may_pass:
+            more[MAY_PASS] = b"1"
         begun = False
         try:
             async with self.sender.send(
-                node, request.method, target, scope["headers"], body, self._more(node, scope)
+                node, request.method, target, scope["headers"], body, more
             ) as answer:
                 begun = True
                 await _pass_on(answer, send)
@@ -123,8 +136,3 @@ async def relay_of(runtime: Runtime, member: "Member") -> AsyncIterator[Relay]:
 
     async with Sender(member) as sender:
         yield Relay(sender, lambda: (callers_of(runtime), comes_from_a_command(runtime)))
-
-
-def was_forwarded(request: Request) -> bool:
-    """Whether another node has sent this request here."""
-    return FORWARDED in request.scope

@@ -3,7 +3,7 @@
 # ruff: noqa: S608  (what is put into these statements is constant)
 
 import time
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -14,6 +14,7 @@ from wingman.store.postgres.connection import Connection
 from wingman.store.postgres.database import Database
 from wingman.store.postgres.node import LIVES
 from wingman.store.postgres.notices import Listener
+from wingman.store.records import RunStatus
 from wingman.store.sql import Reading
 
 __all__ = ["PostgresNodes"]
@@ -33,6 +34,13 @@ WHERE sessions.id = ? AND sessions.deleting = 0"""
 
 _OWNED: Final = """
 SELECT id FROM sessions WHERE id IN (SELECT value FROM json_each(?)) AND node = ?"""
+
+# The last one of a session is kept: the one that is furthest.
+_STATUSES: Final = """
+SELECT session_id, status FROM runs
+WHERE session_id IN (SELECT value FROM json_each(?))
+    AND status IN ('queued', 'waiting', 'running')
+ORDER BY CASE status WHEN 'running' THEN 2 WHEN 'waiting' THEN 1 ELSE 0 END"""
 
 # What is unfinished is found by its status, of which there are few rows.
 _UNOWNED: Final = f"""
@@ -135,6 +143,13 @@ class PostgresNodes:
             lambda connection: [id for (id,) in connection.execute(_OWNED, values)]
         )
         return frozenset(found)
+
+    async def statuses(self, session_ids: Sequence[str]) -> Mapping[str, RunStatus]:
+        values = (msgspec.json.encode(session_ids).decode(),)
+        found: Mapping[str, RunStatus] = await self._read(
+            lambda connection: dict(connection.execute(_STATUSES, values).fetchall())
+        )
+        return found
 
     async def unowned(self, limit: int) -> Sequence[Unowned]:
         found: Sequence[Unowned] = await self._read(lambda connection: _unowned(connection, limit))
