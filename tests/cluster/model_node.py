@@ -244,7 +244,7 @@ class Node:
             try:
                 look = await self._look()
                 for pid in self._take_in(look):
-                    await self._read(partial(self.server.end_stale, pid))
+                    await self._read(partial(self.server.end_stale, pid, look.at))
             except Gone:
                 continue
             for session, owner in look.work:

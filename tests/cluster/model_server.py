@@ -99,7 +99,7 @@ class Server:
     number: Any = attrs.field(factory=lambda: count(1))
     """The sequence that numbers nodes."""
     ended_as_stale: list[tuple[float, float]] = attrs.field(factory=list)
-    """When a node was ended by another, and when it had committed last."""
+    """When a node was seen not to go on, for which it was ended, and when it had committed last."""
     down_until: float = 0
     stalled_until: float = 0
     _pids: Any = attrs.field(factory=lambda: count(100))
@@ -131,10 +131,11 @@ class Server:
         if pid in self.backends:
             self.backends[pid].terminate()
 
-    def end_stale(self, pid: int) -> None:
-        """End a backend that was found not to go on."""
+    def end_stale(self, pid: int, seen_at: float) -> None:
+        """End a backend that was found not to go on, as seen then."""
         if pid in self.backends:
-            self.ended_as_stale.append((self.time.now, self.backends[pid].committed_at))
+            before = [moment for moment in self.backends[pid].commits if moment <= seen_at]
+            self.ended_as_stale.append((seen_at, before[-1]))
             self.terminate(pid)
 
     def free(self) -> None:
@@ -175,7 +176,8 @@ class Backend:
     is_flushing: bool = False
     number: int | None = None
     """Of the node that is this connection; for the record."""
-    committed_at: float = 0
+    commits: list[float] = attrs.field(factory=list)
+    """When."""
     hangs_up: Callable[[], None] = lambda: None
     """Tells the client that this backend ends."""
     _inbox: deque[Request | None] = attrs.field(factory=deque)
@@ -296,8 +298,8 @@ class Backend:
         self._ends_if_told()
         self.is_flushing = True
         await self.reach("flushing")
-        await server.time.sleep(max(server.stalled_until - server.time.now, 0))
-        await server.time.sleep(0.003 + server.pause(0.005))
+        stalled = max(server.stalled_until - server.time.now, 0)
+        await server.time.sleep(stalled + 0.003 + server.pause(0.005))
         self.apply()
         self.is_flushing = False
         await self.reach("committed")
@@ -316,7 +318,7 @@ class Backend:
             if kind == "session":
                 server.owners[name].append((server.time.now, value))
         server.committed.update(self._changes)
-        self.committed_at = server.time.now
+        self.commits.append(server.time.now)
         self._is_over()
 
     async def _lock(self, key: Key) -> None:

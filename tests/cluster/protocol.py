@@ -46,6 +46,7 @@ Change = Created | Claimed | Released | Written
 class Look:
     """What a node sees of all: rows of a snapshot, and locks a moment later."""
 
+    at: float
     nodes: Mapping[int, NodeRow]
     held: frozenset[int]
     work: Sequence[tuple[str, int | None]]
@@ -242,6 +243,7 @@ class Protocol:
 
     async def look(self, server: Server, reach: Reach) -> Look:
         """SELECT … FROM nodes, then whose lock is held, in `pg_locks`."""
+        at = server.time.now
         nodes = {key[1]: row for key, row in server.committed.items() if key[0] == "node"}
         work = [
             (key[1], owner)
@@ -249,4 +251,4 @@ class Protocol:
             if key[0] == "session" and server.work[key[1]]
         ]
         await reach("looking")
-        return Look(nodes, frozenset(server.advisory), work)
+        return Look(at, nodes, frozenset(server.advisory), work)

@@ -50,19 +50,23 @@ _ANYWHERE: Final = st.one_of(
     st.builds(Fault, st.sampled_from((*AT_COMMITS, *AT_CLAIMS)), _SOON, _DEEDS),
     st.builds(Fault, st.sampled_from(AT_BIRTHS), st.integers(0, 1), _DEEDS),
     st.builds(Fault, st.sampled_from(OFTEN), st.integers(0, 30), _DEEDS),
+    st.builds(Fault, st.just("looking"), st.integers(0, 30), st.builds(Pause, _SECONDS)),
 )
 # A connection is lost, and while the node comes back, the next thing happens.
 _ON_THE_WAY_BACK: Final = st.builds(
     lambda loss, later: (loss, *later),
-    st.builds(Fault, st.sampled_from((*AT_COMMITS, *AT_CLAIMS, *OFTEN)), _SOON, _LOSSES),
-    st.lists(st.builds(Fault, st.sampled_from(AT_BIRTHS), st.just(0), _DEEDS), max_size=3),
+    st.builds(Fault, st.sampled_from(AT_COMMITS), _SOON, _LOSSES),
+    st.lists(
+        st.builds(Fault, st.sampled_from(AT_BIRTHS), st.just(0), st.one_of(_LOSSES, _DEEDS)),
+        max_size=3,
+    ),
 )
 _TROUBLES: Final = st.builds(
     Trouble, _SLOTS, st.one_of(_ON_THE_WAY_BACK, st.tuples(_ANYWHERE))
 )
 _MESSAGES: Final = st.builds(
     Message,
-    at=st.integers(2, 36).map(lambda halves: halves / 2),
+    at=st.integers(2, 30).map(lambda halves: halves / 2),
     session=st.sampled_from("ab"),
     slot=_SLOTS,
     work=st.sampled_from((0.0, 0.3, 2.0, 6.0)),
@@ -70,7 +74,8 @@ _MESSAGES: Final = st.builds(
 
 stories: Final = st.builds(
     Story,
-    st.lists(_MESSAGES, min_size=1, max_size=12),
-    st.lists(_TROUBLES, max_size=5),
+    st.lists(_MESSAGES, min_size=1, max_size=20),
+    st.lists(_TROUBLES, max_size=6),
+    st.sampled_from((0.0, 0.02, 0.05, 0.1)),
     st.integers(0, 2**16),
 )

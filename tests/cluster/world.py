@@ -25,6 +25,10 @@ SLOTS: Final = 3
 FAULTS_UNTIL: Final = 25.0
 SETTLED_WITHIN: Final = 25.0
 """Seconds from the last fault's end until all that was asked for is done."""
+_OPEN: Final = frozenset(("marked", "written", "claiming", "releasing", "flushing"))
+"""Places where a transaction is open: what takes its time there has others in the middle of it."""
+
+_PAUSES: Final = (0.02, 0.1, 0.5, 1.0, 2.5)
 
 
 @attrs.frozen
@@ -39,10 +43,14 @@ class Message:
 
 @attrs.frozen
 class Story:
-    """All that is not the protocol's doing; the same story goes the same way each time."""
+    """All that is not the protocol's doing; the same story goes the same way each time.
+
+    `jitter` is how often something takes its time at some place, and `seed` says where.
+    """
 
     messages: Sequence[Message]
     troubles: Sequence[Trouble]
+    jitter: float
     seed: int
 
 
@@ -216,6 +224,10 @@ class World:
                     due.append(fault.deed)
         for deed in due:
             await self._do(slot, deed)
+        often = self.story.jitter * (5 if place in _OPEN else 1)
+        chance = self.server.chance
+        if often and self.time.now < FAULTS_UNTIL and chance.random() < often:
+            await self._do(slot, faults.Pause(chance.choice(_PAUSES)))
 
     async def _do(self, slot: int, deed: faults.Deed) -> None:
         node, now, lasts, pause = self.nodes[slot], self.time.now, 0.0, 0.0
