@@ -229,7 +229,7 @@ def emptied(url: str) -> str:
         tables = b"SELECT count(*) FROM pg_tables WHERE tablename = 'wingman'"
         row = connection.execute(tables).fetchone()
         if row != (0,):
-            for table in (*TABLES, "owners"):
+            for table in (*TABLES, "nodes"):
                 connection.execute(f'DELETE FROM "{table}"'.encode())
     return url
 

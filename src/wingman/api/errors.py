@@ -166,6 +166,19 @@ _ALL: Final = (
         503,
         "the session's actor crashed too often and is set aside for a minute",
     ),
+    ErrorCode("session_moved", 503, "the session is moving to another node: ask again"),
+    ErrorCode(
+        "session_elsewhere",
+        503,
+        "another node owns the session, and the request could not be sent there: ask again",
+    ),
+    ErrorCode(
+        "node_lost",
+        503,
+        "the node that owned the session went away; what became of a message is known by sending "
+        "it again with its `request_id`",
+    ),
+    ErrorCode("no_node", 503, "no living node has the session's label"),
     ErrorCode("store_unavailable", 503, "the store cannot be written or read just now"),
     ErrorCode("provider_timeout", 504, "the model's API did not answer in time, or fell silent"),
 )

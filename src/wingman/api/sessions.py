@@ -43,12 +43,17 @@ SessionStatus: TypeAlias = Literal["idle", Status]
 
 
 class NewSession(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What may be said of a session at its creation."""
+    """What may be said of a session at its creation.
+
+    With a `label`, only nodes of the server that have it own the session: such as those on which
+    its `work_dir` is.
+    """
 
     work_dir: str = "."
     title: str | None = None
     agent_id: str | None = None
     permissions: PermissionForm | None = None
+    label: str | None = None
 
 
 class SessionFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -110,6 +115,7 @@ class SessionView(msgspec.Struct, frozen=True, omit_defaults=True):
     usage: Usage
     permissions: PermissionForm | None = None
     in_progress: InProgress | None = None
+    label: str | None = None
     history: tuple[Message, ...] | UnsetType = UNSET
 
 

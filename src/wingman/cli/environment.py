@@ -10,11 +10,12 @@ from click.core import ParameterSource
 
 from wingman.cli.output import Command
 
-__all__ = ["FromEnvironment", "HostNames", "Seconds"]
+__all__ = ["FromEnvironment", "HostNames", "Labels", "Seconds"]
 
 _PREFIX: Final = "WINGMAN_"
 
 _HOST: Final = re.compile(r"[\w-]+(\.[\w-]+)*")
+_LABEL: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 class FromEnvironment(Command):
@@ -61,6 +62,30 @@ class HostNames(click.ParamType):  # type: ignore[type-arg] # earlier versions o
             self.fail(
                 f"{text!r} is no name of a host: give the name alone, such as wingman.example, "
                 "without a scheme, a port or a path.",
+                param,
+                context,
+            )
+        return text
+
+
+class Labels(click.ParamType):  # type: ignore[type-arg] # as above
+    """Labels of a node; in the environment they are separated by commas or blanks."""
+
+    name = "name"
+
+    def split_envvar_value(self, rv: str) -> list[str]:
+        """The labels in a variable's value."""
+        return [label for label in re.split(r"[\s,]+", rv) if label]
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, context: click.Context | None
+    ) -> str:
+        """A label as sessions may have it."""
+        text = str(value)
+        if not _LABEL.fullmatch(text):
+            self.fail(
+                f"{text!r} is no label: it has 1 to 64 letters, digits, dots, dashes and "
+                "underscores.",
                 param,
                 context,
             )

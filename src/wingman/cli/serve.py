@@ -15,7 +15,7 @@ import trio
 from wingman.agent import LEAST_THRESHOLD, Compaction
 from wingman.api import Reloaded
 from wingman.cli.configuration import ConfigFile, config_option, said_elsewhere
-from wingman.cli.environment import FromEnvironment, HostNames, Seconds
+from wingman.cli.environment import FromEnvironment, HostNames, Labels, Seconds
 from wingman.cli.launch import launch
 from wingman.cli.limits import limit_options, limits_from
 from wingman.cli.prices import prices_from
@@ -140,6 +140,19 @@ _WILDCARDS: Final = {"//0.0.0.0:": "//127.0.0.1:", "//[::]:": "//[::1]:"}
     help="The part of a model's window above which a history is compacted, where its agent does "
     "not say; 0: never.",
 )
+@click.option(
+    "--node-url",
+    metavar="URL",
+    help="Where other nodes reach this one, if they share a PostgreSQL database.  "
+    "[default: where it listens]",
+)
+@click.option(
+    "--label",
+    "labels",
+    type=Labels(),
+    multiple=True,
+    help="A label of this node, which sessions may ask for. May be repeated.",
+)
 @limit_options
 def serve_command(
     config: ConfigFile,
@@ -157,6 +170,8 @@ def serve_command(
     prices: Prices,
     permissions: Rules,
     compact_at: float,
+    node_url: str | None,
+    labels: tuple[str, ...],
     **limits: Any,
 ) -> None:
     """Serve sessions over HTTP, until SIGINT or SIGTERM, or until its terminal goes away.
@@ -179,7 +194,9 @@ def serve_command(
     configure_logging(log_level, log_format)
     collect_seldom()
     raise_limit()
-    server = ServerConfig(host, port, token, allowed_hosts, grace, max_connections, max_body_memory)
+    server = ServerConfig(
+        host, port, token, allowed_hosts, grace, max_connections, max_body_memory, node_url
+    )
     try:
         server.check()
     except InvalidRequest as error:
@@ -196,6 +213,7 @@ def serve_command(
         permissions=permissions.rules,
         compaction=_compaction(compact_at),
         settings=reloader.settings,
+        labels=labels,
     )
     lines = (f"Configuration: {config.told}", f"Permissions: {told(rules)}")
     launch(partial(_serve, server, database, open_runtime, reloader, lines))

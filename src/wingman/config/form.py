@@ -109,6 +109,15 @@ class ServeOptions(_Strict, frozen=True, omit_defaults=True):
         Annotated[Count, Meta(description="Bytes of requests' bodies that are held at once.")]
         | UnsetType
     ) = UNSET
+    node_url: Annotated[Text, Meta(description="Where other nodes reach this one.")] | UnsetType = (
+        UNSET
+    )
+    labels: (
+        Annotated[
+            tuple[Text, ...], Meta(description="Labels of this node, which sessions may ask for.")
+        ]
+        | UnsetType
+    ) = UNSET
     compact_at: (
         Annotated[
             float,

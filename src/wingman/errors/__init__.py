@@ -23,6 +23,9 @@
     │   ├── Overloaded              the process runs as many runs as it may
     │   ├── ShuttingDown            the runtime is draining
     │   ├── McpUnavailable          an MCP server cannot be connected to
+    │   ├── SessionElsewhere        another node owns the session
+    │   ├── NodeLost                the node that owned the session went away
+    │   ├── NoNode                  no living node may own the session
     │   ├── Unreachable             the server does not answer, or connections to it break
     │   └── StoreUnavailable        the store cannot be written or read just now; a StoreError, too
     ├── ProviderError           the model's API failed, after the retries
@@ -38,6 +41,7 @@
     ├── StreamLagged            a reader fell behind what its channel holds
     ├── BadAnswer               what answers at the server's address does not answer as Wingman does
     └── StoreError              the store refused or failed; what was not acknowledged is not there
+        ├── SessionMoved            another node may own the session that was written
         ├── StoreLocked             another process has it open
         └── StoreTooNew             a later Wingman wrote it
 
@@ -81,11 +85,20 @@ from wingman.errors.requests import (
     WaitsForItself,
 )
 from wingman.errors.runs import BadAnswer, RunFailed, StreamLagged, ToolError, ToolsetUnavailable
-from wingman.errors.stores import StoreError, StoreLocked, StoreTooNew, StoreUnavailable
+from wingman.errors.stores import (
+    SessionMoved,
+    StoreError,
+    StoreLocked,
+    StoreTooNew,
+    StoreUnavailable,
+)
 from wingman.errors.unavailable import (
     MailboxFull,
     McpUnavailable,
+    NodeLost,
+    NoNode,
     Overloaded,
+    SessionElsewhere,
     SessionQuarantined,
     ShuttingDown,
     Unreachable,
@@ -101,6 +114,8 @@ __all__ = [
     "MailboxFull",
     "McpUnavailable",
     "MessageRead",
+    "NoNode",
+    "NodeLost",
     "NotFound",
     "NotInFlight",
     "NotReloaded",
@@ -118,6 +133,8 @@ __all__ = [
     "RunFailed",
     "SessionBusy",
     "SessionDeleted",
+    "SessionElsewhere",
+    "SessionMoved",
     "SessionQuarantined",
     "ShuttingDown",
     "StoreError",

@@ -2,13 +2,19 @@
 
 from wingman.errors.base import Unavailable, WingmanError
 
-__all__ = ["StoreError", "StoreLocked", "StoreTooNew", "StoreUnavailable"]
+__all__ = ["SessionMoved", "StoreError", "StoreLocked", "StoreTooNew", "StoreUnavailable"]
 
 
 class StoreError(WingmanError):
     """The store refused what it was given, or failed; what was not acknowledged is not there."""
 
     code = "store_error"
+
+
+class SessionMoved(StoreError):
+    """A node wrote to a session that another node may own: nothing of it was kept."""
+
+    code = "session_moved"
 
 
 class StoreLocked(StoreError):

@@ -5,7 +5,10 @@ from wingman.errors.base import Unavailable
 __all__ = [
     "MailboxFull",
     "McpUnavailable",
+    "NoNode",
+    "NodeLost",
     "Overloaded",
+    "SessionElsewhere",
     "SessionQuarantined",
     "ShuttingDown",
     "Unreachable",
@@ -39,6 +42,34 @@ class ShuttingDown(Unavailable):
     def __init__(self, message: str, retry_after: float = 5.0, run_id: str | None = None) -> None:
         super().__init__(message, retry_after)
         self.run_id = run_id
+
+
+class SessionElsewhere(Unavailable):
+    """Another node owns the session, and only that one can do what was asked for.
+
+    `node` is that node's number. A server sends the request there; an embedded runtime cannot.
+    """
+
+    code = "session_elsewhere"
+
+    def __init__(self, message: str, node: int | None = None, retry_after: float = 1.0) -> None:
+        super().__init__(message, retry_after)
+        self.node = node
+
+
+class NodeLost(Unavailable):
+    """The node that owned the session went away. What it had not recorded is not there."""
+
+    code = "node_lost"
+
+
+class NoNode(Unavailable):
+    """No living node may own the session: none has its label."""
+
+    code = "no_node"
+
+    def __init__(self, message: str, retry_after: float = 5.0) -> None:
+        super().__init__(message, retry_after)
 
 
 class McpUnavailable(Unavailable):

@@ -211,9 +211,12 @@ class RunJournal:
         `messages` is all that the run has added to the history, and `tail` what of it is not
         stored yet. `within` so many seconds it is waited for, whatever is cancelled; None: as long
         as it takes, unless that is cancelled. Raises `StoreError` where the end could not be
-        recorded; then nothing is shown.
+        recorded; then nothing is shown. Of a session that has moved nothing is recorded.
         """
         session, error = self.session, ending.error
+        if session.moved and session.instead is not None:
+            self.release(session.instead)  # its end is recorded by the node that owns it
+            return
         begun = self.record.status != "queued"
         last_id = session.channel.last_id
         usage = session.usage + spent.usage

@@ -33,7 +33,8 @@ class Journal:
 
     `usage` is the sum over the runs that have ended. Event ids up to `safe` are reserved; those up
     to `ceiling` are reserved, or are just being so. `instead` is what those are told who wait for a
-    run of a session that was deleted.
+    run of a session that was deleted, or that is another node's now: then (`moved`) nothing of it
+    is recorded here any more.
     """
 
     session_id: str
@@ -44,6 +45,7 @@ class Journal:
     ceiling: int
     safe: int
     instead: WingmanError | None = None
+    moved: bool = False
     _held: deque[tuple[str, Event]] = attrs.field(factory=lambda: deque(maxlen=_HELD), repr=False)
 
     @classmethod

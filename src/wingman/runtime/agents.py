@@ -77,6 +77,22 @@ class Agents:
         self._records = {record.id: record for record in await self._store.agents()}
         self._order.add_all(map(place_of, self._records.values()))
 
+    async def refresh(self) -> None:
+        """Know what other nodes have changed: credentials, and agents of the store."""
+        await self._credentials.refresh()
+        async with self._changes:
+            records = {record.id: record for record in await self._store.agents()}
+            for id, record in list(self._records.items()):
+                if records.get(id) != record:
+                    self._built.pop(id, None)
+                if id not in records:
+                    self._order.remove(place_of(record))
+            self._order.add_all(
+                place_of(record) for id, record in records.items() if id not in self._records
+            )
+            self._records = records
+            self._waiting.unpark_all()
+
     def add_code(self, agent: Agent) -> ChosenAgent:
         """Make an agent known that a program defines in code. Raises `InvalidRequest` if another
         one goes by its name."""

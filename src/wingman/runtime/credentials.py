@@ -47,6 +47,15 @@ class Credentials:
         require_trio()
         self._credentials = dict(await self._store.credentials())
 
+    async def refresh(self) -> None:
+        """Know what other nodes have changed."""
+        async with self._changes:
+            credentials = dict(await self._store.credentials())
+            if credentials != self._credentials:
+                self._credentials = credentials
+                for listener in self._listeners:
+                    listener()
+
     def on_change(self, listener: Callable[[], None]) -> None:
         """Call `listener` whenever one changes."""
         self._listeners.append(listener)

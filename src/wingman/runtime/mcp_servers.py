@@ -48,6 +48,21 @@ class McpServers:
             if name not in self._agents.toolsets:  # else one of code has taken its name since
                 self._know(name, server)
 
+    async def refresh(self) -> None:
+        """Know what other nodes have changed."""
+        async with self._changes:
+            servers = await self._store.mcp_servers()
+            for name in [name for name in self._stored if name not in servers]:
+                del self._stored[name]
+                self._agents.toolsets.remove(name)
+                self._retire_others(name)
+            for name, server in servers.items():
+                known = self._stored.get(name)
+                is_new = known is None and name not in self._agents.toolsets
+                if is_new or (known is not None and known.server != server):
+                    self._know(name, server)
+                    self._retire_others(name)
+
     def list(self) -> Sequence[McpServerView]:
         """All of them, by name."""
         names = self._agents.toolsets.names

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self, cast
+from typing import TYPE_CHECKING, Any, Final, Self, cast
 
 from wingman.actor import ActorSystem, Instrument
 from wingman.agent import Agent, Compaction
@@ -20,9 +20,12 @@ from wingman.runtime.credentials import Credentials
 from wingman.runtime.mcp_servers import McpServers
 from wingman.runtime.models import Models
 from wingman.runtime.settings import Settings
-from wingman.session import OpenToolsets, Room, Services, SessionHost, Terms
-from wingman.store import Store, open_store
+from wingman.session import SOLE, OpenToolsets, Room, Services, SessionHost, Terms
+from wingman.store import Nodes, NodeTerms, Store, open_store
 from wingman.tools import BUILTIN, Tool, Toolset
+
+if TYPE_CHECKING:
+    from wingman.cluster import ClusterOwners, Member
 
 __all__ = ["Root"]
 
@@ -53,6 +56,7 @@ class Root:
         on_ask: OnAsk = "wait",
         compaction: Compaction | None = _COMPACTION,
         settings: Settings | None = None,
+        labels: Iterable[str] = (),
     ) -> None:
         self._settings = one("settings", settings, Settings | None)
         agents, tools = listed("agents", agents, Agent), listed("tools", tools, Tool)
@@ -79,6 +83,8 @@ class Root:
         for name, price in prices.items():
             one(f"prices[{name!r}]", price, Price)
         system = ActorSystem(instruments=instruments)
+        nodes = getattr(self.store, "nodes", None)  # a store of the program's own may know of none
+        self.owners = None if nodes is None else self._owners(nodes, labels)
         self.services = Services(
             store=self.store,
             system=system,
@@ -92,10 +98,34 @@ class Root:
             toolsets=OpenToolsets(system),
             on_ask=on_ask,
             approver=_approver(ask),
+            owners=SOLE if self.owners is None else self.owners,
         )
         self.mcp = McpServers(self.store, self.agents, self.services.toolsets)
         self.host = SessionHost(self.services, idle_after)
+        self.member = None if self.owners is None else self._member(self.owners)
         self._stack = AsyncExitStack()
+
+    def _owners(self, nodes: Nodes, labels: Iterable[str]) -> "ClusterOwners":
+        from wingman.cluster import ClusterOwners  # noqa: PLC0415  (few are one of many nodes)
+
+        terms = NodeTerms(labels=listed("labels", labels, str))
+        return ClusterOwners(self.store, nodes, terms)
+
+    def _member(self, owners: "ClusterOwners") -> "Member":
+        from wingman.cluster import Member  # noqa: PLC0415
+
+        return Member(
+            self.store, owners.nodes, owners, self.host, self.refresh, self.services.spawn
+        )
+
+    async def refresh(self, kind: str | None = None) -> None:
+        """Know what other nodes have changed, of one of `wingman.store.KINDS` or of all."""
+        if self.owners is None:
+            return
+        if kind == "mcp_servers" or kind is None:
+            await self.mcp.refresh()
+        if kind != "mcp_servers":
+            await self.agents.refresh()
 
     def configure(self, settings: Settings) -> None:
         """Take other settings in the place of the former ones: all of them, or, where something is
@@ -124,6 +154,8 @@ class Root:
                 self.configure(self._settings)
             await stack.enter_async_context(self.services.system)
             await stack.enter_async_context(self.host)
+            if self.member is not None:
+                await self.member.begin()
         except BaseException:
             # As below: a store that cannot be written now is to be told as such.
             await stack.aclose()  # noqa: ASYNC102 ASYNC120 the host's affair

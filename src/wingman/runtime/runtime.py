@@ -26,6 +26,7 @@ from wingman.api import (
     Status,
 )
 from wingman.conversation import HistoryPart, Message
+from wingman.errors import NotFound
 from wingman.face import AnyRuns, answered
 from wingman.given import one
 from wingman.metrics import Metrics
@@ -53,6 +54,9 @@ from wingman.store import Store
 from wingman.tools import Tool, Toolset
 from wingman.under_trio import require_trio
 
+if TYPE_CHECKING:
+    from wingman.cluster import Member
+
 __all__ = ["Runtime"]
 
 
@@ -74,6 +78,7 @@ class Runtime:
     function that answers what needs an answer; without one, calls wait for `answer`. `compaction`
     is how histories are compacted for agents that come over HTTP and do not say; None: not at all.
     `settings` are more agents, tools, rules and prices, which `configure` may change later.
+    Where other processes share the store, `labels` are those that sessions may ask for.
 
     Leaving the block interrupts what still runs; `drain` first, to let it finish. Queued runs stay
     in the store and go on when it is opened again.
@@ -95,6 +100,7 @@ class Runtime:
         ask: Approver | None = None,
         compaction: Compaction | None = Compaction(),  # noqa: B008 it is frozen
         settings: Settings | None = None,
+        labels: Iterable[str] = (),
     ) -> None:
         self._root = Root(
             store,
@@ -110,6 +116,7 @@ class Runtime:
             ask=ask,
             compaction=compaction,
             settings=settings,
+            labels=labels,
         )
 
     async def __aenter__(self) -> Self:
@@ -177,9 +184,11 @@ class Runtime:
         work_dir: str | Path = ".",
         title: str | None = None,
         permissions: PermissionForm | None = None,
+        label: str | None = None,
     ) -> Session:
         """Make a session; durable when this returns. `agent` is its default, in code or by id.
-        `permissions` are rules for this session, after those of its agents.
+        `permissions` are rules for this session, after those of its agents. With a `label`, only
+        nodes that have it own the session.
 
         Raises `NotFound` for an unknown agent, `InvalidRequest` if `work_dir` does not exist.
         """
@@ -187,14 +196,23 @@ class Runtime:
         one("work_dir", work_dir, str | Path)
         one("agent", agent, Agent | str | None)
         one("title", title, str | None)
+        one("label", label, str | None)
         if isinstance(agent, Agent):
             agent_id: str | None = self.agents.add_code(agent).id
         else:
             agent_id = agent
             if agent is not None:
-                self.agents.known(agent)
-        live = await host.create(work_dir, title, agent_id, permissions)
+                await self._check_agent(agent)
+        live = await host.create(work_dir, title, agent_id, permissions, label)
         return Session.attached(host, live.id)
+
+    async def _check_agent(self, agent_id: str) -> None:
+        """Raise `NotFound` for an agent that this node and the store do not know."""
+        try:
+            self.agents.known(agent_id)
+        except NotFound:
+            await self.refresh()  # another node may have just made it
+            self.agents.known(agent_id)
 
     async def session(self, session_id: str) -> Session:
         """The handle of a session, live or in the store. Raises `NotFound`."""
@@ -238,7 +256,7 @@ class Runtime:
             given["title"] = title
         if agent_id is not UNSET:
             if agent_id is not None:
-                self.agents.known(agent_id)
+                await self._check_agent(agent_id)
             given["agent_id"] = agent_id
         if permissions is not UNSET:
             given["permissions"] = permissions
@@ -375,6 +393,17 @@ class Runtime:
         """
         require_trio()
         return await self._root.models.list(provider, self._root.services.model.transport)
+
+    @property
+    def member(self) -> "Member | None":
+        """This process as one of the nodes that share the store; None: it has the store alone."""
+        return self._root.member
+
+    async def refresh(self) -> None:
+        """Know what other nodes have changed of agents, credentials and MCP servers. They are told
+        of each other's changes; this is for who cannot wait for that."""
+        require_trio()
+        await self._root.refresh()
 
     def status(self) -> RuntimeStatus:
         """How the runtime stands now."""

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any, Self, cast
 
+import attrs
 import trio
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, Scope
 from quart import Request, Response
@@ -18,14 +19,21 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import MapAdapter
 
 from wingman.api import ROUTES, Route
-from wingman.errors import WingmanError
+from wingman.errors import SessionElsewhere, WingmanError
 from wingman.runtime import Runtime
 from wingman.server.asgi import Inbox
 from wingman.server.bodies import DEFAULT_BODY_MEMORY, BodyRoom, CountedRequest
 from wingman.server.console import Logins
-from wingman.server.errors import AnswerCut, http_error_response, internal_error, wingman_error
-from wingman.server.handlers import Handlers, serve_contract
+from wingman.server.errors import (
+    AnswerCut,
+    http_error_response,
+    internal_error,
+    misdirected,
+    wingman_error,
+)
+from wingman.server.handlers import Handlers, Refresh, serve_contract
 from wingman.server.paths import Paths
+from wingman.server.relay import Relay, was_forwarded
 from wingman.server.routes import Reload, handlers_of
 from wingman.under_trio import require_trio
 
@@ -42,8 +50,10 @@ class LeanConnection(TrioASGIHTTPConnection):
     """
 
     async def __call__(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        app = cast("LeanQuart", self.app)
         request = cast("CountedRequest", self._create_request_from_scope(send))
-        request.body.room = cast("LeanQuart", self.app).body_room
+        request.body.room = app.body_room
+        request.keeps = app.relay is not None
         inbox: object = receive
         try:
             if isinstance(inbox, Inbox):
@@ -61,6 +71,34 @@ class LeanConnection(TrioASGIHTTPConnection):
 
     async def _answer(self, request: Request, send: ASGISendCallable) -> None:
         response = await self.app.handle_request(request)
+        if isinstance(response, Elsewhere):
+            await self._have_answered(response.error, request, send)
+        else:
+            await self._send(response, send)
+
+    async def _have_answered(
+        self, elsewhere: SessionElsewhere, request: Request, send: ASGISendCallable
+    ) -> None:
+        """Have another node answer; or, as soon as the session is this node's, answer."""
+        app = cast("LeanQuart", self.app)
+
+        async def again() -> SessionElsewhere | None:
+            response = await app.handle_request(request)
+            if isinstance(response, Elsewhere):
+                return response.error
+            await self._send(response, send)
+            return None
+
+        relay = cast("Relay", app.relay)
+        async with LeanContext(app, request):
+            try:
+                await relay.answer(request, elsewhere, send, again)
+                return
+            except WingmanError as error:
+                response = await wingman_error(error)
+        await self._send(response, send)
+
+    async def _send(self, response: Any, send: ASGISendCallable) -> None:
         status, headers = response.status_code, encode_headers(response.headers)
         await send({"type": "http.response.start", "status": status, "headers": headers})
         body = cast("ResponseBody", response.response)
@@ -71,6 +109,13 @@ class LeanConnection(TrioASGIHTTPConnection):
             async for piece in pieces:
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+@attrs.frozen
+class Elsewhere:
+    """In the place of a response: another node is to answer."""
+
+    error: SessionElsewhere
 
 
 class LeanContext(RequestContext):
@@ -111,6 +156,7 @@ class LeanQuart(QuartTrio):
     body_room: BodyRoom
     context: AppContext
     paths: Paths
+    relay: Relay | None = None
 
     async def __call__(
         self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable
@@ -124,6 +170,10 @@ class LeanQuart(QuartTrio):
         async with LeanContext(self, request) as context:
             try:
                 return await self.dispatch_request(context)
+            except SessionElsewhere as error:
+                if was_forwarded(request):
+                    return await misdirected(error)
+                return await wingman_error(error) if self.relay is None else Elsewhere(error)
             except Exception as error:
                 return await self.handle_user_exception(error)
 
@@ -143,21 +193,25 @@ def create_app(
     body_memory: int = DEFAULT_BODY_MEMORY,
     logins: Logins | None = None,
     reload: Reload | None = None,
+    relay: Relay | None = None,
 ) -> QuartTrio:
     """The HTTP face of a runtime, which must be open while the app is served.
 
     `body_memory` is how many bytes of requests' bodies are held at once. `logins` are those of the
     guard around the app; without one nobody has to log in. `reload` has the program read its
-    configuration again.
+    configuration again. `relay` has other nodes answer for their sessions.
     """
     handlers = handlers_of(runtime, Logins() if logins is None else logins, reload)
-    return app_of(handlers, body_memory=body_memory)
+    refresh = None if runtime.member is None else runtime.refresh
+    return app_of(handlers, body_memory=body_memory, relay=relay, refresh=refresh)
 
 
 def app_of(
     handlers: Iterable[Handlers],
     routes: Iterable[Route] = ROUTES,
     body_memory: int = DEFAULT_BODY_MEMORY,
+    relay: Relay | None = None,
+    refresh: Refresh | None = None,
 ) -> QuartTrio:
     """The app of these routes, each of which has its handler."""
     app = LeanQuart("wingman", static_folder=None)
@@ -168,7 +222,8 @@ def app_of(
     app.config["RESPONSE_TIMEOUT"] = None
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
-    serve_contract(app, handlers, routes)
+    app.relay = relay
+    serve_contract(app, handlers, routes, refresh)
     app.register_error_handler(WingmanError, wingman_error)
     app.register_error_handler(HTTPException, http_error_response)
     app.register_error_handler(Exception, _bug)

@@ -86,9 +86,21 @@ class CountedRequest(TrioRequest):
 
     body_class = CountedBody
     body: CountedBody
+    keeps = False
+    """Whether the body is kept: the request may have to be sent to another node."""
+    _kept: bytes | None = None
 
     async def whole_body(self) -> bytes:
-        """The body, which is not kept. It is not waited for where it is there."""
-        if self.body.is_whole:
-            return self.body.taken()
-        return await self.get_data(False, False, False)
+        """The body, which is not kept but where it may be needed again. It is not waited for where
+        it is there."""
+        if self._kept is not None:
+            return self._kept
+        data = self.body.taken() if self.body.is_whole else await self.get_data(False, False, False)
+        if self.keeps:
+            self._kept = data
+        return data
+
+    async def kept_body(self) -> bytes:
+        """The body, also where it was read before."""
+        self.keeps = True
+        return await self.whole_body()

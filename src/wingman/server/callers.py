@@ -1,22 +1,47 @@
 """Who sends a request: a client, or the command of a tool that a session waits for."""
 
+from typing import Final
+
+import attrs
 from quart import request
 
 from wingman.runtime import Runtime
 
-__all__ = ["callers_of", "comes_from_a_command"]
+__all__ = ["FORWARDED", "Forwarded", "callers_of", "comes_from_a_command"]
+
+FORWARDED: Final = "wingman.forwarded"
+"""Under this key the scope of a request says who sent it to the node that has sent it here."""
+
+
+@attrs.frozen
+class Forwarded:
+    """What another node has found out of whoever sent a request to it."""
+
+    callers: frozenset[str] = frozenset()
+    is_command: bool = False
 
 
 def callers_of(runtime: Runtime) -> frozenset[str]:
     """The sessions that wait for this request's client, if it is a tool's command."""
+    forwarded = _forwarded()
+    if forwarded is not None:
+        return forwarded.callers
     ends = _ends()
     return frozenset() if ends is None else runtime.callers(*ends)
 
 
 def comes_from_a_command(runtime: Runtime) -> bool:
     """Whether this request's client is a tool's command, or may have been: it is gone."""
+    forwarded = _forwarded()
+    if forwarded is not None:
+        return forwarded.is_command
     ends = _ends()
     return ends is not None and runtime.is_command(*ends)
+
+
+def _forwarded() -> Forwarded | None:
+    found = request.scope.get(FORWARDED)
+    return found if isinstance(found, Forwarded) else None
 
 
 def _ends() -> tuple[tuple[str, int], tuple[str, int]] | None:

@@ -10,7 +10,7 @@ from quart import Response, current_app, request
 from werkzeug.exceptions import HTTPException
 
 from wingman.api import CODES, ErrorAnswer, ErrorDetail
-from wingman.errors import Unavailable, WingmanError
+from wingman.errors import SessionElsewhere, Unavailable, WingmanError
 from wingman.telemetry import log_event
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "error_body",
     "http_error_response",
     "internal_error",
+    "misdirected",
     "wingman_error",
 ]
 
@@ -63,6 +64,12 @@ async def wingman_error(error: WingmanError) -> Response:
     if isinstance(error, Unavailable) and error.retry_after > 0:
         response.headers["Retry-After"] = str(max(1, math.ceil(error.retry_after)))
     return response
+
+
+async def misdirected(error: SessionElsewhere) -> Response:
+    """What another node is answered that has sent a request for a session of which this one is not
+    the owner."""
+    return _response(421, error.code, error.message)
 
 
 async def http_error_response(error: HTTPException) -> Response:

@@ -6,6 +6,7 @@ loopback a token is required. The guard is plain ASGI, outside of the app, so th
 forget it; it also names every request, and knows whether its client stayed to the end.
 """
 
+import hmac
 import logging
 import re
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
@@ -17,6 +18,7 @@ import trio
 
 from wingman.api import ROUTES, pattern_of
 from wingman.ids import new_id
+from wingman.server.callers import FORWARDED, Forwarded
 from wingman.server.console import Logins, cookies_of
 from wingman.server.errors import REQUEST_ID, error_body
 from wingman.telemetry import log_event
@@ -33,6 +35,11 @@ App: TypeAlias = Callable[[Any, Any, Any], Awaitable[None]]
 # Under this key of its scope a request may leave a function, called if its client leaves before
 # the answer is complete: also where the body of a stream has not begun.
 ON_DISCONNECT: Final = "wingman.on_disconnect"
+
+# What another node sends beside a request: see `wingman.cluster.sending`.
+_NODE: Final = b"wingman-node"
+_CALLERS: Final = b"wingman-callers"
+_COMMAND: Final = b"wingman-command"
 
 _SANE_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _OPEN: Final = tuple(pattern_of(route.path) for route in ROUTES if not route.needs_token)
@@ -65,13 +72,21 @@ class Guard:
     """An ASGI app around another. `allowed_hosts` are the names we go by, beside loopback's.
 
     Bound beyond loopback without such names, any name is taken: there the token is what protects.
-    Where `logins` need the token, each request has it, or the cookie of who is logged in.
+    Where `logins` need the token, each request has it, or the cookie of who is logged in. Another
+    node, which has checked all that itself, shows this node's secret instead.
     """
 
     def __init__(
-        self, app: App, *, host: str, logins: Logins, allowed_hosts: Iterable[str] = ()
+        self,
+        app: App,
+        *,
+        host: str,
+        logins: Logins,
+        allowed_hosts: Iterable[str] = (),
+        node_secret: str | None = None,
     ) -> None:
         self._app = app
+        self._node_secret = None if node_secret is None else node_secret.encode()
         self._logins = logins
         self._hosts = {name.lower() for name in allowed_hosts}
         self._any_host = not is_loopback(host) and not self._hosts
@@ -97,6 +112,8 @@ class Guard:
 
     def _refusal(self, scope: Scope, headers: dict[bytes, bytes]) -> _Refusal | None:
         path: str = scope["path"]
+        if _NODE in headers and self._node_secret is not None:
+            return self._check_node(scope, headers, self._node_secret)
         host = headers.get(b"host", b"").decode("latin-1")
         if not self._knows(host):
             return _Refusal(
@@ -116,6 +133,17 @@ class Guard:
                 return refusal
         if not path.startswith("/"):
             return _Refusal(400, "invalid_request", "The request's target is not a path.")
+        return None
+
+    def _check_node(
+        self, scope: Scope, headers: dict[bytes, bytes], secret: bytes
+    ) -> _Refusal | None:
+        if not hmac.compare_digest(headers[_NODE], secret):
+            message = "This is not the secret of this node: it may have been started again."
+            return _Refusal(421, "session_elsewhere", message)
+        callers = headers.get(_CALLERS, b"").decode("latin-1")
+        ids = frozenset(id for id in callers.split(",") if id)
+        scope[FORWARDED] = Forwarded(ids, _COMMAND in headers)
         return None
 
     def _knows(self, host: str) -> bool:

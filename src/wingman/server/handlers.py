@@ -7,16 +7,21 @@ the answer's value, or a `Response` where the answer is more than that.
 
 import inspect
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 from quart import Quart, Response
 
 from wingman.api import ROUTES, Route, parameters_of, pattern_of
 from wingman.server.exchange import decode_body, decode_query, json_response, refuse_query
 
-__all__ = ["Handler", "Handlers", "serve_contract"]
+__all__ = ["Handler", "Handlers", "Refresh", "serve_contract"]
 
 Handler: TypeAlias = Callable[..., Awaitable[Any]]
+
+Refresh: TypeAlias = Callable[[], Awaitable[None]]
+
+# What all nodes keep a copy of.
+_COPIED: Final = frozenset({"agents", "providers", "mcp_servers"})
 
 H = TypeVar("H", bound=Handler)
 
@@ -38,9 +43,15 @@ class Handlers:
 
 
 def serve_contract(
-    app: Quart, handlers: Iterable[Handlers], routes: Iterable[Route] = ROUTES
+    app: Quart,
+    handlers: Iterable[Handlers],
+    routes: Iterable[Route] = ROUTES,
+    refresh: Refresh | None = None,
 ) -> None:
     """Register a handler for each route of the contract.
+
+    `refresh` has this node know what other nodes have changed; it is called before what is about
+    that.
 
     Raises ValueError, with all that is wrong, where routes and handlers do not fit together: a name
     that comes twice or stands on one side alone, a handler that does not take what its route gives,
@@ -62,7 +73,7 @@ def serve_contract(
     if problems:
         raise ValueError("The contract cannot be served. " + " ".join(problems))
     for route in routes:
-        view = _view(route, by_name[route.name])
+        view = _view(route, by_name[route.name], refresh if route.section in _COPIED else None)
         app.add_url_rule(_rule(route.path), route.name, view, methods=[route.method])
 
 
@@ -139,7 +150,9 @@ def _rule(path: str) -> str:
     return path
 
 
-def _view(route: Route, handler: Handler) -> Callable[..., Awaitable[Response]]:
+def _view(
+    route: Route, handler: Handler, refresh: Refresh | None
+) -> Callable[..., Awaitable[Response]]:
     body, query, status = route.body, route.query, route.answers[0].status
 
     async def view(**arguments: Any) -> Response:
@@ -149,6 +162,8 @@ def _view(route: Route, handler: Handler) -> Callable[..., Awaitable[Response]]:
             refuse_query()
         if body is not None:
             arguments["body"] = await decode_body(body)
+        if refresh is not None:
+            await refresh()
         answer = await handler(**arguments)
         return answer if isinstance(answer, Response) else json_response(answer, status)
 

@@ -1,7 +1,11 @@
 """serve: the HTTP face of a runtime, from the bind to the last frame."""
 
 import logging
+import re
+import socket
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from typing import Final
 
 import attrs
 import trio
@@ -15,6 +19,7 @@ from wingman.server.connections import Connections, open_listeners
 from wingman.server.console import Logins
 from wingman.server.descriptors import room_for_connections
 from wingman.server.guard import Guard, is_loopback
+from wingman.server.relay import relay_of
 from wingman.server.routes import Reload
 from wingman.telemetry import log_event
 from wingman.under_trio import require_trio
@@ -25,6 +30,8 @@ logger = logging.getLogger("wingman.server")
 
 DEFAULT_PORT = 2323
 DEFAULT_CONNECTIONS = 4096
+
+_NODE_URL: Final = re.compile(r"https?://[^/?#@\s]+/?", re.IGNORECASE)
 
 # After the grace: how long what was interrupted may take to stop (a command that ignores SIGTERM
 # is killed after half a second), and how long after it the last exchange is broken.
@@ -39,7 +46,8 @@ class ServerConfig:
     `allowed_hosts` are the names that clients may use for this server, beside loopback's. `grace`
     is how many seconds runs may go on when the server is told to shut down. `max_connections` may
     be open at once, or fewer: at least a quarter of the process's descriptors is kept for the runs.
-    `max_body_memory` is how many bytes of requests' bodies are held at once.
+    `max_body_memory` is how many bytes of requests' bodies are held at once. `node_url` is where
+    other nodes reach this one.
     """
 
     host: str = "127.0.0.1"
@@ -49,6 +57,7 @@ class ServerConfig:
     grace: float = 30.0
     max_connections: int = DEFAULT_CONNECTIONS
     max_body_memory: int = DEFAULT_BODY_MEMORY
+    node_url: str | None = None
 
     def check(self) -> None:
         """Raise `InvalidRequest` for a server that anybody on the network could drive."""
@@ -63,6 +72,10 @@ class ServerConfig:
             raise InvalidRequest("The grace is a number of seconds, 0 or more.")
         if self.max_connections < 1 or self.max_body_memory < 1:
             raise InvalidRequest("max_connections and max_body_memory are 1 or more.")
+        if self.node_url is not None and not _NODE_URL.fullmatch(self.node_url):
+            raise InvalidRequest(
+                "The node's URL is one such as http://10.0.0.5:2323: a scheme, a host and a port."
+            )
 
 
 async def serve(
@@ -78,6 +91,7 @@ async def serve(
     logins: Logins | None = None,
     shutdown: trio.Event | None = None,
     reload: Reload | None = None,
+    node_url: str | None = None,
     task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve an open runtime over HTTP until `shutdown` is set, or for ever.
@@ -88,7 +102,8 @@ async def serve(
     second after the grace. `max_connections` and `max_body_memory` (bytes) bound what clients can
     take; of the process's descriptors, connections take three quarters at most. `logins`, of the
     same token, is for who makes links to the console. Signals are the program's affair. `reload`
-    has the program read its configuration again (`POST /reload`).
+    has the program read its configuration again (`POST /reload`). Where other processes share the
+    runtime's store, `node_url` is where they reach this one; else that is where it listens.
 
     Raises `InvalidRequest` for a bind beyond loopback without a token, `OSError` where it cannot
     listen.
@@ -96,19 +111,35 @@ async def serve(
     require_trio()
     one("runtime", runtime, Runtime)
     config = ServerConfig(
-        host, port, token, tuple(allowed_hosts), grace, max_connections, max_body_memory
+        host,
+        port,
+        token,
+        tuple(allowed_hosts),
+        grace,
+        max_connections,
+        max_body_memory,
+        node_url,
     )
     config.check()
     logins = Logins(token) if logins is None else logins
     if not logins.are_of(token):
         raise InvalidRequest("The logins are of another token.")
-    app = create_app(runtime, max_body_memory, logins, reload)
-    guard = Guard(app, host=host, logins=logins, allowed_hosts=allowed_hosts)
-    listeners = await open_listeners(host, port)
-    connections = Connections(guard, room_for_connections(max_connections))
-    url = _url(host, listeners[0])
-    async with trio.open_nursery() as nursery:
+    async with AsyncExitStack() as stack:
+        relay, secret = None, None
+        if runtime.member is not None:
+            relay = await stack.enter_async_context(relay_of(runtime, runtime.member))
+            secret = runtime.member.nodes.secret
+        app = create_app(runtime, max_body_memory, logins, reload, relay)
+        guard = Guard(
+            app, host=host, logins=logins, allowed_hosts=allowed_hosts, node_secret=secret
+        )
+        listeners = await open_listeners(host, port)
+        connections = Connections(guard, room_for_connections(max_connections))
+        url = _url(host, listeners[0])
+        nursery = await stack.enter_async_context(trio.open_nursery())
         await nursery.start(connections.serve, listeners)
+        if runtime.member is not None:
+            await runtime.member.announce(node_url or _seen_by_others(url))
         log_event(logger, logging.INFO, "listening", url=url)
         task_status.started(url)
         await (trio.Event() if shutdown is None else shutdown).wait()
@@ -117,6 +148,13 @@ async def serve(
         await runtime.drain(grace, _STOP_SECONDS)
         await connections.close(end)
     log_event(logger, logging.INFO, "stopped")
+
+
+def _seen_by_others(url: str) -> str:
+    """The address of a server as other machines may know it, where it listens on all addresses."""
+    for anywhere in ("//0.0.0.0:", "//[::]:"):
+        url = url.replace(anywhere, f"//{socket.gethostname()}:")
+    return url
 
 
 def _url(host: str, listener: trio.SocketListener) -> str:

@@ -28,6 +28,7 @@ where agents come from, nor HTTP; how one run goes is the matter of `run/`.
 #   toolsets.py    the toolsets that are open
 #   toolset_owner.py  the actor that holds one open
 #   lent_toolset.py   one as a run has it
+#   owners.py      which sessions are this process's own
 #   services.py    what the sessions of one process share
 #   work_dir.py    the directory that a session's tools work in
 
@@ -37,6 +38,7 @@ from wingman.session.instruction_files import instruction_files
 from wingman.session.lent_toolset import Lent
 from wingman.session.live import LiveSession
 from wingman.session.live_run import LiveRun
+from wingman.session.owners import SOLE, Owners
 from wingman.session.reading import SessionPages
 from wingman.session.run import Run, check_not_itself
 from wingman.session.services import AgentSource, Room, Services, Terms
@@ -46,12 +48,14 @@ from wingman.session.views import PermissionList, RunList, SessionList
 from wingman.session.work_dir import check_work_dir
 
 __all__ = [
+    "SOLE",
     "AgentSource",
     "HeldToolset",
     "Lent",
     "LiveRun",
     "LiveSession",
     "OpenToolsets",
+    "Owners",
     "PermissionList",
     "Room",
     "Run",

@@ -25,10 +25,11 @@ from wingman.errors import (
 )
 from wingman.run import Ending
 from wingman.session.actor import BeginAgain, SessionActor
+from wingman.session.admission import moved_error
 from wingman.session.backlog import Backlog
 from wingman.session.live import LiveSession
 from wingman.session.live_run import LiveRun
-from wingman.session.recovery import end_before_start
+from wingman.session.recovery import end_before_start, end_cut_off
 from wingman.session.services import Services
 from wingman.store import RunRecord, SessionRecord
 from wingman.telemetry import log_event
@@ -39,6 +40,9 @@ logger = logging.getLogger("wingman.session")
 
 # So many sessions of the backlog are read at once.
 _AT_ONCE: Final = 128
+_UNFINISHED: Final = ("queued", "waiting", "running")
+# So many sessions are read one by one at the same time.
+_READ_AT_ONCE: Final = 8
 # Between two tries to read from a store that does not say that it fails.
 _PAUSE: Final = 0.1
 
@@ -58,6 +62,7 @@ class ActiveSessions:
         self._services = services
         self._live: dict[str, LiveSession] = {}
         self._locks: dict[str, trio.Lock] = {}
+        self._reading = trio.CapacityLimiter(_READ_AT_ONCE)
         self._directory: Directory[str, LiveRun | BeginAgain, None] = Directory(
             services.system,
             lambda id: SessionActor(self._live[id]),
@@ -79,22 +84,52 @@ class ActiveSessions:
         return self._live.get(session_id)
 
     async def present(self, session_id: str) -> LiveSession | None:
-        """The live session with this id, if it is live, or is to be so, since it has a queue."""
-        if session_id in self.backlog:
+        """The live session with this id, if it is live, or is to be so, since it has a queue.
+
+        Raises `SessionElsewhere` where another process owns it.
+        """
+        if session_id in self.backlog or await self._is_left(session_id):
             with suppress(NotFound):
                 await self.live(session_id)
         return self.find(session_id)
 
+    async def _is_left(self, session_id: str) -> bool:
+        """Whether another process has left this session with something to be done."""
+        owners = self._services.owners
+        if not owners.shared or session_id in self._live:
+            return False
+        await owners.check(session_id)
+        return bool(await self._services.store.runs(session_id, _UNFINISHED, 1))
+
+    async def check_here(self, session_id: str) -> None:
+        """Raise `SessionElsewhere` where another process owns the session."""
+        if session_id not in self._live:
+            await self._services.owners.check(session_id)
+
+    async def own(self, session_id: str) -> None:
+        """Have the session be this process's own: what is written of it may be written.
+
+        Raises `NotFound`, and `SessionElsewhere` where another process owns it.
+        """
+        if self._services.owners.shared:
+            await self.live(session_id)
+
     async def live(self, session_id: str) -> LiveSession:
         """The live session with this id, activated from the store if need be, its queue with it.
 
-        Raises `NotFound`, or `SessionQuarantined` for one whose actor keeps crashing.
+        Raises `NotFound`, or `SessionQuarantined` for one whose actor keeps crashing, and
+        `SessionElsewhere` where another process owns it.
         """
         await self.decided(session_id)
         live = self._live.get(session_id)
         if live is None:
             async with self.alone(session_id):
-                live = self._live.get(session_id) or await self._wake(session_id)
+                live = self._live.get(session_id)
+                if live is None:
+                    await self._services.owners.claim(session_id)
+                    live = self._live.get(session_id) or await self._wake(session_id)
+        if live.moved:
+            raise moved_error(session_id)
         if live.deleted or session_id in self.deleting:
             # From the moment that it is being marked, the store may not show its runs any more.
             raise NotFound("session", session_id)
@@ -107,6 +142,9 @@ class ActiveSessions:
             await marked.wait()
 
     async def _wake(self, session_id: str) -> LiveSession:
+        if self._services.owners.shared:
+            # The node that had it may have gone away: what it ran is ended before anything begins.
+            await end_cut_off(session_id, self._services.store, self._services.model.metrics)
         found = await self._services.store.session_with_queue(session_id)
         live = self._live.get(session_id)
         if live is not None:
@@ -123,7 +161,14 @@ class ActiveSessions:
             live.readmit(run)
         return live
 
-    async def take_up_backlog(self) -> None:
+    def take_up(self, runs: Mapping[str, int]) -> None:
+        """Make these sessions live, each with so many queued runs, when there is room for them."""
+        begins = not self.backlog.first(1)
+        self.backlog.add({id: count for id, count in runs.items() if id not in self._live})
+        if begins and self.backlog.first(1):
+            self._services.spawn(self._take_up_backlog, "take up queued runs")
+
+    async def _take_up_backlog(self) -> None:
         """Make the sessions of the backlog live, until the runtime drains."""
         room, store = self._services.room, self._services.store
         while self.backlog.first(1):
@@ -131,6 +176,9 @@ class ActiveSessions:
             await room.take_slot()
             room.slots.release()
             ids = self.backlog.first(_AT_ONCE)
+            if self._services.owners.shared:
+                await self._take_up_each(ids)
+                continue
             try:
                 found = await store.queues(ids)
             except StoreUnavailable:
@@ -149,15 +197,24 @@ class ActiveSessions:
                 self.backlog.take(session_id)
 
     async def _take_up_each(self, session_ids: Collection[str]) -> None:
-        for session_id in session_ids:
+        async with trio.open_nursery() as nursery:
+            for session_id in session_ids:
+                nursery.start_soon(self._take_up_one, session_id)
+
+    async def _take_up_one(self, session_id: str) -> None:
+        async with self._reading:
             try:
                 await self.present(session_id)
             except StoreUnavailable:
+                await self._services.store.wait_until_well()
+                await trio.sleep(_PAUSE)
                 return
-            except StoreError as error:
+            except WingmanError as error:
                 self.backlog.take(session_id)
-                text = "the session's queue cannot be read"
+                text = "the session's queue cannot be taken up"
                 log_event(logger, logging.ERROR, text, session_id=session_id, reason=error.message)
+            else:
+                self.backlog.take(session_id)
 
     async def wake_queued(self, session_id: str, run_id: str) -> None:
         """Take up a run of a live session that the store has as queued, and memory not at all.
@@ -210,6 +267,23 @@ class ActiveSessions:
         """End a live session's actor, once its run has ended."""
         await self._directory.ref(session_id).stop()
 
+    async def hand_over(self, live: LiveSession) -> None:
+        """Let another process have a live session that has nothing to do."""
+        live.channel.close("shutting_down")
+        if self._live.get(live.id) is live:
+            await self.stop(live.id)
+
+    async def abandon(self, sessions: Collection[LiveSession], patience: float) -> None:
+        """Have nothing to do with these sessions any more, which another node may own: stop what
+        they run, and record nothing. Returns when they have stopped, or after so many seconds."""
+        for live in sessions:
+            live.mark_moved()
+        with trio.move_on_after(patience):
+            async with trio.open_nursery() as nursery:
+                for live in sessions:
+                    if self._live.get(live.id) is live:
+                        nursery.start_soon(self._directory.ref(live.id).kill)
+
     def _ended(self, session_id: str, termination: Termination) -> None:
         """A session's actor has ended for good: forget the session; nobody may wait for it."""
         live = self._live[session_id]
@@ -218,9 +292,15 @@ class ActiveSessions:
             self._directory.ref(session_id)
             return
         del self._live[session_id]
+        if live.moved:
+            live.release_all(moved_error(session_id))
+            live.channel.close("moved")
+            return
         if termination.cause == "crashed" and not live.deleted:
             self._give_up(live, termination)
             return
+        if not live.deleted:
+            self._services.owners.release(session_id)
         live.release_all(ShuttingDown("The session was stopped before the run had ended."))
         live.channel.close("deleted" if live.deleted else termination.cause)
 

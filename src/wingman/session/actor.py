@@ -9,7 +9,13 @@ import trio
 
 from wingman.agent import Agent
 from wingman.api import RunFailure
-from wingman.errors import NotFound, StoreError, StoreUnavailable, WingmanError
+from wingman.errors import (
+    NotFound,
+    SessionMoved,
+    StoreError,
+    StoreUnavailable,
+    WingmanError,
+)
 from wingman.foreign import contained, copy_of, reason
 from wingman.run import Meter, Place, RunJournal, RunLoop, RunState
 from wingman.session.admission import stays_error, unrecorded_error
@@ -148,6 +154,8 @@ class SessionActor:
             if run.ended:
                 return  # its admission had failed, and nothing of it was written
             self._log(logging.ERROR, "the run cannot be recorded", run, error)
+            if isinstance(error, SessionMoved):
+                services.owners.lost(live.id)  # which ends this actor
             if run.record.status == "queued" and run.state.cut_by is None:
                 live.put_back(run)
                 await run.journal.begin_again()
@@ -213,6 +221,9 @@ class SessionActor:
                     state.waiting_for = RunFailure(error.code, error.message)
                 await store.wait_until_well()
                 await trio.sleep(_PAUSE)
+            except SessionMoved:
+                live.services.owners.lost(live.id)
+                await trio.sleep_forever()  # until this actor is ended
         if state is not None:
             state.waiting_for = None
 

@@ -1,6 +1,7 @@
 """What a message asks for, and what those are told whose message is not, or no longer, taken."""
 
 import hashlib
+import re
 import sys
 from collections.abc import Sequence
 from typing import Final, get_args
@@ -12,6 +13,7 @@ from wingman.api import OnAsk, OnBusy, PermissionForm
 from wingman.conversation import ImageBlock
 from wingman.errors import (
     InvalidRequest,
+    NodeLost,
     RequestIdConflict,
     SessionDeleted,
     ShuttingDown,
@@ -25,11 +27,13 @@ from wingman.store import RunRecord
 
 __all__ = [
     "RunRequest",
+    "check_label",
     "check_rules",
     "check_same_body",
     "check_text",
     "check_title",
     "deleted_error",
+    "moved_error",
     "queued_error",
     "refused_error",
     "stays_error",
@@ -39,6 +43,8 @@ __all__ = [
 
 # Characters: a list shows a thousand of them.
 _LONGEST_TITLE: Final = 4096
+
+_LABEL: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 # Seconds: a year.
 _LONGEST_WAIT: Final = 31_536_000
@@ -186,6 +192,14 @@ def _is_duration(value: object) -> bool:
     return 0 < value <= _LONGEST_WAIT
 
 
+def check_label(label: str | None) -> None:
+    """Raise `InvalidRequest` for a label that no node can have."""
+    if label is not None and not _LABEL.fullmatch(label):
+        raise InvalidRequest(
+            "A label has 1 to 64 letters, digits, dots, dashes and underscores - at `$.label`"
+        )
+
+
 def check_title(title: str | None) -> None:
     """Raise `InvalidRequest` for a title of a session that is no text, or too long for a list."""
     if title is not None and len(title) > _LONGEST_TITLE:
@@ -219,6 +233,14 @@ def check_same_body(record: RunRecord, request: RunRequest) -> None:
 def deleted_error(session_id: str) -> SessionDeleted:
     """What those get who wait for a run of a session that is being deleted."""
     return SessionDeleted(f"Session {session_id} was deleted.")
+
+
+def moved_error(session_id: str) -> NodeLost:
+    """What those get who wait for a run of a session that is not this node's any more."""
+    return NodeLost(
+        f"The node that ran session {session_id} lost its connection to the database, and has "
+        "stopped what it ran. Ask again: another node goes on with the session."
+    )
 
 
 def queued_error(run_id: str) -> ShuttingDown:

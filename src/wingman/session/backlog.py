@@ -23,10 +23,12 @@ class Backlog:
     def __contains__(self, session_id: str) -> bool:
         return session_id in self._runs
 
-    def fill(self, runs: Mapping[str, int]) -> None:
-        """Take these, each with its number of queued runs, in this order."""
-        self._runs = dict(runs)
-        self._room.waiting += sum(runs.values())
+    def add(self, runs: Mapping[str, int]) -> None:
+        """Take these as well, each with its number of queued runs, in this order."""
+        for session_id, count in runs.items():
+            self.take(session_id)
+            self._runs[session_id] = count
+            self._room.waiting += count
 
     def first(self, count: int) -> Sequence[str]:
         """The first so many."""
@@ -36,7 +38,9 @@ class Backlog:
         """This one is live, or gone."""
         self._room.waiting -= self._runs.pop(session_id, 0)
 
-    def clear(self) -> None:
-        """Leave all that are still here to the next start."""
-        self._room.waiting -= sum(self._runs.values())
-        self._runs.clear()
+    def clear(self) -> Sequence[str]:
+        """Leave all that are still here to the next start: these."""
+        left = tuple(self._runs)
+        for session_id in left:
+            self.take(session_id)
+        return left

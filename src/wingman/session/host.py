@@ -17,6 +17,7 @@ from wingman.api import PermissionForm
 from wingman.errors import (
     InvalidRequest,
     NotFound,
+    ProviderNotConfigured,
     StoreError,
     StoreUnavailable,
 )
@@ -25,6 +26,7 @@ from wingman.run import CALLERS, Reader, now
 from wingman.session.active import ActiveSessions
 from wingman.session.admission import (
     RunRequest,
+    check_label,
     check_rules,
     check_same_body,
     check_title,
@@ -72,11 +74,13 @@ class SessionHost:
         self._sessions: ActiveSessions | None = None
 
     async def __aenter__(self) -> Self:
-        await settle_leftovers(self._store, self._services.model.metrics)
+        shared = self._services.owners.shared
+        if not shared:  # else others may be at it, and what nobody owns is adopted
+            await settle_leftovers(self._store, self._services.model.metrics)
         self._sessions = ActiveSessions(self._services, self._idle_after)
-        self._sessions.backlog.fill(await self._store.sessions_with_queue())
         self._services.spawn(self._services.time_limit.watch, "time limit")
-        self._services.spawn(self._sessions.take_up_backlog, "take up queued runs")
+        if not shared:
+            self._sessions.take_up(await self._store.sessions_with_queue())
         return self
 
     async def __aexit__(
@@ -119,11 +123,14 @@ class SessionHost:
         title: str | None = None,
         agent_id: str | None = None,
         permissions: PermissionForm | None = None,
+        label: str | None = None,
     ) -> LiveSession:
         """Make a session; it is durable when this returns."""
         self._services.room.check_open()
         check_title(title)
         check_rules(permissions)
+        check_label(label)
+        await self._services.owners.check_room(label)
         moment = now()
         record = SessionRecord(
             id=new_id(),
@@ -133,8 +140,12 @@ class SessionHost:
             created_at=moment,
             updated_at=moment,
             permissions=permissions,
+            label=label,
         )
+        owners = self._services.owners
+        life = owners.life
         await self._store.write(SessionSaved(record)).wait()
+        await owners.made(record.id, life)
         return self.active.activate(record, [])
 
     async def update(self, session_id: str, fields: Mapping[str, Any]) -> None:
@@ -142,6 +153,7 @@ class SessionHost:
         check_title(fields.get("title"))
         check_rules(fields.get("permissions"))
         await self.active.present(session_id)
+        await self.active.own(session_id)
         async with self.active.alone(session_id):
             stored = await self._store.session(session_id)
             if stored is None:
@@ -177,6 +189,7 @@ class SessionHost:
 
     async def _erase(self, session_id: str) -> None:
         await self.active.decided(session_id)
+        await self.active.own(session_id)
         found = await self._store.session(session_id)
         if found is None or session_id in self.active.deleting:
             raise NotFound("session", session_id)
@@ -192,6 +205,7 @@ class SessionHost:
                     await self.active.stop(session_id)
             try:
                 await self._store.write(SessionErased(session_id)).wait()
+                self._services.owners.erased(session_id)
             except StoreUnavailable as error:
                 raise StoreUnavailable(
                     f"Session {session_id} is deleted, and its rows could not be removed yet: they "
@@ -232,7 +246,16 @@ class SessionHost:
             raise InvalidRequest(
                 "No agent is named: give the message an agent_id, or the session - at `$.agent_id`"
             )
-        chosen = self._services.agents.choose(agent_id)
+        try:
+            chosen = self._services.agents.choose(agent_id)
+        except (NotFound, ProviderNotConfigured):
+            if not self._services.owners.shared:
+                raise
+            await self._services.agents.refresh()  # another node may have just made it
+            found = await self._find(session_id, request)
+            if isinstance(found, Run):
+                return found
+            live, chosen = found, self._services.agents.choose(agent_id)
         run = live.admit(request, chosen)
         return Run(run.record, run, partial(self.admit, session_id))
 
@@ -262,11 +285,14 @@ class SessionHost:
         interrupted is waited for `patience` seconds at most; then all streams end.
         """
         self._services.room.draining.set()
-        self.active.backlog.clear()
+        for session_id in self.active.backlog.clear():
+            self._services.owners.release(session_id)
         for live in self.active.all():
             live.release_queued()
         left = [run for live in self.active.all() for run in live.runs.values()]
         with trio.move_on_after(grace):
+            if self._services.owners.shared:
+                await self._hand_over()
             for run in left:
                 await run.wait_at_rest()
         for run in left:
@@ -282,3 +308,18 @@ class SessionHost:
         self._services.toolsets.retire(lambda _: True)  # they end while the streams do
         for live in self.active.all():
             live.channel.close("shutting_down")
+
+    async def _hand_over(self) -> None:
+        """Let other processes have the sessions: each as soon as it has nothing to do here."""
+        await self._services.owners.leave()
+
+        async def hand_over(live: LiveSession) -> None:
+            for run in list(live.runs.values()):
+                await run.wait_at_rest()
+                run.request_cancel("interrupted")  # one that waits for people: it stays as it is
+                await run.wait_worked()
+            await self.active.hand_over(live)
+
+        async with trio.open_nursery() as nursery:
+            for live in self.active.all():
+                nursery.start_soon(hand_over, live)

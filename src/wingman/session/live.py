@@ -21,6 +21,7 @@ from wingman.session.admission import (
     RunRequest,
     check_same_body,
     deleted_error,
+    moved_error,
     refused_error,
     stays_error,
     weight_of,
@@ -84,7 +85,12 @@ class LiveSession:
     @property
     def deleted(self) -> bool:
         """Whether it takes no more, since it was deleted."""
-        return self.journal.instead is not None
+        return self.journal.instead is not None and not self.journal.moved
+
+    @property
+    def moved(self) -> bool:
+        """Whether it takes no more, since another node may own it."""
+        return self.journal.moved
 
     @property
     def in_flight(self) -> LiveRun | None:
@@ -139,6 +145,8 @@ class LiveSession:
             raise RuntimeError("the images of a message are looked at before it is admitted")
         if self.deleted:
             raise NotFound("session", self.id)
+        if self.moved:
+            raise moved_error(self.id)
         weight = weight_of(request.message, request.kept_images or (), chosen.weight)
         self.services.room.check(weight)
         if request.on_busy == "reject" and self.in_flight is not None:
@@ -308,6 +316,14 @@ class LiveSession:
             if run.state.begun:
                 run.request_cancel()
             else:
+                run.journal.release(error)
+
+    def mark_moved(self) -> None:
+        """Take nothing more, and record nothing more: another node may own the session."""
+        error = self.journal.instead = moved_error(self.id)
+        self.journal.moved = True
+        for run in list(self.runs.values()):
+            if not run.state.begun:
                 run.journal.release(error)
 
     def release_queued(self) -> None:

@@ -93,6 +93,7 @@ class SessionReader:
         It is read again, a few times, where more was stored meanwhile: the events go on where the
         history ends.
         """
+        await self._active.check_here(session_id)
         tries = 0
         while True:
             tries += 1

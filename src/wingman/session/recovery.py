@@ -17,7 +17,7 @@ from wingman.metrics import Metrics
 from wingman.run import NOTHING_SPENT, CutBy, Ending, Journal, RunJournal, Spent, complete_step, cut
 from wingman.store import CutRun, PendingStep, SessionErased, Store
 
-__all__ = ["end_before_start", "end_from_store", "ending_after", "settle_leftovers"]
+__all__ = ["end_before_start", "end_cut_off", "end_from_store", "ending_after", "settle_leftovers"]
 
 # So many runs that were cut off are ended at once: they share reads and commits.
 _AT_ONCE: Final = 128
@@ -95,6 +95,19 @@ def ending_after(crash: BaseException | None, cut_by: CutBy | None, run_id: str)
             run_id,
         )
     return Ending("failed", error=error)
+
+
+async def end_cut_off(session_id: str, store: Store, metrics: Metrics) -> None:
+    """End what was running in a session that is not live, when the process that had it ended."""
+    running = await store.runs(session_id, ("running",))
+    if not running:
+        return
+    session = await store.session(session_id)
+    if session is None:
+        return
+    journal = Journal.of(session, store, metrics)
+    for run in running:
+        await end_from_store(RunJournal(journal, run), cut("interrupted"))
 
 
 async def settle_leftovers(store: Store, metrics: Metrics) -> None:

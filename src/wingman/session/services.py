@@ -12,6 +12,7 @@ from wingman.api import Approver, OnAsk
 from wingman.errors import Overloaded, ShuttingDown
 from wingman.permissions import NO_RULES, Rules
 from wingman.run import EventMemory, Limits, Model, Prices, TimeLimit
+from wingman.session.owners import SOLE, Owners
 from wingman.session.toolsets import OpenToolsets
 from wingman.store import RunRecord, Store
 
@@ -26,6 +27,9 @@ class AgentSource(Protocol):
 
     def resolve(self, run: RunRecord) -> Agent:
         """The agent of a run that was admitted by an earlier process; raises what it lacks."""
+
+    async def refresh(self) -> None:
+        """Know what other processes have changed in the store."""
 
     async def changed(self) -> None:
         """Return when an agent or a credential has changed: what was lacking may be there."""
@@ -107,6 +111,7 @@ class Services:
     Made once, by the runtime. `model` holds the door to the network, what is known of context
     windows, and the metrics. `toolsets` are those that are open. `on_ask` is what becomes of a call
     that needs an answer where the message does not say, and `approver` answers for all sessions.
+    `owners` knows which sessions are this process's own.
     """
 
     store: Store
@@ -121,6 +126,7 @@ class Services:
     toolsets: OpenToolsets
     on_ask: OnAsk = "wait"
     approver: Approver | None = None
+    owners: Owners = SOLE
 
     def spawn(self, function: Callable[[], object], name: str) -> None:
         """Start a task that belongs to the runtime and to no request."""

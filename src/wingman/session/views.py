@@ -85,6 +85,7 @@ def session_view(
         updated_at=record.updated_at,
         usage=record.usage,
         permissions=record.permissions,
+        label=record.label,
         history=UNSET if history is None else tuple(history),
     )
 

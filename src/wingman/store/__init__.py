@@ -6,6 +6,7 @@
     results.py      what is kept of a long result beside its run's messages
     changes.py      what can be written
     call.py         the changes of one write, and the promise that they will be safe
+    nodes.py        the processes that share a store, and which of them owns a session
     writer.py       group commit: one thread that commits whatever is queued
     disk.py         where it commits
     readers.py      the threads that read
@@ -40,13 +41,16 @@ from wingman.store.changes import (
     RunQueued,
     RunStarted,
     RunSteered,
+    SessionClaimed,
     SessionDeleting,
     SessionErased,
+    SessionReleased,
     SessionSaved,
     StepEnded,
     StepRecorded,
 )
 from wingman.store.memory import MemoryStore
+from wingman.store.nodes import KINDS, Node, Nodes, NodeTerms, Ownership, Unowned
 from wingman.store.protocol import Chain, Commit, Store
 from wingman.store.records import (
     Compacted,
@@ -64,6 +68,7 @@ from wingman.store.records import (
 )
 
 __all__ = [
+    "KINDS",
     "AgentDeleted",
     "AgentSaved",
     "CallEnded",
@@ -82,6 +87,10 @@ __all__ = [
     "McpServerSaved",
     "MemoryStore",
     "MessagePage",
+    "Node",
+    "NodeTerms",
+    "Nodes",
+    "Ownership",
     "PendingStep",
     "PermissionAsked",
     "PermissionPage",
@@ -93,14 +102,17 @@ __all__ = [
     "RunStarted",
     "RunStatus",
     "RunSteered",
+    "SessionClaimed",
     "SessionDeleting",
     "SessionErased",
     "SessionPage",
     "SessionRecord",
+    "SessionReleased",
     "SessionSaved",
     "StepEnded",
     "StepRecorded",
     "Store",
+    "Unowned",
     "open_store",
 ]
 

@@ -30,8 +30,10 @@ __all__ = [
     "RunQueued",
     "RunStarted",
     "RunSteered",
+    "SessionClaimed",
     "SessionDeleting",
     "SessionErased",
+    "SessionReleased",
     "SessionSaved",
     "StepEnded",
     "StepRecorded",
@@ -84,6 +86,23 @@ class SessionSaved(msgspec.Struct, frozen=True):
     """
 
     session: SessionRecord
+
+
+class SessionClaimed(msgspec.Struct, frozen=True):
+    """A node makes a session its own, if nobody owns it, or `former` does: a node that was found
+    dead. Whether it has become so is read from the store afterwards.
+
+    Where a store has one owner, all sessions are that one's, and this does nothing.
+    """
+
+    session_id: str
+    former: int | None = None
+
+
+class SessionReleased(msgspec.Struct, frozen=True):
+    """A node lets go of a session, if it owns it: from now on nobody does."""
+
+    session_id: str
 
 
 class SessionDeleting(msgspec.Struct, frozen=True):
@@ -243,6 +262,8 @@ Change: TypeAlias = (
     | McpServerSaved
     | McpServerDeleted
     | SessionSaved
+    | SessionClaimed
+    | SessionReleased
     | SessionDeleting
     | SessionErased
     | RunQueued

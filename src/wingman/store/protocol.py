@@ -28,6 +28,7 @@ from wingman.api import (
 from wingman.conversation import Message
 from wingman.errors import StoreError, StoreUnavailable
 from wingman.store.changes import Change
+from wingman.store.nodes import Nodes
 from wingman.store.records import (
     CutRun,
     HistoryPage,
@@ -108,6 +109,10 @@ class Store(Protocol):
     @property
     def name(self) -> str:
         """Where it is, as people are told: a path, an address without a password, or `memory`."""
+
+    @property
+    def nodes(self) -> Nodes | None:
+        """The processes that share this store; None: it has one owner, who owns all sessions."""
 
     def write(self, *changes: Change, chain: Chain | None = None) -> Commit:
         """Take these changes, in order, to be committed together. Never blocks.

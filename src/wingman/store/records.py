@@ -97,7 +97,8 @@ class SessionRecord(msgspec.Struct, frozen=True, kw_only=True):
 
     `last_event_id`: the history contains all up to this event. `event_ceiling`: no event above it
     has been published, so that ids only grow, whatever happens. `usage` sums over all its runs.
-    `compacted` is the last compaction of its history.
+    `compacted` is the last compaction of its history. With a `label`, only nodes that have it may
+    own the session.
     """
 
     id: str
@@ -111,6 +112,7 @@ class SessionRecord(msgspec.Struct, frozen=True, kw_only=True):
     usage: Usage = NO_USAGE
     permissions: PermissionForm | None = None
     compacted: Compacted | None = None
+    label: str | None = None
 
 
 class PermissionPage(msgspec.Struct, frozen=True):

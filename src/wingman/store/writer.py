@@ -45,11 +45,17 @@ class Writer:
 
     The queue needs no bound of its own: each run awaits its commit when a step is recorded and
     when it ends, so what is queued is bounded by the number of runs.
+
+    A disk that has committed nothing for `beat_every` seconds is probed (None: never): somebody
+    wants to see that this process lives.
     """
 
-    def __init__(self, disk: Disk, probe_every: float = PROBE_EVERY) -> None:
+    def __init__(
+        self, disk: Disk, probe_every: float = PROBE_EVERY, beat_every: float | None = None
+    ) -> None:
         self._disk = disk
         self._probe_every = probe_every
+        self._beat_every = beat_every
         # In the event loop:
         self._queue: list[Call] = []
         self._under_way: deque[Batch] = deque()
@@ -240,18 +246,26 @@ class Writer:
     def _next(self, tell: Tell) -> Batch | None:
         while True:
             try:
-                return self._inbox.get(timeout=self._probe_every if self._ill else None)
+                return self._inbox.get(timeout=self._probe_every if self._ill else self._beat_every)
             except Empty:
-                if self._can_write():
-                    self._ill = None
-                    tell(self._is_now, None)
+                before, self._ill = self._ill, self._why_not()
+                if before is None and self._ill is not None:
+                    logger.error("the store cannot be written: %s", self._ill)
+                if before is not self._ill:
+                    tell(self._is_now, self._ill)
 
-    def _can_write(self) -> bool:
+    def _why_not(self) -> StoreUnavailable | None:
+        """Why the disk cannot be written; None: it can."""
         try:
             self._disk.probe()
-        except Exception:
-            return False
-        return True
+        except StoreUnavailable as error:
+            return error
+        except Exception as error:
+            return StoreUnavailable(str(error))
+        return None
+
+    def _can_write(self) -> bool:
+        return self._why_not() is None
 
     def _commit(self, batch: Batch, tell: Tell) -> None:
         """Commit these calls in one transaction, without those that cannot be.

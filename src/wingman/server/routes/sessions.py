@@ -28,6 +28,7 @@ def session_handlers(runtime: Runtime) -> Handlers:
             work_dir=body.work_dir,
             title=body.title,
             permissions=body.permissions,
+            label=body.label,
         )
         return created(await runtime.describe(session.id), f"/sessions/{session.id}")
 

@@ -26,8 +26,10 @@ from wingman.store.changes import (
     RunQueued,
     RunStarted,
     RunSteered,
+    SessionClaimed,
     SessionDeleting,
     SessionErased,
+    SessionReleased,
     SessionSaved,
     StepEnded,
     StepRecorded,
@@ -129,6 +131,9 @@ class Ledger:
         self.sessions[new.id] = Session(
             self._last_seq, new, new.updated_at, new.last_event_id, new.event_ceiling, new.usage
         )
+
+    def _leave(self, change: SessionClaimed | SessionReleased) -> None:
+        """All sessions here are the one process's."""
 
     def _mark_session(self, change: SessionDeleting) -> None:
         if session := self.sessions.get(change.session_id):
@@ -314,6 +319,8 @@ _APPLY: dict[type[Change], Callable[[Ledger, Any], None]] = {
     McpServerSaved: Ledger._save_mcp_server,
     McpServerDeleted: Ledger._delete_mcp_server,
     SessionSaved: Ledger._save_session,
+    SessionClaimed: Ledger._leave,
+    SessionReleased: Ledger._leave,
     SessionDeleting: Ledger._mark_session,
     SessionErased: Ledger._erase_session,
     RunQueued: Ledger._queue_run,

@@ -70,6 +70,11 @@ class MemoryStore:
     ) -> None:
         pass
 
+    @property
+    def nodes(self) -> None:
+        """None: it is one process's own."""
+        return None
+
     # --- writing ----------------------------------------------------------------------------------
 
     def write(self, *changes: Change, chain: Chain | None = None) -> Commit:

@@ -1,30 +1,34 @@
-"""Database: one schema of a PostgreSQL server, owned, brought up to date, and written. Synchronous.
+"""Database: one schema of a PostgreSQL server, brought up to date, and written. Synchronous.
 
-What is committed goes over one connection, which holds the lock; each reader has its own. A
-connection that is lost is made again by whoever needs it.
+Other processes may have it open as well: this one is a node among them. What is committed goes over
+one connection, which is the node; each reader has its own. A connection that is lost is made again
+by whoever needs it. Where it is the node's, this process is another node from there on.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Final, TypeVar
 
 import psycopg
-from psycopg.errors import DeadlockDetected, SerializationFailure
+from psycopg.errors import DeadlockDetected, NotNullViolation, SerializationFailure
 
-from wingman.errors import StoreError, StoreLocked, StoreUnavailable
-from wingman.foreign import copy_of
+from wingman.errors import SessionMoved, StoreError, StoreUnavailable
 from wingman.store.changes import Change
 from wingman.store.disk import InDoubt
 from wingman.store.postgres.address import Address
 from wingman.store.postgres.connection import Connection
 from wingman.store.postgres.dial import Dial
 from wingman.store.postgres.failures import translated
-from wingman.store.postgres.ownership import Owner
+from wingman.store.postgres.node import NodeConnection
+from wingman.store.postgres.notices import notify
 from wingman.store.postgres.tables import bring_up_to_date, check_server
-from wingman.store.sql import Reading, write_calls
+from wingman.store.sql import Reading, write_calls, written_sessions
 
 __all__ = ["BUSY_TIMEOUT", "Database", "Reader"]
+
+_NEED_NOT_LAST: Final = b"SET LOCAL synchronous_commit = off"
 
 BUSY_TIMEOUT: Final = 5.0
 """Seconds that a commit waits for another session's lock on the tables."""
@@ -35,18 +39,30 @@ _ATTEMPTS: Final = 3
 T = TypeVar("T")
 
 
+def _nobody_listens(_kept: Collection[str]) -> None:
+    pass
+
+
 class Database:
-    """The database at `address`. One thread opens, writes and closes it."""
+    """The database at `address`. One thread opens, writes and closes it.
+
+    `reborn` is called on that thread where this process has become another node: with the ids of
+    the sessions that it still owns. `proven_at` is when the server last took something, and
+    `lost_at` since when the connection is known to be lost (`time.monotonic`; None: it is there).
+    """
 
     def __init__(self, address: Address, busy_timeout: float = BUSY_TIMEOUT) -> None:
         self.address = address
+        self.node = NodeConnection(address.name)
+        self.reborn: Callable[[Collection[str]], object] = _nobody_listens
+        self.proven_at = 0.0
+        self.lost_at: float | None = None
         self._busy_timeout = busy_timeout
-        self._owner = Owner(address.name)
         self._dial = Dial(self.connect)
         self._writing: Connection | None = None
-        self._gone: StoreUnavailable | None = None
         self._begun = self._made = 0
-        """The numbers of the last transaction that was begun, and of the last that is committed."""
+        """The numbers of the last transaction that was begun, and of the last that was needed and
+        is committed."""
 
     @property
     def name(self) -> str:
@@ -54,34 +70,39 @@ class Database:
         return self.address.name
 
     def open(self) -> None:
-        """Own the database, and bring its tables up to date.
+        """Bring the tables up to date, and be a node.
 
-        Raises `StoreLocked`, `StoreTooNew`, `StoreError` for one that cannot be used, or
-        `StoreUnavailable`.
+        Raises `StoreLocked` where an earlier Wingman has it, `StoreTooNew`, `StoreError` for one
+        that cannot be used, or `StoreUnavailable`.
         """
         connection = self.connect()
         try:
             with self.translated():
-                self._owner.take(connection)
+                self.node.share(connection)
                 bring_up_to_date(connection, self.name)
-                self._owner.register(connection)
+                self.node.be_born(connection)
         except BaseException:
             self._let_go(connection)
             raise
-        self._writing, self._gone = connection, None
-        self._begun = self._made = 0
+        self._take(connection)
 
     def close(self) -> None:
-        """Let others have it."""
+        """Be no node any more."""
         if self._writing is not None:
             self._let_go(self._writing)
             self._writing = None
 
     def _let_go(self, connection: Connection) -> None:
-        """Close a connection, and let its lock go before: the server sees its end only later."""
+        """Close a connection, and let its locks go before: the server sees its end only later."""
         with suppress(psycopg.Error):
-            self._owner.release(connection)
+            self.node.release(connection)
         connection.real.close()
+
+    def _take(self, connection: Connection) -> None:
+        """Write over this connection from now on."""
+        self._writing = connection
+        self._begun = self._made = 0
+        self.proven_at, self.lost_at = time.monotonic(), None
 
     def connect(self) -> Connection:
         """A new connection to a server that can be used."""
@@ -110,39 +131,61 @@ class Database:
     def commit(self, calls: Sequence[tuple[Change, ...]]) -> None:
         """Commit the changes of all these calls, or of none.
 
-        Raises `StoreUnavailable` where the storage is at fault, else what one of the calls raises;
-        and `InDoubt` where the connection was lost before it had the answer.
+        Raises `StoreUnavailable` where the storage is at fault, `SessionMoved` where they are about
+        a session of another node, else what one of the calls raises; and `InDoubt` where the
+        connection was lost before it had the answer.
         """
-        self._transact(lambda connection: write_calls(connection, calls))
+
+        def write(connection: Connection) -> None:
+            write_calls(connection, calls)
+            notify(connection, calls, self.node.number)
+
+        self._transact(write, written_sessions(calls))
+        self._made = self._begun
 
     def probe(self) -> None:
-        """Commit nothing new; raise `StoreUnavailable` if that is not possible."""
+        """Let others see that this node lives; raise `StoreUnavailable` if that is not possible."""
         try:
-            self._transact(lambda _: None)
+            # It need not last: who comes after a crash of the server finds no node alive.
+            self._transact(lambda connection: connection.real.execute(_NEED_NOT_LAST), ())
         except InDoubt as doubt:
             if not doubt.outcome():
                 raise StoreUnavailable(f"{self.name}: the connection was lost.") from None
 
-    def _transact(self, write: Callable[[Connection], object]) -> None:
+    def _transact(
+        self, write: Callable[[Connection], object], session_ids: Collection[str]
+    ) -> None:
         connection = self._connected()
         with self.translated():
             for attempt in range(1, _ATTEMPTS + 1):
                 self._begun += 1
                 try:
-                    self._try(connection, write)
+                    self._try(connection, write, session_ids)
                 except (SerializationFailure, DeadlockDetected):
                     if attempt == _ATTEMPTS:
                         raise
+                except NotNullViolation as error:
+                    self.proven_at = time.monotonic()
+                    if error.diag.table_name != "nodes":
+                        raise
+                    raise SessionMoved(
+                        "The session is not this node's any more: nothing of this was kept."
+                    ) from None
                 else:
-                    self._made = self._begun
+                    self.proven_at = time.monotonic()
                     return
 
-    def _try(self, connection: Connection, write: Callable[[Connection], object]) -> None:
+    def _try(
+        self,
+        connection: Connection,
+        write: Callable[[Connection], object],
+        session_ids: Collection[str],
+    ) -> None:
         """One transaction, whose statements go out together."""
 
         def statements() -> None:
             connection.begin(b"READ COMMITTED")
-            self._owner.mark(connection, self._begun)
+            self.node.mark(connection, self._begun, session_ids)
             write(connection)
             connection.commit()
 
@@ -151,24 +194,22 @@ class Database:
         except Exception:
             if connection.roll_back():
                 raise
-            self._writing = None
-            raise InDoubt(partial(self._outcome, self._begun)) from None
+            self._writing, self.lost_at = None, time.monotonic()
+            raise InDoubt(partial(self._outcome, self.node.number, self._begun)) from None
 
     # --- a connection that was lost ---------------------------------------------------------------
 
     def _connected(self) -> Connection:
         """The connection that writes."""
-        if self._gone is not None:
-            raise copy_of(self._gone)
         if self._writing is None:
-            self._writing = self._owned_again(self._new_connection())
+            return self._born_again(self._new_connection())
         return self._writing
 
-    def _outcome(self, batch: int) -> bool:
-        """Whether this transaction is committed, now that it cannot be under way any more."""
+    def _outcome(self, number: int, batch: int) -> bool:
+        """Whether this transaction of a former life is committed. It is not under way any more."""
         connection = self._new_connection()
         with self.translated():
-            last = self._owner.last_batch(connection)
+            last = self.node.last_batch(connection, number)
         if last is None:
             connection.real.close()
             raise StoreUnavailable(
@@ -178,7 +219,7 @@ class Database:
         if last == batch:
             self._made = batch
         with suppress(StoreError):  # then the next who writes is told
-            self._writing = self._owned_again(connection)
+            self._born_again(connection)
         return last == batch
 
     def _new_connection(self) -> Connection:
@@ -186,41 +227,34 @@ class Database:
         connection = self._dial()
         try:
             with self.translated():
-                self._owner.end_old_connection(connection)
+                self.node.end_old_connection(connection)
         except BaseException:
             connection.real.close()
             raise
         return connection
 
-    def _owned_again(self, connection: Connection) -> Connection:
-        """The same connection, which has the lock now; otherwise it is closed.
+    def _born_again(self, connection: Connection) -> Connection:
+        """Be another node, by this connection, which is closed where that fails.
 
-        Raises `StoreUnavailable`: for ever, where somebody else has owned the database since.
+        The sessions come along that no other node has claimed; but none does where the server has
+        lost what was committed: memory is ahead of it then, as where a replica took its place.
         """
+        former = self.node.number
         try:
             with self.translated():
-                self._owner.take(connection)
-                newest = self._owner.is_newest(connection)
-                last = self._owner.last_batch(connection)
-        except StoreLocked as error:
-            connection.real.close()
-            raise StoreUnavailable(str(error)) from error
+                last = self.node.last_batch(connection, former)
+                self.node.share(connection)
+                self.node.be_born(connection)
+                kept: Collection[str] = ()
+                if last is not None and self._made <= last <= self._begun:
+                    kept = self.node.take_along(connection, former)
         except BaseException:
+            self.node.number = former  # it still has what is to come along
             self._let_go(connection)
             raise
-        if newest and last in (self._made, self._begun):  # a probe may have been made unseen
-            self._made = last
-            return connection
-        self._let_go(connection)
-        self._gone = StoreUnavailable(
-            f"{self.name} was in use by another Wingman while the connection to it was lost, and "
-            "is not what this one holds in memory any more. Start this one again."
-            if not newest
-            else f"{self.name} has lost what was committed last: perhaps a replica took its place. "
-            "It is not what Wingman holds in memory any more. Start Wingman again.",
-            retry_after=0,
-        )
-        raise copy_of(self._gone)
+        self._take(connection)
+        self.reborn(kept)
+        return connection
 
     # --- reading ----------------------------------------------------------------------------------
 

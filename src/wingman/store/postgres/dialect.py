@@ -14,13 +14,17 @@ from typing import Any, Final
 from wingman.store.postgres.text import escaped
 from wingman.store.sql import Row, Statement
 
-__all__ = ["TYPES", "arrays", "change_text", "chunks", "translated_text"]
+__all__ = ["THIS_NODE", "TYPES", "arrays", "change_text", "chunks", "translated_text"]
+
+THIS_NODE: Final = "nullif(current_setting('wingman.node', true), '')::bigint"
+"""The number of the node that this connection is."""
 
 TYPES: Final = {
     **dict.fromkeys(
         (
             "compacts",
             "event_ceiling",
+            "former",
             "instruction_files",
             "last_event_id",
             "max_steps",
@@ -52,6 +56,7 @@ _RULES: Final = tuple(
         ),
         # Bytes of a text; the hash of an agent's JSON; a number for a truth.
         (r"CAST\(([\w.]+) AS BLOB\)", r"convert_to(\1, 'UTF8')"),
+        (r"\bthis_node\(\)", THIS_NODE),
         (r"\bsha256\((\w+)\)", r"encode(sha256(convert_to(\1, 'UTF8')), 'hex')"),
         (r"\bWHERE deleting\b(?! [=<])", "WHERE deleting <> 0"),
     )

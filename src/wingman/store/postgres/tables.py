@@ -7,7 +7,7 @@ from typing import Final
 
 from wingman.errors import StoreError, StoreTooNew
 from wingman.store.postgres.connection import Connection
-from wingman.store.postgres.ownership import make_table
+from wingman.store.postgres.node import make_table
 from wingman.store.sql import versions
 
 __all__ = ["bring_up_to_date", "check_server"]
@@ -61,15 +61,48 @@ def check_server(connection: Connection, name: str) -> None:
     connection.real.execute(_SETTINGS)
 
 
+# Nodes that start together: the first one makes the tables, and the others wait for it.
+_ONE_AT_A_TIME: Final = b"""
+SELECT pg_advisory_xact_lock(hashtext('wingman tables'), oid::bigint::bit(32)::int)
+FROM pg_namespace WHERE nspname = current_schema()"""
+
 _VERSION_TABLE: Final = b"CREATE TABLE wingman (version bigint NOT NULL)"
 _OURS: Final = b"SELECT tablename FROM pg_tables WHERE schemaname = current_schema()"
 
 
 def bring_up_to_date(connection: Connection, name: str) -> None:
-    """Take the steps that are missing, all or none. The caller has the lock.
+    """Take the steps that are missing, all or none.
 
     Raises `StoreTooNew`, or `StoreError` where the schema has tables of the same names.
     """
+    newest = len(versions.STEPS)
+    if _checked_version(connection, name) == newest:
+        return
+    connection.begin(b"READ COMMITTED")
+    try:
+        connection.real.execute(b"SET LOCAL statement_timeout = 0")  # it may take its time
+        connection.real.execute(b"SET LOCAL lock_timeout = 0")
+        connection.real.execute(_ONE_AT_A_TIME)
+        version = _checked_version(connection, name)  # another node may have been faster
+        if version < newest:
+            _take_steps(connection, version)
+        connection.commit()
+    except BaseException:
+        connection.roll_back()
+        raise
+
+
+def _take_steps(connection: Connection, version: int) -> None:
+    for step in versions.STEPS[version:]:
+        step(connection)
+    if version == 0:
+        connection.real.execute(_VERSION_TABLE)
+        connection.real.execute(b"INSERT INTO wingman VALUES (0)")
+    make_table(connection)
+    connection.real.execute(b"UPDATE wingman SET version = %s", (len(versions.STEPS),))
+
+
+def _checked_version(connection: Connection, name: str) -> int:
     version = _version(connection, name)
     newest = len(versions.STEPS)
     if version > newest:
@@ -77,26 +110,11 @@ def bring_up_to_date(connection: Connection, name: str) -> None:
             f"{name} was written by a later Wingman (its version is {version}, this one knows "
             f"{newest}): use that one."
         )
-    if version == newest:
-        return
-    connection.begin(b"READ COMMITTED")
-    try:
-        connection.real.execute(b"SET LOCAL statement_timeout = 0")  # it may take its time
-        for step in versions.STEPS[version:]:
-            step(connection)
-        if version == 0:
-            connection.real.execute(_VERSION_TABLE)
-            connection.real.execute(b"INSERT INTO wingman VALUES (0)")
-            make_table(connection)
-        connection.real.execute(b"UPDATE wingman SET version = %s", (newest,))
-        connection.commit()
-    except BaseException:
-        connection.roll_back()
-        raise
+    return version
 
 
 _MADE_FIRST: Final = frozenset(
-    {"agents", "credentials", "history", "owners", "pending", "runs", "sessions"}
+    {"agents", "credentials", "history", "nodes", "pending", "runs", "sessions"}
 )
 
 

@@ -24,7 +24,7 @@ It knows no driver, no file and no server, and nothing of which changes share a 
 """
 
 import wingman.store.sql.versions as versions
-from wingman.store.sql.batch import write_calls
+from wingman.store.sql.batch import write_calls, written_sessions
 from wingman.store.sql.connection import Reading, Rows, Writing
 from wingman.store.sql.statements import Row, Statement
 from wingman.store.sql.store import Database, DatabaseStore, Reader
@@ -40,4 +40,5 @@ __all__ = [
     "Writing",
     "versions",
     "write_calls",
+    "written_sessions",
 ]

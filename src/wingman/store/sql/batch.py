@@ -22,8 +22,10 @@ from wingman.store.changes import (
     RunQueued,
     RunStarted,
     RunSteered,
+    SessionClaimed,
     SessionDeleting,
     SessionErased,
+    SessionReleased,
     SessionSaved,
     StepEnded,
     StepRecorded,
@@ -46,12 +48,14 @@ from wingman.store.sql.run_statements import (
     STEER_RUN,
 )
 from wingman.store.sql.statements import (
+    CLAIM_SESSION,
     DELETE_AGENT,
     DELETE_CREDENTIAL,
     DELETE_MCP_SERVER,
     ERASE_SESSION,
     MARK_SESSION,
     RAISE_CEILING,
+    RELEASE_SESSION,
     SAVE_AGENT,
     SAVE_CREDENTIAL,
     SAVE_MCP_SERVER,
@@ -59,7 +63,7 @@ from wingman.store.sql.statements import (
     Statement,
 )
 
-__all__ = ["write_calls", "write_in_order", "write_together"]
+__all__ = ["write_calls", "write_in_order", "write_together", "written_sessions"]
 
 
 @attrs.frozen
@@ -94,6 +98,7 @@ _WRITES: Mapping[type[Change], Write] = {
     McpServerSaved: Write(lambda change: (change.name,), (SAVE_MCP_SERVER,)),
     McpServerDeleted: Write(lambda change: (change.name,), (DELETE_MCP_SERVER,)),
     SessionSaved: Write(lambda change: (change.session.id,), (SAVE_SESSION,)),
+    SessionClaimed: Write(_about_session, (CLAIM_SESSION,)),
     RunQueued: Write(
         lambda change: (change.run.session_id, change.run.id),
         (SAVE_VERSION, QUEUE_RUN),
@@ -111,6 +116,7 @@ _WRITES: Mapping[type[Change], Write] = {
     RunEnded: Write(_about_both, (*END_RUN, CANCEL_PERMISSIONS)),
     SessionDeleting: Write(_about_session, (MARK_SESSION,)),
     SessionErased: Write(_about_session, ERASE_SESSION),
+    SessionReleased: Write(_about_session, (RELEASE_SESSION,)),
 }
 """How each kind of change is written, in the order in which a wave writes them.
 
@@ -121,6 +127,31 @@ _RANK = {kind: rank for rank, kind in enumerate(_WRITES)}
 
 Wave: TypeAlias = Mapping[type[Change], Sequence[Change]]
 """Changes that may be written a kind at a time, in the order of `_WRITES`."""
+
+
+_OF_NO_SESSION = frozenset(
+    {
+        AgentSaved,
+        AgentDeleted,
+        CredentialSaved,
+        CredentialDeleted,
+        McpServerSaved,
+        McpServerDeleted,
+        # Who owns a session is found out by the statement itself.
+        SessionClaimed,
+        SessionReleased,
+    }
+)
+
+
+def written_sessions(calls: Iterable[tuple[Change, ...]]) -> frozenset[str]:
+    """The ids of the sessions that these changes write to."""
+    return frozenset(
+        _WRITES[type(change)].about(change)[0]
+        for changes in calls
+        for change in changes
+        if type(change) not in _OF_NO_SESSION
+    )
 
 
 def write_calls(connection: Writing, calls: Sequence[tuple[Change, ...]]) -> None:

@@ -111,6 +111,9 @@ TABLES: Final[Mapping[str, Mapping[str, Decode]]] = {
         "usage": _json(Usage),
         "deleting": _as_it_is,
         "permissions": _decode_rules,
+        # The number of the node that owns it, and the label that a node needs to own it.
+        "node": _as_it_is,
+        "label": _as_it_is,
     },
     "runs": {
         "seq": _as_it_is,

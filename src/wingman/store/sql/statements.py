@@ -19,15 +19,23 @@ from typing import Any, TypeAlias
 import attrs
 import msgspec
 
-from wingman.store.changes import AgentSaved, SessionDeleting, SessionErased, SessionSaved
+from wingman.store.changes import (
+    AgentSaved,
+    SessionDeleting,
+    SessionErased,
+    SessionReleased,
+    SessionSaved,
+)
 
 __all__ = [
+    "CLAIM_SESSION",
     "DELETE_AGENT",
     "DELETE_CREDENTIAL",
     "DELETE_MCP_SERVER",
     "ERASE_SESSION",
     "MARK_SESSION",
     "RAISE_CEILING",
+    "RELEASE_SESSION",
     "SAVE_AGENT",
     "SAVE_CREDENTIAL",
     "SAVE_MCP_SERVER",
@@ -153,15 +161,16 @@ def _session_row(change: SessionSaved) -> Iterable[Row]:
         session.event_ceiling,
         as_json(session.usage),
         as_json(session.permissions),
+        session.label,
     )
 
 
-def _session_id(change: SessionDeleting | SessionErased) -> Iterable[Row]:
+def _session_id(change: SessionDeleting | SessionErased | SessionReleased) -> Iterable[Row]:
     return ((change.session_id,),)
 
 
 _SESSION = """id, work_dir, title, agent_id, created_at, updated_at,
-    last_event_id, event_ceiling, usage, permissions"""
+    last_event_id, event_ceiling, usage, permissions, label"""
 
 SAVE_SESSION = Statement(
     _SESSION,
@@ -171,6 +180,25 @@ INSERT INTO sessions ({_SESSION}) SELECT {_SESSION} FROM change WHERE true
 ON CONFLICT (id) DO UPDATE SET work_dir = excluded.work_dir, title = excluded.title,
     agent_id = excluded.agent_id, updated_at = excluded.updated_at,
     permissions = excluded.permissions""",
+)
+
+# Where a database has one owner, `this_node()` is NULL. Who owns a new session says the column's
+# default.
+CLAIM_SESSION = Statement(
+    "session_id, former",
+    lambda change: ((change.session_id, change.former),),
+    """
+UPDATE sessions SET node = this_node() FROM change
+WHERE sessions.id = change.session_id
+    AND (sessions.node IS NULL OR sessions.node = change.former)""",
+)
+
+RELEASE_SESSION = Statement(
+    "session_id",
+    _session_id,
+    """
+UPDATE sessions SET node = NULL FROM change
+WHERE sessions.id = change.session_id AND sessions.node = this_node()""",
 )
 
 RAISE_CEILING = Statement(

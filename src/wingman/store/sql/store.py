@@ -19,6 +19,7 @@ from wingman.api import (
 from wingman.conversation import Message
 from wingman.errors import StoreError, StoreUnavailable
 from wingman.store.changes import Change
+from wingman.store.nodes import Nodes
 from wingman.store.protocol import Chain, Commit
 from wingman.store.readers import Readers
 from wingman.store.records import (
@@ -93,16 +94,19 @@ class DatabaseStore:
     thread that hangs comes back.
     """
 
-    def __init__(self, database: Database, probe_every: float) -> None:
+    def __init__(
+        self, database: Database, probe_every: float, beat_every: float | None = None
+    ) -> None:
         self._database = database
         self._probe_every = probe_every
+        self._beat_every = beat_every
         self._exit = AsyncExitStack()
         self._make_threads()
 
     def _make_threads(self) -> None:
         self._readers = Readers(READERS, self._database.reader)
         disk = _Disk(self._database, self._readers)
-        self._writer = Writer(disk, self._probe_every)
+        self._writer = Writer(disk, self._probe_every, self._beat_every)
 
     async def __aenter__(self) -> Self:
         require_trio()
@@ -137,6 +141,11 @@ class DatabaseStore:
     def name(self) -> str:
         """Where the database is, without a password."""
         return self._database.name
+
+    @property
+    def nodes(self) -> Nodes | None:
+        """The processes that share it; None: it has one owner."""
+        return None
 
     # --- writing ----------------------------------------------------------------------------------
 

@@ -249,6 +249,13 @@ CREATE TABLE mcp_servers (
     )
 
 
+def _let_sessions_have_nodes(connection: Reading) -> None:
+    """A session has an owner where many nodes share a database, and may need one with a label."""
+    connection.execute("ALTER TABLE sessions ADD COLUMN node INTEGER")
+    connection.execute("ALTER TABLE sessions ADD COLUMN label TEXT")
+    connection.execute("CREATE INDEX sessions_node ON sessions (node) WHERE node IS NOT NULL")
+
+
 STEPS: tuple[Callable[[Reading], None], ...] = (
     _create,
     _let_messages_have_images,
@@ -258,5 +265,6 @@ STEPS: tuple[Callable[[Reading], None], ...] = (
     _let_results_refer_to_the_history,
     _keep_permissions,
     _let_agents_have_toolsets,
+    _let_sessions_have_nodes,
 )
 """What makes version n + 1 of the schema from version n, for each n from 0."""

@@ -25,6 +25,7 @@ class Connection(sqlite3.Connection):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.create_function("sha256", 1, _sha256, deterministic=True)  # an old version's step
+        self.create_function("this_node", 0, _nobody)  # the file has one owner
 
     each = sqlite3.Connection.execute  # SQLite looks for a row when it is asked for
 
@@ -40,6 +41,10 @@ class Connection(sqlite3.Connection):
 
 def _sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _nobody() -> None:
+    return None
 
 
 def _size(rows: int) -> int:

@@ -1,0 +1,214 @@
+"""Member: a node's part in the cluster. It looks at the others, and at itself."""
+
+import logging
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import Final
+
+import attrs
+import msgspec
+import trio
+
+from wingman.cluster.decisions import Shares, Stillness, is_cut_off
+from wingman.cluster.owners import ClusterOwners
+from wingman.errors import StoreError
+from wingman.session import LiveSession, SessionHost
+from wingman.store import Node, Nodes, SessionErased, Store, Unowned
+from wingman.telemetry import log_event
+
+__all__ = ["Member"]
+
+logger = logging.getLogger("wingman.cluster")
+
+LOOK_SECONDS: Final = 0.5
+"""Seconds between two looks at the others."""
+
+_SELF_SECONDS: Final = 0.25
+_EVERY: Final = 4
+"""Looks after which what nobody owns is looked for also where no node has come or gone."""
+
+_MOST_ADOPTED: Final = 256
+_STOP_SECONDS: Final = 10.0
+_TOLD_AFTER: Final = 8
+
+
+@attrs.define(eq=False)
+class Member:
+    """One node, from `run` on. `host` has its sessions; `refresh` has one of `wingman.store.KINDS`
+    read again; `spawn` starts a task of the runtime.
+
+    `gone` has an event for each node that lives, which is set when it is seen to be dead.
+    """
+
+    store: Store
+    nodes: Nodes
+    owners: ClusterOwners
+    host: SessionHost
+    refresh: Callable[[str], Awaitable[None]]
+    spawn: Callable[[Callable[[], object], str], None]
+    gone: dict[int, trio.Event] = attrs.field(factory=dict, init=False)
+    _stillness: Stillness = attrs.field(factory=Stillness, init=False)
+    _shares: Shares = attrs.field(factory=Shares, init=False)
+    _looks: int = attrs.field(default=0, init=False)
+    _absent: dict[str, int] = attrs.field(factory=dict, init=False)
+    _to_read: set[str] = attrs.field(factory=set, init=False)
+
+    async def begin(self) -> None:
+        """Be heard and seen, and take what nobody owns; then look, until the runtime ends."""
+        self.nodes.watch(self._reborn, self._changed)
+        self.owners.on_lost = self._lost
+        with suppress(StoreError):
+            await self.nodes.tell(self.owners.terms)
+            await self._look()
+        self.spawn(self._look_at_others, "look at the other nodes")
+        self.spawn(self._look_at_itself, "look at this node")
+
+    async def announce(self, url: str) -> None:
+        """Tell the others where this node's server is reached."""
+        self.owners.terms = msgspec.structs.replace(self.owners.terms, url=url)
+        with suppress(StoreError):  # then they know it as soon as the store is well
+            await self.nodes.tell(self.owners.terms)
+
+    def death(self, node: Node) -> trio.Event:
+        """What is set when this node is seen to be dead."""
+        return self.gone.setdefault(node.number, trio.Event())
+
+    # --- the others -----------------------------------------------------------------------------
+
+    async def _look_at_others(self) -> None:
+        while True:
+            await trio.sleep(LOOK_SECONDS)
+            with suppress(StoreError):  # the store tells of its failures itself
+                await self._look()
+
+    async def _look(self) -> None:
+        living = await self.nodes.living()
+        for node in self._stillness.look(living, trio.current_time()):
+            if node.number != self.nodes.number:
+                log_event(
+                    logger,
+                    logging.WARNING,
+                    "a node shows no sign of life, and its connection is ended",
+                    node=node.number,
+                    url=node.terms.url,
+                )
+                await self.nodes.end(node)
+        changed = self._note(living)
+        self._looks += 1
+        leaving = any(node.terms.draining for node in living)
+        if changed or leaving or self._looks % _EVERY == 0:
+            await self._adopt(living)
+
+    def _note(self, living: Sequence[Node]) -> bool:
+        """Remember who lives; whether anybody has come or gone."""
+        numbers = {node.number for node in living}
+        dead = self.gone.keys() - numbers
+        new = numbers - self.gone.keys()
+        for number in dead:
+            self.gone.pop(number).set()
+            log_event(logger, logging.WARNING, "a node is gone", node=number)
+        for number in new:
+            self.gone[number] = trio.Event()
+            log_event(logger, logging.INFO, "a node is there", node=number)
+        return bool(dead or new)
+
+    async def _adopt(self, living: Collection[Node]) -> None:
+        """Take this node's share of what nobody owns and has something to be done."""
+        if self.owners.terms.draining:
+            return
+        unowned = await self.nodes.unowned(_MOST_ADOPTED)
+        share = self._shares.take(unowned, living, self.nodes.number)
+        share = [each for each in share if await self._is_possible(each)]
+        if not share:
+            return
+        owned = await self.owners.adopt(share)
+        await self._take_up([each for each in share if each.session_id in owned])
+
+    async def _is_possible(self, session: Unowned) -> bool:
+        """Whether the session's runs can go on here: its directory is to be there."""
+        if not session.runs:
+            return True  # all that is left is to end something
+        if await trio.Path(session.work_dir).is_dir():
+            return True
+        seen = self._absent[session.session_id] = self._absent.get(session.session_id, 0) + 1
+        if seen == _TOLD_AFTER:
+            log_event(
+                logger,
+                logging.WARNING,
+                "a session's runs wait for a node that has its directory",
+                session_id=session.session_id,
+                work_dir=session.work_dir,
+            )
+        return False
+
+    async def _take_up(self, sessions: Sequence[Unowned]) -> None:
+        erased = [
+            self.store.write(SessionErased(each.session_id)) for each in sessions if each.deleting
+        ]
+        for each in sessions:
+            if each.deleting:
+                self.owners.erased(each.session_id)
+            self._absent.pop(each.session_id, None)
+        queues: Mapping[str, int] = {
+            each.session_id: each.runs for each in sessions if not each.deleting
+        }
+        if queues:
+            log_event(logger, logging.INFO, "sessions are taken over", sessions=len(queues))
+            self.host.active.take_up(queues)
+        for commit in erased:
+            await commit.wait()
+
+    # --- itself ---------------------------------------------------------------------------------
+
+    async def _look_at_itself(self) -> None:
+        """Stop all sessions where others may own them by now."""
+        while True:
+            await trio.sleep(_SELF_SECONDS)
+            live = [each for each in self.host.active.all() if not each.moved]
+            if is_cut_off(self.nodes.lost_for, self.nodes.silent_for):
+                self.owners.forget_all()
+                if live:
+                    self._log_lost(live, "this node is cut off from the database")
+                    await self.host.active.abandon(live, _STOP_SECONDS)
+
+    def _reborn(self, kept: Collection[str]) -> None:
+        lost = self.owners.reborn(kept)
+        number = self.nodes.number
+        log_event(logger, logging.WARNING, "this is another node now", node=number, kept=len(kept))
+        self._abandon([self.host.active.find(session_id) for session_id in lost])
+
+    def _lost(self, session_id: str) -> None:
+        self._abandon([self.host.active.find(session_id)])
+
+    def _abandon(self, found: Sequence[LiveSession | None]) -> None:
+        live = [each for each in found if each is not None and not each.moved]
+        if live:
+            self._log_lost(live, "sessions are other nodes' now")
+            for each in live:
+                each.mark_moved()
+            stop = partial(self.host.active.abandon, live, _STOP_SECONDS)
+            self.spawn(stop, "stop sessions that are other nodes'")
+
+    def _log_lost(self, live: Sequence[LiveSession], why: str) -> None:
+        runs = sum(1 for each in live if each.current is not None)
+        log_event(logger, logging.WARNING, why, sessions=len(live), runs=runs)
+
+    # --- what all nodes keep a copy of ----------------------------------------------------------
+
+    def _changed(self, kind: str) -> None:
+        begins = not self._to_read
+        self._to_read.add(kind)
+        if begins:
+            self.spawn(self._read_again, "read what another node has changed")
+
+    async def _read_again(self) -> None:
+        while self._to_read:
+            kind = min(self._to_read)
+            try:
+                await self.refresh(kind)
+            except StoreError:
+                await self.store.wait_until_well()
+                await trio.sleep(LOOK_SECONDS)
+            else:
+                self._to_read.discard(kind)

@@ -1,0 +1,119 @@
+"""Relay: a request that another node is to answer, as this server's client sees it.
+
+The whole request goes there, once this node has found out whose the session is: so any node answers
+for any session, and clients know no nodes. A request that was sent here by another node is never
+sent on: this one answers that the session is not its own, and the sender looks again.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import attrs
+import trio
+from quart import Request
+
+from wingman.errors import NodeLost, SessionElsewhere
+from wingman.runtime import Runtime
+from wingman.server.bodies import CountedRequest
+from wingman.server.callers import FORWARDED, callers_of, comes_from_a_command
+from wingman.server.errors import REQUEST_ID, AnswerCut
+
+if TYPE_CHECKING:
+    from wingman.cluster import Member
+    from wingman.cluster.sending import Answer, Sender
+    from wingman.store import Node
+
+__all__ = ["Relay", "relay_of", "was_forwarded"]
+
+_TRIES: Final = 6
+# Between two tries: while a session changes hands, nobody owns it for a moment.
+_FIRST_PAUSE: Final = 0.05
+
+
+@attrs.frozen
+class Relay:
+    """Has other nodes answer. `callers_of` knows who sent a request: the sessions that wait for
+    it, and whether it was a tool's command."""
+
+    sender: "Sender"
+    callers_of: Callable[[], tuple[frozenset[str], bool]]
+
+    async def answer(
+        self,
+        request: Request,
+        elsewhere: SessionElsewhere,
+        send: Callable[[Any], Awaitable[None]],
+        again: Callable[[], Awaitable[SessionElsewhere | None]],
+    ) -> None:
+        """Have the session's owner answer the request. Where it does not own the session any more,
+        `again` answers it here; or says where else it is to be sent.
+
+        Raises `SessionElsewhere` where it is not to be found, `NodeLost`, and `AnswerCut`.
+        """
+        from wingman.cluster.sending import Unsent  # noqa: PLC0415  (few are one of many nodes)
+
+        pause = 0.0
+        for _ in range(_TRIES):
+            node = await self.sender.node(elsewhere.node)
+            if node is not None:
+                try:
+                    await self._have_answered(node, request, send)
+                except Unsent as unsent:
+                    elsewhere = SessionElsewhere(f"{unsent.reason} Ask again.", elsewhere.node)
+                else:
+                    return
+            await trio.sleep(pause)
+            pause = 2 * pause + _FIRST_PAUSE
+            found = await again()
+            if found is None:
+                return
+            elsewhere = found
+        raise elsewhere
+
+    async def _have_answered(
+        self, node: "Node", request: Request, send: Callable[[Any], Awaitable[None]]
+    ) -> None:
+        scope = cast("dict[str, Any]", request.scope)
+        query: bytes = scope["query_string"]
+        target: bytes = scope["raw_path"] + (b"?" + query if query else b"")
+        body = await cast("CountedRequest", request).kept_body()
+        async with self.sender.send(
+            node, request.method, target, scope["headers"], body, self._more(scope)
+        ) as answer:
+            await _pass_on(answer, send)
+
+    def _more(self, scope: dict[str, Any]) -> dict[bytes, bytes]:
+        from wingman.cluster.sending import CALLERS, COMMAND  # noqa: PLC0415
+
+        callers, is_command = self.callers_of()
+        more = {b"x-request-id": str(scope.get(REQUEST_ID, "")).encode()}
+        if callers:
+            more[CALLERS] = ",".join(sorted(callers)).encode()
+        if is_command:
+            more[COMMAND] = b"1"
+        return more
+
+
+async def _pass_on(answer: "Answer", send: Callable[[Any], Awaitable[None]]) -> None:
+    await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
+    try:
+        async for piece in answer.pieces:
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+    except NodeLost as error:
+        raise AnswerCut from error
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+@asynccontextmanager
+async def relay_of(runtime: Runtime, member: "Member") -> AsyncIterator[Relay]:
+    """The relay of a runtime that is one of many nodes; it has connections to the others."""
+    from wingman.cluster.sending import Sender  # noqa: PLC0415
+
+    async with Sender(member) as sender:
+        yield Relay(sender, lambda: (callers_of(runtime), comes_from_a_command(runtime)))
+
+
+def was_forwarded(request: Request) -> bool:
+    """Whether another node has sent this request here."""
+    return FORWARDED in request.scope
