@@ -1,4 +1,4 @@
-"""What goes wrong in a story, and where: the place is named, so that it happens in the middle of it."""
+"""What goes wrong in a story, and where: in the middle of something, whose place is named."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -113,7 +113,7 @@ OFTEN: Final = ("second", "looking", "beating", "answered")
 
 @attrs.frozen
 class Fault:
-    """When the node comes to this place, after so many times that nothing happens there, this does."""
+    """This is done when the node comes to this place, after it has been there so many times."""
 
     place: str
     after: int

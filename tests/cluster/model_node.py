@@ -1,23 +1,30 @@
 """A model of a node's event loop: its live sessions, what it knows of others, what it adopts."""
 
-import zlib
 from collections import deque
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any, Final
 
 import attrs
 
-from cluster.model_server import Gone, Record, Server, Written
+from cluster.model_server import ERASED, Gone, Record, Server, Written
 from cluster.model_wire import Wire
 from cluster.model_writer import Call, Chain, NotMade, Writer
-from cluster.protocol import Claimed, Created, Look, Protocol, Released
+from cluster.protocol import Change, Erased, Look, Protocol
 from cluster.virtual_time import Process, Promise, Time
+from wingman.cluster.decisions import Shares, Stillness
+from wingman.cluster.member import LOOK_SECONDS
+from wingman.store import Node as NodeSeen
+from wingman.store import NodeTerms, Unowned
 
-__all__ = ["Elsewhere", "Live", "Node"]
+__all__ = ["Elsewhere", "Live", "Node", "NotFound"]
 
-LOOK_EVERY: Final = 0.5
 IDLE_FOR: Final = 2.5
+
+
+class NotFound(Exception):
+    """There is no such session any more."""
 
 
 class Elsewhere(Exception):
@@ -61,7 +68,11 @@ class Live:
         self.quiet_since = self.node.time.now
         row = Written(self.session, what, message, self.node.next_call(), self.known)
         self.known += 1
-        return self.node.writer.submit(row, self._chain)
+        return self.submit(row)
+
+    def submit(self, change: Change) -> Call:
+        """Queue a change on top of all before it."""
+        return self.node.writer.submit(change, self._chain)
 
     async def work(self) -> None:
         """End what is queued, message by message; leave memory when there was nothing for long."""
@@ -105,13 +116,13 @@ class Node:
     number: int = 0
     live: dict[str, Live] = attrs.field(factory=dict)
     dead: set[int] = attrs.field(factory=set)
-    living: tuple[int, ...] = ()
     process: Process = attrs.field(init=False)
     writer: Writer = attrs.field(init=False)
     _opening: dict[str, Promise[Live]] = attrs.field(factory=dict)
     _news: deque[Callable[[], None]] = attrs.field(factory=deque)
     _has_news: Promise[None] | None = None
-    _seen: dict[int, tuple[Any, float, int]] = attrs.field(factory=dict)
+    _stillness: Stillness = attrs.field(factory=Stillness)
+    _shares: Shares = attrs.field(factory=Shares)
 
     def start(self) -> None:
         """Begin to live."""
@@ -126,12 +137,12 @@ class Node:
 
     # --- sessions ---------------------------------------------------------------------------------
 
-    async def serve(self, session: str, message: str, *, new: bool = False) -> None:
+    async def serve(self, session: str, message: str) -> None:
         """Take a message: return when it is acknowledged.
 
-        Raises `Elsewhere`, `NotMade`, or `Gone` where the database cannot be read.
+        Raises `Elsewhere`, `NotFound`, `NotMade`, or `Gone` where the database cannot be read.
         """
-        live = await (self._create(session) if new else self._live(session))
+        live = await self._live(session)
         if message not in live.calls:
             live.calls[message] = call = live.write("queued", message)
             live.todo.append(message)
@@ -141,9 +152,12 @@ class Node:
             call = known
         await call.done.wait()
 
-    async def _create(self, session: str) -> Live:
-        await self.writer.submit(Created(session)).done.wait()
-        return await self._live(session)
+    async def erase(self, session: str) -> None:
+        """Erase a session; raises what `serve` does."""
+        live = await self._live(session)
+        call = live.submit(Erased(session))
+        live.close()
+        await call.done.wait()
 
     async def _live(self, session: str) -> Live:
         if session in self.live:
@@ -153,7 +167,7 @@ class Node:
         self._opening[session] = opening = self.time.promise()
         try:
             live = await self._open(session)
-        except (Elsewhere, NotMade, Gone) as error:
+        except (Elsewhere, NotFound, NotMade, Gone) as error:
             opening.fail(error)
             raise
         finally:
@@ -163,14 +177,16 @@ class Node:
 
     async def _open(self, session: str) -> Live:
         """Own a session, then read it."""
-        owner = await self._read(lambda: self.server.committed.get(("session", session)))
+        owner = await self._read(lambda: self.server.committed["session", session])
+        if owner == ERASED:
+            raise NotFound
         if owner not in (None, self.number) and not await self._is_dead(owner):
             raise Elsewhere(owner)
         await self.protocol.own(self, session, owner)
         await self.reach("claimed")
-        owner = await self._read(lambda: self.server.committed.get(("session", session)))
+        owner = await self._read(lambda: self.server.committed["session", session])
         if owner != self.number:
-            raise Elsewhere(owner)
+            raise NotFound if owner == ERASED else Elsewhere(owner)
         await self.reach("read back")
         records = await self._read(lambda: list(self.server.rows[session]))
         await self.reach("loaded")
@@ -226,7 +242,7 @@ class Node:
             await self.time.sleep(0.25)
             now, writer = self.time.now, self.writer
             lost_for = 0.0 if writer.lost_since is None else now - writer.lost_since
-            if self.protocol.is_uncertain(lost_for, now - writer.proved_at):
+            if self.protocol.is_cut_off(lost_for, now - writer.proved_at):
                 for live in list(self.live.values()):
                     self.protocol.abandon(live)
 
@@ -240,44 +256,47 @@ class Node:
 
     async def _watch(self) -> None:
         while True:
-            await self.time.sleep(LOOK_EVERY)
+            await self.time.sleep(LOOK_SECONDS)
             try:
                 look = await self._look()
-                for pid in self._take_in(look):
-                    await self._read(partial(self.server.end_stale, pid, look.at))
+                self._take_in(look)
+                await self._end_still(look)
             except Gone:
                 continue
+            living = self._living(look)
+            unowned = [_unowned(*each) for each in look.work if self._has_no_owner(*each)]
+            for each in self._shares.take(unowned, living, self.number):
+                self.time.start(self._adopt(each.session_id), self.process)
             for session, owner in look.work:
-                if self._is_mine(session, owner) and session not in self.live:
+                if owner == self.number and self.protocol.takes_up_its_own:
                     self.time.start(self._adopt(session), self.process)
 
-    def _take_in(self, look: Look) -> list[int]:
-        """Learn who is dead; the backends of those who do not go on."""
-        now = self.time.now
+    def _take_in(self, look: Look) -> None:
         self.dead |= look.nodes.keys() - look.held
-        living = [number for number in look.nodes if number not in self.dead]
-        self.living = tuple(sorted(living))
-        stale = []
-        for number in living:
-            row = look.nodes[number]
-            last, since, looks = self._seen.get(number, (None, now, 0))
-            mark = (row.batch, row.beats)
-            self._seen[number] = (mark, since, looks + 1) if mark == last else (mark, now, 0)
-            _, since, looks = self._seen[number]
-            if number == self.number or looks < self.protocol.stale_looks:
-                continue
-            if now - since >= self.protocol.stale_after:
-                stale.append(row.pid)
-        return stale
 
-    def _is_mine(self, session: str, owner: int | None) -> bool:
-        if owner is not None and owner not in self.dead:
-            return owner == self.number
-        share = self.living[zlib.crc32(session.encode()) % len(self.living)] if self.living else 0
-        return share == self.number
+    async def _end_still(self, look: Look) -> None:
+        living = self._living(look)
+        for node in self.protocol.still(self._stillness, living, self.time.now):
+            if node.number != self.number:
+                pid = look.nodes[node.number].pid
+                await self._read(partial(self.server.end_stale, pid, look.at))
+
+    def _living(self, look: Look) -> list[NodeSeen]:
+        return [
+            NodeSeen(number=number, terms=NodeTerms(), secret="", commits=row.batch)
+            for number, row in look.nodes.items()
+            if number not in self.dead
+        ]
+
+    def _has_no_owner(self, session: str, owner: int | None) -> bool:
+        return owner is None or owner in self.dead
 
     async def _adopt(self, session: str) -> None:
-        try:
+        with suppress(Elsewhere, NotFound, NotMade, Gone):
             await self._live(session)
-        except (Elsewhere, NotMade, Gone):
-            return
+
+
+def _unowned(session: str, owner: int | None) -> Unowned:
+    return Unowned(
+        session_id=session, former=owner, label=None, work_dir="/", runs=1, deleting=False
+    )

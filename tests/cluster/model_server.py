@@ -24,13 +24,28 @@ import attrs
 
 from cluster.virtual_time import Process, Promise, Task, Time, TimedOut
 
-__all__ = ["Backend", "Ended", "Gone", "NodeRow", "Record", "Refused", "Server", "Written"]
+__all__ = [
+    "ERASED",
+    "Backend",
+    "Ended",
+    "Gone",
+    "NodeRow",
+    "Reach",
+    "Record",
+    "Refused",
+    "Server",
+    "Statement",
+    "Written",
+]
 
 Key: TypeAlias = tuple[str, Any]
 Statement: TypeAlias = Callable[["Backend"], Awaitable[Any]]
 Reach: TypeAlias = Callable[[str], Awaitable[None]]
 
 LOCK_TIMEOUT: Final = 5.0
+
+ERASED: Final = -1
+"""Stands where a session had its owner: there is no such row any more."""
 
 
 class Refused(Exception):
@@ -49,8 +64,7 @@ class Gone(Exception):
 class NodeRow:
     """A row of `nodes`."""
 
-    batch: int | None
-    beats: int
+    batch: int
     pid: int
 
 
@@ -134,7 +148,7 @@ class Server:
     def end_stale(self, pid: int, seen_at: float) -> None:
         """End a backend that was found not to go on, as seen then."""
         if pid in self.backends:
-            before = [moment for moment in self.backends[pid].commits if moment <= seen_at]
+            before = [moment for moment in self.backends[pid].marks if moment <= seen_at]
             self.ended_as_stale.append((seen_at, before[-1]))
             self.terminate(pid)
 
@@ -176,8 +190,8 @@ class Backend:
     is_flushing: bool = False
     number: int | None = None
     """Of the node that is this connection; for the record."""
-    commits: list[float] = attrs.field(factory=list)
-    """When."""
+    marks: list[float] = attrs.field(factory=list)
+    """When it made commits that others see in its node's row."""
     hangs_up: Callable[[], None] = lambda: None
     """Tells the client that this backend ends."""
     _inbox: deque[Request | None] = attrs.field(factory=deque)
@@ -317,8 +331,11 @@ class Backend:
         for (kind, name), value in self._changes.items():
             if kind == "session":
                 server.owners[name].append((server.time.now, value))
+                if value == ERASED:
+                    server.work[name].clear()
+            else:
+                self.marks.append(server.time.now)
         server.committed.update(self._changes)
-        self.commits.append(server.time.now)
         self._is_over()
 
     async def _lock(self, key: Key) -> None:

@@ -1,4 +1,4 @@
-"""A model of a connection to PostgreSQL, as the node's process has it; and of all that befalls one."""
+"""A model of a connection to PostgreSQL, as the client has it; and of all that befalls one."""
 
 from collections.abc import Callable
 from typing import Any, Final

@@ -91,7 +91,7 @@ class Writer:
                 if calls:
                     await self._commit(calls)
                 else:
-                    await self._ask(begin, self.protocol.beat(self.number), commit)
+                    await self._beat()
             except Gone:
                 await self._be_born(self.number)
             except Refused:
@@ -119,7 +119,7 @@ class Writer:
     # --- commits ----------------------------------------------------------------------------------
 
     async def _commit(self, calls: Sequence[Call]) -> None:
-        """Commit these in one transaction, without those that cannot be: they are found by halving."""
+        """Commit these in one transaction, without those that cannot be (found by halving)."""
         for call in calls:
             if call.chain.failure is not None:
                 self._fail(call, call.chain.failure)
@@ -161,6 +161,10 @@ class Writer:
                 await self.reach("answered")
                 return
 
+    async def _beat(self) -> None:
+        self._begun += 1
+        await self._ask(begin, self.protocol.mark(self.number, self._begun, ()), commit)
+
     async def _ask(self, *statements: Any) -> list[Any]:
         sent = self.time.now
         results = await self.wire.ask(*statements)
@@ -172,8 +176,8 @@ class Writer:
     async def _be_born(self, former: int) -> bool:
         """Be a new node, on a new connection; whether the last commit of the former one was made.
 
-        The former's row tells that. An attempt that failed may have left a number behind, too, which
-        sessions were taken along to: the next one looks for both.
+        The former's row tells that. An attempt that failed may have left a number behind, too,
+        which sessions were taken along to: the next one looks for both.
         """
         self.lost_since = self.time.now if former else None
         if former:
@@ -200,9 +204,8 @@ class Writer:
         number = await self.protocol.become(self)
         self._formers.append(number)
         live = list(self.node.live)
-        _, _, taken, _ = await self.wire.ask(
+        _, taken, _ = await self.wire.ask(
             begin,
-            self.protocol.beat(number),
             self.protocol.take_along(number, tuple(self._formers), live),
             commit,
         )

@@ -1,16 +1,20 @@
 """Protocols that lack one element each. A simulation that finds nothing wrong with one is blind."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+from unittest import mock
 
 import attrs
 
-from cluster.model_server import Backend, Gone, Reach, Server, Statement
+from cluster.model_server import ERASED, Backend, Gone, Reach, Server, Statement
 from cluster.protocol import Change, Look, Protocol, begin, commit
+from wingman.cluster.decisions import Stillness
+from wingman.store import Node
 
 if TYPE_CHECKING:
-    from cluster.model_node import Live, Node
+    from cluster.model_node import Live
+    from cluster.model_node import Node as ModelNode
     from cluster.model_writer import Writer
 
 
@@ -58,9 +62,7 @@ class LocksBeforeRows(Protocol):
 class ClaimWithoutComparing(Protocol):
     """A session that was found to be nobody's is taken, whosever it is by now."""
 
-    async def claim(
-        self, backend: Backend, session: str, number: int, former: int | None
-    ) -> None:
+    async def claim(self, backend: Backend, session: str, number: int, former: int | None) -> None:
         await backend.reach("claiming")
         await backend.update(("session", session), lambda _: True, lambda _: number)
 
@@ -97,7 +99,7 @@ class TakeAlongWithoutComparing(Protocol):
 class ReleaseBesideTheWriter(Protocol):
     """A session is released over another connection: its last writes may be under way yet."""
 
-    async def let_go(self, node: "Node", session: str) -> None:
+    async def let_go(self, node: "ModelNode", session: str) -> None:
         number = node.number
 
         async def release(backend: Backend) -> None:
@@ -112,7 +114,7 @@ class ReleaseBesideTheWriter(Protocol):
 class ClaimOnlyWhatIsNotOurs(Protocol):
     """What is this node's by the record already is not claimed, and so not waited for."""
 
-    async def own(self, node: "Node", session: str, former: int | None) -> None:
+    async def own(self, node: "ModelNode", session: str, former: int | None) -> None:
         if former != node.number:
             await super().own(node, session, former)
 
@@ -125,7 +127,7 @@ class LostAnswersAreFailures(Protocol):
 
 
 class TheNewestRowIsAsked(Protocol):
-    """What became of a commit is asked of the last number that was tried, which may be a later one."""
+    """What became of a commit is asked of the last number that was tried, not of the one it had."""
 
     async def last_batch(self, writer: "Writer", number: int) -> int:
         return await super().last_batch(writer, writer.newest_former)
@@ -141,11 +143,26 @@ class AbandonedSessionsGoOn(Protocol):
 class NothingIsGivenUp(Protocol):
     """A node that has no answer waits for it, with all its sessions."""
 
-    def is_uncertain(self, lost_for: float, unproved_for: float) -> bool:
+    def is_cut_off(self, lost_for: float, silent_for: float) -> bool:
         return False
 
 
-class StaleByTimeAlone(Protocol):
+class EndedByTimeAlone(Protocol):
     """Who did not go on for ten seconds is ended, also by one who did not look meanwhile."""
 
-    stale_looks = 1
+    def still(self, stillness: Stillness, living: Sequence[Node], now: float) -> Sequence[Node]:
+        with mock.patch("wingman.cluster.decisions.LOOKS", 1):
+            return super().still(stillness, living, now)
+
+
+class LeftoversAreNobodys(Protocol):
+    """Work in a session that is this node's by the record alone, not in its memory, is left."""
+
+    takes_up_its_own = False
+
+
+class WhatIsErasedIsOurs(Protocol):
+    """The fence lets writes of a session through that is not there: it might be a new one."""
+
+    def owns(self, number: int, owner: int | None) -> bool:
+        return owner in (number, ERASED)

@@ -8,20 +8,24 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from cluster.model_server import Backend, NodeRow, Reach, Refused, Server, Statement, Written
+from cluster.model_server import (
+    ERASED,
+    Backend,
+    NodeRow,
+    Reach,
+    Refused,
+    Server,
+    Statement,
+    Written,
+)
+from wingman.cluster.decisions import Stillness, is_cut_off
+from wingman.store import Node as NodeSeen
 
 if TYPE_CHECKING:
     from cluster.model_node import Live, Node
     from cluster.model_writer import Writer
 
-__all__ = ["Change", "Claimed", "Created", "Look", "Protocol", "Released", "begin", "commit"]
-
-
-@attrs.frozen
-class Created:
-    """A new session is the node's that makes it."""
-
-    session: str
+__all__ = ["Change", "Claimed", "Erased", "Look", "Protocol", "Released", "begin", "commit"]
 
 
 @attrs.frozen
@@ -39,7 +43,14 @@ class Released:
     session: str
 
 
-Change = Created | Claimed | Released | Written
+@attrs.frozen
+class Erased:
+    """There is no such session any more."""
+
+    session: str
+
+
+Change = Claimed | Released | Erased | Written
 
 
 @attrs.frozen
@@ -74,8 +85,7 @@ class Protocol:
         The condition is that all sessions that are written are this node's: those of a snapshot
         from before the row's lock. `batch` is NOT NULL, so that otherwise the statement fails.
         """
-        created = {change.session for change in changes if isinstance(change, Created)}
-        written = {change.session for change in changes if isinstance(change, Written)} - created
+        written = {change.session for change in changes if isinstance(change, Written | Erased)}
 
         async def statement(backend: Backend) -> None:
             snapshot = backend.snapshot()
@@ -84,45 +94,34 @@ class Protocol:
                 lambda row: row is not None,
                 lambda row: attrs.evolve(row, batch=batch),
             )
-            if not all(snapshot.get(("session", session)) == number for session in written):
+            if not all(self.owns(number, snapshot["session", session]) for session in written):
                 raise Refused("moved")
             await backend.reach("marked")
 
         return statement
 
-    def beat(self, number: int) -> Statement:
-        """UPDATE nodes SET beats = beats + 1 WHERE seq = :number"""
-
-        async def statement(backend: Backend) -> None:
-            await backend.update(
-                ("node", number),
-                lambda row: row is not None,
-                lambda row: attrs.evolve(row, beats=row.beats + 1),
-            )
-            await backend.reach("beating")
-
-        return statement
+    def owns(self, number: int, owner: int | None) -> bool:
+        """Whether a session may be written by this node: one that is not there is nobody's."""
+        return owner == number
 
     def change(self, number: int, change: Change) -> Statement:
         """The statement of this change."""
 
         async def statement(backend: Backend) -> None:
             match change:
-                case Created(session):
-                    await backend.insert(("session", session), number)
                 case Claimed(session, former):
                     await self.claim(backend, session, number, former)
                 case Released(session):
                     await self.release(backend, session, number)
+                case Erased(session):
+                    await backend.update(("session", session), _is_there, lambda _: ERASED)
                 case Written():
                     backend.append(change)
                     await backend.reach("written")
 
         return statement
 
-    async def claim(
-        self, backend: Backend, session: str, number: int, former: int | None
-    ) -> None:
+    async def claim(self, backend: Backend, session: str, number: int, former: int | None) -> None:
         """UPDATE sessions SET node = :number
         WHERE id = :session AND (node IS NULL OR node = :number OR node = :former)"""
         await backend.reach("claiming")
@@ -133,13 +132,10 @@ class Protocol:
     async def release(self, backend: Backend, session: str, number: int) -> None:
         """UPDATE sessions SET node = NULL WHERE id = :session AND node = :number"""
         await backend.reach("releasing")
-        await backend.update(
-            ("session", session), lambda owner: owner == number, lambda _: None
-        )
+        await backend.update(("session", session), lambda owner: owner == number, lambda _: None)
 
     async def own(self, node: "Node", session: str, former: int | None) -> None:
-        """Claim through the writer, also what is this node's already: so all that was written before
-        is read after."""
+        """Claim through the writer, after all that it was given: also what is this node's already."""
         await node.writer.submit(Claimed(session, former)).done.wait()
 
     async def let_go(self, node: "Node", session: str) -> None:
@@ -173,10 +169,10 @@ class Protocol:
         return statement
 
     def register(self, number: int) -> Statement:
-        """INSERT INTO nodes (seq, batch, beats, pid) VALUES (:number, 0, 0, pg_backend_pid())"""
+        """INSERT INTO nodes (seq, batch, pid) VALUES (:number, 0, pg_backend_pid())"""
 
         async def statement(backend: Backend) -> None:
-            await backend.insert(("node", number), NodeRow(0, 0, backend.pid))
+            await backend.insert(("node", number), NodeRow(0, backend.pid))
 
         return statement
 
@@ -226,14 +222,20 @@ class Protocol:
 
         return statement
 
-    # --- what a node does with its sessions ---------------------------------------------------------
+    # --- what a node does with its sessions -------------------------------------------------------
 
-    stale_after = 10.0
-    stale_looks = 10
+    takes_up_its_own = True
+    """Whether a node looks for work in its own sessions, too, which it may not have in memory."""
 
-    def is_uncertain(self, lost_for: float, unproved_for: float) -> bool:
+    def is_cut_off(self, lost_for: float, silent_for: float) -> bool:
         """Whether a node has to give up its sessions before it knows that it has lost them."""
-        return lost_for > 2.0 or unproved_for > 8.0
+        return is_cut_off(lost_for, silent_for)
+
+    def still(
+        self, stillness: Stillness, living: Sequence[NodeSeen], now: float
+    ) -> Sequence[NodeSeen]:
+        """The nodes to end, though they hold their locks."""
+        return stillness.look(living, now)
 
     def abandon(self, live: "Live") -> None:
         """Nothing that still runs of it writes any more."""
@@ -252,3 +254,7 @@ class Protocol:
         ]
         await reach("looking")
         return Look(at, nodes, frozenset(server.advisory), work)
+
+
+def _is_there(owner: int | None) -> bool:
+    return owner != ERASED

@@ -61,15 +61,13 @@ _ON_THE_WAY_BACK: Final = st.builds(
         max_size=3,
     ),
 )
-_TROUBLES: Final = st.builds(
-    Trouble, _SLOTS, st.one_of(_ON_THE_WAY_BACK, st.tuples(_ANYWHERE))
-)
+_TROUBLES: Final = st.builds(Trouble, _SLOTS, st.one_of(_ON_THE_WAY_BACK, st.tuples(_ANYWHERE)))
 _MESSAGES: Final = st.builds(
     Message,
     at=st.integers(2, 30).map(lambda halves: halves / 2),
     session=st.sampled_from("ab"),
     slot=_SLOTS,
-    work=st.sampled_from((0.0, 0.3, 2.0, 6.0)),
+    work=st.sampled_from((0.0, 0.3, 2.0, 6.0, 0.0, 0.3, 2.0, None)),
 )
 
 stories: Final = st.builds(

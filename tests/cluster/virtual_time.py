@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 
 import attrs
 
-__all__ = ["Process", "Promise", "Task", "TimedOut", "Time"]
+__all__ = ["Process", "Promise", "Task", "Time", "TimedOut"]
 
 T = TypeVar("T")
 Wait = Callable[["Task"], None]

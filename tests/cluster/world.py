@@ -2,8 +2,7 @@
 
 import random
 from collections import defaultdict, deque
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Sequence
 from functools import partial
 from itertools import count
 from typing import Any, Final
@@ -12,7 +11,7 @@ import attrs
 
 from cluster import faults
 from cluster.faults import Fault, Trouble
-from cluster.model_node import Elsewhere, Live, Node
+from cluster.model_node import Elsewhere, Live, Node, NotFound
 from cluster.model_server import Gone, Server
 from cluster.model_wire import Wire
 from cluster.model_writer import NotMade
@@ -33,12 +32,15 @@ _PAUSES: Final = (0.02, 0.1, 0.5, 1.0, 2.5)
 
 @attrs.frozen
 class Message:
-    """A client's message: when, to which session, first to which node, and how long it takes."""
+    """A client's message: when, to which session, first to which node, and how long it takes.
+
+    One of which the work is None erases the session.
+    """
 
     at: float
     session: str
     slot: int
-    work: float
+    work: float | None
 
 
 @attrs.frozen
@@ -94,7 +96,8 @@ class World:
             self.time.close()
 
     def _run(self) -> None:
-        for session in sorted({message.session for message in self.story.messages}):
+        sessions = sorted({message.session for message in self.story.messages})
+        for session in sessions:
             self.server.committed["session", session] = None
         for slot in range(SLOTS):
             self.nodes.append(self._node(slot))
@@ -105,7 +108,7 @@ class World:
         self.calm_from = last
         self.time.run_while(lambda: not self._is_quiet() and not self.is_late)
         # What is idle can be had by anyone.
-        for slot, session in enumerate(sorted({message.session for message in self.story.messages})):
+        for slot, session in enumerate(sessions):
             self._send(f"last{slot}", Message(self.time.now, session, slot % SLOTS, 0))
         self.calm_from = max(self.calm_from, self.time.now)
         self.time.run_while(lambda: not self._is_quiet() and not self.is_late)
@@ -120,17 +123,13 @@ class World:
         return [session for session, work in self.server.work.items() if work]
 
     def _is_quiet(self) -> bool:
-        return (
-            self.time.now > self.calm_from
-            and not self.unanswered
-            and not self.unfinished()
-        )
+        return self.time.now > self.calm_from and not self.unanswered and not self.unfinished()
 
     # --- clients ----------------------------------------------------------------------------------
 
     def _send(self, name: str, message: Message) -> None:
         self.unanswered.add(name)
-        self._work[name] = message.work
+        self._work[name] = message.work or 0
         self.time.start(self._client(name, message), self._outside)
 
     async def _client(self, name: str, message: Message) -> None:
@@ -140,28 +139,26 @@ class World:
         while True:
             node, answer = self.nodes[slot], self.time.promise()
             if node.process.alive and node.process.stopped_until <= self.time.now:
-                self.time.start(self._asked(node, message.session, name, answer), node.process)
+                erases = message.work is None
+                steps = node.erase(message.session) if erases else node.serve(message.session, name)
+                self.time.start(_asked(steps, answer), node.process)
                 try:
                     await answer.wait(4.0)
                 except Elsewhere as elsewhere:
                     slot = self._slot_of(elsewhere.number, slot + 1)
                 except (NotMade, Gone, TimedOut):
                     slot = (slot + 1) % SLOTS
+                except NotFound:
+                    self.unanswered.discard(name)
+                    return
                 else:
-                    self.acknowledged.append((message.session, name))
+                    if not erases:
+                        self.acknowledged.append((message.session, name))
                     self.unanswered.discard(name)
                     return
             else:
                 slot = (slot + 1) % SLOTS
             await self.time.sleep(0.2)
-
-    async def _asked(self, node: Node, session: str, name: str, answer: Promise[None]) -> None:
-        try:
-            await node.serve(session, name)
-        except (Elsewhere, NotMade, Gone) as error:
-            answer.fail(error)
-        else:
-            answer.keep(None)
 
     def _slot_of(self, number: int | None, otherwise: int) -> int:
         for slot, node in enumerate(self.nodes):
@@ -277,3 +274,12 @@ class World:
             self.nodes[slot] = self._node(slot)
 
         self.time.call_at(self.time.now + back_after, start)
+
+
+async def _asked(steps: Awaitable[None], answer: Promise[None]) -> None:
+    try:
+        await steps
+    except (Elsewhere, NotFound, NotMade, Gone) as error:
+        answer.fail(error)
+    else:
+        answer.keep(None)
