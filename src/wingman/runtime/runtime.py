@@ -35,6 +35,7 @@ from wingman.run import Limits, Prices, Reader
 from wingman.runtime.agents import Agents
 from wingman.runtime.credentials import Credentials
 from wingman.runtime.mcp_servers import McpServers
+from wingman.runtime.passes import Passes
 from wingman.runtime.root import Root
 from wingman.runtime.session import Session
 from wingman.runtime.settings import Settings
@@ -158,6 +159,11 @@ class Runtime:
     def credentials(self) -> Credentials:
         """How each provider is reached."""
         return self._root.credentials
+
+    @property
+    def passes(self) -> Passes:
+        """Secrets that open something for a time, such as logins of a server."""
+        return self._root.passes
 
     @property
     def providers(self) -> ProviderRegistry:
