@@ -21,7 +21,7 @@ from crash.cluster.patience import until
 __all__ = ["Placed", "Probes", "Times"]
 
 _IDLE: Final = 3
-_PLACE_SECONDS: Final = 60.0
+_PLACE_SECONDS: Final = 180.0
 _ANSWER_SECONDS: Final = 90.0
 _AGAIN: Final = frozenset(
     {
