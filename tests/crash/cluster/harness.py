@@ -252,13 +252,17 @@ class ClusterHarness:
 
     async def _stop_all(self) -> None:
         """All are told to stop: each leaves by itself, and lets go of its sessions."""
-        numbers = await trio.to_thread.run_sync(living, self._database)
-        self.findings.check(len(numbers) == self.size, f"nodes {numbers} live, of {self.size}")
+        before = await trio.to_thread.run_sync(living, self._database)
+        self.findings.check(len(before) == self.size, f"nodes {before} live, of {self.size}")
+        left: set[int] = set()
         for node in self.nodes:
-            await node.drain()
+            in_order = await node.drain()
+            after = await trio.to_thread.run_sync(living, self._database)
+            left |= before - after if in_order else set()
+            before = after
         await self.rest.look_at_the_database()
         owners = self.rest.ownership.owners
-        owned = {id: number for id, number in owners.items() if number in numbers}
+        owned = {id: number for id, number in owners.items() if number in left}
         self.findings.check(not owned, f"nodes have left in order, and own sessions: {owned}")
 
     def _say(self, faults: int) -> None:
