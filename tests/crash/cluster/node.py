@@ -109,11 +109,8 @@ class Node:
         with suppress(ProcessLookupError):
             os.kill(self.pid, signal.SIGCONT)
 
-    async def drain(self) -> bool:
-        """SIGTERM, and wait until it has left by itself: in order, or as something would not stop.
-
-        Returns whether it was in order.
-        """
+    async def drain(self) -> None:
+        """SIGTERM, and wait until it has left by itself; by 1, where something would not stop."""
         code = None
         self._alive.terminate()
         with trio.move_on_after(_STOP_SECONDS):
@@ -124,7 +121,6 @@ class Node:
         self._alive.kill()
         self.balancer.remove(self.name)
         await self._check_orphans()
-        return code == 0
 
     async def end(self) -> None:
         """SIGKILL, without a look at what is left."""
