@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar, TypeVarTuple, Unpack
 
 import attrs
 import httpx
+import psycopg
 import trio
 
 from crash.book import Findings
@@ -20,6 +21,9 @@ from crash.cluster.node import Node
 from crash.cluster.patience import until
 
 __all__ = ["Placed", "Probes", "Times"]
+
+T = TypeVar("T")
+A = TypeVarTuple("A")
 
 _IDLE: Final = 3
 _ASYNC: Final = {"Prefer": "respond-async"}
@@ -99,7 +103,7 @@ class Probes:
                 busy = await self._live(node, body)
                 run_id = await self._begin_a_run(node, busy)
                 await until(lambda: self._is(busy, run_id, "running"), _PLACE_SECONDS)
-            number = await trio.to_thread.run_sync(owner, self.database, busy)
+            number = await self._ask(owner, self.database, busy)
             return Placed(tuple(idle), busy, run_id, number)
         self.findings.check(False, f"{node.name} is ready, and takes no sessions of its own")
         return None
@@ -116,9 +120,7 @@ class Probes:
 
     async def is_noticed(self, name: str, placed: Placed, since: float) -> None:
         """Note when another node took the session that was busy, if one did."""
-        assert placed.number is not None
-        number = placed.number
-        moved = await trio.to_thread.run_sync(first_move, self.database, placed.busy, number)
+        moved = await self._ask(first_move, self.database, placed.busy, placed.number)
         if moved is not None:
             self.times.add(f"{name}: another node takes a run over", moved - since)
 
@@ -158,6 +160,14 @@ class Probes:
                 if answer.status_code == 202:
                     return str(answer.json()["run_id"])
             await trio.sleep(0.1)
+
+    async def _ask(self, query: Callable[[Unpack[A]], T], *arguments: *A) -> T:
+        """What this query of the harness's own gives, as soon as the database is there."""
+        while True:
+            try:
+                return await trio.to_thread.run_sync(query, *arguments)
+            except psycopg.OperationalError:
+                await trio.sleep(0.05)
 
     async def _answered(self, path: str, body: dict[str, str]) -> bool:
         answer = await self._post(path, body)
