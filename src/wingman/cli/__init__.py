@@ -9,6 +9,9 @@ commands do is done by the packages below. Exit codes: 0, 1 for what failed, 2 f
 #
 #   commands.py    the commands by name, each imported when it is called
 #   serve.py       the server, until a signal
+#   listening.py   its sockets
+#   nodes.py       several of its processes on one port: who starts them
+#   node.py        such a process, and what it knows of who has started it
 #   run.py         one message in the terminal
 #   run_agent.py   the same, with an agent of the configuration file or of a server
 #   one_message.py how it is sent and shown

@@ -9,6 +9,7 @@ import attrs
 import httpx
 import trio
 
+from wingman.cluster.connections import Connections
 from wingman.cluster.member import Member
 from wingman.errors import NodeLost
 from wingman.store import Node
@@ -19,9 +20,6 @@ MISDIRECTED: Final = 421
 """The status of what was sent to a node that does not own the session."""
 
 _CONNECT_SECONDS: Final = 2.0
-# Shorter than the time after which our own server closes an idle connection.
-_IDLE_SECONDS: Final = 2.0
-_IDLE_CONNECTIONS: Final = 64
 
 # Headers of one connection, and what is said to the node that a client has asked.
 _NOT_SENT: Final = frozenset(
@@ -77,16 +75,11 @@ class Sender:
 
     def __init__(self, member: Member) -> None:
         self._member = member
-        limits = httpx.Limits(
-            max_connections=None,
-            max_keepalive_connections=_IDLE_CONNECTIONS,
-            keepalive_expiry=_IDLE_SECONDS,
-        )
+        self._connections = Connections()
         timeout = httpx.Timeout(None, connect=_CONNECT_SECONDS)
-        self._client = httpx.AsyncClient(limits=limits, timeout=timeout, trust_env=False)
+        self._extensions = {"timeout": timeout.as_dict()}
 
     async def __aenter__(self) -> Self:
-        await self._client.__aenter__()
         return self
 
     async def __aexit__(
@@ -95,7 +88,7 @@ class Sender:
         value: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await self._client.__aexit__(kind, value, traceback)  # noqa: ASYNC102 it closes sockets
+        await self._connections.aclose()  # noqa: ASYNC102 it closes sockets
 
     async def node(self, number: int | None) -> Node | None:
         """A node that lives, by its number."""
@@ -126,32 +119,36 @@ class Sender:
             for name, value in headers
             if name not in _NOT_SENT and not name.startswith(_OF_NODES)
         ]
-        request = self._client.build_request(
+        request = httpx.Request(
             method,
             base.copy_with(raw_path=target),
             headers=[*sent, *more.items()],
             content=body or None,
+            extensions=self._extensions,
         )
         began = False
         with self._member.while_lives(node) as scope:
-            answer = await self._begun(node, request)
-            raw = answer.aiter_raw()
-            try:
-                began = True
-                yield Answer(answer.status_code, _kept(answer), _Pieces(node, raw))
-            finally:
-                # It closes a socket; what reads from that ends with an error, instead of never.
-                closing = trio.CancelScope(shield=True)
-                with closing, suppress(httpx.HTTPError, httpx.StreamError):
-                    await answer.aclose()
-                    async for _ in raw:
-                        pass
+            async with self._connections.to(base) as connection:
+                answer = await self._begun(node, request, connection)
+                raw = answer.aiter_raw()
+                try:
+                    began = True
+                    yield Answer(answer.status_code, _kept(answer), _Pieces(node, raw))
+                finally:
+                    # It closes a socket; what reads from that ends with an error, instead of never.
+                    closing = trio.CancelScope(shield=True)
+                    with closing, suppress(httpx.HTTPError, httpx.StreamError):
+                        await answer.aclose()
+                        async for _ in raw:
+                            pass
         if scope.cancelled_caught:
             raise NodeLost(_WENT.format(node.number)) if began else self._lost(node, method)
 
-    async def _begun(self, node: Node, request: httpx.Request) -> httpx.Response:
+    async def _begun(
+        self, node: Node, request: httpx.Request, connection: httpx.AsyncHTTPTransport
+    ) -> httpx.Response:
         try:
-            answer = await self._client.send(request, stream=True)
+            answer = await connection.handle_async_request(request)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol) as error:
             raise Unsent(f"Node {node.number} ({node.terms.url}) is not reached.") from error
         except httpx.HTTPError as error:

@@ -26,7 +26,8 @@ It knows the runtime, and nothing of providers' wires, of SQL, or of how a run g
 """
 
 from wingman.server.app import create_app
+from wingman.server.connections import open_listeners
 from wingman.server.console import Logins
 from wingman.server.serve import DEFAULT_PORT, ServerConfig, serve
 
-__all__ = ["DEFAULT_PORT", "Logins", "ServerConfig", "create_app", "serve"]
+__all__ = ["DEFAULT_PORT", "Logins", "ServerConfig", "create_app", "open_listeners", "serve"]

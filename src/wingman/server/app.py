@@ -202,7 +202,7 @@ def create_app(
     guard around the app; without one nobody has to log in. `reload` has the program read its
     configuration again. `relay` has other nodes answer for their sessions.
     """
-    handlers = handlers_of(runtime, Logins() if logins is None else logins, reload)
+    handlers = handlers_of(runtime, Logins(runtime.passes) if logins is None else logins, reload)
     refresh = None if runtime.member is None else runtime.refresh
     return app_of(handlers, body_memory=body_memory, relay=relay, refresh=refresh)
 

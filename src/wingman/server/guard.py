@@ -17,6 +17,7 @@ import attrs
 import trio
 
 from wingman.api import ROUTES, pattern_of
+from wingman.errors import StoreUnavailable
 from wingman.ids import new_id
 from wingman.server.callers import (
     CALLERS,
@@ -100,7 +101,7 @@ class Guard:
         scope[REQUEST_ID] = request_id
         exchange = _Exchange(send, request_id.encode())
         began = trio.current_time()
-        refusal = self._refusal(scope, headers)
+        refusal = await self._refusal(scope, headers)
         try:
             if refusal is not None:
                 await exchange.refuse(refusal, request_id)
@@ -112,7 +113,7 @@ class Guard:
             if logger.isEnabledFor(logging.DEBUG):
                 exchange.log(scope, request_id, began)
 
-    def _refusal(self, scope: Scope, headers: dict[bytes, bytes]) -> _Refusal | None:
+    async def _refusal(self, scope: Scope, headers: dict[bytes, bytes]) -> _Refusal | None:
         path: str = scope["path"]
         if NODE in headers and self._node_secret is not None:
             return self._check_node(scope, headers, self._node_secret)
@@ -130,7 +131,7 @@ class Guard:
         if headers.get(b"sec-fetch-site", b"none") not in _OWN_SITES:
             return _Refusal(403, "forbidden_origin", "Pages of other sites may not call this.")
         if self._logins.needed and not any(rule.fullmatch(path) for rule in _OPEN):
-            refusal = self._check_caller(scope, headers)
+            refusal = await self._check_caller(scope, headers)
             if refusal is not None:
                 return refusal
         if not path.startswith("/"):
@@ -157,15 +158,20 @@ class Guard:
         name = match["name"].strip("[]").lower()
         return is_loopback(name) or name in self._hosts
 
-    def _check_caller(self, scope: Scope, headers: dict[bytes, bytes]) -> _Refusal | None:
+    async def _check_caller(self, scope: Scope, headers: dict[bytes, bytes]) -> _Refusal | None:
         if b"authorization" in headers:
             scheme, _, given = headers[b"authorization"].partition(b" ")
             if scheme.lower() == b"bearer" and self._logins.is_token(given.strip()):
                 return None
         elif b"cookie" in headers and _from_our_page(scope["method"], headers):
-            cookies = cookies_of(scope["server"], headers[b"cookie"].decode("latin-1"))
-            if any(self._logins.left(cookie) for cookie in cookies):
-                return None
+            host = headers.get(b"host", b"").decode("latin-1")
+            cookies = cookies_of(host, headers[b"cookie"].decode("latin-1"))
+            try:
+                for cookie in cookies:
+                    if await self._logins.left(cookie):
+                        return None
+            except StoreUnavailable as error:
+                return _Refusal(503, error.code, error.message)
         message = "Send the server's token as `Authorization: Bearer …`."
         return _Refusal(401, "unauthorized", message, ((b"www-authenticate", b"Bearer"),))
 
