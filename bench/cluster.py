@@ -11,7 +11,7 @@ import os
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -52,37 +52,50 @@ class Nodes:
     shared: Server
     own: Sequence[Server]
     agent: str
+    database: Server
+    others: list[tuple[float, float]] = attrs.field(factory=list)
+    """CPU seconds of a turn that PostgreSQL and the client took, of each measurement."""
 
     def cpu(self) -> float:
         """CPU seconds of all nodes so far."""
-        return sum(cpu_seconds(pid) for pid in self._processes())
+        return sum(map(cpu_seconds, self._processes()))
 
     def _processes(self) -> Iterator[int]:
-        for task in Path(f"/proc/{self.shared.pid}/task").iterdir():
-            children = [int(pid) for pid in (task / "children").read_text().split()]
-            yield from children
-        if len(self.own) == 1:
-            yield self.shared.pid
+        return iter((self.shared.pid,)) if len(self.own) == 1 else _children(self.shared.pid)
+
+    def of_database(self) -> float:
+        """CPU seconds of all PostgreSQL's processes so far."""
+        seconds = 0.0
+        for pid in _children(self.database.pid):
+            with suppress(OSError):  # a worker that has ended meanwhile
+                seconds += cpu_seconds(pid)
+        return seconds
 
     @contextmanager
     def timed(self, watch: "Watch") -> Iterator[None]:
         """Time this block, on the clock and in CPU seconds of all nodes."""
-        cpu, begin = self.cpu(), time.perf_counter()
+        cpu, database, client = self.cpu(), self.of_database(), time.process_time()
+        begin = time.perf_counter()
         yield
-        watch.seconds += time.perf_counter() - begin
-        watch.cpu += self.cpu() - cpu
+        watch.seconds = time.perf_counter() - begin
+        watch.cpu = self.cpu() - cpu
+        watch.database = self.of_database() - database
+        watch.client = time.process_time() - client
+
+
+def _children(pid: int) -> Iterator[int]:
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        yield from map(int, (task / "children").read_text().split())
 
 
 @attrs.define
 class Watch:
-    """What several blocks took together."""
+    """What a block took, of whom."""
 
     seconds: float = 0.0
     cpu: float = 0.0
-
-    def each(self, count: int) -> Took:
-        """What each of so many pieces of work took."""
-        return Took(self.seconds / count, self.cpu / count)
+    database: float = 0.0
+    client: float = 0.0
 
 
 @asynccontextmanager
@@ -103,7 +116,8 @@ async def serving(cluster: Cluster, count: int) -> AsyncIterator[Nodes]:
         about = {"name": "bench", "provider": {"id": "scripted"}}
         agent = json.loads(await connection.ask(request("POST", "/agents", about)))["id"]
         await connection.aclose()
-        yield Nodes(shared, servers, agent)
+        number = int((cluster.home / "data" / "postmaster.pid").read_text().split()[0])
+        yield Nodes(shared, servers, agent, Server("127.0.0.1", cluster.port, number))
 
 
 async def _session(connection: Connection, nodes: Nodes) -> str:
@@ -140,7 +154,9 @@ async def turns(
     for connection, session in zip(connections, ids, strict=True):
         await connection.ask(request("DELETE", f"/sessions/{session}"))
         await connection.aclose()
-    return watch.each(len(ids) * times)
+    count = len(ids) * times
+    nodes.others.append((watch.database / count, watch.client / count))
+    return Took(watch.seconds / count, watch.cpu / count)
 
 
 def _many(nodes: Nodes, times: int) -> Contender:
@@ -157,7 +173,9 @@ def _asked_of(nodes: Nodes, clients: int, times: int, *, forwarded: bool) -> Con
     )
 
 
-async def _measured(cluster: Cluster, quick: bool) -> Comparison:
+async def _measured(
+    cluster: Cluster, quick: bool
+) -> tuple[Comparison, Sequence[tuple[float, float]]]:
     times = 5 if quick else 20
     async with AsyncExitStack() as stack:
         clusters = {
@@ -171,7 +189,8 @@ async def _measured(cluster: Cluster, quick: bool) -> Comparison:
                 f"direct {name}": _asked_of(two, clients, count, forwarded=False),
                 f"forwarded {name}": _asked_of(two, clients, count, forwarded=True),
             }
-        return await compare(work, rounds=3 if quick else 9)
+        found = await compare(work, rounds=3 if quick else 9)
+        return found, clusters[1].others
 
 
 # --- many stored sessions -------------------------------------------------------------------------
@@ -235,7 +254,7 @@ def measure(quick: bool) -> list[Row]:
         return [Row.unmeasured("nodes that share a database", "PostgreSQL is not installed")]
     few, many = (100, 1_000) if quick else (1_000, 100_000)
     with a_cluster() as cluster, as_served():
-        found = trio.run(_measured, cluster, quick)
+        found, others = trio.run(_measured, cluster, quick)
         urls = {count: cluster.database(f"stored{count}") for count in (few, many)}
         for count, url in urls.items():
             trio.run(store_sessions, url, _names(count), TEXT.name)
@@ -244,11 +263,16 @@ def measure(quick: bool) -> list[Row]:
             for count, url in urls.items()
         }
         stored = trio.run(_stored, urls, 5 if quick else 20, 2 if quick else 7)
-    return [*_of_nodes(found), *_of_stored(stored, starts, few, many)]
+    return [*_of_nodes(found, others), *_of_stored(stored, starts, few, many)]
 
 
-def _of_nodes(found: Comparison) -> list[Row]:
-    rows = [Row("CPUs of this machine", float(len(os.sched_getaffinity(0))))]
+def _of_nodes(found: Comparison, others: Sequence[tuple[float, float]]) -> list[Row]:
+    database, client = zip(*others, strict=True)
+    rows = [
+        Row("CPUs of this machine", float(len(os.sched_getaffinity(0)))),
+        Row("a turn's CPU, of PostgreSQL", Figure.of(database) * 1e6, "µs"),
+        Row("a turn's CPU, of the client", Figure.of(client) * 1e6, "µs"),
+    ]
     for count in COUNTS:
         name, key = f"turns, {count} node{'s' * (count > 1)}", f"{count} nodes"
         rows.append(Row(name, found.rate(key), "a second"))
