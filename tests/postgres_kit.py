@@ -137,8 +137,11 @@ class Cluster:
 
 
 @contextmanager
-def a_cluster() -> Iterator[Cluster]:
-    """A new one, for as long as this is entered. Skips where PostgreSQL is not installed."""
+def a_cluster(settings: str = "") -> Iterator[Cluster]:
+    """A new one, for as long as this is entered. Skips where PostgreSQL is not installed.
+
+    `settings` are lines for its configuration.
+    """
     programs = _programs()
     if programs is None:
         pytest.skip("PostgreSQL's programs (initdb, pg_ctl) are not installed")
@@ -159,7 +162,7 @@ def a_cluster() -> Iterator[Cluster]:
             cwd="/",
         )
         with (home / "data" / "postgresql.conf").open("a") as file:
-            file.write(_SETTINGS.format(home=home, port=cluster.port))
+            file.write(_SETTINGS.format(home=home, port=cluster.port) + settings)
         (home / "data" / "pg_hba.conf").write_text(_HBA)
         cluster.start()
         try:

@@ -114,6 +114,7 @@ ALLOWED: dict[str, set[str]] = {
         "client",
         "config",
         "face",
+        "lazy",
         "processes",
         "providers",
         "tools",

@@ -41,7 +41,7 @@ from wingman.telemetry import (
 if TYPE_CHECKING:
     from wingman.server import Logins, ServerConfig
 
-__all__ = ["collect_seldom", "default_database", "serve_command"]
+__all__ = ["default_database", "serve_command"]
 
 # Addresses to listen on that stand for all of the machine's; none of them can be gone to.
 _WILDCARDS: Final = {"//0.0.0.0:": "//127.0.0.1:", "//[::]:": "//[::1]:"}
@@ -208,7 +208,6 @@ def serve_command(
 
     node = Node.found()
     configure_logging(log_level, log_format, os.getpid() if node else None)
-    collect_seldom()
     raise_limit()
     server = ServerConfig(
         host, port, token, allowed_hosts, grace, max_connections, max_body_memory, node_url
@@ -255,15 +254,6 @@ def _check_several(database: str, node_url: str | None) -> None:
 def _compaction(part: float) -> Compaction | None:
     """What the option says: 0 is never, and less than the least part is that."""
     return Compaction(threshold=max(part, LEAST_THRESHOLD)) if part else None
-
-
-def collect_seldom() -> None:
-    """Set the garbage collector for a process that serves: it looks for cycles seldom.
-
-    Thousands of small objects live long there, and Python's own thresholds would look through all
-    of them over and over. That is the process's matter: no import and no `Runtime` does it.
-    """
-    gc.set_threshold(50_000, 50, 1000)
 
 
 def default_database() -> Path:

@@ -179,9 +179,13 @@ class Member:
 
         Who saw no other node at the last look goes on: there is nobody to take them, and where one
         comes meanwhile, the store lets this node write nothing.
+
+        Where the database is silent, who asks for something is told so: another node may know.
         """
         while True:
             await trio.sleep(_SELF_SECONDS)
+            if is_cut_off(0, self.nodes.silent_for):
+                self.nodes.give_up()
             live = [each for each in self.host.active.all() if not each.moved]
             if self._others and is_cut_off(self.nodes.lost_for, self.nodes.silent_for):
                 self.owners.forget_all()

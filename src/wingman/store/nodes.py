@@ -93,6 +93,9 @@ class Nodes(Protocol):
     def silent_for(self) -> float:
         """How many seconds ago the database last took something from this node."""
 
+    def give_up(self) -> None:
+        """Have all who read just now be told that the database does not answer."""
+
     def watch(
         self,
         reborn: Callable[[Collection[str]], None],

@@ -66,15 +66,18 @@ WHERE nodes.seq = %s AND activity.usename = current_user"""
 
 
 class PostgresNodes:
-    """`Nodes` of a database. `read` has a query done, and `touch` waits for a commit of nothing."""
+    """`Nodes` of a database. `read` has a query done, `touch` waits for a commit of nothing, and
+    `give_up` tells all who wait for a query why there is no answer."""
 
     def __init__(
         self,
         database: Database,
         read: Callable[[Callable[[Any], Any]], Awaitable[Any]],
         touch: Callable[[], Awaitable[None]],
+        give_up: Callable[[str], None],
     ) -> None:
         self._database = database
+        self._give_up = give_up
         self._read = read
         self._touch = touch
         self._reborn: Callable[[Collection[str]], None] = _nobody
@@ -117,6 +120,9 @@ class PostgresNodes:
     @property
     def silent_for(self) -> float:
         return time.monotonic() - self._database.proven_at
+
+    def give_up(self) -> None:
+        self._give_up(f"The database has not answered for {self.silent_for:.0f} s.")
 
     def watch(
         self, reborn: Callable[[Collection[str]], None], changed: Callable[[str], None]

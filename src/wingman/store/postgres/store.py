@@ -37,7 +37,12 @@ class PostgresStore(DatabaseStore):
     ) -> None:
         database = Database(Address.of(url), busy_timeout)
         super().__init__(database, probe_every, _BEAT_EVERY)
-        self._nodes = PostgresNodes(database, self._read, lambda: self.write().wait())
+        self._nodes = PostgresNodes(
+            database,
+            self._read,
+            lambda: self.write().wait(),
+            lambda reason: self._readers.give_up(reason),
+        )
 
     @property
     def nodes(self) -> Nodes:
