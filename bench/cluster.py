@@ -14,19 +14,16 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import attrs
 import trio
 
 from bench._clients import Connection, request
 from bench._machine import cpu_seconds
-from bench._models import TEXT
 from bench._report import Row
-from bench._rounds import Comparison, Contender, Figure, Stopwatch, Took, compare
+from bench._rounds import Comparison, Contender, Figure, Took, compare
 from bench._servers import Server, as_served, free_port, started
-from bench._stored import store_sessions
-from wingman import Runtime
 
 # The PostgreSQL server belongs to the tests, and pytest finds it there too.
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
@@ -35,14 +32,6 @@ from postgres_kit import Cluster, a_cluster, is_installed
 
 CLIENTS: Final = 32
 COUNTS: Final = (1, 2, 3)
-
-DONE: Final = (
-    "a turn in a session of a dead node: claimed, read, run",
-    "a turn in a new session, and its end",
-    "a page of sessions",
-    "a page of runs",
-    "a page of failed runs",
-)
 
 
 @attrs.frozen
@@ -193,80 +182,12 @@ async def _measured(
         return found, clusters[1].others
 
 
-# --- many stored sessions -------------------------------------------------------------------------
-
-
-def _names(count: int) -> list[str]:
-    return [f"session-{number:06}" for number in range(count)]
-
-
-async def _repeated(work: Any, times: int) -> Took:
-    watch = Stopwatch()
-    with watch.running():
-        for _ in range(times):
-            await work()
-    return watch.each(times)
-
-
-def _among(runtime: Runtime, stored: int, times: int) -> dict[str, Contender]:
-    """What is done among so many stored sessions of a dead node; each is claimed once at most."""
-    names = iter(_names(stored))
-
-    async def claim_and_talk() -> None:
-        session = await runtime.session(next(names))
-        await session.run("go")
-
-    async def create_and_talk() -> None:
-        session = await runtime.create_session(TEXT)
-        await session.run("go")
-        await runtime.delete(session.id)
-
-    async def failed() -> None:
-        await runtime.runs(statuses=("failed",))
-
-    done = (claim_and_talk, create_and_talk, runtime.sessions, runtime.runs, failed)
-    return {what: partial(_repeated, work, times) for what, work in zip(DONE, done, strict=True)}
-
-
-async def _stored(urls: dict[int, str], times: int, rounds: int) -> Comparison:
-    contenders: dict[str, Contender] = {}
-    async with AsyncExitStack() as stack:
-        for count, url in urls.items():
-            runtime = await stack.enter_async_context(Runtime(url, agents=[TEXT]))
-            for what, work in _among(runtime, count, times).items():
-                contenders[f"{what}, {count}"] = work
-        return await compare(contenders, rounds)
-
-
-async def _healthy_after(url: str) -> float:
-    port = free_port()
-    command = [sys.executable, "-m", "wingman", "serve", "--port", str(port), "--db", url]
-    async with started(command, port) as server:
-        return server.healthy_after
-
-
-# --------------------------------------------------------------------------------------------------
-
-
 def measure(quick: bool) -> list[Row]:
     """Measure all of it; some minutes, or less than one."""
     if not is_installed():
         return [Row.unmeasured("nodes that share a database", "PostgreSQL is not installed")]
-    few, many = (100, 1_000) if quick else (1_000, 100_000)
     with a_cluster() as cluster, as_served():
         found, others = trio.run(_measured, cluster, quick)
-        urls = {count: cluster.database(f"stored{count}") for count in (few, many)}
-        for count, url in urls.items():
-            trio.run(store_sessions, url, _names(count), TEXT.name)
-        starts = {
-            count: Figure.of(trio.run(_healthy_after, url) for _ in range(1 if quick else 5))
-            for count, url in urls.items()
-        }
-        stored = trio.run(_stored, urls, 5 if quick else 20, 2 if quick else 7)
-    return [*_of_nodes(found, others), *_of_stored(stored, starts, few, many)]
-
-
-def _of_nodes(found: Comparison, others: Sequence[tuple[float, float]]) -> list[Row]:
     database, client = zip(*others, strict=True)
     rows = [
         Row("CPUs of this machine", float(len(os.sched_getaffinity(0)))),
@@ -281,26 +202,11 @@ def _of_nodes(found: Comparison, others: Sequence[tuple[float, float]]) -> list[
             rows.append(Row(name, found.speed(key, "1 nodes"), "×", "1 node"))
     for key, name in (("one", "one at a time"), ("many", f"{CLIENTS} at once")):
         direct, forwarded = f"direct {key}", f"forwarded {key}"
+        dearer = found.dearness(forwarded, direct, by="cpu")
         rows += [
             Row(f"direct turn, {name}", found.each(direct) * 1e3, "ms"),
             Row(f"forwarded turn, {name}", found.each(forwarded) * 1e3, "ms"),
             Row(f"forwarded turn, {name}", found.dearness(forwarded, direct), "×", "direct"),
-            Row(
-                f"forwarded turn, {name}, CPU",
-                found.dearness(forwarded, direct, by="cpu"),
-                "×",
-                "direct",
-            ),
-        ]
-    return rows
-
-
-def _of_stored(found: Comparison, starts: dict[int, Figure], few: int, many: int) -> list[Row]:
-    rows = [Row(f"healthy after, {count:,} stored", starts[count], "s") for count in (few, many)]
-    for what in DONE:
-        beside = found.dearness(f"{what}, {many}", f"{what}, {few}")
-        rows += [
-            Row(f"{what}, {few:,} stored", found.each(f"{what}, {few}") * 1e3, "ms"),
-            Row(f"{what}, {many:,} stored", beside, "×", f"{few:,}"),
+            Row(f"forwarded turn, {name}, CPU", dearer, "×", "direct"),
         ]
     return rows
