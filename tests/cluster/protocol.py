@@ -135,7 +135,7 @@ class Protocol:
         await backend.update(("session", session), lambda owner: owner == number, lambda _: None)
 
     async def own(self, node: "Node", session: str, former: int | None) -> None:
-        """Claim through the writer, after all that it was given: also what is this node's already."""
+        """Claim through the writer, after all it was given: also what is this node's already."""
         await node.writer.submit(Claimed(session, former)).done.wait()
 
     async def let_go(self, node: "Node", session: str) -> None:

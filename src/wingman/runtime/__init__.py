@@ -4,6 +4,7 @@
     session.py      the handle of a session: run, run_stream, submit, cancel, history
     stream.py       the handle on the events of a run
     following.py    a session's events, from run to run
+    parts.py        what the runtime is made of, by name
     root.py         the composition root: the parts, put together once, opened and closed
     agents.py       agents by id: records in the store, templates in code
     agent_check.py  what is wrong with an agent

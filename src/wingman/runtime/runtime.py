@@ -5,8 +5,7 @@ A program asks it, and so does the HTTP server, which is one face of it.
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from msgspec import UNSET, UnsetType
 
@@ -28,14 +27,10 @@ from wingman.api import (
 from wingman.conversation import HistoryPart, Message
 from wingman.face import AnyRuns, answered
 from wingman.given import one
-from wingman.metrics import Metrics
 from wingman.processes import Address, commands
 from wingman.providers import ProviderRegistry
 from wingman.run import Limits, Prices, Reader
-from wingman.runtime.agents import Agents
-from wingman.runtime.credentials import Credentials
-from wingman.runtime.mcp_servers import McpServers
-from wingman.runtime.passes import Passes
+from wingman.runtime.parts import Parts
 from wingman.runtime.root import Root
 from wingman.runtime.session import Session
 from wingman.runtime.settings import Settings
@@ -45,7 +40,6 @@ from wingman.session import (
     Run,
     RunList,
     RunRequest,
-    SessionHost,
     SessionList,
     SessionPages,
     check_work_dir,
@@ -54,13 +48,10 @@ from wingman.store import Store
 from wingman.tools import Tool, Toolset
 from wingman.under_trio import require_trio
 
-if TYPE_CHECKING:
-    from wingman.cluster import Member
-
 __all__ = ["Runtime"]
 
 
-class Runtime:
+class Runtime(Parts):
     """Many sessions over one store, one HTTP client and one set of limits.
 
         async with Runtime(store="sqlite:///wingman.db", agents=[agent]) as runtime:
@@ -118,67 +109,6 @@ class Runtime:
             settings=settings,
             labels=labels,
         )
-
-    async def __aenter__(self) -> Self:
-        require_trio()
-        await self._root.__aenter__()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self._root.__aexit__(kind, value, traceback)  # noqa: ASYNC102 the host's affair
-
-    @property
-    def _host(self) -> SessionHost:
-        """Who keeps the sessions: whatever waits for it is to be called under Trio."""
-        require_trio()
-        return self._root.host
-
-    # --- what it is made of --------------------------------------------------------------------
-
-    @property
-    def store(self) -> Store:
-        """What lasts."""
-        return self._root.store
-
-    @property
-    def agents(self) -> Agents:
-        """The agents, in the store and in code."""
-        return self._root.agents
-
-    @property
-    def mcp(self) -> McpServers:
-        """The MCP servers, in the store, in the settings and in code."""
-        return self._root.mcp
-
-    @property
-    def credentials(self) -> Credentials:
-        """How each provider is reached."""
-        return self._root.credentials
-
-    @property
-    def passes(self) -> Passes:
-        """Secrets that open something for a time, such as logins of a server."""
-        return self._root.passes
-
-    @property
-    def providers(self) -> ProviderRegistry:
-        """The providers by name."""
-        return self._root.providers
-
-    @property
-    def limits(self) -> Limits:
-        """Every bound on a run and on the process."""
-        return self._root.services.limits
-
-    @property
-    def metrics(self) -> Metrics:
-        """What the process counts."""
-        return self._root.metrics
 
     # --- sessions ------------------------------------------------------------------------------
 
@@ -379,11 +309,6 @@ class Runtime:
         """
         require_trio()
         return await self._root.models.list(provider, self._root.services.model.transport)
-
-    @property
-    def member(self) -> "Member | None":
-        """This process as one of the nodes that share the store; None: it has the store alone."""
-        return self._root.member
 
     async def refresh(self) -> None:
         """Know at once what other nodes have changed of agents, credentials and MCP servers."""
