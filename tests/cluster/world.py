@@ -23,7 +23,7 @@ __all__ = ["Message", "Story", "World"]
 SLOTS: Final = 3
 FAULTS_UNTIL: Final = 25.0
 SETTLED_WITHIN: Final = 25.0
-"""Seconds from the last fault's end until all that was asked for is done, beside the work itself."""
+"""Seconds from the last fault's end until all that was asked for is done, beside its own time."""
 _OPEN: Final = frozenset(("marked", "written", "claiming", "releasing", "flushing"))
 """Places where a transaction is open: what takes its time there has others in the middle of it."""
 
