@@ -20,6 +20,7 @@ BENCHMARKS: Final = (
     "trees",
     "store",
     "postgres",
+    "cluster",
     "turns",
     "http",
     "client",

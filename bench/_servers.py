@@ -21,7 +21,7 @@ from quart_trio import QuartTrio
 
 from bench._models import EVENTFUL, TEXT, TOOLS
 from wingman import Runtime
-from wingman.cli.serve import collect_seldom
+from wingman.cli.garbage import collect_seldom
 from wingman.server import serve
 
 __all__ = [

@@ -18,8 +18,8 @@ from wingman.store import (
     RunStarted,
     SessionRecord,
     SessionSaved,
+    open_store,
 )
-from wingman.store.sqlite import SQLStore
 
 __all__ = ["session_record", "store_all", "store_history", "store_queue", "store_sessions"]
 
@@ -30,9 +30,9 @@ TEXT: Final = "Some sentence of a usual length, as people and models say them al
 _AT_ONCE: Final = 500
 
 
-async def store_all(database: Path, changes: Iterable[Change]) -> None:
+async def store_all(database: Path | str, changes: Iterable[Change]) -> None:
     """Write these changes, in order."""
-    async with SQLStore(database) as store:
+    async with open_store(database) as store:
         batch: list[Change] = []
         for change in changes:
             batch.append(change)
@@ -55,12 +55,12 @@ def session_record(session_id: str, agent_id: str) -> SessionRecord:
     )
 
 
-async def store_sessions(database: Path, ids: Iterable[str], agent_id: str) -> None:
+async def store_sessions(database: Path | str, ids: Iterable[str], agent_id: str) -> None:
     """Sessions that have had one turn each."""
     await store_all(database, (c for id in ids for c in _session(id, agent_id, messages=2)))
 
 
-async def store_history(database: Path, sessions: Mapping[str, tuple[str, int]]) -> None:
+async def store_history(database: Path | str, sessions: Mapping[str, tuple[str, int]]) -> None:
     """Sessions by id: the agent, and how many messages there are."""
     await store_all(
         database,
@@ -72,7 +72,7 @@ async def store_history(database: Path, sessions: Mapping[str, tuple[str, int]])
     )
 
 
-async def store_queue(database: Path, agent: AgentRecord, runs: int) -> None:
+async def store_queue(database: Path | str, agent: AgentRecord, runs: int) -> None:
     """So many sessions with a queued run each."""
 
     def changes() -> Iterable[Change]:

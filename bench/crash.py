@@ -1,9 +1,10 @@
 """`python -m bench.crash`: kill it, fill its disk, fail its writes, and look closely.
 
 `--kills 300`: the real server as a process, many clients over HTTP, SIGKILL at random moments;
-`--faults`: and disks that fill up, and databases that somebody locks. `--operations 10000`: random
-operations in this process, over a store whose writes fail at random. `--every-write`: one program,
-again and again, each time with another write that fails.
+`--faults`: and disks that fill up, and databases that somebody locks. `--cluster`: three servers
+and one PostgreSQL behind them, which are killed, stopped and cut off from each other so many times.
+`--operations 10000`: random operations in this process, over a store whose writes fail at random.
+`--every-write`: one program, again and again, each time with another write that fails.
 
 It prints what was done and what was found wrong; the exit code is 1 if anything was. The harness is
 `tests/crash/`, whose short forms are tests.
@@ -25,18 +26,21 @@ from trio.testing import MockClock
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from crash.book import Findings
+from crash.cluster.harness import ClusterHarness
 from crash.faults import MODES
 from crash.harness import Harness
 from crash.operations import Fuzz, seed_scheduler
 from crash.program import ENDS, Trial
 from crash.storage import FAULTS
+from postgres_kit import a_cluster, is_installed
 
 
 @click.command()
-@click.option("--kills", default=300, show_default=True, help="How many times to kill it.")
+@click.option("--kills", default=300, show_default=True, help="How many times, or how many faults.")
 @click.option("--seed", default=1, show_default=True, help="Of what the clients do, and when.")
 @click.option("--longest", default=1.5, show_default=True, help="Seconds of a server's life.")
 @click.option("--faults", is_flag=True, help="In every other life, its storage fails.")
+@click.option("--cluster", is_flag=True, help="Instead: a cluster on PostgreSQL, and its faults.")
 @click.option("--directory", type=Path, help="Where all is kept; a temporary one, if not given.")
 @click.option("--operations", type=int, help="Instead: so many operations, with failing writes.")
 @click.option("--every-write", is_flag=True, help="Instead: each write of a program fails in turn.")
@@ -45,6 +49,7 @@ def main(
     seed: int,
     longest: float,
     faults: bool,
+    cluster: bool,
     directory: Path | None,
     operations: int | None,
     every_write: bool,
@@ -55,6 +60,9 @@ def main(
         findings, what = _random_operations(operations, seed), f"seed {seed}"
     elif every_write:
         findings, what = _every_write(), "every write"
+    elif cluster:
+        directory = directory or Path(tempfile.mkdtemp(prefix="wingman-crash-"))
+        findings, what = _cluster(directory, seed, kills), f"in {directory}"
     else:
         directory = directory or Path(tempfile.mkdtemp(prefix="wingman-crash-"))
         harness = Harness(directory, seed, longest, FAULTS if faults else ())
@@ -66,6 +74,18 @@ def main(
     for kind, times in findings.kinds.most_common():
         print(f"{times:8} {kind}")
     sys.exit(bool(findings.wrong))
+
+
+def _cluster(directory: Path, seed: int, faults: int) -> Findings:
+    if not is_installed():
+        raise click.ClickException("PostgreSQL's programs (initdb, pg_ctl) are not installed.")
+    with a_cluster("track_commit_timestamp = on") as postgres:
+        harness = ClusterHarness(directory, postgres, seed)
+        try:
+            trio.run(harness.run, harness.choose(faults))
+        finally:
+            print("\n".join(["Seconds:", *harness.times.lines(), ""]))
+    return harness.findings
 
 
 def _random_operations(operations: int, seed: int) -> Findings:

@@ -137,8 +137,11 @@ class Cluster:
 
 
 @contextmanager
-def a_cluster() -> Iterator[Cluster]:
-    """A new one, for as long as this is entered. Skips where PostgreSQL is not installed."""
+def a_cluster(settings: str = "") -> Iterator[Cluster]:
+    """A new one, for as long as this is entered. Skips where PostgreSQL is not installed.
+
+    `settings` are lines for its configuration.
+    """
     programs = _programs()
     if programs is None:
         pytest.skip("PostgreSQL's programs (initdb, pg_ctl) are not installed")
@@ -159,7 +162,7 @@ def a_cluster() -> Iterator[Cluster]:
             cwd="/",
         )
         with (home / "data" / "postgresql.conf").open("a") as file:
-            file.write(_SETTINGS.format(home=home, port=cluster.port))
+            file.write(_SETTINGS.format(home=home, port=cluster.port) + settings)
         (home / "data" / "pg_hba.conf").write_text(_HBA)
         cluster.start()
         try:
@@ -184,6 +187,7 @@ class Proxy:
     shut: bool = False
     """Whether new connections are cut at once."""
     port: int = attrs.field(default=0, init=False)
+    _scopes: set[trio.CancelScope] = attrs.field(factory=set, init=False)
     _nursery: trio.Nursery = attrs.field(init=False)
     _manager: AbstractAsyncContextManager[trio.Nursery] = attrs.field(init=False)
 
@@ -202,14 +206,25 @@ class Proxy:
         self._nursery.cancel_scope.cancel()
         await self._manager.__aexit__(*raised)
 
+    def cut(self) -> None:
+        """Cut all connections that there are."""
+        for scope in self._scopes:
+            scope.cancel()
+
     async def _connected(self, client: trio.SocketStream) -> None:
         async with client:
             if self.shut:
                 return
             server = await trio.open_tcp_stream("127.0.0.1", self.cluster.port)
-            async with server, trio.open_nursery() as nursery:
-                nursery.start_soon(self._pump, client, server, "requests", nursery.cancel_scope)
-                nursery.start_soon(self._pump, server, client, "answers", nursery.cancel_scope)
+            with trio.CancelScope() as scope:
+                self._scopes.add(scope)
+                await self._between(client, server)
+            self._scopes.discard(scope)
+
+    async def _between(self, client: trio.SocketStream, server: trio.SocketStream) -> None:
+        async with server, trio.open_nursery() as nursery:
+            nursery.start_soon(self._pump, client, server, "requests", nursery.cancel_scope)
+            nursery.start_soon(self._pump, server, client, "answers", nursery.cancel_scope)
 
     async def _pump(
         self, source: trio.SocketStream, sink: trio.SocketStream, what: str, both: trio.CancelScope

@@ -26,7 +26,7 @@ from wingman.providers import (
 from wingman.server import serve
 
 # What of a server's options is its runtime's.
-_OF_RUNTIME = ("limits", "idle_after", "compaction", "permissions", "ask")
+_OF_RUNTIME = ("limits", "idle_after", "compaction", "permissions", "ask", "labels")
 
 
 @attrs.define(eq=False)

@@ -92,9 +92,11 @@ ALLOWED: dict[str, set[str]] = {
     "store": VALUES,
     "run": VALUES | {"sse", "images", "providers", "processes", "tools", "store", "metrics"},
     "session": VALUES | {"images", "actor", "tools", "store", "metrics", "run"},
+    "cluster": VALUES | {"store", "session"},
     "runtime": VALUES
     | {
         "actor",
+        "cluster",
         "face",
         "mcp",
         "providers",
@@ -106,12 +108,13 @@ ALLOWED: dict[str, set[str]] = {
         "session",
     },
     "config": VALUES | {"providers", "tools", "run", "runtime"},
-    "server": VALUES | {"sse", "actor", "store", "run", "schemas", "session", "runtime"},
+    "server": VALUES | {"sse", "actor", "store", "run", "schemas", "session", "cluster", "runtime"},
     "cli": VALUES
     | {
         "client",
         "config",
         "face",
+        "lazy",
         "processes",
         "providers",
         "tools",
@@ -175,6 +178,7 @@ PACKAGES = (
     "actor",
     "actor.testing",
     "client",
+    "cluster",
     "config",
     "errors",
     "images",

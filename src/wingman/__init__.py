@@ -8,6 +8,7 @@
 #   server/          the HTTP face: Quart-Trio routes, SSE, Hypercorn
 #   testing/         what a provider owes the run loop, checked; for tests of one's own
 #   runtime/         the door: many sessions, agents, credentials, over one store
+#   cluster/         many processes over one store, each session live on one of them
 #   session/         who takes which run when: actor, mailbox, cancelling, recovery
 #   run/             one run: the agent loop, tool calls, journal, event channel, history
 #   store/           what must last: SQLite with group commit, or memory

@@ -58,7 +58,7 @@ def problems(handlers: Handlers, *routes: Route) -> str:
 async def test_the_contract_is_served_by_its_handlers() -> None:
     async with Runtime() as runtime:
         app = QuartTrio("test", static_folder=None)
-        serve_contract(app, handlers_of(runtime, Logins()))
+        serve_contract(app, handlers_of(runtime, Logins(runtime.passes)))
     served = {
         (method, rule.endpoint)
         for rule in app.url_map.iter_rules()

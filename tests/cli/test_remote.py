@@ -76,6 +76,7 @@ def test_a_terminal_gets_tables_that_nothing_foreign_takes_over(
 ) -> None:
     with SyncClient(url) as client:
         client.update_session(session.id, title="\x1b[2J[red]evil\n")
+    assert lines(wingman(url, "sessions"))  # no terminal, no table
     monkeypatch.setattr("wingman.cli.remote.output.for_people", lambda json: True)
     shown = wingman(url, "sessions").stdout
     assert "STATUS" in shown

@@ -26,7 +26,7 @@ def tell(story: Story, protocol: Protocol) -> None:
     judge(world)
 
 
-STORIES: Final = int(os.environ.get("WINGMAN_STORIES", "60"))
+STORIES: Final = int(os.environ.get("WINGMAN_STORIES", "50"))
 
 OPEN: Final = ("marked", "written", "flushing")
 AWAY: Final = ("lost", "dialled", "old ended")

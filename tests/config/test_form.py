@@ -161,6 +161,7 @@ configurations = some(
         allowed_hosts=st.lists(plain, max_size=2).map(tuple),
         grace=numbers,
         idle_after=numbers,
+        nodes=counts,
         max_connections=counts,
         max_body_memory=counts,
         compact_at=parts,

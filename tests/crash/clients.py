@@ -16,7 +16,7 @@ from crash.follower import frames
 from crash.marks import NAME
 from crash.plans import make_plan
 
-__all__ = ["Agents", "Client", "make_agents"]
+__all__ = ["Agents", "Client", "error_code", "make_agents"]
 
 _MOST_SESSIONS = 10
 _MOST_WAITING = 12  # unanswered messages of a session, beyond which nothing new is sent to it
@@ -36,7 +36,8 @@ class Agents:
 @attrs.define(eq=False)
 class Client:
     """One of several that share a book and a connection pool. Sessions are in one of `work_dirs`:
-    each has a connection to the MCP server."""
+    each has a connection to the MCP server. `pause` is the longest rest between two things.
+    """
 
     http: httpx.AsyncClient
     book: Book
@@ -44,6 +45,13 @@ class Client:
     agents: Agents
     work_dirs: Sequence[Path]
     on_created: Callable[[Known], None]
+    pause: float = 0.03
+
+    async def stay(self) -> None:
+        """Act for ever: where there is no answer, another server may give the next one."""
+        while True:
+            await self.run()
+            self._done("requests without an answer")
 
     async def run(self) -> None:
         """Act until the server no longer answers."""
@@ -59,7 +67,7 @@ class Client:
         }
         try:
             while True:
-                await trio.sleep(self.random.uniform(0, 0.03))
+                await trio.sleep(self.random.uniform(0, self.pause))
                 usable = self.book.usable()
                 if len(usable) < 3 or (len(usable) < _MOST_SESSIONS and self.random.random() < 0.1):
                     await self._create()
@@ -136,7 +144,7 @@ class Client:
             findings.check(status >= 400, f"{sent} got {status} without a Location")
         if status < 400:
             return
-        code = response.json()["error"]["code"]
+        code = error_code(response)
         self._done(f"answers {status} {code}")
         match code:
             case "session_not_found" | "session_deleted":
@@ -144,14 +152,14 @@ class Client:
                 findings.check(deleting, f"{sent} got {code}, and nobody had it deleted")
             case "session_busy" | "mailbox_full":
                 self.book.refuse(sent)
-            case "store_unavailable":
-                self._store_fails(sent, response)
-            case "shutting_down":
-                pass  # with or without a run: a request id's may be queued
+            case "store_unavailable" | "session_moved" | "session_elsewhere" | "no_node":
+                self._not_kept(sent, response)
+            case "shutting_down" | "node_lost":
+                pass  # with or without a run: a request id's may be queued, or nobody knows
             case _:
-                findings.check(False, f"{sent} got {status} {response.text}")
+                findings.check(False, f"{sent} got {status} {response.text!r}")
 
-    def _store_fails(self, sent: Sent, response: httpx.Response) -> None:
+    def _not_kept(self, sent: Sent, response: httpx.Response) -> None:
         """With a run, this is how it has ended, or will; without, nothing of it is kept."""
         if "Location" not in response.headers:
             retry = "Retry-After" in response.headers
@@ -227,8 +235,8 @@ class Client:
                 # One that was sent and not waited for may still come.
                 known.titles[:] = [title, *known.titles[1:-1]]
                 self._done("sessions updated")
-            elif response.status_code == 503 and "store_unavailable" in response.text:
-                known.titles.remove(title)
+            elif error_code(response) == "store_unavailable" and "recorded" not in response.text:
+                known.titles.remove(title)  # else it is, or may still be
         finally:
             known.updating = False
 
@@ -256,6 +264,14 @@ class Client:
 
     def _done(self, what: str) -> None:
         self.book.findings.done[what] += 1
+
+
+def error_code(response: httpx.Response) -> str | None:
+    """The code of an answer that is an error by the contract."""
+    try:
+        return str(response.json()["error"]["code"])
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 async def make_agents(http: httpx.AsyncClient) -> Agents:

@@ -58,11 +58,16 @@ async def _pump(response: httpx.Response, sender: trio.MemorySendChannel[Frame])
 
 @attrs.define(eq=False)
 class Follower:
-    """What it has: the history's first `covered` messages, as read, and what it saw after them."""
+    """What it has: the history's first `covered` messages, as read, and what it saw after them.
+
+    `may_go_back`: in a cluster, a session that is read while its owner is away for a moment may be
+    ahead of what that one publishes: then a reader is told to resync, and from where.
+    """
 
     known: Known
     book: Book
     random: Random
+    may_go_back: bool = False
     last_id: int | None = None
     covered: int = 0
     uses: set[str] = attrs.field(factory=set)
@@ -103,6 +108,7 @@ class Follower:
         self.book.findings.done["events"] += 1
         if frame.id is not None:
             grew = self.last_id is not None and frame.id > self.last_id
+            grew = grew or (self.may_go_back and frame.event == "resync")
             where = f"session {self.known.id}: event {frame.id} ({frame.event})"
             self.book.findings.check(grew, f"{where} came after {self.last_id}")
         match frame.event:

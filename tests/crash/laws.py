@@ -135,18 +135,22 @@ def _check_messages(rows: Rows, sent: list[Sent], findings: Findings) -> None:
 # --- against what really ran ----------------------------------------------------------------------
 
 
-def check_executions(snapshot: Snapshot, book: Book) -> None:
-    """No call ran twice, none unseen, none that ended well did not run, and all in order."""
+def check_executions(snapshot: Snapshot, book: Book, moved: bool = False) -> None:
+    """No call ran twice, none unseen, none that ended well did not run, and all in order.
+
+    Where sessions may have `moved`, a run that was interrupted may have had its last marks made by
+    a node that did not know it yet, beside those of the session's next run.
+    """
     for known in book.sessions.values():
         rows = snapshot.sessions.get(known.id)
         ran = known.log.read_text().splitlines() if known.log.exists() else []
         twice = [mark for mark, times in Counter(ran).items() if times > 1]
         book.findings.check(not twice, f"session {known.id}: {twice} ran more than once")
         if rows is not None and not rows.deleting:
-            _check_log(rows, ran, book)
+            _check_log(rows, ran, book, moved)
 
 
-def _check_log(rows: Rows, ran: list[str], book: Book) -> None:
+def _check_log(rows: Rows, ran: list[str], book: Book, moved: bool) -> None:
     findings = book.findings
     recorded: set[str] = set()
     succeeded: set[str] = set()
@@ -167,7 +171,11 @@ def _check_log(rows: Rows, ran: list[str], book: Book) -> None:
     missing = sorted(succeeded.difference(ran))
     findings.check(not missing, f"session {rows.id}: {missing} are told to have run, and did not")
     place = {sent.number: run.seq for run in rows.runs if (sent := book.by_text.get(run.text))}
-    order = [place.get(int(mark[1:].partition(".")[0]), -1) for mark in ran]
+    numbers = [int(mark[1:].partition(".")[0]) for mark in ran]
+    if moved:
+        cut_off = {run.seq for run in rows.runs if run.status == "interrupted"}
+        numbers = [number for number in numbers if place.get(number) not in cut_off]
+    order = [place.get(number, -1) for number in numbers]
     findings.check(order == sorted(order), f"session {rows.id}: its log is out of order: {ran}")
     steps = [tuple(map(int, mark[1:].split(".")[:2])) for mark in ran]
     by_message = {number: [s for n, s in steps if n == number] for number, _ in steps}

@@ -1,4 +1,5 @@
-"""What is committed: the database as it lies after a kill, read from a copy.
+"""What is committed: a SQLite file as it lies after a kill, read from a copy, or a database in
+PostgreSQL.
 
 The copy is opened, and so recovered, by itself: the next server meets what this one left.
 """
@@ -6,12 +7,14 @@ The copy is opened, and so recovered, by itself: the next server meets what this
 import json
 import shutil
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, TypeAlias
 
 import attrs
+import psycopg
+from psycopg.rows import dict_row
 
 __all__ = ["Row", "Rows", "Snapshot", "invalid", "texts", "tool_results", "tool_uses"]
 
@@ -73,28 +76,42 @@ class Snapshot:
         copy.with_name(copy.name + "-shm").unlink(missing_ok=True)
         with closing(sqlite3.connect(copy)) as connection:
             connection.row_factory = sqlite3.Row
-            return _read(connection)
+            (integrity,) = connection.execute("PRAGMA integrity_check").fetchone()
+            tables = "SELECT 1 FROM sqlite_master WHERE name = 'runs'"
+            if not connection.execute(tables).fetchone():
+                return cls({}, (), integrity)  # it was killed before it had made its tables
+            return _read(lambda table: connection.execute(_ALL.format(table)), integrity)
+
+    @classmethod
+    def take_postgres(cls, url: str) -> "Snapshot":
+        """Read all that is committed at one moment, while nodes work."""
+        with psycopg.connect(url, row_factory=dict_row) as connection:
+            connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+            return _read(lambda table: connection.execute(_ALL.format(table).encode()), "ok")
 
 
-def _read(connection: sqlite3.Connection) -> Snapshot:
-    (integrity,) = connection.execute("PRAGMA integrity_check").fetchone()
-    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'runs'").fetchone():
-        return Snapshot({}, (), integrity)  # it was killed before it had made its tables
+_ALL: Final = "SELECT * FROM {} ORDER BY seq"
+
+_Fetched: TypeAlias = Mapping[str, Any] | sqlite3.Row
+_Fetch: TypeAlias = Callable[[str], Iterable[_Fetched]]
+
+
+def _read(fetch: _Fetch, integrity: str) -> Snapshot:
     added: dict[str, list[dict[str, Any]]] = {}
     histories: dict[str, list[tuple[str, dict[str, Any]]]] = {}
-    for each in connection.execute("SELECT * FROM history ORDER BY seq"):
+    for each in fetch("history"):
         message = json.loads(each["message"])
         added.setdefault(each["run_id"], []).append(message)
         histories.setdefault(each["session_id"], []).append((each["run_id"], message))
     pending: dict[str, list[dict[str, Any]]] = {}
-    for each in connection.execute("SELECT * FROM pending ORDER BY seq"):
+    for each in fetch("pending"):
         pending.setdefault(each["run_id"], []).append(json.loads(each["value"]))
     runs: dict[str, list[Row]] = {}
-    for each in connection.execute("SELECT * FROM runs ORDER BY seq"):
+    for each in fetch("runs"):
         row = _row(each, added.get(each["id"], []), pending.get(each["id"], []))
         runs.setdefault(row.session_id, []).append(row)
     sessions = {}
-    for each in connection.execute("SELECT * FROM sessions ORDER BY seq"):
+    for each in fetch("sessions"):
         id = each["id"]
         sessions[id] = _rows(each, runs.get(id, []), histories.get(id, []))
     known = {row.id for rows in sessions.values() for row in rows.runs}
@@ -104,7 +121,7 @@ def _read(connection: sqlite3.Connection) -> Snapshot:
     return Snapshot(sessions, named, integrity)
 
 
-def _row(each: sqlite3.Row, added: list[dict[str, Any]], pending: list[dict[str, Any]]) -> Row:
+def _row(each: _Fetched, added: list[dict[str, Any]], pending: list[dict[str, Any]]) -> Row:
     return Row(
         id=each["id"],
         seq=each["seq"],
@@ -121,7 +138,7 @@ def _row(each: sqlite3.Row, added: list[dict[str, Any]], pending: list[dict[str,
     )
 
 
-def _result(each: sqlite3.Row, added: list[dict[str, Any]]) -> dict[str, Any] | None:
+def _result(each: _Fetched, added: list[dict[str, Any]]) -> dict[str, Any] | None:
     """The run's result; of a long one the row has only what is short, and `added` the rest."""
     result: dict[str, Any] | None = json.loads(each["result"] or "null")
     if result is None or not each["result_cut"]:
@@ -145,7 +162,7 @@ def _result(each: sqlite3.Row, added: list[dict[str, Any]]) -> dict[str, Any] | 
     return result
 
 
-def _rows(each: sqlite3.Row, runs: list[Row], history: list[tuple[str, dict[str, Any]]]) -> Rows:
+def _rows(each: _Fetched, runs: list[Row], history: list[tuple[str, dict[str, Any]]]) -> Rows:
     return Rows(
         id=each["id"],
         title=each["title"],

@@ -32,9 +32,14 @@ class Victim:
 
     @classmethod
     async def start(
-        cls, nursery: trio.Nursery, database: Path, log: Path, mark: str, options: Sequence[str]
+        cls,
+        nursery: trio.Nursery,
+        database: Path | str,
+        log: Path,
+        mark: str,
+        options: Sequence[str],
     ) -> "Victim":
-        """Start it; it listens some time later, if it is left alone."""
+        """Start it, with a path or a URL; it listens some time later, if it is left alone."""
         command = [sys.executable, "-m", "wingman", "serve", "--port", "0", "--db", str(database)]
         process = await trio.lowlevel.open_process(
             [*command, *options],

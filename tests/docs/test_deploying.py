@@ -1,4 +1,4 @@
-"""The systemd unit and the Dockerfile of `docs/operating.md` fit the server, and are tried."""
+"""The systemd units, the Dockerfile and the compose file fit the server, and are tried."""
 
 import configparser
 import json
@@ -16,11 +16,13 @@ from pathlib import Path
 import click
 import httpx
 import pytest
+import yaml
 
 from docs.pages import BLOCKS, TIMEOUT, environment
 from wingman.cli.serve import serve_command
 
 VARIABLES = {option.envvar for option in serve_command.params if isinstance(option, click.Option)}
+CLUSTER = Path(__file__).parents[2] / "examples" / "cluster"
 (UNIT,) = [block.code for block in BLOCKS if block.language == "ini"]
 (DOCKERFILE,) = [block.code for block in BLOCKS if block.code.startswith("FROM ")]
 
@@ -28,12 +30,12 @@ DOCKER_STOPS_AFTER = 10.0
 """Seconds that `docker stop` waits by default."""
 
 
-def unit() -> dict[str, str]:
+def unit(text: str = UNIT) -> dict[str, str]:
     """The unit's section for the service; of its variables, each under its own name."""
     parser = configparser.ConfigParser(strict=False, interpolation=None)
     parser.optionxform = str  # type: ignore[assignment,method-assign]
-    parser.read_string(UNIT)
-    variables = re.findall(r"^Environment=(\w+)=(.*)$", UNIT, re.MULTILINE)
+    parser.read_string(text)
+    variables = re.findall(r"^Environment=(\w+)=(.*)$", text, re.MULTILINE)
     return {**parser["Service"], **dict(variables)}
 
 
@@ -69,24 +71,60 @@ def test_neither_runs_as_root_and_each_has_a_place_that_lasts() -> None:
     assert found["EXPOSE"] == image()["WINGMAN_PORT"]
 
 
+UNITS = {"wingman.service": UNIT, "wingman@.service": (CLUSTER / "wingman@.service").read_text()}
+
+
 @pytest.mark.skipif(
     shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed"
 )
-def test_systemd_takes_the_unit(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", UNITS)
+def test_systemd_takes_the_unit(name: str, tmp_path: Path) -> None:
     program = tmp_path / "wingman"
     program.write_text("#!/bin/sh\n")
     program.chmod(0o755)
-    path = tmp_path / "wingman.service"
-    path.write_text(UNIT.replace("/opt/wingman/.venv/bin/wingman", str(program)))
+    (tmp_path / name).write_text(
+        UNITS[name].replace("/opt/wingman/.venv/bin/wingman", str(program))
+    )
+    instance = name.replace("@", "@2323")
     done = subprocess.run(
-        ["systemd-analyze", "verify", str(path)],
+        ["systemd-analyze", "verify", str(tmp_path / instance)],
         capture_output=True,
         text=True,
         timeout=TIMEOUT,
         check=False,
     )
-    about_it = [line for line in done.stderr.splitlines() if "wingman.service" in line]
+    about_it = [line for line in done.stderr.splitlines() if "wingman" in line]
     assert about_it == []
+
+
+def test_the_unit_of_a_node_is_that_of_a_server_but_for_what_nodes_share() -> None:
+    node, server = unit(UNITS["wingman@.service"]), unit()
+    assert {name for name in node if name.startswith("WINGMAN_")} <= VARIABLES
+    assert float(node["TimeoutStopSec"]) > float(node["WINGMAN_GRACE"]) + 1
+    same = ("User", "KillMode", "ExecReload", "TimeoutStopSec", "WINGMAN_GRACE")
+    assert {name: node[name] for name in same} == {name: server[name] for name in same}
+    assert node["ExecStart"].endswith("serve --port %i --node-url http://%H:%i")
+
+
+def test_the_nodes_of_the_compose_file_are_those_that_nginx_knows() -> None:
+    services = yaml.safe_load((CLUSTER / "compose.yaml").read_text())["services"]
+    nginx = (CLUSTER / "nginx.conf").read_text()
+    balanced = re.findall(r"^ *server (\w+):(\d+) ", nginx, re.MULTILINE)
+    nodes = {name: about for name, about in services.items() if about["image"] == "wingman"}
+    assert [name for name, _ in balanced] == sorted(nodes)
+    for name, port in balanced:
+        node = nodes[name]
+        own = {each for each in node["environment"] if each.startswith("WINGMAN_")}
+        assert own <= VARIABLES
+        assert node["environment"]["WINGMAN_NODE_URL"] == f"http://{name}:{port}"
+        assert node["expose"] == [port] == [image()["WINGMAN_PORT"]]
+        grace = float(node["environment"]["WINGMAN_GRACE"])
+        assert float(node["stop_grace_period"].removesuffix("s")) > grace + 1
+        # The image's user may write there: it is the directory that the image has made.
+        assert {each.partition(":")[2] for each in node["volumes"]} == {
+            dict(instructions())["VOLUME"]
+        }
+        assert node["working_dir"] == dict(instructions())["VOLUME"]
 
 
 @contextmanager

@@ -1,7 +1,8 @@
 """The console's files, and who is logged in: by the token, or by a link that works once."""
 
 import re
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -9,11 +10,12 @@ import trio
 
 import wingman.server.console
 from server_kit import Server, error_of, serving
-from wingman.errors import InvalidRequest
-from wingman.runtime import Runtime
+from wingman.errors import InvalidRequest, StoreUnavailable
+from wingman.run import now
+from wingman.runtime import Passes, Runtime
 from wingman.server import Logins, serve
 from wingman.server.console.logins import LINK_SECONDS, LOGIN_SECONDS, LoginRefused, TooManyLogins
-from wingman.server.console.passes import Passes
+from wingman.store import MemoryStore
 
 PAGE = Path(wingman.server.console.__file__).with_name("page")
 TOKEN = {"Authorization": "Bearer secret"}
@@ -292,55 +294,123 @@ async def test_a_cookie_opens_a_stream(guarded: Server) -> None:
 # --- what is kept of it ------------------------------------------------------------------------
 
 
+def logins_of(token: str, clock: Callable[[], datetime] = now) -> Logins:
+    """The links and logins of a server of its own."""
+    return Logins(Passes(MemoryStore(), clock), token)
+
+
 async def test_links_and_logins_end_with_their_time(autojump_clock: trio.abc.Clock) -> None:
-    logins = Logins("secret")
-    late, link = logins.new_link(), logins.new_link()
-    login = logins.by_link(link)
+    noon = datetime(2025, 5, 17, 12, 0, tzinfo=UTC)
+    logins = logins_of("secret", lambda: noon + timedelta(seconds=trio.current_time() - start))
+    start = trio.current_time()
+    late, link = await logins.new_link(), await logins.new_link()
+    login = await logins.by_link(link)
     await trio.sleep(LINK_SECONDS)
     with pytest.raises(LoginRefused):
-        logins.by_link(late)
-    assert logins.left(login) == LOGIN_SECONDS - LINK_SECONDS
+        await logins.by_link(late)
+    assert await logins.left(login) == LOGIN_SECONDS - LINK_SECONDS
     await trio.sleep(LOGIN_SECONDS - LINK_SECONDS - 1)
-    assert logins.left(login) == 1
+    assert await logins.left(login) == 1
     await trio.sleep(1)
-    assert logins.left(login) == 0
+    assert await logins.left(login) == 0
 
 
 async def test_after_a_minute_tokens_are_looked_at_again(autojump_clock: trio.abc.Clock) -> None:
-    logins = Logins("secret")
+    logins = logins_of("secret")
     for _ in range(10):
         with pytest.raises(LoginRefused):
-            logins.by_token("wrong")
+            await logins.by_token("wrong")
     with pytest.raises(TooManyLogins) as raised:
-        logins.by_token("secret")
+        await logins.by_token("secret")
     await trio.sleep(raised.value.retry_after)
-    assert logins.left(logins.by_token("secret")) == LOGIN_SECONDS
+    assert await logins.left(await logins.by_token("secret")) > LOGIN_SECONDS - 60
 
 
-async def test_so_many_secrets_are_held_and_the_oldest_goes_first() -> None:
-    passes = Passes(seconds=60, most=3)
-    first, *others = [passes.new() for _ in range(4)]
-    assert passes.left(first) == 0
-    assert all(passes.left(other) > 0 for other in others)
-    assert len(set(others)) == 3
+async def test_what_is_kept_shows_no_secret(tmp_path: Path) -> None:
+    async with Runtime(tmp_path / "w.db") as runtime:
+        logins = Logins(runtime.passes, "geheim")
+        link = await logins.new_link()
+        login = await logins.by_link(await logins.new_link())
+        kept = b"".join(map(Path.read_bytes, Path(tmp_path).glob("w.db*")))  # noqa: ASYNC240
+    for secret in ("geheim", link, login):
+        assert secret not in repr(logins)
+        assert secret.encode() not in kept
 
 
-async def test_what_is_kept_shows_no_secret() -> None:
-    logins = Logins("geheim")
-    link = logins.new_link()
-    login = logins.by_link(logins.new_link())
-    assert not any(secret in repr(logins) for secret in ("geheim", link, login))
+async def test_a_login_outlives_the_server_and_ends_with_the_token(tmp_path: Path) -> None:
+    async with Runtime(tmp_path / "w.db") as runtime:
+        login = await Logins(runtime.passes, "secret").by_token("secret")
+        late = await Logins(runtime.passes, "secret").new_link()
+    async with Runtime(tmp_path / "w.db") as runtime:
+        again, other = Logins(runtime.passes, "secret"), Logins(runtime.passes, "another")
+        assert await again.left(login) > LOGIN_SECONDS - 60
+        assert await other.left(login) == 0
+        with pytest.raises(LoginRefused):
+            await other.by_link(late)
+        # A link is no login, nor the other way around.
+        assert await again.left(late) == 0
+        with pytest.raises(LoginRefused):
+            await again.by_link(login)
+
+
+async def test_what_one_node_hands_out_every_node_knows(autojump_clock: trio.abc.Clock) -> None:
+    store = MemoryStore()
+    one, two = [Logins(Passes(store), "secret") for _ in range(2)]
+    link = await one.new_link()
+    login = await two.by_link(link)
+    for logins in (one, two):
+        with pytest.raises(LoginRefused):
+            await logins.by_link(link)
+        assert await logins.left(login) > 0
+    await one.end(login)
+    assert await one.left(login) == 0
+    await trio.sleep(5)
+    assert await two.left(login) == 0
+
+
+async def test_of_all_who_have_a_link_at_the_same_time_one_is_in(tmp_path: Path) -> None:
+    async with Runtime(tmp_path / "w.db") as runtime:
+        nodes = [Logins(Passes(runtime.store), "secret") for _ in range(8)]
+        link = await nodes[0].new_link()
+        results: list[str | None] = []
+
+        async def log_in(logins: Logins) -> None:
+            try:
+                results.append(await logins.by_link(link))
+            except LoginRefused:
+                results.append(None)
+
+        async with trio.open_nursery() as nursery:
+            for logins in nodes:
+                nursery.start_soon(log_in, logins)
+        assert results.count(None) == 7
+
+
+async def test_a_login_holds_while_the_database_cannot_be_read(
+    autojump_clock: trio.abc.Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(_store: MemoryStore, _hash: str) -> None:
+        raise StoreUnavailable("The database is away.")
+
+    async with serving(token="secret") as server:
+        cookie = await logged_in(server)
+        monkeypatch.setattr(MemoryStore, "find_pass", fail)
+        await trio.sleep(5)
+        assert await status(server, cookie) == 200
+        junk = f"{cookie.partition('=')[0]}={'a' * 32}"
+        answer = await server.client.get("/sessions", headers={"Cookie": junk})
+        assert error_of(answer)[:2] == (503, "store_unavailable")
 
 
 async def test_logins_are_of_the_servers_token() -> None:
     for token, of in (("secret", None), (None, "secret"), ("secret", "another")):
         async with Runtime() as runtime:
             with pytest.raises(InvalidRequest, match="another token"):
-                await serve(runtime, port=0, token=token, logins=Logins(of))
+                await serve(runtime, port=0, token=token, logins=Logins(runtime.passes, of))
 
 
 async def test_who_embeds_a_server_can_make_links_itself() -> None:
-    logins = Logins("secret")
-    async with serving(token="secret", logins=logins) as server:
-        answer = await server.client.post("/console/login", json={"link": logins.new_link()})
+    async with serving(token="secret") as server:
+        link = await Logins(server.runtime.passes, "secret").new_link()
+        answer = await server.client.post("/console/login", json={"link": link})
     assert answer.status_code == 200

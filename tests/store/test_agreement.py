@@ -39,6 +39,7 @@ from wingman.store import (
     RunQueued,
     RunStarted,
     RunSteered,
+    SessionClaimed,
     SessionDeleting,
     SessionErased,
     SessionSaved,
@@ -232,8 +233,12 @@ async def refused(commits: list[Commit]) -> list[bool]:
 
 async def check(script: list[list[list[Change]]], durable: Callable[[], Store]) -> None:
     memory = MemoryStore()
+    former = None
     for batch in script:
         async with durable() as store:
+            if store.nodes is not None:
+                await store.write(*(SessionClaimed(id, former) for id in SESSIONS)).wait()
+                former = store.nodes.number
             expected = await refused([memory.write(*call) for call in batch])
             assert await refused([store.write(*call) for call in batch]) == expected
             assert await everything(store) == await everything(memory)

@@ -27,6 +27,7 @@ from wingman.conversation import ImageBlock, Message
 from wingman.errors import StoreError
 from wingman.events import Result, ToolCallResult
 from wingman.store import (
+    MOST_PASSES,
     AgentDeleted,
     AgentSaved,
     CeilingRaised,
@@ -36,6 +37,9 @@ from wingman.store import (
     CredentialSaved,
     McpServerDeleted,
     McpServerSaved,
+    Pass,
+    PassIssued,
+    PassTaken,
     PendingStep,
     RunQueued,
     RunStarted,
@@ -74,6 +78,29 @@ async def test_credentials_are_kept_by_provider_the_last_one_counts(store: Store
     store.write(CredentialSaved("openai", last))
     await store.write(CredentialDeleted("ollama")).wait()
     assert await store.credentials() == {"openai": last}
+
+
+async def test_a_pass_is_taken_once_and_goes_with_its_time(store: Store) -> None:
+    assert await store.find_pass("h1") is None
+    store.write(PassIssued("h1", moment(), moment(60)))
+    store.write(PassTaken("h1", "one"))
+    store.write(PassTaken("h1", "two"))
+    await store.write(PassTaken("h0", "nobody's"), PassIssued("h2", moment(1), moment(10))).wait()
+    assert await store.find_pass("h0") is None
+    assert await store.find_pass("h1") == Pass(moment(60), "one")
+    assert await store.find_pass("h2") == Pass(moment(10))
+    await store.write(PassIssued("h3", moment(10), moment(60))).wait()
+    assert await store.find_pass("h2") is None
+    assert await store.find_pass("h1") == Pass(moment(60), "one")
+
+
+async def test_the_newest_passes_are_kept(store: Store) -> None:
+    issued = [PassIssued(f"h{n}", moment(), moment(60)) for n in range(MOST_PASSES + 1)]
+    await store.write(*issued[:-1]).wait()
+    assert await store.find_pass("h0") == Pass(moment(60))
+    await store.write(issued[-1]).wait()
+    assert await store.find_pass("h0") is None
+    assert await store.find_pass("h1") == Pass(moment(60))
 
 
 async def test_mcp_servers_are_kept_by_name_the_last_one_counts(store: Store) -> None:

@@ -12,9 +12,24 @@ import trio
 
 from postgres_kit import Cluster
 from store.samples import admit, agent, call_ended, recorded, run, session, started, turn
-from wingman.errors import StoreError, StoreLocked, StoreTooNew, StoreUnavailable
-from wingman.store import AgentSaved, CeilingRaised, RunQueued, SessionSaved, open_store
-from wingman.store.postgres import PostgresStore
+from wingman.errors import (
+    SessionMoved,
+    StoreError,
+    StoreLocked,
+    StoreTooNew,
+    StoreUnavailable,
+)
+from wingman.store import (
+    AgentSaved,
+    CeilingRaised,
+    RunQueued,
+    SessionClaimed,
+    SessionDeleting,
+    SessionReleased,
+    SessionSaved,
+    open_store,
+)
+from wingman.store.postgres import PostgresStore, node
 from wingman.store.postgres.address import Address
 from wingman.store.postgres.connection import Connection
 from wingman.store.postgres.dialect import TYPES, chunks, translated_text
@@ -43,14 +58,16 @@ async def test_the_tables_and_their_columns_are_those_of_the_schema(
         pass
     columns = cluster.run(
         "SELECT table_name, column_name, data_type FROM information_schema.columns"
-        " WHERE table_schema = 'public' AND table_name NOT IN ('wingman', 'owners')",
+        " WHERE table_schema = 'public' AND table_name NOT IN ('wingman', 'nodes')",
         fresh_database,
     )
     assert {(table, column) for table, column, _ in columns} == {
         (table, column) for table, columns in TABLES.items() for column in columns
     }
     other = {(name, kind) for _, name, kind in columns if kind != "text"}
-    assert other == {*TYPES.items(), ("seq", "bigint"), ("deleting", "bigint")}
+    of_changes_alone = {("former", "bigint")}
+    of_tables_alone = {("seq", "bigint"), ("deleting", "bigint"), ("node", "bigint")}
+    assert other == {*TYPES.items(), *of_tables_alone} - of_changes_alone
 
 
 async def test_what_was_written_is_there_when_it_is_opened_again(url: str) -> None:
@@ -61,6 +78,8 @@ async def test_what_was_written_is_there_when_it_is_opened_again(url: str) -> No
     async with open_store(url) as store:
         assert await store.session("s1") == session(event_ceiling=1000)
         assert await store.pending_step("r1") == before
+        assert store.nodes is not None
+        await store.write(SessionClaimed("s1", store.nodes.number - 1)).wait()
         await store.write(*turn("r2", "s1")).wait()
         assert [each.id for each in await store.runs()] == ["r1", "r2"]
 
@@ -225,7 +244,7 @@ def test_a_step_of_the_schema_may_hash_what_is_there(cluster: Cluster, url: str)
         assert rows == [("r1", '{"é": 1}'), ("r2", '{"é": 1}')]
 
 
-# --- the owner ------------------------------------------------------------------------------------
+# --- nodes ----------------------------------------------------------------------------------------
 
 HOLD = """
 import sys, trio
@@ -240,44 +259,149 @@ trio.run(main)
 """
 
 
-async def test_a_database_has_one_owner_until_its_process_is_gone(clean: str) -> None:
+async def owner_of(store: PostgresStore, session_id: str) -> tuple[int | None, bool]:
+    """The number of a session's owner, and whether that lives."""
+    found = await store.nodes.ownership(session_id)
+    assert found is not None
+    return found.owner, found.node is not None
+
+
+async def test_each_process_is_a_node_until_it_is_gone(clean: str) -> None:
     with subprocess.Popen(  # noqa: ASYNC220
         [sys.executable, "-c", HOLD, clean], stdout=subprocess.PIPE
     ) as other:
         assert other.stdout is not None
         assert await trio.to_thread.run_sync(other.stdout.readline) == b"open\n"
-        with pytest.raises(StoreLocked, match=f"in use by wingman {other.pid} on .* one owner"):
+        async with PostgresStore(clean) as store:
+            first, second = await store.nodes.living()
+            assert (first.number, second.number) == (store.nodes.number - 1, store.nodes.number)
+            os.kill(other.pid, signal.SIGKILL)
+            with trio.fail_after(10):
+                while len(living := await store.nodes.living()) == 2:  # noqa: ASYNC110
+                    await trio.sleep(0.01)
+            assert [node.number for node in living] == [store.nodes.number]
+
+
+async def test_a_process_that_is_stopped_lives_until_its_connection_is_ended(clean: str) -> None:
+    with subprocess.Popen(  # noqa: ASYNC220
+        [sys.executable, "-c", HOLD, clean], stdout=subprocess.PIPE
+    ) as other:
+        assert other.stdout is not None
+        assert await trio.to_thread.run_sync(other.stdout.readline) == b"open\n"
+        try:
+            async with PostgresStore(clean) as store:
+                os.kill(other.pid, signal.SIGSTOP)
+                stopped, _ = await store.nodes.living()
+                await store.nodes.end(stopped)
+                with trio.fail_after(10):
+                    while len(await store.nodes.living()) == 2:  # noqa: ASYNC110
+                        await trio.sleep(0.01)
+        finally:
+            other.kill()
+
+
+async def test_a_session_is_the_nodes_that_made_it_and_no_other_one_writes_it(clean: str) -> None:
+    async with PostgresStore(clean) as store, PostgresStore(clean) as other:
+        await store.write(SessionSaved(session())).wait()
+        assert await owner_of(other, "s1") == (store.nodes.number, True)
+        late = other.write(CeilingRaised("s1", 7)), other.write(SessionSaved(session("s2")))
+        with pytest.raises(SessionMoved, match="not this node's"):
+            await late[0].wait()
+        await late[1].wait()  # what shared its commit is written
+        assert (await store.session("s1"), other.failure) == (session(), None)
+        await store.write(SessionReleased("s1")).wait()
+        assert await owner_of(other, "s1") == (None, False)
+        with pytest.raises(SessionMoved):
+            await store.write(CeilingRaised("s1", 8)).wait()
+        await other.write(SessionClaimed("s1")).wait()
+        assert await other.nodes.owned(["s1", "s2", "s3"]) == {"s1", "s2"}
+        await other.write(CeilingRaised("s1", 9)).wait()
+        assert await store.session("s1") == session(event_ceiling=9)
+
+
+async def test_a_session_is_claimed_from_a_dead_node_by_one_other_alone(clean: str) -> None:
+    async with PostgresStore(clean) as former:
+        await former.write(SessionSaved(session())).wait()
+        number = former.nodes.number
+    async with PostgresStore(clean) as one, PostgresStore(clean) as two:
+        assert await owner_of(one, "s1") == (number, False)
+        claims = [store.write(SessionClaimed("s1", number)) for store in (one, two)]
+        for claim in claims:
+            await claim.wait()
+        owned = [bool(await store.nodes.owned(["s1"])) for store in (one, two)]
+        assert sorted(owned) == [False, True]
+
+
+async def test_what_nobody_owns_and_has_something_to_be_done_is_found(clean: str) -> None:
+    async with PostgresStore(clean) as former:
+        admit(former)
+        for number in range(2, 6):
+            await former.write(SessionSaved(session(f"s{number}"))).wait()
+        await former.write(RunQueued(run("r2", "s2"))).wait()
+        await former.write(started("r2", "s2"), RunQueued(run("r3", "s2"))).wait()
+        await former.write(SessionDeleting("s3")).wait()
+        await former.write(SessionReleased("s4"), RunQueued(run("r5", "s5"))).wait()
+        async with PostgresStore(clean) as store:
+            assert await store.nodes.unowned(9) == ()
+            number = former.nodes.number
+            await former.write(SessionReleased("s5")).wait()
+            assert [each.session_id for each in await store.nodes.unowned(9)] == ["s5"]
+    async with PostgresStore(clean) as store:
+        found = await store.nodes.unowned(9)
+        assert [(each.session_id, each.former, each.runs, each.deleting) for each in found] == [
+            ("s1", number, 1, False),
+            ("s2", number, 1, False),
+            ("s3", number, 0, True),
+            ("s5", None, 1, False),
+        ]
+        assert [each.session_id for each in await store.nodes.unowned(2)] == ["s1", "s2"]
+
+
+async def test_others_are_told_what_a_node_has_changed_that_all_keep_a_copy_of(clean: str) -> None:
+    told = trio.Event()
+    kinds = []
+
+    def changed(kind: str) -> None:
+        kinds.append(kind)
+        told.set()
+
+    async with PostgresStore(clean) as store, PostgresStore(clean) as other:
+        for each in (store, other):
+            each.nodes.watch(lambda _: None, changed)
+        await store.write(SessionSaved(session())).wait()
+        await store.write(AgentSaved(agent())).wait()
+        with trio.fail_after(5):
+            await told.wait()
+    assert kinds == ["agents"]
+
+
+async def test_rows_of_nodes_that_are_long_gone_are_not_kept(
+    clean: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forget = node._FORGET.replace(b"- 64", b"- 8")
+    monkeypatch.setattr(node, "_FORGET", forget)
+    async with PostgresStore(clean) as first:
+        await first.write(SessionSaved(session())).wait()
+        number = first.nodes.number
+    for _ in range(11):
+        async with PostgresStore(clean):
+            pass
+    with psycopg.connect(clean) as connection:
+        rows = [seq for (seq,) in connection.execute(b"SELECT seq FROM nodes ORDER BY seq")]
+    assert rows[0] == number  # it owns a session
+    assert len(rows) == 9
+
+
+async def test_an_earlier_wingman_has_the_database_alone(clean: str) -> None:
+    with psycopg.connect(clean) as connection:
+        connection.execute(
+            b"SELECT pg_advisory_lock(%s, oid::bigint::bit(32)::int)"
+            b" FROM pg_namespace WHERE nspname = current_schema()",
+            (node._LOCK,),
+        )
+        with pytest.raises(StoreLocked, match="an earlier version, which shares it with nobody"):
             async with PostgresStore(clean):
                 pass
-        os.kill(other.pid, signal.SIGKILL)
-        with trio.fail_after(10):
-            while True:
-                try:
-                    async with PostgresStore(clean) as store:
-                        await store.write(SessionSaved(session())).wait()
-                    break
-                except StoreLocked:  # the server sees the end of the connection soon
-                    await trio.sleep(0.01)
-
-
-async def test_a_store_that_is_closed_can_be_opened_at_once_and_is_itself_again(url: str) -> None:
-    store = PostgresStore(url)
-    for number in range(3):
-        async with store:
-            await store.write(SessionSaved(session(f"s{number}"))).wait()
-            with pytest.raises(StoreLocked, match=f"in use by wingman {os.getpid()} on"):
-                async with PostgresStore(url):
-                    pass
-    with psycopg.connect(url) as connection:
-        assert len(connection.execute(b"SELECT id FROM owners").fetchall()) == 3
-
-
-async def test_records_of_owners_that_are_long_gone_are_not_kept(url: str) -> None:
-    for _ in range(11):
-        async with PostgresStore(url):
-            pass
-    with psycopg.connect(url) as connection:
-        assert connection.execute(b"SELECT count(*) FROM owners").fetchone() == (8,)
 
 
 # --- where it is ----------------------------------------------------------------------------------

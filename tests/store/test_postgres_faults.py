@@ -15,8 +15,8 @@ import trio
 from postgres_kit import Cluster, Proxy, a_cluster
 from store.faults import small_disk
 from store.samples import admit, ended, run, session, started, step_ended
-from wingman.errors import StoreError, StoreUnavailable
-from wingman.store import CeilingRaised, Chain, Commit, RunQueued, SessionSaved
+from wingman.errors import SessionMoved, StoreError, StoreUnavailable
+from wingman.store import CeilingRaised, Chain, Commit, RunQueued, SessionClaimed, SessionSaved
 from wingman.store.postgres import PostgresStore
 
 
@@ -151,14 +151,6 @@ async def test_a_store_that_is_opened_again_remembers_nothing_of_its_former_comm
             cluster.end_backends(f"datname = '{clean_database}'")
             await store.write(SessionSaved(session(f"s{number}"))).wait()
             await store.write(CeilingRaised(f"s{number}", 1)).wait()
-    async with store:
-        cluster.run("INSERT INTO owners (id, batch) VALUES ('another', 0)", clean_database)
-        cluster.end_backends(f"datname = '{clean_database}'")
-        with pytest.raises(StoreUnavailable, match="in use by another Wingman while"):
-            await store.write(CeilingRaised("s1", 2)).wait()
-    async with store:
-        await store.write(CeilingRaised("s1", 3)).wait()
-        assert await store.session("s1") == session("s1", event_ceiling=3)
 
 
 @pytest.mark.parametrize("how", ["stopped", "killed"])
@@ -182,57 +174,90 @@ async def test_a_server_that_goes_is_told_and_one_that_comes_back_is_used(
         await trio.to_thread.run_sync(breakable.start)
         await is_well(store)
         made = [number for number, call in enumerate(calls) if await is_made(call)]
-        assert await store.session("s1") == session(event_ceiling=made[-1])
+        ceiling = made[-1] if made else 1000  # it may have been noticed before the first of them
+        assert await store.session("s1") == session(event_ceiling=ceiling)
         await store.write(CeilingRaised("s1", 78)).wait()
 
 
-async def test_who_finds_that_another_one_was_there_writes_no_more(
+def hear(store: PostgresStore) -> list[frozenset[str]]:
+    """What the store tells of each new life: which sessions have come along."""
+    lives: list[frozenset[str]] = []
+    store.nodes.watch(lambda kept: lives.append(frozenset(kept)), lambda _: None)
+    return lives
+
+
+async def test_a_node_whose_connection_was_lost_is_another_one_that_takes_its_sessions_along(
     proxy: Proxy, cluster: Cluster, clean_database: str
 ) -> None:
     async with PostgresStore(proxy.url(clean_database), probe_every=0.02) as store:
-        await store.write(SessionSaved(session())).wait()
-        proxy.shut = True
-        cluster.end_backends(f"datname = '{clean_database}'")
-        async with PostgresStore(cluster.url(clean_database)) as other:
-            await other.write(CeilingRaised("s1", 9)).wait()
-        proxy.shut = False
-        for _ in range(2):
-            with pytest.raises(StoreUnavailable, match="in use by another Wingman while"):
-                await store.write(CeilingRaised("s1", 1)).wait()
-        with trio.move_on_after(0.2):
-            await store.wait_until_well()
-        assert store.failure is not None
-        assert store.failure.retry_after == 0
-        assert await store.session("s1") == session(event_ceiling=9)
-
-
-async def test_a_commit_in_doubt_is_answered_also_where_another_one_was_there_since(
-    proxy: Proxy, cluster: Cluster, clean_database: str
-) -> None:
-    async with PostgresStore(proxy.url(clean_database), probe_every=0.02) as store:
-        await store.write(SessionSaved(session())).wait()
+        lives, before = hear(store), store.nodes.number
+        for number in (1, 2):
+            await store.write(SessionSaved(session(f"s{number}"))).wait()
         proxy.lose, proxy.shut = "answers", True
+        doubtful = store.write(RunQueued(run()), RunQueued(run("r2", "s2")))
+        await until_ill(store)
+        assert store.nodes.lost_for > 0
+        async with PostgresStore(cluster.url(clean_database)) as other:
+            assert [each.id for each in await other.runs()] == ["r1", "r2"]
+            await other.write(SessionClaimed("s2", before)).wait()
+            await other.write(CeilingRaised("s2", 9)).wait()
+            proxy.shut = False
+            with trio.fail_after(20):
+                await doubtful.wait()  # it was made, before the lock was free
+            await is_well(store)
+            assert store.nodes.number > before
+            assert lives == [{"s1"}]
+            await store.write(CeilingRaised("s1", 1)).wait()
+            with pytest.raises(SessionMoved):
+                await store.write(CeilingRaised("s2", 1)).wait()
+            assert await store.session("s2") == session("s2", event_ceiling=9)
+            assert (store.nodes.lost_for, store.failure) == (0, None)
+
+
+async def test_a_write_that_never_arrived_is_not_made_where_the_session_was_claimed_since(
+    proxy: Proxy, cluster: Cluster, clean_database: str
+) -> None:
+    async with PostgresStore(proxy.url(clean_database), probe_every=0.02) as store:
+        await store.write(SessionSaved(session())).wait()
+        proxy.lose, proxy.shut = "requests", True
         doubtful = store.write(RunQueued(run()))
         await until_ill(store)
         async with PostgresStore(cluster.url(clean_database)) as other:
-            assert [each.id for each in await other.runs()] == ["r1"]
-        proxy.shut = False
-        with trio.fail_after(20):
-            await doubtful.wait()
-        with pytest.raises(StoreUnavailable, match="in use by another Wingman while"):
-            await store.write(CeilingRaised("s1", 1)).wait()
+            await other.write(SessionClaimed("s1", store.nodes.number)).wait()
+            proxy.shut = False
+            with trio.fail_after(20), pytest.raises(SessionMoved):
+                await doubtful.wait()
+            assert await other.runs() == ()
 
 
-async def test_commits_that_the_server_has_lost_end_the_store(
+async def test_where_the_server_has_lost_commits_no_session_comes_along(
     cluster: Cluster, clean_database: str
 ) -> None:
     """As where a replica has taken the server's place before it had them."""
     async with PostgresStore(cluster.url(clean_database), probe_every=0.02) as store:
+        lives = hear(store)
         await store.write(SessionSaved(session())).wait()
-        cluster.run("UPDATE owners SET batch = batch - 1", clean_database)
+        cluster.run("UPDATE nodes SET batch = batch - 1", clean_database)
         cluster.end_backends(f"datname = '{clean_database}'")
-        with pytest.raises(StoreUnavailable, match="has lost what was committed last"):
+        with pytest.raises(SessionMoved):
             await store.write(CeilingRaised("s1", 1)).wait()
+        assert lives == [frozenset()]
+
+
+async def test_a_node_that_writes_nothing_shows_that_it_lives(
+    cluster: Cluster, clean_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wingman.store.postgres.store._BEAT_EVERY", 0.02)
+    async with PostgresStore(cluster.url(clean_database), probe_every=0.02) as store:
+        (first,) = await store.nodes.living()
+        with trio.fail_after(10):
+            while (await store.nodes.living())[0].commits < first.commits + 3:  # noqa: ASYNC110
+                await trio.sleep(0.02)
+        assert store.nodes.silent_for < 5
+        cluster.end_backends(f"datname = '{clean_database}'")  # nobody writes: the beat notices
+        with trio.fail_after(10):
+            while store.nodes.number == first.number:  # noqa: ASYNC110
+                await trio.sleep(0.02)
 
 
 # --- a server that refuses ------------------------------------------------------------------------
@@ -253,7 +278,7 @@ async def test_a_lock_on_the_tables_is_told_and_waited_out(
     ) as store:
         await store.write(SessionSaved(session())).wait()
         with psycopg.connect(cluster.url(clean_database)) as other:
-            other.execute(b"LOCK TABLE owners, sessions IN EXCLUSIVE MODE")
+            other.execute(b"LOCK TABLE nodes, sessions IN EXCLUSIVE MODE")
             await refused(store, "lock timeout. Another session holds a lock")
             assert await store.session("s1") == session()
         await is_well(store)
@@ -265,7 +290,7 @@ async def test_a_time_limit_of_the_server_is_told(cluster: Cluster, fresh_databa
     async with PostgresStore(cluster.url(fresh_database), probe_every=0.02) as store:
         await store.write(SessionSaved(session())).wait()
         with psycopg.connect(cluster.url(fresh_database)) as other:
-            other.execute(b"LOCK TABLE owners, sessions IN EXCLUSIVE MODE")
+            other.execute(b"LOCK TABLE nodes, sessions IN EXCLUSIVE MODE")
             await refused(store, "raise statement_timeout for this role")
         await is_well(store)
 
@@ -372,8 +397,8 @@ async def test_too_few_connections_are_told_and_nothing_stays_open(
     cluster.run("CREATE ROLE carla LOGIN PASSWORD 'hunter2' CONNECTION LIMIT 3")
     cluster.run(f"ALTER DATABASE {fresh_database} OWNER TO carla")
     url = cluster.tcp_url(fresh_database, "carla:hunter2")
-    await does_not_open(url, "too many connections.*needs five", StoreUnavailable)
-    cluster.run("ALTER ROLE carla CONNECTION LIMIT 5")
+    await does_not_open(url, "too many connections.*a node needs six", StoreUnavailable)
+    cluster.run("ALTER ROLE carla CONNECTION LIMIT 6")
     cluster.end_backends("usename = 'carla'")
     async with PostgresStore(url) as store:
         await store.write(SessionSaved(session())).wait()

@@ -119,3 +119,26 @@ async def test_closing_tells_those_who_wait_for_a_thread() -> None:
     with pytest.raises(StoreUnavailable, match="not open"):
         await bench.ask("later")
     assert sorted(bench.asked) == ["0", "1"]
+
+
+async def test_those_who_wait_can_be_told_that_there_is_no_answer_and_the_threads_go_on() -> None:
+    async with opened() as bench, trio.open_nursery() as nursery:
+        told: list[str] = []
+
+        async def ask(name: str) -> None:
+            with pytest.raises(StoreUnavailable, match="silent"):
+                await bench.ask(name)
+            told.append(name)
+
+        nursery.start_soon(ask, "read")
+        nursery.start_soon(ask, "read too")
+        while len(bench.asked) < 2:  # noqa: ASYNC110  (threads)
+            await trio.sleep(0.001)
+        nursery.start_soon(ask, "in the queue")
+        await wait_all_tasks_blocked()
+        bench.readers.give_up("silent")
+        await wait_all_tasks_blocked()
+        assert sorted(told) == ["in the queue", "read", "read too"]
+        bench.free.set()
+        assert await bench.ask("another") == "another"
+        assert "in the queue" not in bench.asked

@@ -6,7 +6,15 @@ from typing import Final
 
 import msgspec
 
-__all__ = ["CODES", "EVERYWHERE", "WITH_A_BODY", "ErrorAnswer", "ErrorCode", "ErrorDetail"]
+__all__ = [
+    "CODES",
+    "EVERYWHERE",
+    "OF_A_SESSION",
+    "WITH_A_BODY",
+    "ErrorAnswer",
+    "ErrorCode",
+    "ErrorDetail",
+]
 
 
 class ErrorDetail(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -204,3 +212,6 @@ WITH_A_BODY: Final = (
     "unsupported_media_type",
 )
 """What a route may answer that takes a body."""
+
+OF_A_SESSION: Final = ("session_elsewhere", "session_moved", "node_lost", "no_node")
+"""What a route may answer that is about one session, where many nodes share a database."""

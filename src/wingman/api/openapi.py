@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from wingman.api.errors import CODES, EVERYWHERE, WITH_A_BODY, ErrorAnswer
+from wingman.api.errors import CODES, EVERYWHERE, OF_A_SESSION, WITH_A_BODY, ErrorAnswer
 from wingman.api.frames import RUN_STREAM, SESSION_STREAM, Frames
 from wingman.api.route import Answer, Header, Route, parameters_of
 from wingman.api.routes import ROUTES, SECTIONS
@@ -64,6 +64,8 @@ def document(version: str) -> Json:
 def statuses_of(route: Route) -> dict[int, list[str]]:
     """The codes of the errors that a route may answer, by status."""
     codes = [*EVERYWHERE, *route.errors]
+    if {"session_id", "run_id"} & {*parameters_of(route.path)}:
+        codes += OF_A_SESSION
     if route.needs_token:
         codes.append("unauthorized")
     if route.body is not None:

@@ -156,7 +156,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         summary="Create a session",
         body=Body(NewSession, {"title": "A first look"}, optional=True),
         answers=(Answer(201, "The session.", SessionView, headers=(LOCATION,)),),
-        errors=("agent_not_found", *WRITE),
+        errors=("agent_not_found", "session_elsewhere", "no_node", *WRITE),
     ),
     Route(
         name="list_sessions",

@@ -7,7 +7,11 @@ commands do is done by the packages below. Exit codes: 0, 1 for what failed, 2 f
 
 # The map:
 #
+#   commands.py    the commands by name, each imported when it is called
 #   serve.py       the server, until a signal
+#   listening.py   its sockets
+#   nodes.py       several of its processes on one port: who starts them
+#   node.py        such a process, and what it knows of who has started it
 #   run.py         one message in the terminal
 #   run_agent.py   the same, with an agent of the configuration file or of a server
 #   one_message.py how it is sent and shown
@@ -33,6 +37,8 @@ commands do is done by the packages below. Exit codes: 0, 1 for what failed, 2 f
 #   program.py     how this program is called
 #   launch.py      from click into Trio; errors come back as one line
 #   processes.py   which processes there are
+#   garbage.py     when Python looks for garbage
+#   left_out.py    what libraries would import, and no command uses
 
 import io
 import os
@@ -42,27 +48,11 @@ from typing import Any
 
 import click
 
-from wingman.cli.config_file import config_command
-from wingman.cli.demo import demo_command
+from wingman.cli.commands import COMMANDS, Later
+from wingman.cli.garbage import collect_seldom
+from wingman.cli.left_out import HTTPX_PROGRAM, left_out
 from wingman.cli.output import Group, occupy_closed_streams
 from wingman.cli.program import program
-from wingman.cli.remote import (
-    agents_command,
-    answer_command,
-    cancel_command,
-    console_command,
-    logs_command,
-    mcp_command,
-    permissions_command,
-    ps_command,
-    reload_command,
-    send_command,
-    sessions_command,
-    show_command,
-    wait_command,
-)
-from wingman.cli.run import run_command
-from wingman.cli.serve import serve_command
 
 __all__ = ["main"]
 
@@ -70,9 +60,22 @@ __all__ = ["main"]
 class _Program(Group):
     """The program, which is called by the name that it can be called by again."""
 
+    def __call__(self, *args: Any, **settings: Any) -> Any:
+        """Be this process's program: whoever has it do something among other things uses `main`."""
+        collect_seldom()
+        return super().__call__(*args, **settings)
+
     def make_context(self, info_name: str | None, *args: Any, **settings: Any) -> click.Context:
         """Parse the arguments."""
         return super().make_context(program(), *args, **settings)
+
+    def resolve_command(
+        self, context: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that is called, and import it."""
+        name, command, rest = super().resolve_command(context, args)
+        context.with_resource(left_out(HTTPX_PROGRAM))
+        return name, command.load() if isinstance(command, Later) else command, rest
 
     def invoke(self, context: click.Context) -> Any:
         """Run a command; Ctrl-C ends it as a shell expects."""
@@ -83,7 +86,9 @@ class _Program(Group):
 
 
 @click.group(
-    cls=_Program, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+    cls=_Program,
+    commands=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(package_name="wingman-runtime", message="wingman %(version)s")
 @click.pass_context
@@ -97,25 +102,3 @@ def main(context: click.Context) -> None:
         # An arrow that the terminal's encoding lacks is no reason to fail.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
-
-
-main.add_command(serve_command)
-main.add_command(run_command)
-main.add_command(demo_command)
-main.add_command(config_command)
-for command in (
-    ps_command,
-    sessions_command,
-    show_command,
-    logs_command,
-    mcp_command,
-    send_command,
-    cancel_command,
-    wait_command,
-    permissions_command,
-    answer_command,
-    agents_command,
-    reload_command,
-    console_command,
-):
-    main.add_command(command)

@@ -13,7 +13,6 @@ from typing import Any, Final, assert_never
 import attrs
 import click
 import msgspec
-from rich.cells import cell_len
 
 from wingman.api import Receipt
 from wingman.cli.output import echo
@@ -34,7 +33,7 @@ from wingman.events import (
     ToolUse,
 )
 
-__all__ = ["Console", "clean", "clip", "compact", "count", "escaped"]
+__all__ = ["Console", "cells", "clean", "clip", "compact", "count", "escaped"]
 
 _SHOWN_LINES: Final = 5
 # What a terminal obeys: controls, and what turns the direction of writing or ends a line.
@@ -172,12 +171,21 @@ def escaped(json: str) -> str:
     return _UNESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", json)
 
 
+def cells(text: str) -> int:
+    """How many columns of a terminal a text takes."""
+    if text.isascii() and text.isprintable():
+        return len(text)
+    from rich.cells import cell_len  # noqa: PLC0415  (its tables take a while to load)
+
+    return cell_len(text)
+
+
 def clip(text: str, width: int) -> str:
     """The text, cut where it is wider than `width` columns of a terminal."""
     kept = text[: max(width, 0) + 1]
-    if kept == text and cell_len(text) <= width:
+    if kept == text and cells(text) <= width:
         return text
-    while kept and cell_len(kept) >= width:
+    while kept and cells(kept) >= width:
         kept = kept[:-1]
     return kept + "…"
 

@@ -1,12 +1,12 @@
 """`wingman serve`: the server, until a signal."""
 
-import errno
 import gc
 import os
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 import attrs
 import click
@@ -18,6 +18,9 @@ from wingman.cli.configuration import ConfigFile, config_option, said_elsewhere
 from wingman.cli.environment import FromEnvironment, HostNames, Labels, Seconds
 from wingman.cli.launch import launch
 from wingman.cli.limits import limit_options, limits_from
+from wingman.cli.listening import address_of, listeners_of
+from wingman.cli.node import READY, RELOADED, Node
+from wingman.cli.nodes import Nodes
 from wingman.cli.prices import prices_from
 from wingman.cli.reloading import Reloader
 from wingman.cli.rules import permissions_option, told
@@ -38,10 +41,13 @@ from wingman.telemetry import (
 if TYPE_CHECKING:
     from wingman.server import Logins, ServerConfig
 
-__all__ = ["collect_seldom", "default_database", "serve_command"]
+__all__ = ["default_database", "serve_command"]
 
 # Addresses to listen on that stand for all of the machine's; none of them can be gone to.
 _WILDCARDS: Final = {"//0.0.0.0:": "//127.0.0.1:", "//[::]:": "//[::1]:"}
+
+# The databases that several processes may use.
+_SHARED: Final = ("postgresql://", "postgres://")
 
 
 @click.command("serve", cls=FromEnvironment)
@@ -59,6 +65,14 @@ _WILDCARDS: Final = {"//0.0.0.0:": "//127.0.0.1:", "//[::]:": "//[::1]:"}
     metavar="PATH",
     help="The SQLite file, a path or a URL; or postgresql://user@host/database; or memory.  "
     "[default: wingman/wingman.db in $XDG_DATA_HOME or ~/.local/share]",
+)
+@click.option(
+    "--nodes",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Processes that serve on the port, each of them a node; several share a PostgreSQL "
+    "database.",
 )
 @click.option(
     "--log-level",
@@ -143,8 +157,8 @@ _WILDCARDS: Final = {"//0.0.0.0:": "//127.0.0.1:", "//[::]:": "//[::1]:"}
 @click.option(
     "--node-url",
     metavar="URL",
-    help="Where other nodes reach this one, if they share a PostgreSQL database.  "
-    "[default: where it listens]",
+    help="Where other nodes reach this one, if they share a PostgreSQL database; without a port "
+    "where there are several --nodes.  [default: where it listens]",
 )
 @click.option(
     "--label",
@@ -159,6 +173,7 @@ def serve_command(
     host: str,
     port: int,
     db: str | None,
+    nodes: int,
     log_level: str,
     log_format: Format,
     token: str | None,
@@ -192,7 +207,6 @@ def serve_command(
     from wingman.server import ServerConfig  # noqa: PLC0415
 
     configure_logging(log_level, log_format)
-    collect_seldom()
     raise_limit()
     server = ServerConfig(
         host, port, token, allowed_hosts, grace, max_connections, max_body_memory, node_url
@@ -202,9 +216,13 @@ def serve_command(
     except InvalidRequest as error:
         raise click.UsageError(error.message) from error
     overridden = said_elsewhere()
+    database = db or str(default_database())
+    node = Node.found()
+    if node is None and nodes > 1:
+        _check_several(database, node_url)
+        launch(partial(_serve_nodes, server, nodes))
     reloader = Reloader(config, overridden)
     rules = permissions if "permissions" in overridden else config.content.rules
-    database = db or str(default_database())
     open_runtime = partial(
         Runtime,
         limits=limits_from(limits),
@@ -216,21 +234,26 @@ def serve_command(
         labels=labels,
     )
     lines = (f"Configuration: {config.told}", f"Permissions: {told(rules)}")
-    launch(partial(_serve, server, database, open_runtime, reloader, lines))
+    launch(partial(_serve, server, database, open_runtime, reloader, lines, node))
+
+
+def _check_several(database: str, node_url: str | None) -> None:
+    """Raise `click.UsageError` where these options are not for several nodes."""
+    if node_url is not None and urlsplit(node_url).port is not None:
+        raise click.UsageError(
+            "With --nodes, the --node-url has no port, as in http://10.0.0.5: each node has a port "
+            "of its own."
+        )
+    if not database.startswith(_SHARED):
+        raise click.UsageError(
+            "Several nodes share a database, which only PostgreSQL lets them: give --db "
+            "postgresql://user@host/database, or leave out --nodes."
+        )
 
 
 def _compaction(part: float) -> Compaction | None:
     """What the option says: 0 is never, and less than the least part is that."""
     return Compaction(threshold=max(part, LEAST_THRESHOLD)) if part else None
-
-
-def collect_seldom() -> None:
-    """Set the garbage collector for a process that serves: it looks for cycles seldom.
-
-    Thousands of small objects live long there, and Python's own thresholds would look through all
-    of them over and over. That is the process's matter: no import and no `Runtime` does it.
-    """
-    gc.set_threshold(50_000, 50, 1000)
 
 
 def default_database() -> Path:
@@ -241,67 +264,69 @@ def default_database() -> Path:
     return home / "wingman" / "wingman.db"
 
 
+async def _serve_nodes(config: "ServerConfig", count: int) -> int:
+    """Listen, and have so many processes serve, until a signal; return the exit code."""
+    return await Nodes(count, await listeners_of(config), config.grace).run()
+
+
 async def _serve(
     config: "ServerConfig",
     database: str,
     open_runtime: Callable[[str], Runtime],
     reloader: Reloader,
     lines: Sequence[str],
+    node: Node | None = None,
 ) -> int:
     """Open the database, listen, and serve until a signal; return the exit code."""
-    from wingman.server import Logins  # noqa: PLC0415
+    from wingman.server import Logins, serve  # noqa: PLC0415
 
-    logins = Logins(config.token)
     runtime, opened = open_runtime(database), trio.Event()
+    logins = Logins(runtime.passes, config.token)
 
     async def reload() -> Reloaded:
         await opened.wait()
         return await reloader.reload(runtime)
 
-    signals = Signals(config.grace, reload)
+    async def reload_all() -> Reloaded:
+        reloaded = await reload()
+        if node is not None:
+            node.say(RELOADED)
+        return reloaded
+
+    passed_on = None if node is None else node.signals()
+    signals = Signals(config.grace, reload, passed_on)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(signals.obey, nursery.cancel_scope)
         async with runtime, trio.open_nursery() as serving:
             opened.set()
-            url = await _listen(serving, runtime, config, logins, signals.requested, reload)
-            place = runtime.store.name
-            notice(f"Wingman listens on {url} (database {place}); its contract: {url}/docs")
-            notice(_console(url, logins))
-            for line in lines:
-                notice(line)
+            listeners = await listeners_of(config, node)
+            options = {
+                **attrs.asdict(config),
+                "logins": logins,
+                "shutdown": signals.requested,
+                "reload": reload_all,
+                "listeners": listeners,
+                "node_url": address_of(config, node, listeners),
+            }
+            url: str = await serving.start(partial(serve, runtime, **options))
+            if node is None or node.inherited.tells:
+                place = runtime.store.name
+                notice(f"Wingman listens on {url} (database {place}); its contract: {url}/docs")
+                notice(await _console(url, logins))
+                for line in lines:
+                    notice(line)
+            if node is not None:
+                node.say(READY)
             gc.freeze()  # what start-up has made stays: no collection need look at it again
         nursery.cancel_scope.cancel()
     return signals.exit_code
 
 
-def _console(url: str, logins: "Logins") -> str:
+async def _console(url: str, logins: "Logins") -> str:
     """Where the console is; where one has to log in, with a link that does so."""
     for anywhere, here in _WILDCARDS.items():
         url = url.replace(anywhere, here)
     if not logins.needed:
         return f"The console: {url}/"
-    link = f"{url}/#link={logins.new_link()}"
+    link = f"{url}/#link={await logins.new_link()}"
     return f"The console: {link} (works once, for 10 minutes; `wingman console` prints another)"
-
-
-async def _listen(
-    nursery: trio.Nursery,
-    runtime: Runtime,
-    config: "ServerConfig",
-    logins: "Logins",
-    shutdown: trio.Event,
-    reload: Callable[[], Awaitable[Reloaded]],
-) -> str:
-    """Start the server and return its base URL, once it listens."""
-    from wingman.server import serve  # noqa: PLC0415
-
-    options = {**attrs.asdict(config), "logins": logins, "shutdown": shutdown, "reload": reload}
-    try:
-        url: str = await nursery.start(partial(serve, runtime, **options))
-    except OSError as error:
-        place = f"{config.host}:{config.port}"
-        if error.errno == errno.EADDRINUSE:
-            hint = "stop what listens there, or choose another --port (WINGMAN_PORT)"
-            raise click.ClickException(f"{place} is in use: {hint}.") from error
-        raise click.ClickException(f"Cannot listen on {place}: {error.strerror}.") from error
-    return url

@@ -30,12 +30,22 @@ class Signals:
 
     An end is obeyed in time: `_LEAVE_SECONDS` after the grace, or after the second signal, the
     process leaves, whatever there is that does not stop.
+
+    A node that a parent has started (`node.py`) has `passed_on`: the signals that its parent got.
+    The same signal may reach it twice, since a terminal and a service manager tell both. So each
+    way is counted by itself.
     """
 
     grace: float
     reload: Callable[[], Awaitable[object]]
+    passed_on: AsyncIterator[int] | None = None
+    slack: float = 0.0
+    """Seconds more before this process leaves: a parent waits for its nodes."""
     requested: trio.Event = attrs.field(factory=trio.Event, init=False)
     exit_code: int = attrs.field(default=0, init=False)
+    _asked: int = attrs.field(default=0, init=False)
+    _last: int = attrs.field(default=0, init=False)
+    _news: trio.lowlevel.ParkingLot = attrs.field(factory=trio.lowlevel.ParkingLot, init=False)
     _terminal: bool = attrs.field(init=False)
 
     @_terminal.default
@@ -47,28 +57,41 @@ class Signals:
         """Wait for signals. A third one meets the system's own handlers, and ends the process."""
         async with trio.open_nursery() as nursery:
             with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
-                await self._next_end(signals, nursery)
-                notice(
-                    f"Wingman stops: what runs has {self.grace:g} s. A second signal interrupts it."
-                )
-                _leave_after(self.grace + _LEAVE_SECONDS)
+                nursery.start_soon(self._listen, signals, nursery)
+                if self.passed_on is not None:
+                    nursery.start_soon(self._listen, self.passed_on, nursery)
+                await self._asked_times(1)
+                self._tell()
+                _leave_after(self.grace + _LEAVE_SECONDS + self.slack)
                 self.requested.set()
-                number = await self._next_end(signals, nursery)
+                await self._asked_times(2)
             nursery.cancel_scope.cancel()
-        _leave_after(_LEAVE_SECONDS)
-        self.exit_code = 128 + number
+        _leave_after(_LEAVE_SECONDS + self.slack)
+        self.exit_code = 128 + self._last
         everything.cancel()
 
-    async def _next_end(self, signals: AsyncIterator[int], nursery: trio.Nursery) -> int:
-        """The next signal that asks for an end; the others are obeyed meanwhile."""
+    def _tell(self) -> None:
+        if self.passed_on is None:
+            notice(f"Wingman stops: what runs has {self.grace:g} s. A second signal interrupts it.")
+
+    async def _asked_times(self, times: int) -> None:
+        while self._asked < times:
+            await self._news.park()
+
+    async def _listen(self, signals: AsyncIterator[int], nursery: trio.Nursery) -> None:
+        """Count the signals of one way that ask for an end; obey the others."""
+        asked = 0
         async for number in signals:
             if number != signal.SIGHUP or (self._terminal and not _terminal_is_there()):
-                return number
+                asked += 1
+                if asked > self._asked:
+                    self._asked, self._last = asked, number
+                    self._news.unpark_all()
+                continue
             if not self.requested.is_set():
                 nursery.start_soon(self._reload)
             if self._terminal:
                 nursery.start_soon(self._look_again)
-        raise RuntimeError("signals came to an end")
 
     async def _reload(self) -> None:
         with suppress(NotReloaded):  # it is logged

@@ -29,6 +29,11 @@ class Address:
     url: str
     loopback: bool
 
+    @property
+    def plain(self) -> bool:
+        """Whether nothing is encrypted on the way."""
+        return self.url.startswith("http://")
+
     @classmethod
     def of(cls, url: str) -> "Address":
         """Take an address apart and check it. Raises `InvalidRequest`, which quotes no secret."""

@@ -121,14 +121,16 @@ class Client:
         work_dir: str | Path = ".",
         title: str | None = None,
         permissions: PermissionForm | None = None,
+        label: str | None = None,
     ) -> Session:
         """Make a session; durable when this returns. `agent` is its default, by id or by name.
 
         `work_dir` is a directory of the server's machine; a relative one is below the directory
         that the server was started in. `permissions` are rules for this session, after those of its
-        agents. Raises `NotFound`, or `InvalidRequest`.
+        agents. With a `label`, only nodes of the server that have it own the session. Raises
+        `NotFound`, `InvalidRequest`, or `NoNode`.
         """
-        body = NewSession(str(work_dir), title, agent, permissions)
+        body = NewSession(str(work_dir), title, agent, permissions, label)
         try:
             session_id = await self._create(body)
         except NotFound:

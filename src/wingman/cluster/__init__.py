@@ -3,6 +3,7 @@
     decisions.py   what a node concludes from what it sees: who is stopped, who takes what
     owners.py      which sessions are this node's: claimed, released
     member.py      the node's part in the cluster: looks at the others, and at itself
+    connections.py the connections to other nodes
     sending.py     a request for a session of another node is sent there
 
 The store says which nodes there are, and who owns a session (`wingman.store.Nodes`). What a node
@@ -11,5 +12,6 @@ remembers of that may be old: the store refuses what a node writes to a session 
 
 from wingman.cluster.member import Member
 from wingman.cluster.owners import ClusterOwners
+from wingman.cluster.sending import Answer, Sender, Unsent
 
-__all__ = ["ClusterOwners", "Member"]
+__all__ = ["Answer", "ClusterOwners", "Member", "Sender", "Unsent"]

@@ -23,6 +23,10 @@ SILENT_SECONDS: Final = 8.0
 """After how long a node stops its sessions: where its connection is known to be lost, and where
 the database only does not answer. Both are shorter than what others wait."""
 
+_BACK_WITHIN: Final = 2
+"""Looks for which the sessions of a node that is dead are left alone, unless somebody asks for one:
+where it only has lost its connection, it is there again by then, and takes them along."""
+
 _NEXT_AFTER: Final = 4
 """Looks after which another node as well may take a session that the first one does not take."""
 
@@ -91,8 +95,9 @@ class Shares:
         taken, looks = [], {}
         for session in unowned:
             seen = looks[session.session_id] = self._looks.get(session.session_id, 0) + 1
+            waited = seen if session.former is None else seen - _BACK_WITHIN
             order = _order(session, living)
-            if me in order[: 1 + seen // _NEXT_AFTER]:
+            if waited > 0 and me in order[: 1 + waited // _NEXT_AFTER]:
                 taken.append(session)
         self._looks = looks
         return taken

@@ -1,8 +1,8 @@
 """Member: a node's part in the cluster. It looks at the others, and at itself."""
 
 import logging
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Final
 
@@ -26,7 +26,8 @@ LOOK_SECONDS: Final = 0.5
 
 _SELF_SECONDS: Final = 0.25
 _EVERY: Final = 4
-"""Looks after which what nobody owns is looked for also where no node has come or gone."""
+"""Looks at which what nobody owns is looked for after a node has come or gone; else it is at one
+look of so many."""
 
 _MOST_ADOPTED: Final = 256
 _STOP_SECONDS: Final = 10.0
@@ -37,8 +38,6 @@ _TOLD_AFTER: Final = 8
 class Member:
     """One node, from `run` on. `host` has its sessions; `refresh` has one of `wingman.store.KINDS`
     read again; `spawn` starts a task of the runtime.
-
-    `gone` has an event for each node that lives, which is set when it is seen to be dead.
     """
 
     store: Store
@@ -47,10 +46,12 @@ class Member:
     host: SessionHost
     refresh: Callable[[str], Awaitable[None]]
     spawn: Callable[[Callable[[], object], str], None]
-    gone: dict[int, trio.Event] = attrs.field(factory=dict, init=False)
+    _lives: dict[int, set[trio.CancelScope]] = attrs.field(factory=dict, init=False)
     _stillness: Stillness = attrs.field(factory=Stillness, init=False)
     _shares: Shares = attrs.field(factory=Shares, init=False)
     _looks: int = attrs.field(default=0, init=False)
+    _eager: int = attrs.field(default=0, init=False)
+    _others: bool = attrs.field(default=False, init=False)
     _absent: dict[str, int] = attrs.field(factory=dict, init=False)
     _to_read: set[str] = attrs.field(factory=set, init=False)
 
@@ -70,9 +71,16 @@ class Member:
         with suppress(StoreError):  # then they know it as soon as the store is well
             await self.nodes.tell(self.owners.terms)
 
-    def death(self, node: Node) -> trio.Event:
-        """What is set when this node is seen to be dead."""
-        return self.gone.setdefault(node.number, trio.Event())
+    @contextmanager
+    def while_lives(self, node: Node) -> Iterator[trio.CancelScope]:
+        """A scope that is cancelled when this node is seen to be dead."""
+        with trio.CancelScope() as scope:
+            scopes = self._lives.setdefault(node.number, set())
+            scopes.add(scope)
+            try:
+                yield scope
+            finally:
+                scopes.discard(scope)
 
     # --- the others -----------------------------------------------------------------------------
 
@@ -94,22 +102,25 @@ class Member:
                     url=node.terms.url,
                 )
                 await self.nodes.end(node)
-        changed = self._note(living)
+        if self._note(living) or any(node.terms.draining for node in living):
+            self._eager = _EVERY
         self._looks += 1
-        leaving = any(node.terms.draining for node in living)
-        if changed or leaving or self._looks % _EVERY == 0:
+        if self._eager or self._looks % _EVERY == 0:
+            self._eager = max(0, self._eager - 1)
             await self._adopt(living)
 
     def _note(self, living: Sequence[Node]) -> bool:
         """Remember who lives; whether anybody has come or gone."""
         numbers = {node.number for node in living}
-        dead = self.gone.keys() - numbers
-        new = numbers - self.gone.keys()
+        self._others = bool(numbers - {self.nodes.number})
+        dead = self._lives.keys() - numbers
+        new = numbers - self._lives.keys()
         for number in dead:
-            self.gone.pop(number).set()
+            for scope in self._lives.pop(number):
+                scope.cancel()
             log_event(logger, logging.WARNING, "a node is gone", node=number)
         for number in new:
-            self.gone[number] = trio.Event()
+            self._lives[number] = set()
             log_event(logger, logging.INFO, "a node is there", node=number)
         return bool(dead or new)
 
@@ -118,6 +129,8 @@ class Member:
         if self.owners.terms.draining:
             return
         unowned = await self.nodes.unowned(_MOST_ADOPTED)
+        if unowned:
+            self._eager = max(self._eager, 1)
         share = self._shares.take(unowned, living, self.nodes.number)
         share = [each for each in share if await self._is_possible(each)]
         if not share:
@@ -162,11 +175,19 @@ class Member:
     # --- itself ---------------------------------------------------------------------------------
 
     async def _look_at_itself(self) -> None:
-        """Stop all sessions where others may own them by now."""
+        """Stop all sessions where others may own them by now.
+
+        Who saw no other node at the last look goes on: there is nobody to take them, and where one
+        comes meanwhile, the store lets this node write nothing.
+
+        Where the database is silent, who asks for something is told so: another node may know.
+        """
         while True:
             await trio.sleep(_SELF_SECONDS)
+            if is_cut_off(0, self.nodes.silent_for):
+                self.nodes.give_up()
             live = [each for each in self.host.active.all() if not each.moved]
-            if is_cut_off(self.nodes.lost_for, self.nodes.silent_for):
+            if self._others and is_cut_off(self.nodes.lost_for, self.nodes.silent_for):
                 self.owners.forget_all()
                 if live:
                     self._log_lost(live, "this node is cut off from the database")

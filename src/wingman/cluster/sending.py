@@ -1,7 +1,7 @@
 """Sending: what needs a session of another node is sent to that node, and its answer comes back."""
 
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from types import TracebackType
 from typing import Final, Self
 
@@ -9,25 +9,17 @@ import attrs
 import httpx
 import trio
 
+from wingman.cluster.connections import Connections
 from wingman.cluster.member import Member
 from wingman.errors import NodeLost
 from wingman.store import Node
 
-__all__ = ["CALLERS", "COMMAND", "NODE", "Answer", "Sender", "Unsent"]
-
-NODE: Final = b"wingman-node"
-CALLERS: Final = b"wingman-callers"
-COMMAND: Final = b"wingman-command"
-"""Headers of what one node sends to another: the other's secret; the sessions that wait for whoever
-sent the request; and whether a tool's command did."""
+__all__ = ["Answer", "Sender", "Unsent"]
 
 MISDIRECTED: Final = 421
 """The status of what was sent to a node that does not own the session."""
 
 _CONNECT_SECONDS: Final = 2.0
-# Shorter than the time after which our own server closes an idle connection.
-_IDLE_SECONDS: Final = 2.0
-_IDLE_CONNECTIONS: Final = 64
 
 # Headers of one connection, and what is said to the node that a client has asked.
 _NOT_SENT: Final = frozenset(
@@ -48,14 +40,14 @@ _NOT_SENT: Final = frozenset(
         b"transfer-encoding",
         b"upgrade",
         b"x-request-id",
-        NODE,
-        CALLERS,
-        COMMAND,
     }
 )
+_OF_NODES: Final = b"wingman-"
 _NOT_ANSWERED: Final = frozenset(
     {b"connection", b"date", b"keep-alive", b"server", b"transfer-encoding", b"x-request-id"}
 )
+
+_WENT: Final = "Node {} went away during its answer."
 
 # What may be asked for again, whatever became of it.
 _HARMLESS: Final = frozenset({"GET", "HEAD"})
@@ -83,16 +75,11 @@ class Sender:
 
     def __init__(self, member: Member) -> None:
         self._member = member
-        limits = httpx.Limits(
-            max_connections=None,
-            max_keepalive_connections=_IDLE_CONNECTIONS,
-            keepalive_expiry=_IDLE_SECONDS,
-        )
+        self._connections = Connections()
         timeout = httpx.Timeout(None, connect=_CONNECT_SECONDS)
-        self._client = httpx.AsyncClient(limits=limits, timeout=timeout, trust_env=False)
+        self._extensions = {"timeout": timeout.as_dict()}
 
     async def __aenter__(self) -> Self:
-        await self._client.__aenter__()
         return self
 
     async def __aexit__(
@@ -101,7 +88,7 @@ class Sender:
         value: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await self._client.__aexit__(kind, value, traceback)  # noqa: ASYNC102 it closes sockets
+        await self._connections.aclose()  # noqa: ASYNC102 it closes sockets
 
     async def node(self, number: int | None) -> Node | None:
         """A node that lives, by its number."""
@@ -118,8 +105,8 @@ class Sender:
         body: bytes,
         more: Mapping[bytes, bytes],
     ) -> AsyncIterator[Answer]:
-        """Send a request to this node. `target` is its path and query, `more` are headers beside
-        the client's own.
+        """Send a request to this node. `target` is its path and query, `more` are what this node
+        says beside the client's own `headers`.
 
         Raises `Unsent` where nothing can have come of it; `NodeLost` where that is not known. Where
         the node goes away during its answer, the pieces end with `NodeLost`.
@@ -127,30 +114,41 @@ class Sender:
         if node.terms.url is None:
             raise Unsent(f"Node {node.number} is in a process without a server.")
         base = httpx.URL(node.terms.url)
-        sent = [pair for pair in headers if pair[0] not in _NOT_SENT]
-        request = self._client.build_request(
+        sent = [
+            (name, value)
+            for name, value in headers
+            if name not in _NOT_SENT and not name.startswith(_OF_NODES)
+        ]
+        request = httpx.Request(
             method,
             base.copy_with(raw_path=target),
-            headers=[*sent, (NODE, node.secret.encode()), *more.items()],
+            headers=[*sent, *more.items()],
             content=body or None,
+            extensions=self._extensions,
         )
-        death = self._member.death(node)
-        with trio.CancelScope() as scope:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(_cancel_at, death, scope)
-                answer = await self._begun(node, request)
+        began = False
+        with self._member.while_lives(node) as scope:
+            async with self._connections.to(base) as connection:
+                answer = await self._begun(node, request, connection)
+                raw = answer.aiter_raw()
                 try:
-                    yield Answer(answer.status_code, _kept(answer), _pieces(node, answer))
+                    began = True
+                    yield Answer(answer.status_code, _kept(answer), _Pieces(node, raw))
                 finally:
-                    with trio.CancelScope(shield=True):  # it closes a socket
+                    # It closes a socket; what reads from that ends with an error, instead of never.
+                    closing = trio.CancelScope(shield=True)
+                    with closing, suppress(httpx.HTTPError, httpx.StreamError):
                         await answer.aclose()
-                nursery.cancel_scope.cancel()
+                        async for _ in raw:
+                            pass
         if scope.cancelled_caught:
-            raise self._lost(node, method)
+            raise NodeLost(_WENT.format(node.number)) if began else self._lost(node, method)
 
-    async def _begun(self, node: Node, request: httpx.Request) -> httpx.Response:
+    async def _begun(
+        self, node: Node, request: httpx.Request, connection: httpx.AsyncHTTPTransport
+    ) -> httpx.Response:
         try:
-            answer = await self._client.send(request, stream=True)
+            answer = await connection.handle_async_request(request)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol) as error:
             raise Unsent(f"Node {node.number} ({node.terms.url}) is not reached.") from error
         except httpx.HTTPError as error:
@@ -169,11 +167,6 @@ class Sender:
         )
 
 
-async def _cancel_at(event: trio.Event, scope: trio.CancelScope) -> None:
-    await event.wait()
-    scope.cancel()
-
-
 def _kept(answer: httpx.Response) -> Collection[tuple[bytes, bytes]]:
     return [
         (name.lower(), value)
@@ -182,9 +175,18 @@ def _kept(answer: httpx.Response) -> Collection[tuple[bytes, bytes]]:
     ]
 
 
-async def _pieces(node: Node, answer: httpx.Response) -> AsyncIterator[bytes]:
-    try:
-        async for piece in answer.aiter_raw():
-            yield piece
-    except httpx.HTTPError as error:
-        raise NodeLost(f"Node {node.number} went away during its answer.") from error
+@attrs.define
+class _Pieces:
+    """The pieces of an answer, as they come."""
+
+    _node: Node
+    _raw: AsyncIterator[bytes]
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        try:
+            return await anext(self._raw)
+        except httpx.HTTPError as error:
+            raise NodeLost(_WENT.format(self._node.number)) from error

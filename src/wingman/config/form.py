@@ -69,6 +69,10 @@ class ServeOptions(_Strict, frozen=True, omit_defaults=True):
         Annotated[Text, Meta(description="The SQLite file, a path or a URL, or `memory`.")]
         | UnsetType
     ) = UNSET
+    nodes: (
+        Annotated[Count, Meta(description="Processes that share the port; several: PostgreSQL.")]
+        | UnsetType
+    ) = UNSET
     log_level: (
         Annotated[Literal["debug", "info", "warning", "error"], Meta(description="What is logged.")]
         | UnsetType

@@ -11,7 +11,7 @@ class StoreError(WingmanError):
     code = "store_error"
 
 
-class SessionMoved(StoreError):
+class SessionMoved(Unavailable, StoreError):
     """A node wrote to a session that another node may own: nothing of it was kept."""
 
     code = "session_moved"

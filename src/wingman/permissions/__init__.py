@@ -5,6 +5,7 @@
     resources.py  what a call is about: commands, paths or other texts
     apart.py      a command line is parsed in a process of its own
     shell_program.py  the program of that process
+    command_line.py   what is told of a command line
     shell.py      the simple commands of a bash command line, on tree.py and words.py
     tree.py       those in the tree that a grammar makes of it, where the words agree
     words.py      words and operators of which every character is understood

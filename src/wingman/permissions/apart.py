@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 import trio
 
-from wingman.permissions.shell import LONGEST, CommandLine
+from wingman.permissions.command_line import LONGEST, CommandLine
 from wingman.processes import WorkerError, run_worker
 
 __all__ = ["UNKNOWN", "parse_apart"]

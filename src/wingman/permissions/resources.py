@@ -11,9 +11,9 @@ from urllib.parse import unquote
 
 import httpx
 
+from wingman.permissions.command_line import CommandLine
 from wingman.permissions.patterns import HOLE
 from wingman.permissions.rules import Resource
-from wingman.permissions.shell import CommandLine, parse
 
 __all__ = ["resources_of"]
 
@@ -24,11 +24,17 @@ _HIDDEN: Final = re.compile(r"(^|/)\.")
 _MOST: Final = 100  # things of one call that rules are held against one by one
 
 
+def _parse_here(line: str) -> CommandLine:
+    from wingman.permissions.shell import parse  # noqa: PLC0415  (most parse apart, and not here)
+
+    return parse(line)
+
+
 def resources_of(
     action: str,
     given: Iterable[Any],
     work_dir: Path,
-    parse: Callable[[str], CommandLine] = parse,
+    parse: Callable[[str], CommandLine] = _parse_here,
 ) -> tuple[Resource, ...]:
     """The resources of a call of this action, whose input names these. `parse` is how command
     lines are parsed.

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
+from wingman.permissions.command_line import LONGEST, CommandLine, SimpleCommand
 from wingman.permissions.particular import after_options
 from wingman.permissions.patterns import HOLE
 from wingman.permissions.programs import judged, name_of, runs_a_file
@@ -23,10 +24,9 @@ from wingman.permissions.words import Token, Word, joined, tokens_of
 if TYPE_CHECKING:
     from tree_sitter import Language, Tree
 
-__all__ = ["LONGEST", "CommandLine", "SimpleCommand", "parse"]
+__all__ = ["parse"]
 
 # Bounds on what is looked at: tree-sitter takes time quadratic in the number of some signs.
-LONGEST: Final = 4_000  # bytes
 _MOST_SIGNS: Final = 200
 _SIGN: Final = re.compile(rb"[|&<>(){}\[\]$`;\n]")
 _MOST_COMMANDS: Final = 200  # of a line
@@ -42,44 +42,6 @@ _COST: Final = 100  # of a script, however short, in characters
 # What goes to these is in no file.
 _NOWHERE: Final = frozenset({"/dev/null", "/dev/stdout", "/dev/stderr"})
 _SOCKET: Final = re.compile(r"/+dev/+(tcp|udp)/")
-
-
-@attrs.frozen
-class SimpleCommand:
-    """One program with its arguments.
-
-    `text` is its words, unquoted and quoted anew where they need it (`shlex.quote`), joined by one
-    space; a `HOLE` stands for what is not known of a word: a variable, a file name's pattern.
-    `also` are other texts for it: by the program's name without its directory, and the command that
-    it runs in turn. `shown` is the same for a person, with variables and redirections as they were
-    written, after what it depends on: the loop whose variable it has, the `cd` of the same line,
-    the pipeline whose output says what it runs. `reads` and `writes` are the files that its input
-    and output are redirected to; `/dev/null` is none.
-    """
-
-    text: str
-    shown: str
-    also: tuple[str, ...] = ()
-    reads: tuple[str, ...] = ()
-    writes: tuple[str, ...] = ()
-
-    @property
-    def texts(self) -> tuple[str, ...]:
-        """All its names."""
-        return (self.text, *self.also)
-
-
-@attrs.frozen
-class CommandLine:
-    """What could be told of a command line. `complete`: these commands are all that it does.
-    Otherwise they are those that can be seen in it; one of text `HOLE` has its redirections.
-
-    `moves`: it changes its directory on the way, so that relative paths are not known.
-    """
-
-    commands: tuple[SimpleCommand, ...]
-    complete: bool
-    moves: bool = False
 
 
 def parse(line: str) -> CommandLine:

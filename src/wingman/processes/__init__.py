@@ -8,6 +8,8 @@
     descriptors.py  how many of them this process may have, and a command
     worker.py    foreign data, worked on within limits in a process of its own
     callers.py   which sessions wait for a command
+    sockets.py   which socket of this machine is at one end of a connection
+    board.py     which processes share a port, and whether they run commands
     keeping/     the program that starts the commands and holds on to their descendants
     working/     the program of a worker
 
@@ -15,6 +17,7 @@ This package knows nothing of tools, models or sessions: whoever starts a comman
 may do, who hears its output, and what its failure means.
 """
 
+from wingman.processes.board import Board
 from wingman.processes.callers import Address, commands, environment_of
 from wingman.processes.command import (
     CannotStart,
@@ -31,6 +34,7 @@ from wingman.processes.worker import WorkerError, WorkerFailed, WorkerRefused, r
 
 __all__ = [
     "Address",
+    "Board",
     "CannotStart",
     "Child",
     "Completed",

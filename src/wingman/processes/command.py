@@ -140,6 +140,7 @@ async def start_child(
 
     `piped`: stdin, stdout and stderr are a pipe each. Raises as `run_command` does.
     """
+    commands.started()
     try:
         return await _start(argv, work_dir, environment, piped=piped)
     except (OSError, ValueError) as error:  # ValueError: a NUL or a lone surrogate in the command

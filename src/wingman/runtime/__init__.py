@@ -4,6 +4,7 @@
     session.py      the handle of a session: run, run_stream, submit, cancel, history
     stream.py       the handle on the events of a run
     following.py    a session's events, from run to run
+    parts.py        what the runtime is made of, by name
     root.py         the composition root: the parts, put together once, opened and closed
     agents.py       agents by id: records in the store, templates in code
     agent_check.py  what is wrong with an agent
@@ -11,6 +12,7 @@
     mcp_servers.py  MCP servers by name, and how they stand
     toolsets.py     toolsets by name, and what they stand for now
     credentials.py  how each provider is reached
+    passes.py       secrets that open something for a time, such as logins
     base_url.py     what a base URL must be to be kept
     settings.py     agents, tools, rules and prices that may be given anew
     status.py       how it stands
@@ -24,6 +26,7 @@ from wingman.runtime.agent_order import AgentList
 from wingman.runtime.agents import KEYLESS, PREFERRED, Agents, default_provider
 from wingman.runtime.credentials import Credentials
 from wingman.runtime.following import Following
+from wingman.runtime.passes import Passes
 from wingman.runtime.runtime import Runtime
 from wingman.runtime.session import Session
 from wingman.runtime.settings import Settings
@@ -39,6 +42,7 @@ __all__ = [
     "Agents",
     "Credentials",
     "Following",
+    "Passes",
     "RunStream",
     "Runtime",
     "RuntimeStatus",

@@ -165,9 +165,21 @@ class Agents:
             self._order.remove(place_of(self._records.pop(agent_id)))
             self._built.pop(agent_id, None)
 
-    def known(self, agent_id: str) -> None:
+    async def id_of(self, agent: Agent | str | None) -> str | None:
+        """The id of an agent, which is made known if it is one of code. Raises `NotFound`."""
+        if isinstance(agent, Agent):
+            return self.add_code(agent).id
+        if agent is not None:
+            await self.check(agent)
+        return agent
+
+    async def check(self, agent_id: str) -> None:
         """Raise `NotFound` if there is no such agent, in the store or in code."""
-        self.get(agent_id)
+        try:
+            self.get(agent_id)
+        except NotFound:
+            await self.refresh()  # another node may have just made it
+            self.get(agent_id)
 
     def choose(self, agent_id: str) -> ChosenAgent:
         """The agent for a message; raises `NotFound`, or `ProviderNotConfigured`."""

@@ -19,6 +19,7 @@ from wingman.runtime.agents import Agents
 from wingman.runtime.credentials import Credentials
 from wingman.runtime.mcp_servers import McpServers
 from wingman.runtime.models import Models
+from wingman.runtime.passes import Passes
 from wingman.runtime.settings import Settings
 from wingman.session import SOLE, OpenToolsets, Room, Services, SessionHost, Terms
 from wingman.store import Nodes, NodeTerms, Store, open_store
@@ -100,6 +101,7 @@ class Root:
             approver=_approver(ask),
             owners=SOLE if self.owners is None else self.owners,
         )
+        self.passes = Passes(self.store)
         self.mcp = McpServers(self.store, self.agents, self.services.toolsets)
         self.host = SessionHost(self.services, idle_after)
         self.member = None if self.owners is None else self._member(self.owners)

@@ -5,8 +5,7 @@ A program asks it, and so does the HTTP server, which is one face of it.
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from msgspec import UNSET, UnsetType
 
@@ -26,16 +25,12 @@ from wingman.api import (
     Status,
 )
 from wingman.conversation import HistoryPart, Message
-from wingman.errors import NotFound
 from wingman.face import AnyRuns, answered
 from wingman.given import one
-from wingman.metrics import Metrics
 from wingman.processes import Address, commands
 from wingman.providers import ProviderRegistry
 from wingman.run import Limits, Prices, Reader
-from wingman.runtime.agents import Agents
-from wingman.runtime.credentials import Credentials
-from wingman.runtime.mcp_servers import McpServers
+from wingman.runtime.parts import Parts
 from wingman.runtime.root import Root
 from wingman.runtime.session import Session
 from wingman.runtime.settings import Settings
@@ -45,7 +40,6 @@ from wingman.session import (
     Run,
     RunList,
     RunRequest,
-    SessionHost,
     SessionList,
     SessionPages,
     check_work_dir,
@@ -54,13 +48,10 @@ from wingman.store import Store
 from wingman.tools import Tool, Toolset
 from wingman.under_trio import require_trio
 
-if TYPE_CHECKING:
-    from wingman.cluster import Member
-
 __all__ = ["Runtime"]
 
 
-class Runtime:
+class Runtime(Parts):
     """Many sessions over one store, one HTTP client and one set of limits.
 
         async with Runtime(store="sqlite:///wingman.db", agents=[agent]) as runtime:
@@ -119,62 +110,6 @@ class Runtime:
             labels=labels,
         )
 
-    async def __aenter__(self) -> Self:
-        require_trio()
-        await self._root.__aenter__()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self._root.__aexit__(kind, value, traceback)  # noqa: ASYNC102 the host's affair
-
-    @property
-    def _host(self) -> SessionHost:
-        """Who keeps the sessions: whatever waits for it is to be called under Trio."""
-        require_trio()
-        return self._root.host
-
-    # --- what it is made of --------------------------------------------------------------------
-
-    @property
-    def store(self) -> Store:
-        """What lasts."""
-        return self._root.store
-
-    @property
-    def agents(self) -> Agents:
-        """The agents, in the store and in code."""
-        return self._root.agents
-
-    @property
-    def mcp(self) -> McpServers:
-        """The MCP servers, in the store, in the settings and in code."""
-        return self._root.mcp
-
-    @property
-    def credentials(self) -> Credentials:
-        """How each provider is reached."""
-        return self._root.credentials
-
-    @property
-    def providers(self) -> ProviderRegistry:
-        """The providers by name."""
-        return self._root.providers
-
-    @property
-    def limits(self) -> Limits:
-        """Every bound on a run and on the process."""
-        return self._root.services.limits
-
-    @property
-    def metrics(self) -> Metrics:
-        """What the process counts."""
-        return self._root.metrics
-
     # --- sessions ------------------------------------------------------------------------------
 
     async def create_session(
@@ -194,25 +129,11 @@ class Runtime:
         """
         host = self._host
         one("work_dir", work_dir, str | Path)
-        one("agent", agent, Agent | str | None)
         one("title", title, str | None)
         one("label", label, str | None)
-        if isinstance(agent, Agent):
-            agent_id: str | None = self.agents.add_code(agent).id
-        else:
-            agent_id = agent
-            if agent is not None:
-                await self._check_agent(agent)
+        agent_id = await self.agents.id_of(one("agent", agent, Agent | str | None))
         live = await host.create(work_dir, title, agent_id, permissions, label)
         return Session.attached(host, live.id)
-
-    async def _check_agent(self, agent_id: str) -> None:
-        """Raise `NotFound` for an agent that this node and the store do not know."""
-        try:
-            self.agents.known(agent_id)
-        except NotFound:
-            await self.refresh()  # another node may have just made it
-            self.agents.known(agent_id)
 
     async def session(self, session_id: str) -> Session:
         """The handle of a session, live or in the store. Raises `NotFound`."""
@@ -255,9 +176,7 @@ class Runtime:
         if title is not UNSET:
             given["title"] = title
         if agent_id is not UNSET:
-            if agent_id is not None:
-                await self._check_agent(agent_id)
-            given["agent_id"] = agent_id
+            given["agent_id"] = await self.agents.id_of(agent_id)
         if permissions is not UNSET:
             given["permissions"] = permissions
         await host.update(session_id, given)
@@ -328,9 +247,8 @@ class Runtime:
     ) -> Receipt:
         """Cancel what is in flight in a session, and with `queued` what waits; say what stopped.
 
-        With a `run_id`, only if that run is the one in flight; else `NotInFlight` says where it
-        stands, and nothing is cancelled. Raises `NotFound`, or `StoreUnavailable` where the cancel
-        could not be recorded.
+        With a `run_id`, only if that run is the one in flight; else it raises `NotInFlight`. Raises
+        `NotFound`, or `StoreUnavailable` where the cancel could not be recorded.
         """
         return await self._host.runs.cancel(session_id, queued=queued, run_id=run_id)
 
@@ -343,10 +261,8 @@ class Runtime:
         return await self._host.runs.take_back(session_id, run_id)
 
     async def cancel_tool(self, session_id: str, run_id: str, tool_use_id: str) -> Receipt:
-        """Cancel one tool call of a run: the model is told, its siblings and the run go on.
-
-        Raises `NotFound`, also where the run has no such call.
-        """
+        """Cancel one tool call of a run: the model is told, its siblings and the run go on. Raises
+        `NotFound`, also where the run has no such call."""
         return await self._host.runs.cancel_tool(session_id, run_id, tool_use_id)
 
     # --- permissions ---------------------------------------------------------------------------
@@ -394,14 +310,8 @@ class Runtime:
         require_trio()
         return await self._root.models.list(provider, self._root.services.model.transport)
 
-    @property
-    def member(self) -> "Member | None":
-        """This process as one of the nodes that share the store; None: it has the store alone."""
-        return self._root.member
-
     async def refresh(self) -> None:
-        """Know what other nodes have changed of agents, credentials and MCP servers. They are told
-        of each other's changes; this is for who cannot wait for that."""
+        """Know at once what other nodes have changed of agents, credentials and MCP servers."""
         require_trio()
         await self._root.refresh()
 

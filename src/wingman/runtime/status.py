@@ -1,14 +1,20 @@
 """RuntimeStatus: how a runtime stands."""
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 import attrs
 
 from wingman.actor import ActorInfo
-from wingman.errors import ShuttingDown, Unavailable
+from wingman.errors import ShuttingDown, StoreUnavailable, Unavailable
 from wingman.session import Services, SessionHost
+from wingman.store import Store
 
 __all__ = ["RuntimeStatus", "status_of"]
+
+# A node beats every second. One that waits longer for its database answers nobody in good time, and
+# a balancer has others.
+_SILENT_SECONDS: Final = 3.0
 
 
 @attrs.frozen
@@ -32,7 +38,7 @@ class RuntimeStatus:
 
 def status_of(services: Services, host: SessionHost) -> RuntimeStatus:
     """How it stands now."""
-    unready: Unavailable | None = services.store.failure
+    unready: Unavailable | None = services.store.failure or _silence(services.store)
     if services.room.draining.is_set():
         unready = ShuttingDown("The server is shutting down.")
     return RuntimeStatus(
@@ -44,3 +50,11 @@ def status_of(services: Services, host: SessionHost) -> RuntimeStatus:
         services.room.waiting,
         services.room.asking,
     )
+
+
+def _silence(store: Store) -> StoreUnavailable | None:
+    """What is said where the database is there, and does not answer."""
+    seconds = 0.0 if store.nodes is None else store.nodes.silent_for
+    if seconds <= _SILENT_SECONDS:
+        return None
+    return StoreUnavailable(f"The database has not answered for {seconds:.0f} s.")

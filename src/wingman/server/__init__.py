@@ -18,6 +18,7 @@
     decoding.py     JSON into typed values, and errors with a path
     history.py      a session with its history as the body of a response, in pieces
     sse.py          a channel's reader as the body of a response
+    relay.py        a request that another node is to answer
     callers.py      who sends a request: a client, or a tool's command
     errors.py       from an error's code to its status
 
@@ -25,7 +26,8 @@ It knows the runtime, and nothing of providers' wires, of SQL, or of how a run g
 """
 
 from wingman.server.app import create_app
+from wingman.server.connections import open_listeners
 from wingman.server.console import Logins
 from wingman.server.serve import DEFAULT_PORT, ServerConfig, serve
 
-__all__ = ["DEFAULT_PORT", "Logins", "ServerConfig", "create_app", "serve"]
+__all__ = ["DEFAULT_PORT", "Logins", "ServerConfig", "create_app", "open_listeners", "serve"]

@@ -23,6 +23,7 @@ from wingman.errors import SessionElsewhere, WingmanError
 from wingman.runtime import Runtime
 from wingman.server.asgi import Inbox
 from wingman.server.bodies import DEFAULT_BODY_MEMORY, BodyRoom, CountedRequest
+from wingman.server.callers import was_forwarded
 from wingman.server.console import Logins
 from wingman.server.errors import (
     AnswerCut,
@@ -33,7 +34,7 @@ from wingman.server.errors import (
 )
 from wingman.server.handlers import Handlers, Refresh, serve_contract
 from wingman.server.paths import Paths
-from wingman.server.relay import Relay, was_forwarded
+from wingman.server.relay import Relay
 from wingman.server.routes import Reload, handlers_of
 from wingman.under_trio import require_trio
 
@@ -171,7 +172,7 @@ class LeanQuart(QuartTrio):
             try:
                 return await self.dispatch_request(context)
             except SessionElsewhere as error:
-                if was_forwarded(request):
+                if was_forwarded():
                     return await misdirected(error)
                 return await wingman_error(error) if self.relay is None else Elsewhere(error)
             except Exception as error:
@@ -201,7 +202,7 @@ def create_app(
     guard around the app; without one nobody has to log in. `reload` has the program read its
     configuration again. `relay` has other nodes answer for their sessions.
     """
-    handlers = handlers_of(runtime, Logins() if logins is None else logins, reload)
+    handlers = handlers_of(runtime, Logins(runtime.passes) if logins is None else logins, reload)
     refresh = None if runtime.member is None else runtime.refresh
     return app_of(handlers, body_memory=body_memory, relay=relay, refresh=refresh)
 

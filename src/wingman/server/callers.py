@@ -7,7 +7,24 @@ from quart import request
 
 from wingman.runtime import Runtime
 
-__all__ = ["FORWARDED", "Forwarded", "callers_of", "comes_from_a_command"]
+__all__ = [
+    "CALLERS",
+    "COMMAND",
+    "FORWARDED",
+    "MAY_PASS",
+    "NODE",
+    "Forwarded",
+    "callers_of",
+    "comes_from_a_command",
+    "was_forwarded",
+]
+
+NODE: Final = b"wingman-node"
+CALLERS: Final = b"wingman-callers"
+COMMAND: Final = b"wingman-command"
+MAY_PASS: Final = b"wingman-may-pass"
+"""Headers of what one node sends to another: the other's secret; the sessions that wait for whoever
+sent the request; that a tool's command did; that the request may be sent on, once."""
 
 FORWARDED: Final = "wingman.forwarded"
 """Under this key the scope of a request says who sent it to the node that has sent it here."""
@@ -19,6 +36,13 @@ class Forwarded:
 
     callers: frozenset[str] = frozenset()
     is_command: bool = False
+    may_pass: bool = False
+
+
+def was_forwarded() -> bool:
+    """Whether another node has sent this request here, and it is to be answered here."""
+    forwarded = _forwarded()
+    return forwarded is not None and not forwarded.may_pass
 
 
 def callers_of(runtime: Runtime) -> frozenset[str]:

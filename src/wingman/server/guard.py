@@ -17,8 +17,16 @@ import attrs
 import trio
 
 from wingman.api import ROUTES, pattern_of
+from wingman.errors import StoreUnavailable
 from wingman.ids import new_id
-from wingman.server.callers import FORWARDED, Forwarded
+from wingman.server.callers import (
+    CALLERS,
+    COMMAND,
+    FORWARDED,
+    MAY_PASS,
+    NODE,
+    Forwarded,
+)
 from wingman.server.console import Logins, cookies_of
 from wingman.server.errors import REQUEST_ID, error_body
 from wingman.telemetry import log_event
@@ -35,11 +43,6 @@ App: TypeAlias = Callable[[Any, Any, Any], Awaitable[None]]
 # Under this key of its scope a request may leave a function, called if its client leaves before
 # the answer is complete: also where the body of a stream has not begun.
 ON_DISCONNECT: Final = "wingman.on_disconnect"
-
-# What another node sends beside a request: see `wingman.cluster.sending`.
-_NODE: Final = b"wingman-node"
-_CALLERS: Final = b"wingman-callers"
-_COMMAND: Final = b"wingman-command"
 
 _SANE_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _OPEN: Final = tuple(pattern_of(route.path) for route in ROUTES if not route.needs_token)
@@ -98,7 +101,7 @@ class Guard:
         scope[REQUEST_ID] = request_id
         exchange = _Exchange(send, request_id.encode())
         began = trio.current_time()
-        refusal = self._refusal(scope, headers)
+        refusal = await self._refusal(scope, headers)
         try:
             if refusal is not None:
                 await exchange.refuse(refusal, request_id)
@@ -110,9 +113,9 @@ class Guard:
             if logger.isEnabledFor(logging.DEBUG):
                 exchange.log(scope, request_id, began)
 
-    def _refusal(self, scope: Scope, headers: dict[bytes, bytes]) -> _Refusal | None:
+    async def _refusal(self, scope: Scope, headers: dict[bytes, bytes]) -> _Refusal | None:
         path: str = scope["path"]
-        if _NODE in headers and self._node_secret is not None:
+        if NODE in headers and self._node_secret is not None:
             return self._check_node(scope, headers, self._node_secret)
         host = headers.get(b"host", b"").decode("latin-1")
         if not self._knows(host):
@@ -128,7 +131,7 @@ class Guard:
         if headers.get(b"sec-fetch-site", b"none") not in _OWN_SITES:
             return _Refusal(403, "forbidden_origin", "Pages of other sites may not call this.")
         if self._logins.needed and not any(rule.fullmatch(path) for rule in _OPEN):
-            refusal = self._check_caller(scope, headers)
+            refusal = await self._check_caller(scope, headers)
             if refusal is not None:
                 return refusal
         if not path.startswith("/"):
@@ -138,12 +141,12 @@ class Guard:
     def _check_node(
         self, scope: Scope, headers: dict[bytes, bytes], secret: bytes
     ) -> _Refusal | None:
-        if not hmac.compare_digest(headers[_NODE], secret):
+        if not hmac.compare_digest(headers[NODE], secret):
             message = "This is not the secret of this node: it may have been started again."
             return _Refusal(421, "session_elsewhere", message)
-        callers = headers.get(_CALLERS, b"").decode("latin-1")
+        callers = headers.get(CALLERS, b"").decode("latin-1")
         ids = frozenset(id for id in callers.split(",") if id)
-        scope[FORWARDED] = Forwarded(ids, _COMMAND in headers)
+        scope[FORWARDED] = Forwarded(ids, COMMAND in headers, MAY_PASS in headers)
         return None
 
     def _knows(self, host: str) -> bool:
@@ -155,15 +158,20 @@ class Guard:
         name = match["name"].strip("[]").lower()
         return is_loopback(name) or name in self._hosts
 
-    def _check_caller(self, scope: Scope, headers: dict[bytes, bytes]) -> _Refusal | None:
+    async def _check_caller(self, scope: Scope, headers: dict[bytes, bytes]) -> _Refusal | None:
         if b"authorization" in headers:
             scheme, _, given = headers[b"authorization"].partition(b" ")
             if scheme.lower() == b"bearer" and self._logins.is_token(given.strip()):
                 return None
         elif b"cookie" in headers and _from_our_page(scope["method"], headers):
-            cookies = cookies_of(scope["server"], headers[b"cookie"].decode("latin-1"))
-            if any(self._logins.left(cookie) for cookie in cookies):
-                return None
+            host = headers.get(b"host", b"").decode("latin-1")
+            cookies = cookies_of(host, headers[b"cookie"].decode("latin-1"))
+            try:
+                for cookie in cookies:
+                    if await self._logins.left(cookie):
+                        return None
+            except StoreUnavailable as error:
+                return _Refusal(503, error.code, error.message)
         message = "Send the server's token as `Authorization: Bearer …`."
         return _Refusal(401, "unauthorized", message, ((b"www-authenticate", b"Bearer"),))
 

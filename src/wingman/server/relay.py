@@ -16,19 +16,30 @@ from quart import Request
 from wingman.errors import NodeLost, SessionElsewhere
 from wingman.runtime import Runtime
 from wingman.server.bodies import CountedRequest
-from wingman.server.callers import FORWARDED, callers_of, comes_from_a_command
+from wingman.server.callers import (
+    CALLERS,
+    COMMAND,
+    MAY_PASS,
+    NODE,
+    callers_of,
+    comes_from_a_command,
+)
 from wingman.server.errors import REQUEST_ID, AnswerCut
 
 if TYPE_CHECKING:
-    from wingman.cluster import Member
-    from wingman.cluster.sending import Answer, Sender
+    from wingman.cluster import Answer, Member, Sender
     from wingman.store import Node
 
-__all__ = ["Relay", "relay_of", "was_forwarded"]
+__all__ = ["ClientElsewhere", "Relay", "relay_of"]
 
 _TRIES: Final = 6
 # Between two tries: while a session changes hands, nobody owns it for a moment.
 _FIRST_PAUSE: Final = 0.05
+
+
+class ClientElsewhere(SessionElsewhere):
+    """Another node knows the client. It may send the request on, to the node that has the session:
+    once, as no node sends a client back."""
 
 
 @attrs.frozen
@@ -51,16 +62,17 @@ class Relay:
 
         Raises `SessionElsewhere` where it is not to be found, `NodeLost`, and `AnswerCut`.
         """
-        from wingman.cluster.sending import Unsent  # noqa: PLC0415  (few are one of many nodes)
+        from wingman.cluster import Unsent  # noqa: PLC0415  (few are one of many nodes)
 
-        pause = 0.0
+        pause, last = 0.0, elsewhere
         for _ in range(_TRIES):
             node = await self.sender.node(elsewhere.node)
             if node is not None:
                 try:
-                    await self._have_answered(node, request, send)
+                    may_pass = isinstance(elsewhere, ClientElsewhere)
+                    await self._have_answered(node, request, send, may_pass)
                 except Unsent as unsent:
-                    elsewhere = SessionElsewhere(f"{unsent.reason} Ask again.", elsewhere.node)
+                    last = SessionElsewhere(f"{unsent.reason} Ask again.")
                 else:
                     return
             await trio.sleep(pause)
@@ -69,25 +81,40 @@ class Relay:
             if found is None:
                 return
             elsewhere = found
-        raise elsewhere
+        raise last
 
     async def _have_answered(
-        self, node: "Node", request: Request, send: Callable[[Any], Awaitable[None]]
+        self,
+        node: "Node",
+        request: Request,
+        send: Callable[[Any], Awaitable[None]],
+        may_pass: bool,
     ) -> None:
         scope = cast("dict[str, Any]", request.scope)
         query: bytes = scope["query_string"]
         target: bytes = scope["raw_path"] + (b"?" + query if query else b"")
         body = await cast("CountedRequest", request).kept_body()
-        async with self.sender.send(
-            node, request.method, target, scope["headers"], body, self._more(scope)
-        ) as answer:
-            await _pass_on(answer, send)
+        more = self._more(node, scope)
+        if may_pass:
+            more[MAY_PASS] = b"1"
+        begun = False
+        try:
+            async with self.sender.send(
+                node, request.method, target, scope["headers"], body, more
+            ) as answer:
+                begun = True
+                await _pass_on(answer, send)
+        except NodeLost as error:
+            if begun:
+                raise AnswerCut from error
+            raise
 
-    def _more(self, scope: dict[str, Any]) -> dict[bytes, bytes]:
-        from wingman.cluster.sending import CALLERS, COMMAND  # noqa: PLC0415
-
+    def _more(self, node: "Node", scope: dict[str, Any]) -> dict[bytes, bytes]:
         callers, is_command = self.callers_of()
-        more = {b"x-request-id": str(scope.get(REQUEST_ID, "")).encode()}
+        more = {
+            NODE: node.secret.encode(),
+            b"x-request-id": str(scope.get(REQUEST_ID, "")).encode(),
+        }
         if callers:
             more[CALLERS] = ",".join(sorted(callers)).encode()
         if is_command:
@@ -97,23 +124,15 @@ class Relay:
 
 async def _pass_on(answer: "Answer", send: Callable[[Any], Awaitable[None]]) -> None:
     await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
-    try:
-        async for piece in answer.pieces:
-            await send({"type": "http.response.body", "body": piece, "more_body": True})
-    except NodeLost as error:
-        raise AnswerCut from error
+    async for piece in answer.pieces:
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
     await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 @asynccontextmanager
 async def relay_of(runtime: Runtime, member: "Member") -> AsyncIterator[Relay]:
     """The relay of a runtime that is one of many nodes; it has connections to the others."""
-    from wingman.cluster.sending import Sender  # noqa: PLC0415
+    from wingman.cluster import Sender  # noqa: PLC0415
 
     async with Sender(member) as sender:
         yield Relay(sender, lambda: (callers_of(runtime), comes_from_a_command(runtime)))
-
-
-def was_forwarded(request: Request) -> bool:
-    """Whether another node has sent this request here."""
-    return FORWARDED in request.scope

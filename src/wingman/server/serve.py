@@ -91,6 +91,7 @@ async def serve(
     logins: Logins | None = None,
     shutdown: trio.Event | None = None,
     reload: Reload | None = None,
+    listeners: Sequence[trio.SocketListener] | None = None,
     node_url: str | None = None,
     task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED,
 ) -> None:
@@ -104,6 +105,10 @@ async def serve(
     same token, is for who makes links to the console. Signals are the program's affair. `reload`
     has the program read its configuration again (`POST /reload`). Where other processes share the
     runtime's store, `node_url` is where they reach this one; else that is where it listens.
+
+    `listeners` are sockets that listen already, such as ones that several processes share: then
+    nothing is bound, `host` says who can reach them, and the URL is that of the first. Other
+    processes reach this one by the last.
 
     Raises `InvalidRequest` for a bind beyond loopback without a token, `OSError` where it cannot
     listen.
@@ -121,7 +126,7 @@ async def serve(
         node_url,
     )
     config.check()
-    logins = Logins(token) if logins is None else logins
+    logins = Logins(runtime.passes, token) if logins is None else logins
     if not logins.are_of(token):
         raise InvalidRequest("The logins are of another token.")
     async with AsyncExitStack() as stack:
@@ -133,13 +138,15 @@ async def serve(
         guard = Guard(
             app, host=host, logins=logins, allowed_hosts=allowed_hosts, node_secret=secret
         )
-        listeners = await open_listeners(host, port)
+        if listeners is None:
+            listeners = await open_listeners(host, port)
         connections = Connections(guard, room_for_connections(max_connections))
         url = _url(host, listeners[0])
         nursery = await stack.enter_async_context(trio.open_nursery())
         await nursery.start(connections.serve, listeners)
         if runtime.member is not None:
-            await runtime.member.announce(node_url or _seen_by_others(url))
+            own = _seen_by_others(_url(host, listeners[-1]))
+            await runtime.member.announce(node_url or own)
         log_event(logger, logging.INFO, "listening", url=url)
         task_status.started(url)
         await (trio.Event() if shutdown is None else shutdown).wait()

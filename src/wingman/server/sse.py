@@ -35,8 +35,12 @@ KEEP_ALIVE: Final = b": keep-alive\n\n"
 
 _CLOSED: Final = {
     "shutting_down": "The server is shutting down; go on with Last-Event-ID when it is up again.",
+    "moved": "The session is moving to another node; go on with Last-Event-ID.",
     "deleted": "The session was deleted.",
 }
+
+# Clients know these: with the second one they come back.
+_CODES: Final = {"deleted": "session_deleted", "moved": "shutting_down"}
 
 
 def included(include: str | None) -> Collection[str]:
@@ -219,7 +223,7 @@ def _about_the_session(code: str, message: str) -> bytes:
 def _closing(reason: str | None, run_id: str | None) -> bytes:
     if reason is None or reason == "ended":
         return b""
-    code = {"deleted": "session_deleted"}.get(reason, reason)
+    code = _CODES.get(reason, reason)
     message = _CLOSED.get(reason, f"The session's stream was closed ({reason}).")
     if run_id is None:
         return frame(None, "error", _about_the_session(code, message))

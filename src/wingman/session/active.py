@@ -101,6 +101,11 @@ class ActiveSessions:
         await owners.check(session_id)
         return bool(await self._services.store.runs(session_id, _UNFINISHED, 1))
 
+    @property
+    def shared(self) -> bool:
+        """Whether other processes may have sessions of the same store live."""
+        return self._services.owners.shared
+
     async def check_here(self, session_id: str) -> None:
         """Raise `SessionElsewhere` where another process owns the session."""
         if session_id not in self._live:

@@ -290,8 +290,12 @@ class SessionHost:
         for live in self.active.all():
             live.release_queued()
         left = [run for live in self.active.all() for run in live.runs.values()]
+        shared = self._services.owners.shared
+        if shared:
+            with trio.move_on_after(_RECORD_SECONDS):
+                await self._services.owners.leave()
         with trio.move_on_after(grace):
-            if self._services.owners.shared:
+            if shared:
                 await self._hand_over()
             for run in left:
                 await run.wait_at_rest()
@@ -304,6 +308,9 @@ class SessionHost:
             with trio.move_on_after(_RECORD_SECONDS):
                 for run in left:
                     await run.wait()
+        if shared:
+            with trio.move_on_after(_RECORD_SECONDS):
+                await self._hand_over()
         self._services.room.closing.set()
         self._services.toolsets.retire(lambda _: True)  # they end while the streams do
         for live in self.active.all():
@@ -311,7 +318,6 @@ class SessionHost:
 
     async def _hand_over(self) -> None:
         """Let other processes have the sessions: each as soon as it has nothing to do here."""
-        await self._services.owners.leave()
 
         async def hand_over(live: LiveSession) -> None:
             for run in list(live.runs.values()):

@@ -14,7 +14,15 @@ import trio
 from wingman.actor import Delivery
 from wingman.agent import Agent, ChosenAgent, weight_of_agent
 from wingman.conversation import Message, Usage
-from wingman.errors import MailboxFull, NotFound, NotInFlight, SessionBusy, StoreError, WingmanError
+from wingman.errors import (
+    MailboxFull,
+    NotFound,
+    NotInFlight,
+    SessionBusy,
+    SessionMoved,
+    StoreError,
+    WingmanError,
+)
 from wingman.ids import new_id
 from wingman.run import EventChannel, Journal, Outcome, RunJournal, Shown, View, now, repair
 from wingman.session.admission import (
@@ -248,6 +256,8 @@ class LiveSession:
         """A run's row is safe, or could not be written: then nothing of the message is kept."""
         if failure is not None:
             self._refuse(run, failure)
+            if isinstance(failure, SessionMoved):
+                self.services.owners.lost(self.id)
             return
         if run.state.phase == "admitting":
             run.state.phase = "queued"

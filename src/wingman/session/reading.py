@@ -1,6 +1,6 @@
 """SessionReader: sessions and runs for those who look at them."""
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Final, TypeVar
 
@@ -8,7 +8,7 @@ import attrs
 import msgspec
 import trio
 
-from wingman.api import RunView, SessionView, Status
+from wingman.api import RunView, SessionStatus, SessionView, Status
 from wingman.conversation import HistoryPart, Message
 from wingman.errors import NotFound, SessionDeleted, StoreError
 from wingman.foreign import copy_of
@@ -64,8 +64,20 @@ class SessionReader:
     async def sessions(self, limit: int, before: int | None) -> SessionList:
         """Sessions, newest first, without their histories."""
         page = await self._store.sessions(limit, before)
-        views = (self._view(record, self._active.find(record.id)) for record in page.sessions)
+        elsewhere = await self._statuses(page.sessions)
+        views = (
+            self._view(record, self._active.find(record.id), idle=elsewhere.get(record.id, "idle"))
+            for record in page.sessions
+        )
         return SessionList(tuple(views), page.next)
+
+    async def _statuses(self, records: Sequence[SessionRecord]) -> Mapping[str, SessionStatus]:
+        """The statuses of those that other nodes may have live, as they are stored."""
+        nodes = self._store.nodes if self._active.shared else None
+        if nodes is None:
+            return {}
+        ids = [record.id for record in records if self._active.find(record.id) is None]
+        return await nodes.statuses(ids)
 
     async def session(self, session_id: str, *, as_model: bool = False) -> SessionView:
         """A session with its history, or with what models are shown of it. Raises `NotFound`."""
@@ -126,9 +138,11 @@ class SessionReader:
         record: SessionRecord,
         live: LiveSession | None,
         history: Sequence[Message] | None = None,
+        idle: SessionStatus = "idle",
     ) -> SessionView:
-        queued = record.id in self._active.backlog
-        return session_view(record, live, history, idle="queued" if queued else "idle")
+        if record.id in self._active.backlog:
+            idle = "queued"
+        return session_view(record, live, history, idle=idle)
 
     async def history(self, session_id: str) -> Sequence[Message]:
         """A session's history as it is stored: whole steps only. Raises `NotFound`."""

@@ -25,6 +25,7 @@ from pathlib import Path
 
 from wingman.errors import StoreError
 from wingman.store.changes import (
+    MOST_PASSES,
     AgentDeleted,
     AgentSaved,
     CallEnded,
@@ -35,6 +36,8 @@ from wingman.store.changes import (
     HistoryCompacted,
     McpServerDeleted,
     McpServerSaved,
+    PassIssued,
+    PassTaken,
     PermissionAsked,
     PermissionResolved,
     RunEnded,
@@ -58,6 +61,7 @@ from wingman.store.records import (
     HistoryPage,
     ListedRun,
     MessagePage,
+    Pass,
     PendingStep,
     PermissionPage,
     RunPage,
@@ -69,6 +73,7 @@ from wingman.store.records import (
 
 __all__ = [
     "KINDS",
+    "MOST_PASSES",
     "AgentDeleted",
     "AgentSaved",
     "CallEnded",
@@ -91,6 +96,9 @@ __all__ = [
     "NodeTerms",
     "Nodes",
     "Ownership",
+    "Pass",
+    "PassIssued",
+    "PassTaken",
     "PendingStep",
     "PermissionAsked",
     "PermissionPage",

@@ -4,7 +4,7 @@ A change of a session or a run that is not there (any more) does nothing, and is
 """
 
 from datetime import datetime
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -14,6 +14,7 @@ from wingman.events import Result
 from wingman.store.records import Compacted, RunRecord, RunStatus, SessionRecord
 
 __all__ = [
+    "MOST_PASSES",
     "AgentDeleted",
     "AgentSaved",
     "CallEnded",
@@ -24,6 +25,8 @@ __all__ = [
     "HistoryCompacted",
     "McpServerDeleted",
     "McpServerSaved",
+    "PassIssued",
+    "PassTaken",
     "PermissionAsked",
     "PermissionResolved",
     "RunEnded",
@@ -38,6 +41,9 @@ __all__ = [
     "StepEnded",
     "StepRecorded",
 ]
+
+MOST_PASSES: Final = 256
+"""Passes that are kept: a new one takes the place of the oldest."""
 
 
 class AgentSaved(msgspec.Struct, frozen=True):
@@ -76,6 +82,25 @@ class McpServerDeleted(msgspec.Struct, frozen=True):
     """An MCP server is gone."""
 
     name: str
+
+
+class PassIssued(msgspec.Struct, frozen=True):
+    """A secret opens something until `ends_at`. What is kept of it is its `hash`.
+
+    Those that have ended by `issued_at` go, and all but the newest `MOST_PASSES`.
+    """
+
+    hash: str
+    issued_at: datetime
+    ends_at: datetime
+
+
+class PassTaken(msgspec.Struct, frozen=True):
+    """A secret opens nothing any more. `taken_by` is kept of the first of these, and no other's:
+    so whoever reads it knows whose it was."""
+
+    hash: str
+    taken_by: str
 
 
 class SessionSaved(msgspec.Struct, frozen=True):
@@ -261,6 +286,8 @@ Change: TypeAlias = (
     | CredentialDeleted
     | McpServerSaved
     | McpServerDeleted
+    | PassIssued
+    | PassTaken
     | SessionSaved
     | SessionClaimed
     | SessionReleased

@@ -8,10 +8,12 @@ connection to the database. When that ends, nothing of the node can be written a
 lock is free. A number is never given to a node twice, so a node that is dead stays dead.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final, Protocol
 
 import msgspec
+
+from wingman.store.records import RunStatus
 
 __all__ = ["KINDS", "Node", "NodeTerms", "Nodes", "Ownership", "Unowned"]
 
@@ -91,6 +93,9 @@ class Nodes(Protocol):
     def silent_for(self) -> float:
         """How many seconds ago the database last took something from this node."""
 
+    def give_up(self) -> None:
+        """Have all who read just now be told that the database does not answer."""
+
     def watch(
         self,
         reborn: Callable[[Collection[str]], None],
@@ -114,6 +119,10 @@ class Nodes(Protocol):
 
     async def owned(self, session_ids: Sequence[str]) -> Collection[str]:
         """Which of these sessions this node owns."""
+
+    async def statuses(self, session_ids: Sequence[str]) -> Mapping[str, RunStatus]:
+        """The status of the run in flight, or of what waits, of those of these sessions that have
+        one: as it is stored, whoever owns them."""
 
     async def unowned(self, limit: int) -> Sequence[Unowned]:
         """Up to `limit` sessions with something to be done that no living node owns."""

@@ -33,6 +33,7 @@ from wingman.store.records import (
     CutRun,
     HistoryPage,
     MessagePage,
+    Pass,
     PendingStep,
     PermissionPage,
     RunPage,
@@ -140,6 +141,9 @@ class Store(Protocol):
 
     async def mcp_servers(self) -> Mapping[str, McpServer]:
         """All MCP servers, by name."""
+
+    async def find_pass(self, hash: str) -> Pass | None:
+        """What is kept of the secret with this hash."""
 
     async def sessions(self, limit: int, before: int | None = None) -> SessionPage:
         """Up to `limit` (≥ 1) sessions, newest first, after the page whose `next` is `before`."""

@@ -8,7 +8,7 @@ This module knows nothing of SQL: it is given the function that opens a connecti
 """
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from queue import SimpleQueue
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -53,6 +53,7 @@ class Readers(Generic[C]):
         self._open = False
         self._free = 0
         self._waiting: OrderedDict[int, _Job[C]] = OrderedDict()
+        self._asked: set[_Job[C]] = set()
         self._inbox: SimpleQueue[_Job[C] | None] = SimpleQueue()
         self._opened = trio.Event()
         self._errors: list[Exception] = []
@@ -73,11 +74,7 @@ class Readers(Generic[C]):
         """Take no more, and dismiss the threads."""
         self._open = False
         self.dismiss()
-        for job in self._waiting.values():
-            if job.task is not None:
-                job.error = StoreUnavailable(NOT_OPEN)
-                trio.lowlevel.reschedule(job.task)
-        self._waiting.clear()
+        self._tell(tuple(self._waiting.values()), NOT_OPEN)
 
     def dismiss(self) -> None:
         """Have each thread close its connection, once it is done with its reading. Thread-safe."""
@@ -94,10 +91,10 @@ class Readers(Generic[C]):
             self._inbox.put(job)
         else:
             self._waiting[id(job)] = job
+        self._asked.add(job)
 
         def abort(_: object) -> trio.lowlevel.Abort:
-            job.task = None
-            self._waiting.pop(id(job), None)
+            self._drop(job)
             return trio.lowlevel.Abort.SUCCEEDED
 
         await trio.lowlevel.wait_task_rescheduled(abort)
@@ -109,6 +106,24 @@ class Readers(Generic[C]):
         result: T = job.result
         return result
 
+    def give_up(self, reason: str) -> None:
+        """Have all who wait be told that the store is not available."""
+        self._tell(tuple(self._asked), reason)
+
+    def _tell(self, jobs: Iterable[_Job[C]], reason: str) -> None:
+        for job in jobs:
+            task = job.task
+            self._drop(job)
+            if task is not None:
+                job.error = StoreUnavailable(reason)
+                trio.lowlevel.reschedule(task)
+
+    def _drop(self, job: _Job[C]) -> None:
+        """Nobody waits for it any more."""
+        job.task = None
+        self._waiting.pop(id(job), None)
+        self._asked.discard(job)
+
     def _has_opened(self, error: Exception | None) -> None:
         if error is None:
             self._free += 1
@@ -118,6 +133,7 @@ class Readers(Generic[C]):
             self._opened.set()
 
     def _has_read(self, job: _Job[C]) -> None:
+        self._asked.discard(job)
         if job.task is not None:
             trio.lowlevel.reschedule(job.task)
         if self._waiting:

@@ -15,6 +15,7 @@ __all__ = [
     "HistoryPage",
     "ListedRun",
     "MessagePage",
+    "Pass",
     "PendingStep",
     "PermissionPage",
     "RunPage",
@@ -38,6 +39,13 @@ RunStatus: TypeAlias = Literal[
 
 `waiting`: the run has begun, and a person has not answered about one of its calls. `steered`: its
 message was read by another run, and it has no end of its own."""
+
+
+class Pass(msgspec.Struct, frozen=True):
+    """What is kept of a secret: until when it opens something, and who has used it up."""
+
+    ends_at: datetime
+    taken_by: str | None = None
 
 
 class RunRecord(msgspec.Struct, frozen=True, kw_only=True):

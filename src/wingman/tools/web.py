@@ -3,7 +3,7 @@
 import json
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import trio
@@ -12,7 +12,9 @@ from wingman.errors import ToolError
 from wingman.processes import WorkerFailed, WorkerRefused, clip, run_worker
 from wingman.tools.base import ToolContext
 from wingman.tools.decorator import tool
-from wingman.tools.fetching import Answer, fetch, shown
+
+if TYPE_CHECKING:
+    from wingman.tools.fetching import Answer
 
 __all__ = ["webfetch"]
 
@@ -41,6 +43,8 @@ async def webfetch(url: str, context: ToolContext, timeout: Seconds = 30) -> str
         url: The address, http:// or https://.
         timeout: Seconds for all of it, 120 at most.
     """
+    from wingman.tools.fetching import fetch, shown  # noqa: PLC0415  (httpcore: heavy)
+
     name = shown(url)
     with trio.move_on_after(timeout):
         answer = await fetch(url, context, _LARGEST_BODY)
@@ -64,7 +68,7 @@ async def webfetch(url: str, context: ToolContext, timeout: Seconds = 30) -> str
     raise ToolError(f"{name} took longer than {timeout:g} s: try again later, or another source.")
 
 
-async def _error_text(answer: Answer) -> str:
+async def _error_text(answer: "Answer") -> str:
     """What the page of an error says, as far as it is text."""
     try:
         return await _text(answer, _ERROR_SHOWN, noted=False)
@@ -72,7 +76,7 @@ async def _error_text(answer: Answer) -> str:
         return ""
 
 
-async def _text(answer: Answer, room: int, *, noted: bool = True) -> str:
+async def _text(answer: "Answer", room: int, *, noted: bool = True) -> str:
     """The body as text of at most `room` characters, with the notes on it."""
     content_type = answer.header("content-type").rpartition(",")[2].strip()
     charset = _CHARSET.search(content_type)

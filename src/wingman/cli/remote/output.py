@@ -8,12 +8,8 @@ from typing import Any, Final, TypeVar
 
 import click
 import msgspec
-from rich.cells import cell_len
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
-from wingman.cli.console import clean, clip, escaped
+from wingman.cli.console import cells, clean, clip, escaped
 from wingman.cli.output import Group, echo
 
 __all__ = [
@@ -83,32 +79,42 @@ def print_rows(columns: Sequence[str], rows: Iterable[Mapping[str, Any]], json: 
         for row in rows:
             as_json(row)
         return
-    plain = click.get_current_context().color is False
     width, height = shutil.get_terminal_size()
+    heads = [column.upper().replace("_", " ") for column in columns]
+    texts = [[_shown(row.get(column)) for column in columns] for row in rows]
+    widths = [max(map(cells, column)) for column in zip(heads, *texts, strict=True)]
+    if sum(widths) + _GAP * (len(widths) - 1) > width:
+        _print_pairs(heads, texts, width)
+    else:
+        _print_table(heads, texts, width, height)
+
+
+def _print_table(
+    heads: Sequence[str], rows: Iterable[Sequence[str]], width: int, height: int
+) -> None:
+    from rich.console import Console  # noqa: PLC0415  (heavy, and only a person's matter)
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    plain = click.get_current_context().color is False
     colours: Any = None if plain else "auto"
     # The size is given: of a dumb terminal rich believes that it has 80 columns.
     console = Console(color_system=colours, highlight=False, width=width, height=height)
-    heads = [column.upper().replace("_", " ") for column in columns]
-    cells = [[_shown(row.get(column)) for column in columns] for row in rows]
-    widths = [max(map(cell_len, column)) for column in zip(heads, *cells, strict=True)]
-    if sum(widths) + _GAP * (len(widths) - 1) > width:
-        _print_pairs(heads, cells, width)
-        return
     table = Table(box=None, padding=(0, _GAP, 0, 0), pad_edge=False, header_style="bold")
     for head in heads:
         table.add_column(head, no_wrap=True)
-    for row_cells in cells:
-        table.add_row(*map(Text, row_cells))
+    for row in rows:
+        table.add_row(*map(Text, row))
     console.print(table)
 
 
-def _print_pairs(heads: Sequence[str], cells: Iterable[Sequence[str]], width: int) -> None:
+def _print_pairs(heads: Sequence[str], rows: Iterable[Sequence[str]], width: int) -> None:
     """Print what is too wide for a table: each cell after its name, as many on a line as fit."""
-    for row in cells:
+    for row in rows:
         line, used = "", 0
         for head, cell in zip(heads, row, strict=True):
             shown = clip(cell, width - len(head) - 1 - _GAP)
-            needs = len(head) + 1 + cell_len(shown)
+            needs = len(head) + 1 + cells(shown)
             if line and used + _GAP + needs > width:
                 echo(line)
                 line, used = "", 0

@@ -9,6 +9,7 @@ import click
 from wingman.api import Status
 from wingman.cli.console import clean
 from wingman.cli.launch import launch, leaves_of
+from wingman.cli.left_out import HTTP_2, left_out
 from wingman.cli.output import echo
 from wingman.client import Client, Patience, Retrying
 from wingman.errors import InvalidRequest, NotFound, Unavailable, WingmanError
@@ -31,7 +32,7 @@ EXIT: Final[dict[Status, int]] = {
 
 # A person waits. A server that is just restarting has this long.
 _PATIENCE: Final = Patience(seconds=20, first_seconds=1)
-_TOLD_AT: Final = 4  # failures in a row: about a second
+_TOLD_AT: Final = 5  # failures in a row: a second, which one that was never there is not given
 
 
 def server_options(command: C) -> C:
@@ -68,7 +69,9 @@ def talk(
     server: str, token: str | None, work: Callable[..., Awaitable[int]], *arguments: Any
 ) -> None:
     """Do a command's work, `work(client, …)`, and end the command with its exit code."""
-    for name, value in click.get_current_context().params.items():
+    context = click.get_current_context()
+    context.with_resource(left_out(HTTP_2))
+    for name, value in context.params.items():
         if isinstance(value, str) and not _is_text(value):
             raise click.UsageError(f"What was given as {name} is not UTF-8.")
     launch(partial(_talk, server, token, work, arguments))

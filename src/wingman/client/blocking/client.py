@@ -144,6 +144,7 @@ class SyncClient:
         work_dir: str | Path = ".",
         title: str | None = None,
         permissions: PermissionForm | None = None,
+        label: str | None = None,
     ) -> SyncSession:
         """Make a session; durable when this returns. See `Client.create_session`."""
         create = partial(
@@ -152,6 +153,7 @@ class SyncClient:
             work_dir=work_dir,
             title=title,
             permissions=permissions,
+            label=label,
         )
         return SyncSession(self._loop, self._loop.call(create))
 

@@ -3,7 +3,6 @@
     page/      the page itself: HTML, CSS and ES modules, sent as they stand
     files.py   which files there are, and the headers that they are sent with
     logins.py  who is logged in, by the token or by a link that works once
-    passes.py  the secrets of links and logins, each for a time
     cookie.py  how a browser keeps the secret of its login
 
 It knows no session and no run: what the page shows, it asks the API for, as any client does.

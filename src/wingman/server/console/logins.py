@@ -2,7 +2,11 @@
 
 A browser does not send the token of its own accord, and what a page keeps, every script in it can
 read. So the token, or a link that works once, is exchanged for a cookie that no script can read.
-The cookie opens what the token opens: for some hours, and only until the server stops.
+The cookie opens what the token opens, for some hours.
+
+Links and logins are kept with all that lasts: they hold on every node that shares the store, and
+after a restart. The token is part of what is kept of them, so with another token none of them holds
+any more. Of wrong tokens each process counts its own.
 """
 
 import hmac
@@ -13,15 +17,12 @@ import attrs
 import trio
 
 from wingman.errors import Unavailable, WingmanError
-from wingman.server.console.passes import Passes
+from wingman.runtime import Passes
 
 __all__ = ["LINK_SECONDS", "LOGIN_SECONDS", "Logins"]
 
 LINK_SECONDS: Final = 600.0
 LOGIN_SECONDS: Final = 12 * 3600.0
-
-_MOST_LINKS: Final = 32
-_MOST_LOGINS: Final = 256
 
 # Wrong tokens that are looked at: so many in so many seconds. Nobody guesses a link.
 _MOST_WRONG: Final = 10
@@ -46,14 +47,14 @@ def _encoded(token: str | None) -> bytes | None:
 
 @attrs.define(eq=False)
 class Logins:
-    """The links and the logins of one server, which has this token, or none and is open.
+    """The links and the logins of a server, which has this token, or none and is open. They are
+    kept as `passes`: those of the server's runtime.
 
     Its methods are to be called under Trio, whose clock says what has ended.
     """
 
+    _passes: Passes
     _token: bytes | None = attrs.field(default=None, converter=_encoded, repr=False)
-    _links: Passes = attrs.field(init=False, factory=lambda: Passes(LINK_SECONDS, _MOST_LINKS))
-    _logins: Passes = attrs.field(init=False, factory=lambda: Passes(LOGIN_SECONDS, _MOST_LOGINS))
     _wrong: deque[float] = attrs.field(init=False, factory=deque, repr=False)
 
     @property
@@ -69,20 +70,23 @@ class Logins:
         """Whether this is the server's token. How long that takes says nothing of it."""
         return self._token is not None and hmac.compare_digest(given, self._token)
 
-    def new_link(self) -> str:
-        """The secret of a link, with which one may log in once, for `LINK_SECONDS`."""
-        return self._links.new()
+    async def new_link(self) -> str:
+        """The secret of a link, with which one may log in once, for `LINK_SECONDS`.
 
-    def by_link(self, secret: str) -> str:
+        Like all that is kept or looked up here, it raises `StoreError` where that cannot be.
+        """
+        return await self._passes.issue(self._purpose(b"link"), LINK_SECONDS)
+
+    async def by_link(self, secret: str) -> str:
         """The secret of a new login, for that of a link. Raises `LoginRefused`."""
-        if not self._links.take(secret):
+        if not await self._passes.take(self._purpose(b"link"), secret):
             raise LoginRefused(
                 "The link has been used, or is too old: it works once, for "
                 f"{LINK_SECONDS / 60:.0f} minutes. `wingman console` prints a new one."
             )
-        return self._logins.new()
+        return await self._new_login()
 
-    def by_token(self, token: str) -> str:
+    async def by_token(self, token: str) -> str:
         """The secret of a new login, for the server's token.
 
         Raises `LoginRefused` for another one, and `TooManyLogins` where too many of these came.
@@ -99,12 +103,18 @@ class Logins:
         if not self.is_token(token.encode(errors="surrogatepass")):
             self._wrong.append(now)
             raise LoginRefused("This is not the server's token.")
-        return self._logins.new()
+        return await self._new_login()
 
-    def left(self, secret: str) -> float:
+    async def left(self, secret: str) -> float:
         """For how many more seconds a login holds; 0 where it does not."""
-        return self._logins.left(secret)
+        return await self._passes.left(self._purpose(b"login"), secret)
 
-    def end(self, secret: str) -> None:
-        """End a login."""
-        self._logins.take(secret)
+    async def end(self, secret: str) -> None:
+        """End a login; other nodes know it some seconds later."""
+        await self._passes.take(self._purpose(b"login"), secret)
+
+    async def _new_login(self) -> str:
+        return await self._passes.issue(self._purpose(b"login"), LOGIN_SECONDS)
+
+    def _purpose(self, what: bytes) -> bytes:
+        return what + b" " + (self._token or b"")

@@ -128,8 +128,9 @@ class Clients:
     def __len__(self) -> int:
         return len(self._all)
 
-    def begin(self) -> Client:
-        """A new session. Raises `Refused` where all that there may be are in use."""
+    def begin(self, node: str = "") -> Client:
+        """A new session, whose id begins with `node`. Raises `Refused` where all that there may be
+        are in use."""
         now = trio.current_time()
         self._forget_idle(now)
         if len(self._all) >= self._most:
@@ -139,7 +140,7 @@ class Clients:
                     INTERNAL_ERROR, "The server has as many MCP sessions in use as it may"
                 )
             del self._all[first.id]
-        client = Client(new_id(), now)
+        client = Client(node + new_id(), now)
         self._all[client.id] = client
         return client
 

@@ -7,9 +7,9 @@ from msgspec import UNSET
 from quart import Response, request
 
 from wingman.api import McpMessage
-from wingman.errors import InvalidRequest, NotFound, WingmanError
+from wingman.errors import InvalidRequest, NotFound, SessionElsewhere, WingmanError
 from wingman.runtime import Runtime
-from wingman.server.callers import callers_of
+from wingman.server.callers import callers_of, was_forwarded
 from wingman.server.decoding import read_value
 from wingman.server.exchange import release_body
 from wingman.server.guard import ON_DISCONNECT
@@ -37,6 +37,7 @@ from wingman.server.mcp.versions import (
     meta_of,
     stands_for_itself,
 )
+from wingman.server.relay import ClientElsewhere
 from wingman.server.sse import stream_response
 
 __all__ = ["McpFace"]
@@ -64,7 +65,7 @@ class McpFace:
             stateless = stands_for_itself(message, request.headers)
             if stateless:
                 check(message, request.headers)
-            client = None if stateless else self._client(message)
+            client = None if stateless else await self._client(message)
             if id is None:
                 _notified(message, client)
                 return _accepted()
@@ -78,30 +79,48 @@ class McpFace:
                 response.headers["Retry-After"] = "1"
             return response
 
-    def end(self) -> None:
+    async def end(self) -> None:
         """End the MCP session that the current request names. Raises `NotFound`."""
         id = request.headers.get(_SESSION)
         if id is None:
             raise InvalidRequest(f"The header {_SESSION} names the session that is to end.")
-        self._clients.end(id)
+        try:
+            self._clients.end(id)
+        except NotFound:
+            await self._check_elsewhere(id)
+            raise
 
-    def _client(self, message: McpMessage) -> Client | None:
-        """Whose message this is. Without a session it is served all the same, for itself."""
+    async def _client(self, message: McpMessage) -> Client | None:
+        """Whose message this is. Without a session it is served all the same, for itself; and so is
+        one that another node has sent here, which knows the client."""
         id = request.headers.get(_SESSION)
         if id is None or message.method == "initialize":
             return None
         try:
             return self._clients.find(id)
         except NotFound as error:
+            if was_forwarded():
+                return None
+            await self._check_elsewhere(id)
             text = "There is no such MCP session, or no more: begin one by `initialize`"
             raise Refused(INVALID_REQUEST, text, status=404) from error
+
+    async def _check_elsewhere(self, id: str) -> None:
+        """Raise `ClientElsewhere` where another node has this session, by the number in its id."""
+        member, (number, dash, _) = self._runtime.member, id.partition("-")
+        if member is None or not dash or number == str(member.nodes.number):
+            return
+        if any(str(node.number) == number for node in await member.nodes.living()):
+            raise ClientElsewhere("Another node has the MCP session.", int(number))
 
     async def _answer(self, message: McpMessage, id: Id, client: Client | None) -> Response:
         try:
             match message.method:
                 case "initialize":
                     response = _json(answer(id, initialized(_params(message))))
-                    response.headers[_SESSION] = self._clients.begin().id
+                    member = self._runtime.member
+                    node = "" if member is None else f"{member.nodes.number}-"
+                    response.headers[_SESSION] = self._clients.begin(node).id
                     return response
                 case "ping":
                     return _json(answer(id, {}))
@@ -148,6 +167,8 @@ class McpFace:
                 call = Call() if client is None else client.call(id, arguments)
                 return await self._run(message, id, asked, call, stateless)
             result = said(await look(self._runtime, asked))
+        except SessionElsewhere:
+            raise  # another node is to answer
         except WingmanError as error:
             result = failed(error)
         return _json(answer(id, in_words_of(stateless, result)))

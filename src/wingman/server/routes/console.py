@@ -39,7 +39,7 @@ def console_handlers(logins: Logins) -> Handlers:
 
     @handlers.add
     async def read_login() -> Login:
-        left = max((logins.left(cookie) for cookie in _cookies()), default=0.0)
+        left = max([await logins.left(cookie) for cookie in _cookies()], default=0.0)
         return Login(logins.needed, _in(left) if left else None)
 
     @handlers.add
@@ -49,36 +49,36 @@ def console_handlers(logins: Logins) -> Handlers:
         if not logins.needed:
             return json_response(Login(needed=False))
         if body.link is not None:
-            secret = logins.by_link(body.link)
+            secret = await logins.by_link(body.link)
         else:
-            secret = logins.by_token(body.token or "")
+            secret = await logins.by_token(body.token or "")
         login = Login(needed=True, expires_at=_in(LOGIN_SECONDS))
         return json_response(login, headers=_keeping(secret, LOGIN_SECONDS))
 
     @handlers.add
     async def log_out() -> Response:
         for cookie in _cookies():
-            logins.end(cookie)
+            await logins.end(cookie)
         return json_response(LoggedOut(), headers=_keeping("", 0))
 
     @handlers.add
     async def create_login_link() -> LoginLink:
         if not logins.needed:
             return LoginLink()
-        return LoginLink(logins.new_link(), _in(LINK_SECONDS))
+        return LoginLink(await logins.new_link(), _in(LINK_SECONDS))
 
     return handlers
 
 
 def _cookies() -> tuple[str, ...]:
-    return tuple(cookies_of(request.scope["server"], request.headers.get("Cookie", "")))
+    return tuple(cookies_of(request.headers.get("Host", ""), request.headers.get("Cookie", "")))
 
 
 def _keeping(secret: str, seconds: float) -> dict[str, str]:
     # A page says where it is from, and so how the browser reached us; TLS may end before us.
     secure = request.headers.get("Origin", "").startswith("https://")
     return {
-        "Set-Cookie": cookie_set(request.scope["server"], secret, seconds, secure=secure),
+        "Set-Cookie": cookie_set(request.headers.get("Host", ""), secret, seconds, secure=secure),
         "Cache-Control": "no-store",
     }
 

@@ -32,7 +32,7 @@ def mcp_handlers(runtime: Runtime) -> Handlers:
 
     @handlers.add
     async def end_mcp_session() -> Deleted:
-        face().end()
+        await face().end()
         return Deleted()
 
     return handlers

@@ -1,11 +1,14 @@
 """/sessions: create, list, read, change and delete sessions; follow their events."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import msgspec
 from msgspec import UNSET
 from quart import Response, request
 
 from wingman.api import Deleted, EventsQuery, NewSession, PageQuery, SessionFields, SessionQuery
-from wingman.errors import InvalidRequest
+from wingman.errors import InvalidRequest, StoreUnavailable
 from wingman.runtime import Runtime
 from wingman.server.exchange import created, json_response, next_page
 from wingman.server.handlers import Handlers
@@ -30,7 +33,9 @@ def session_handlers(runtime: Runtime) -> Handlers:
             permissions=body.permissions,
             label=body.label,
         )
-        return created(await runtime.describe(session.id), f"/sessions/{session.id}")
+        with _recorded(f"Session {session.id}"):
+            view = await runtime.describe(session.id)
+        return created(view, f"/sessions/{session.id}")
 
     @handlers.add
     async def list_sessions(query: PageQuery) -> Response:
@@ -53,7 +58,9 @@ def session_handlers(runtime: Runtime) -> Handlers:
     async def update_session(session_id: str, body: SessionFields) -> Response:
         given = {k: v for k, v in msgspec.structs.asdict(body).items() if v is not UNSET}
         await runtime.update_session(session_id, **given)
-        return await history_response(await runtime.read_session(session_id))
+        with _recorded(f"The change of session {session_id}"):
+            found = await runtime.read_session(session_id)
+        return await history_response(found)
 
     @handlers.add
     async def delete_session(session_id: str) -> Deleted:
@@ -67,6 +74,18 @@ def session_handlers(runtime: Runtime) -> Handlers:
         return stream_response(SessionFrames(reader, kinds))
 
     return handlers
+
+
+@contextmanager
+def _recorded(what: str) -> Iterator[None]:
+    """Where what was asked for is recorded, and the answer cannot be read, say so."""
+    try:
+        yield
+    except StoreUnavailable as error:
+        raise StoreUnavailable(
+            f"{what} is recorded, and could not be read for the answer: {error.message}",
+            error.retry_after,
+        ) from error
 
 
 def _cursor(query: EventsQuery) -> int | None:

@@ -10,6 +10,7 @@ import msgspec
 
 from wingman.api import AgentRecord, Credential, McpServer, PermissionRequest
 from wingman.store.changes import (
+    MOST_PASSES,
     AgentDeleted,
     AgentSaved,
     CallEnded,
@@ -20,6 +21,8 @@ from wingman.store.changes import (
     HistoryCompacted,
     McpServerDeleted,
     McpServerSaved,
+    PassIssued,
+    PassTaken,
     PermissionAsked,
     PermissionResolved,
     RunEnded,
@@ -36,7 +39,7 @@ from wingman.store.changes import (
 )
 from wingman.store.memory.kept import Request, Run, Session
 from wingman.store.memory.order import Order
-from wingman.store.records import RunRecord, RunStatus
+from wingman.store.records import Pass, RunRecord, RunStatus
 
 __all__ = ["Ledger"]
 
@@ -47,6 +50,7 @@ class Ledger:
     def __init__(self) -> None:
         self.agents: dict[str, AgentRecord] = {}
         self.credentials: dict[str, Credential] = {}
+        self.passes: dict[str, Pass] = {}
         self.mcp_servers: dict[str, McpServer] = {}
         self.sessions: dict[str, Session] = {}
         self.runs: dict[str, Run] = {}
@@ -120,6 +124,19 @@ class Ledger:
 
     def _delete_mcp_server(self, change: McpServerDeleted) -> None:
         self.mcp_servers.pop(change.name, None)
+
+    def _issue_pass(self, change: PassIssued) -> None:
+        for hash, kept in tuple(self.passes.items()):
+            if kept.ends_at <= change.issued_at:
+                del self.passes[hash]
+        self.passes[change.hash] = Pass(change.ends_at)
+        if len(self.passes) > MOST_PASSES:
+            del self.passes[next(iter(self.passes))]
+
+    def _take_pass(self, change: PassTaken) -> None:
+        kept = self.passes.get(change.hash)
+        if kept is not None and kept.taken_by is None:
+            self.passes[change.hash] = msgspec.structs.replace(kept, taken_by=change.taken_by)
 
     def _save_session(self, change: SessionSaved) -> None:
         new = change.session
@@ -318,6 +335,8 @@ _APPLY: dict[type[Change], Callable[[Ledger, Any], None]] = {
     CredentialDeleted: Ledger._delete_credential,
     McpServerSaved: Ledger._save_mcp_server,
     McpServerDeleted: Ledger._delete_mcp_server,
+    PassIssued: Ledger._issue_pass,
+    PassTaken: Ledger._take_pass,
     SessionSaved: Ledger._save_session,
     SessionClaimed: Ledger._leave,
     SessionReleased: Ledger._leave,

@@ -35,6 +35,7 @@ from wingman.store.records import (
     HistoryPage,
     ListedRun,
     MessagePage,
+    Pass,
     PendingStep,
     PermissionPage,
     RunPage,
@@ -112,6 +113,10 @@ class MemoryStore:
     async def mcp_servers(self) -> Mapping[str, McpServer]:
         await trio.lowlevel.checkpoint()
         return dict(self._ledger.mcp_servers)
+
+    async def find_pass(self, hash: str) -> Pass | None:
+        await trio.lowlevel.checkpoint()
+        return self._ledger.passes.get(hash)
 
     async def sessions(self, limit: int, before: int | None = None) -> SessionPage:
         await trio.lowlevel.checkpoint()

@@ -6,7 +6,9 @@
     dialect.py      the shared SQL in PostgreSQL's words
     text.py         text with NUL characters, which PostgreSQL does not take
     tables.py       whether the server and its tables can be used; the steps to today's tables
-    ownership.py    a database has one owner; what became of its last commit
+    node.py         what this process is among those that share it; what became of its last commit
+    nodes.py        all of them, and who owns which session
+    notices.py      what one of them tells all others
     dial.py         a new connection where one was lost
     address.py      which database a URL means
     failures.py     what PostgreSQL and its driver raise, as Wingman's own errors

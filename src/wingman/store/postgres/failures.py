@@ -32,7 +32,7 @@ _ADVICE: Final = {
     "42501": "Let this role read and write Wingman's tables: GRANT, or make it their owner.",
     "42P01": "A table of Wingman's is gone: stop Wingman, and restore a backup.",
     "53100": "Make room on the disk of the server.",
-    "53300": "Raise max_connections, or the limit of this role or database: Wingman needs five.",
+    "53300": "Raise max_connections, or the limit of this role or database: a node needs six.",
     "53": "The server lacks memory or other resources.",
     "55P03": "Another session holds a lock on Wingman's tables: end its transaction.",
     "57014": "A time limit of the server ended it: raise statement_timeout for this role.",

@@ -3,7 +3,7 @@
 # ruff: noqa: S608  (what is put into these statements is constant)
 
 import time
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -14,6 +14,7 @@ from wingman.store.postgres.connection import Connection
 from wingman.store.postgres.database import Database
 from wingman.store.postgres.node import LIVES
 from wingman.store.postgres.notices import Listener
+from wingman.store.records import RunStatus
 from wingman.store.sql import Reading
 
 __all__ = ["PostgresNodes"]
@@ -33,6 +34,13 @@ WHERE sessions.id = ? AND sessions.deleting = 0"""
 
 _OWNED: Final = """
 SELECT id FROM sessions WHERE id IN (SELECT value FROM json_each(?)) AND node = ?"""
+
+# The last one of a session is kept: the one that is furthest.
+_STATUSES: Final = """
+SELECT session_id, status FROM runs
+WHERE session_id IN (SELECT value FROM json_each(?))
+    AND status IN ('queued', 'waiting', 'running')
+ORDER BY CASE status WHEN 'running' THEN 2 WHEN 'waiting' THEN 1 ELSE 0 END"""
 
 # What is unfinished is found by its status, of which there are few rows.
 _UNOWNED: Final = f"""
@@ -58,23 +66,26 @@ WHERE nodes.seq = %s AND activity.usename = current_user"""
 
 
 class PostgresNodes:
-    """`Nodes` of a database. `read` has a query done, and `touch` waits for a commit of nothing."""
+    """`Nodes` of a database. `read` has a query done, `touch` waits for a commit of nothing, and
+    `give_up` tells all who wait for a query why there is no answer."""
 
     def __init__(
         self,
         database: Database,
         read: Callable[[Callable[[Any], Any]], Awaitable[Any]],
         touch: Callable[[], Awaitable[None]],
+        give_up: Callable[[str], None],
     ) -> None:
         self._database = database
+        self._give_up = give_up
         self._read = read
         self._touch = touch
         self._reborn: Callable[[Collection[str]], None] = _nobody
         self._changed: Callable[[str], None] = _nobody
         self._listener: Listener | None = None
 
-    def open(self) -> None:
-        """Hear of what happens, from now on."""
+    async def open(self) -> None:
+        """Hear of what happens, from now on. Call `close` also where this is cancelled."""
         token = trio.lowlevel.current_trio_token()
 
         def reborn(kept: Collection[str]) -> None:
@@ -84,8 +95,8 @@ class PostgresNodes:
         listener = Listener(
             self._database.connect, lambda: self.number, lambda kind: self._changed(kind)
         )
-        listener.start()
         self._listener = listener
+        await listener.start()
 
     def close(self) -> None:
         """Hear of nothing any more."""
@@ -109,6 +120,9 @@ class PostgresNodes:
     @property
     def silent_for(self) -> float:
         return time.monotonic() - self._database.proven_at
+
+    def give_up(self) -> None:
+        self._give_up(f"The database has not answered for {self.silent_for:.0f} s.")
 
     def watch(
         self, reborn: Callable[[Collection[str]], None], changed: Callable[[str], None]
@@ -135,6 +149,13 @@ class PostgresNodes:
             lambda connection: [id for (id,) in connection.execute(_OWNED, values)]
         )
         return frozenset(found)
+
+    async def statuses(self, session_ids: Sequence[str]) -> Mapping[str, RunStatus]:
+        values = (msgspec.json.encode(session_ids).decode(),)
+        found: Mapping[str, RunStatus] = await self._read(
+            lambda connection: dict(connection.execute(_STATUSES, values).fetchall())
+        )
+        return found
 
     async def unowned(self, limit: int) -> Sequence[Unowned]:
         found: Sequence[Unowned] = await self._read(lambda connection: _unowned(connection, limit))

@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import Final
 
 import psycopg
+import trio
 
 from wingman.errors import StoreError
 from wingman.store.changes import (
@@ -72,10 +73,15 @@ class Listener:
         self._number = number
         self._changed = changed
         self._ended, self._end = os.pipe()
+        self._began = trio.Event()
 
-    def start(self) -> None:
-        """Listen from now on. Raises `StoreUnavailable` where there is no thread to be had."""
+    async def start(self) -> None:
+        """Return when it listens, or has failed to for the first time: then it tries again.
+
+        Raises `StoreUnavailable` where there is no thread to be had.
+        """
         start_thread(self._work, "wingman-store-listener")
+        await self._began.wait()
 
     def stop(self) -> None:
         """Listen no more."""
@@ -91,6 +97,7 @@ class Listener:
                         self._listen(connection.real, tell, was_deaf)
                     finally:
                         connection.real.close()
+                tell(self._began.set)
                 was_deaf = True
                 if self._is_over(_PAUSE):
                     return
@@ -100,6 +107,7 @@ class Listener:
     def _listen(self, connection: psycopg.Connection, tell: Tell, was_deaf: bool) -> None:
         (channel,) = connection.execute(_CHANNEL).fetchone() or ("",)
         connection.execute(f'LISTEN "{channel}"'.encode())
+        tell(self._began.set)
         if was_deaf:
             for kind in sorted(KINDS):
                 tell(self._changed, kind)

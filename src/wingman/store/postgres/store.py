@@ -12,7 +12,7 @@ from wingman.store.writer import PROBE_EVERY
 
 __all__ = ["PostgresStore"]
 
-_BEAT_EVERY: Final = 1.0
+_BEAT_EVERY: Final = 0.5
 """Seconds after which a node that has written nothing lets the others see that it lives."""
 
 
@@ -37,7 +37,12 @@ class PostgresStore(DatabaseStore):
     ) -> None:
         database = Database(Address.of(url), busy_timeout)
         super().__init__(database, probe_every, _BEAT_EVERY)
-        self._nodes = PostgresNodes(database, self._read, lambda: self.write().wait())
+        self._nodes = PostgresNodes(
+            database,
+            self._read,
+            lambda: self.write().wait(),
+            lambda reason: self._readers.give_up(reason),
+        )
 
     @property
     def nodes(self) -> Nodes:
@@ -46,7 +51,11 @@ class PostgresStore(DatabaseStore):
 
     async def __aenter__(self) -> Self:
         await super().__aenter__()
-        self._nodes.open()
+        try:
+            await self._nodes.open()
+        except BaseException:
+            await self.__aexit__(None, None, None)  # noqa: ASYNC102 bounds itself
+            raise
         return self
 
     async def __aexit__(

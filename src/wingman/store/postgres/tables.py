@@ -49,7 +49,7 @@ def check_server(connection: Connection, name: str) -> None:
         raise StoreError(
             f"{name}: there is a connection pooler before the server, such as PgBouncer. It may "
             "give this connection's lock to others. Give Wingman the address of PostgreSQL itself: "
-            "it keeps five connections, and opens no more."
+            "it keeps six connections, and opens no more."
         )
     if is_replica:
         raise StoreError(f"{name} is a replica, which takes no writes: give the primary's address.")

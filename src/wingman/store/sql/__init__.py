@@ -8,6 +8,7 @@
     reads.py             what is read
     leftovers.py         what is read at a start: queues, and runs that were cut off
     run_pages.py         what is read of runs for a list of them
+    passes.py            secrets that open something for a time
     permissions.py       what is read of permission requests
     schema.py            the tables
     versions.py          the way to them from an older database

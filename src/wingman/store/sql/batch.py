@@ -16,6 +16,8 @@ from wingman.store.changes import (
     HistoryCompacted,
     McpServerDeleted,
     McpServerSaved,
+    PassIssued,
+    PassTaken,
     PermissionAsked,
     PermissionResolved,
     RunEnded,
@@ -31,6 +33,7 @@ from wingman.store.changes import (
     StepRecorded,
 )
 from wingman.store.sql.connection import Writing
+from wingman.store.sql.passes import ISSUE_PASS, TAKE_PASS
 from wingman.store.sql.permission_statements import (
     ASK_PERMISSION,
     CANCEL_PERMISSIONS,
@@ -97,6 +100,8 @@ _WRITES: Mapping[type[Change], Write] = {
     CredentialDeleted: Write(lambda change: (change.provider,), (DELETE_CREDENTIAL,)),
     McpServerSaved: Write(lambda change: (change.name,), (SAVE_MCP_SERVER,)),
     McpServerDeleted: Write(lambda change: (change.name,), (DELETE_MCP_SERVER,)),
+    PassIssued: Write(lambda change: (change.hash,), ISSUE_PASS),
+    PassTaken: Write(lambda change: (change.hash,), (TAKE_PASS,)),
     SessionSaved: Write(lambda change: (change.session.id,), (SAVE_SESSION,)),
     SessionClaimed: Write(_about_session, (CLAIM_SESSION,)),
     RunQueued: Write(
@@ -137,6 +142,8 @@ _OF_NO_SESSION = frozenset(
         CredentialDeleted,
         McpServerSaved,
         McpServerDeleted,
+        PassIssued,
+        PassTaken,
         # Who owns a session is found out by the statement itself.
         SessionClaimed,
         SessionReleased,

@@ -25,11 +25,12 @@ from wingman.api import (
 )
 from wingman.conversation import ImageBlock, Message, ToolResultBlock, Usage
 from wingman.events import Result
-from wingman.store.records import Compacted, RunRecord, SessionRecord
+from wingman.store.records import Compacted, Pass, RunRecord, SessionRecord
 from wingman.store.sql.run_statements import RecordedStep
 
 __all__ = [
     "AGENT",
+    "PASS",
     "PERMISSION",
     "RUN",
     "SESSION",
@@ -97,6 +98,12 @@ TABLES: Final[Mapping[str, Mapping[str, Decode]]] = {
         "seq": _as_it_is,
         "name": _as_it_is,
         "server": decode_mcp_server,
+    },
+    "passes": {
+        "seq": _as_it_is,
+        "hash": _as_it_is,
+        "ends_at": _moment,
+        "taken_by": _as_it_is,
     },
     "sessions": {
         "seq": _as_it_is,
@@ -232,6 +239,7 @@ class Shape(Generic[R]):
 
 
 AGENT: Final = Shape(AgentRecord, "agents")
+PASS: Final = Shape(Pass, "passes")
 SESSION: Final = Shape(
     SessionRecord,
     "sessions",

@@ -26,6 +26,7 @@ from wingman.store.records import (
     CutRun,
     HistoryPage,
     MessagePage,
+    Pass,
     PendingStep,
     PermissionPage,
     RunPage,
@@ -34,7 +35,7 @@ from wingman.store.records import (
     SessionPage,
     SessionRecord,
 )
-from wingman.store.sql import leftovers, permissions, reads, run_pages
+from wingman.store.sql import leftovers, passes, permissions, reads, run_pages
 from wingman.store.sql.connection import Reading
 from wingman.store.writer import Writer
 from wingman.under_trio import require_trio
@@ -180,6 +181,9 @@ class DatabaseStore:
 
     async def mcp_servers(self) -> Mapping[str, McpServer]:
         return await self._read(reads.mcp_servers)
+
+    async def find_pass(self, hash: str) -> Pass | None:
+        return await self._read(lambda connection: passes.find_pass(connection, hash))
 
     async def sessions(self, limit: int, before: int | None = None) -> SessionPage:
         return await self._read(lambda connection: reads.sessions(connection, limit, before))

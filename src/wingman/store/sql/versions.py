@@ -256,6 +256,22 @@ def _let_sessions_have_nodes(connection: Reading) -> None:
     connection.execute("CREATE INDEX sessions_node ON sessions (node) WHERE node IS NOT NULL")
 
 
+def _keep_passes(connection: Reading) -> None:
+    """Links and logins of the console hold in all processes that share the database."""
+    connection.execute(
+        """
+CREATE TABLE passes (
+    seq INTEGER NOT NULL,
+    hash TEXT NOT NULL,
+    ends_at TEXT NOT NULL,
+    taken_by TEXT,
+    PRIMARY KEY (seq),
+    UNIQUE (hash)
+)
+""".strip()
+    )
+
+
 STEPS: tuple[Callable[[Reading], None], ...] = (
     _create,
     _let_messages_have_images,
@@ -266,5 +282,6 @@ STEPS: tuple[Callable[[Reading], None], ...] = (
     _keep_permissions,
     _let_agents_have_toolsets,
     _let_sessions_have_nodes,
+    _keep_passes,
 )
 """What makes version n + 1 of the schema from version n, for each n from 0."""

@@ -1,0 +1,173 @@
+"""How long the sessions of a node that has a fault do not answer: measured through the balancer, as
+a client sees it, and by the database's record of when another node took them.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from itertools import count
+from pathlib import Path
+from typing import Any, Final
+
+import attrs
+import httpx
+import trio
+
+from crash.book import Findings
+from crash.clients import error_code
+from crash.cluster.audit import first_move, owner
+from crash.cluster.node import Node
+from crash.cluster.patience import until
+
+__all__ = ["Placed", "Probes", "Times"]
+
+_IDLE: Final = 3
+_PLACE_SECONDS: Final = 60.0
+_ANSWER_SECONDS: Final = 90.0
+_AGAIN: Final = frozenset(
+    {
+        "no_node",
+        "node_lost",
+        "session_elsewhere",
+        "session_moved",
+        "shutting_down",
+        "store_unavailable",
+    }
+)
+
+
+@attrs.define
+class Times:
+    """Seconds, by what they are of."""
+
+    samples: defaultdict[str, list[float]] = attrs.field(factory=lambda: defaultdict(list))
+
+    def add(self, what: str, seconds: float) -> None:
+        """One more of a kind."""
+        self.samples[what].append(seconds)
+
+    def lines(self) -> Sequence[str]:
+        """Each kind with its median, its 99th percentile and its longest."""
+        head = f"{'':<58}{'times':>6}{'p50':>8}{'p99':>8}{'most':>8}"
+        return [head, *(self._line(what) for what in sorted(self.samples))]
+
+    def _line(self, what: str) -> str:
+        values = sorted(self.samples[what])
+        p50, p99 = (values[round((len(values) - 1) * part)] for part in (0.5, 0.99))
+        return f"{what:<58}{len(values):6}{p50:8.2f}{p99:8.2f}{values[-1]:8.2f}"
+
+
+@attrs.frozen
+class Placed:
+    """Sessions that a node owns before its fault: idle ones, and one in the middle of a run.
+
+    `number` is the node's.
+    """
+
+    idle: tuple[str, ...]
+    busy: str
+    run_id: str
+    number: int | None
+
+
+@attrs.define(eq=False)
+class Probes:
+    """Asks on behalf of nobody: its sessions are not in the book. `database` is the harness's own
+    way there."""
+
+    http: httpx.AsyncClient
+    findings: Findings
+    times: Times
+    agent_id: str
+    work_dir: Path
+    database: str
+    _numbers: Any = attrs.field(factory=count)
+
+    async def place(self, node: Node) -> Placed | None:
+        """Sessions of this node, which is well: asked directly, each has just had a message."""
+        body = {"agent_id": self.agent_id, "work_dir": str(self.work_dir)}
+        with trio.move_on_after(_PLACE_SECONDS):
+            idle = [await self._live(node, body) for _ in range(_IDLE)]
+            busy = await self._live(node, body)
+            message = {"message": "!bash sleep 300"}
+            headers = {"Prefer": "respond-async"}
+            path = f"{node.url}/sessions/{busy}"
+            answer = await self.http.post(f"{path}/message", json=message, headers=headers)
+            if not self.findings.check(answer.status_code == 202, f"a probe: {answer.text}"):
+                return None
+            run_id = answer.json()["run_id"]
+            await until(lambda: self._is(busy, run_id, "running"), _PLACE_SECONDS)
+            number = await trio.to_thread.run_sync(owner, self.database, busy)
+            return Placed(tuple(idle), busy, run_id, number)
+        self.findings.check(False, f"{node.name} is ready, and takes no sessions of its own")
+        return None
+
+    async def answers(self, name: Callable[[], str], session_id: str, since: float) -> None:
+        """Wait until a session answers, and note how long that is `since` then."""
+        number = next(self._numbers)
+        body = {"message": f"Probe {number}", "request_id": f"probe-{number}"}
+        path = f"/sessions/{session_id}/message"
+        answered = await until(lambda: self._answered(path, body), _ANSWER_SECONDS)
+        said = f"{name()}: session {session_id} has no answer within {_ANSWER_SECONDS:g} s"
+        if self.findings.check(answered, said):
+            self.times.add(f"{name()}: a session answers", trio.current_time() - since)
+
+    async def is_noticed(self, name: str, placed: Placed, since: float) -> None:
+        """Note when another node took the session that was busy, if one did."""
+        assert placed.number is not None
+        number = placed.number
+        moved = await trio.to_thread.run_sync(first_move, self.database, placed.busy, number)
+        if moved is not None:
+            self.times.add(f"{name}: another node takes a run over", moved - since)
+
+    async def finish(self, placed: Placed) -> None:
+        """The run that was under way has been cut off, or can be cancelled."""
+        status = None
+        with trio.move_on_after(_ANSWER_SECONDS):
+            while (status := await self._status(placed.busy, placed.run_id)) in (None, "running"):
+                path = f"/sessions/{placed.busy}/runs/{placed.run_id}/cancel"
+                await self._post(path, {})
+                await trio.sleep(0.05)
+        said = f"run {placed.run_id} of a probe is {status}"
+        self.findings.check(status in ("cancelled", "interrupted"), said)
+        self.findings.done[f"runs under way that were {status}"] += 1
+
+    # --- over HTTP ------------------------------------------------------------------------------
+
+    async def _live(self, node: Node, body: dict[str, str]) -> str:
+        while True:
+            created = await self._post(f"{node.url}/sessions", body)
+            if created is not None and created.status_code == 201:
+                session_id = str(created.json()["id"])
+                path = f"{node.url}/sessions/{session_id}/message"
+                message = {"message": f"Probe {next(self._numbers)} is there"}
+                said = await self._post(path, message)
+                if said is not None and said.status_code == 200:
+                    return session_id
+            await trio.sleep(0.1)
+
+    async def _answered(self, path: str, body: dict[str, str]) -> bool:
+        answer = await self._post(path, body)
+        if answer is None:
+            return False
+        if answer.status_code != 200:
+            again = answer.status_code == 503 and error_code(answer) in _AGAIN
+            said = f"a probe got {answer.status_code} {answer.text!r}"
+            self.findings.check(again, said)
+            return False
+        return True
+
+    async def _is(self, session_id: str, run_id: str, status: str) -> bool:
+        return await self._status(session_id, run_id) == status
+
+    async def _status(self, session_id: str, run_id: str) -> str | None:
+        try:
+            answer = await self.http.get(f"/sessions/{session_id}/runs/{run_id}")
+        except httpx.TransportError:
+            return None
+        return answer.json()["status"] if answer.status_code == 200 else None
+
+    async def _post(self, path: str, body: dict[str, str]) -> httpx.Response | None:
+        try:
+            return await self.http.post(path, json=body)
+        except httpx.TransportError:
+            return None
