@@ -1,0 +1,72 @@
+"""What is left in the record of a node that lost its connection, or did not hear of its claim."""
+
+from typing import Any
+
+import pytest
+import trio
+
+from postgres_kit import Cluster
+from store.samples import run, session
+from wingman.cluster import ClusterOwners
+from wingman.errors import SessionMoved
+from wingman.store import (
+    Change,
+    Commit,
+    RunQueued,
+    SessionClaimed,
+    SessionErased,
+    SessionReleased,
+    SessionSaved,
+)
+from wingman.store.postgres import PostgresStore
+
+
+@pytest.mark.xfail(strict=True, reason="the fence lets writes through of what is not there")
+@pytest.mark.parametrize(
+    "late", [SessionSaved(session(title="late")), RunQueued(run())], ids=["session", "run"]
+)
+async def test_what_is_written_late_of_a_session_that_its_next_owner_has_erased_is_refused(
+    cluster: Cluster, clean_database: str, monkeypatch: pytest.MonkeyPatch, late: Change
+) -> None:
+    monkeypatch.setattr("wingman.store.postgres.store._BEAT_EVERY", 60)  # so that it is late
+    url = cluster.url(clean_database)
+    async with PostgresStore(url) as one, PostgresStore(url) as other:
+        await one.write(SessionSaved(session())).wait()
+        former = one.nodes.number
+        cluster.run(
+            f"SELECT pg_terminate_backend(pid::int) FROM nodes WHERE seq = {former}", clean_database
+        )
+        with trio.fail_after(10):
+            while len(await other.nodes.living()) > 1:  # noqa: ASYNC110
+                await trio.sleep(0.01)
+            await other.write(SessionClaimed("s1", former)).wait()
+            await other.write(SessionErased("s1")).wait()
+            with pytest.raises(SessionMoved):
+                await one.write(late).wait()
+        assert await other.session("s1") is None
+
+
+@pytest.mark.xfail(strict=True, reason="nobody looks for work in what a living node owns")
+async def test_a_session_whose_claim_was_cancelled_is_not_left_to_nobody(
+    cluster: Cluster, clean_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The client that asked went away: the claim was made, and the node does not know it."""
+    url = cluster.url(clean_database)
+    async with PostgresStore(url) as store:
+        await store.write(SessionSaved(session()), RunQueued(run())).wait()
+        await store.write(SessionReleased("s1")).wait()
+        assert await store.nodes.unowned(1)
+        owners = ClusterOwners(store, store.nodes)
+        write = store.write
+        with trio.CancelScope() as client:
+
+            def write_and_cancel(*changes: Change, **more: Any) -> Commit:
+                commit = write(*changes, **more)
+                client.cancel()
+                return commit
+
+            monkeypatch.setattr(store, "write", write_and_cancel)
+            await owners.claim("s1")
+        assert client.cancelled_caught
+        await write().wait()
+        assert await store.nodes.unowned(1)
