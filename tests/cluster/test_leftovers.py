@@ -2,9 +2,12 @@
 
 from typing import Any
 
+import psycopg
 import pytest
 import trio
 
+from cluster.conftest import Pair, until
+from cluster.test_nodes_that_go import begun
 from postgres_kit import Cluster
 from store.samples import run, session
 from wingman.cluster import ClusterOwners
@@ -70,3 +73,20 @@ async def test_a_session_whose_claim_was_cancelled_is_not_left_to_nobody(
         assert client.cancelled_caught
         await write().wait()
         assert await store.nodes.unowned(1)
+
+
+@pytest.mark.xfail(strict=True, reason="nobody looks for work in what a living node owns")
+async def test_what_a_node_gave_up_that_was_not_lost_goes_on_by_itself(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The database takes nothing for a while, and no connection is lost: the node is still the
+    owner by the record, and has stopped all that it ran."""
+    monkeypatch.setattr("wingman.cluster.decisions.SILENT_SECONDS", 0.3)
+    session_id = await pair.first.session()
+    await begun(pair.first, session_id, "One")
+    await pair.first.start(session_id, "later")
+    with psycopg.connect(pair.cluster.url(pair.database)) as in_the_way:
+        in_the_way.execute("SELECT 1 FROM nodes FOR UPDATE")
+        await until(lambda: not pair.first.runtime.status().in_flight)
+    unfinished = "SELECT 1 FROM runs WHERE status IN ('running', 'queued')"
+    await until(lambda: not pair.cluster.run(unfinished, pair.database), 3)

@@ -19,6 +19,11 @@ from cluster.stories import lost_at, slow, slow_at, still, stories, stories_of
 from cluster.world import Story, World
 
 
+@pytest.fixture(autouse=True)
+def quick() -> None:
+    """Nodes take the time that they take in earnest: it is virtual."""
+
+
 def tell(story: Story, protocol: Protocol) -> None:
     """Let a story happen, and raise the first `Violation` of a rule."""
     world = World(story, protocol)
