@@ -21,6 +21,7 @@ BENCHMARKS: Final = (
     "store",
     "postgres",
     "cluster",
+    "claims",
     "turns",
     "http",
     "client",

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from itertools import count
+from itertools import count, islice
 from pathlib import Path
 from typing import Final
 
@@ -33,14 +33,11 @@ _AT_ONCE: Final = 500
 async def store_all(database: Path | str, changes: Iterable[Change]) -> None:
     """Write these changes, in order."""
     async with open_store(database) as store:
-        batch: list[Change] = []
-        for change in changes:
-            batch.append(change)
-            if len(batch) == _AT_ONCE:
-                await store.write(*batch).wait()
-                batch.clear()
-        if batch:
-            await store.write(*batch).wait()
+        # Each is a call of its own: what is written together takes few statements.
+        left = iter(changes)
+        while commits := [store.write(change) for change in islice(left, _AT_ONCE)]:
+            for commit in commits:
+                await commit.wait()
 
 
 def session_record(session_id: str, agent_id: str) -> SessionRecord:

@@ -11,22 +11,19 @@ import os
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import attrs
 import trio
 
 from bench._clients import Connection, request
 from bench._machine import cpu_seconds
-from bench._models import TEXT
 from bench._report import Row
-from bench._rounds import Comparison, Contender, Figure, Stopwatch, Took, compare
+from bench._rounds import Comparison, Contender, Figure, Took, compare
 from bench._servers import Server, as_served, free_port, started
-from bench._stored import store_sessions
-from wingman import Runtime
 
 # The PostgreSQL server belongs to the tests, and pytest finds it there too.
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
@@ -36,14 +33,6 @@ from postgres_kit import Cluster, a_cluster, is_installed
 CLIENTS: Final = 32
 COUNTS: Final = (1, 2, 3)
 
-DONE: Final = (
-    "a turn in a session of a dead node: claimed, read, run",
-    "a turn in a new session, and its end",
-    "a page of sessions",
-    "a page of runs",
-    "a page of failed runs",
-)
-
 
 @attrs.frozen
 class Nodes:
@@ -52,37 +41,50 @@ class Nodes:
     shared: Server
     own: Sequence[Server]
     agent: str
+    database: Server
+    others: list[tuple[float, float]] = attrs.field(factory=list)
+    """CPU seconds of a turn that PostgreSQL and the client took, of each measurement."""
 
     def cpu(self) -> float:
         """CPU seconds of all nodes so far."""
-        return sum(cpu_seconds(pid) for pid in self._processes())
+        return sum(map(cpu_seconds, self._processes()))
 
     def _processes(self) -> Iterator[int]:
-        for task in Path(f"/proc/{self.shared.pid}/task").iterdir():
-            children = [int(pid) for pid in (task / "children").read_text().split()]
-            yield from children
-        if len(self.own) == 1:
-            yield self.shared.pid
+        return iter((self.shared.pid,)) if len(self.own) == 1 else _children(self.shared.pid)
+
+    def of_database(self) -> float:
+        """CPU seconds of all PostgreSQL's processes so far."""
+        seconds = 0.0
+        for pid in _children(self.database.pid):
+            with suppress(OSError):  # a worker that has ended meanwhile
+                seconds += cpu_seconds(pid)
+        return seconds
 
     @contextmanager
     def timed(self, watch: "Watch") -> Iterator[None]:
         """Time this block, on the clock and in CPU seconds of all nodes."""
-        cpu, begin = self.cpu(), time.perf_counter()
+        cpu, database, client = self.cpu(), self.of_database(), time.process_time()
+        begin = time.perf_counter()
         yield
-        watch.seconds += time.perf_counter() - begin
-        watch.cpu += self.cpu() - cpu
+        watch.seconds = time.perf_counter() - begin
+        watch.cpu = self.cpu() - cpu
+        watch.database = self.of_database() - database
+        watch.client = time.process_time() - client
+
+
+def _children(pid: int) -> Iterator[int]:
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        yield from map(int, (task / "children").read_text().split())
 
 
 @attrs.define
 class Watch:
-    """What several blocks took together."""
+    """What a block took, of whom."""
 
     seconds: float = 0.0
     cpu: float = 0.0
-
-    def each(self, count: int) -> Took:
-        """What each of so many pieces of work took."""
-        return Took(self.seconds / count, self.cpu / count)
+    database: float = 0.0
+    client: float = 0.0
 
 
 @asynccontextmanager
@@ -103,7 +105,8 @@ async def serving(cluster: Cluster, count: int) -> AsyncIterator[Nodes]:
         about = {"name": "bench", "provider": {"id": "scripted"}}
         agent = json.loads(await connection.ask(request("POST", "/agents", about)))["id"]
         await connection.aclose()
-        yield Nodes(shared, servers, agent)
+        number = int((cluster.home / "data" / "postmaster.pid").read_text().split()[0])
+        yield Nodes(shared, servers, agent, Server("127.0.0.1", cluster.port, number))
 
 
 async def _session(connection: Connection, nodes: Nodes) -> str:
@@ -140,7 +143,9 @@ async def turns(
     for connection, session in zip(connections, ids, strict=True):
         await connection.ask(request("DELETE", f"/sessions/{session}"))
         await connection.aclose()
-    return watch.each(len(ids) * times)
+    count = len(ids) * times
+    nodes.others.append((watch.database / count, watch.client / count))
+    return Took(watch.seconds / count, watch.cpu / count)
 
 
 def _many(nodes: Nodes, times: int) -> Contender:
@@ -157,7 +162,9 @@ def _asked_of(nodes: Nodes, clients: int, times: int, *, forwarded: bool) -> Con
     )
 
 
-async def _measured(cluster: Cluster, quick: bool) -> Comparison:
+async def _measured(
+    cluster: Cluster, quick: bool
+) -> tuple[Comparison, Sequence[tuple[float, float]]]:
     times = 5 if quick else 20
     async with AsyncExitStack() as stack:
         clusters = {
@@ -171,84 +178,22 @@ async def _measured(cluster: Cluster, quick: bool) -> Comparison:
                 f"direct {name}": _asked_of(two, clients, count, forwarded=False),
                 f"forwarded {name}": _asked_of(two, clients, count, forwarded=True),
             }
-        return await compare(work, rounds=3 if quick else 9)
-
-
-# --- many stored sessions -------------------------------------------------------------------------
-
-
-def _names(count: int) -> list[str]:
-    return [f"session-{number:06}" for number in range(count)]
-
-
-async def _repeated(work: Any, times: int) -> Took:
-    watch = Stopwatch()
-    with watch.running():
-        for _ in range(times):
-            await work()
-    return watch.each(times)
-
-
-def _among(runtime: Runtime, stored: int, times: int) -> dict[str, Contender]:
-    """What is done among so many stored sessions of a dead node; each is claimed once at most."""
-    names = iter(_names(stored))
-
-    async def claim_and_talk() -> None:
-        session = await runtime.session(next(names))
-        await session.run("go")
-
-    async def create_and_talk() -> None:
-        session = await runtime.create_session(TEXT)
-        await session.run("go")
-        await runtime.delete(session.id)
-
-    async def failed() -> None:
-        await runtime.runs(statuses=("failed",))
-
-    done = (claim_and_talk, create_and_talk, runtime.sessions, runtime.runs, failed)
-    return {what: partial(_repeated, work, times) for what, work in zip(DONE, done, strict=True)}
-
-
-async def _stored(urls: dict[int, str], times: int, rounds: int) -> Comparison:
-    contenders: dict[str, Contender] = {}
-    async with AsyncExitStack() as stack:
-        for count, url in urls.items():
-            runtime = await stack.enter_async_context(Runtime(url, agents=[TEXT]))
-            for what, work in _among(runtime, count, times).items():
-                contenders[f"{what}, {count}"] = work
-        return await compare(contenders, rounds)
-
-
-async def _healthy_after(url: str) -> float:
-    port = free_port()
-    command = [sys.executable, "-m", "wingman", "serve", "--port", str(port), "--db", url]
-    async with started(command, port) as server:
-        return server.healthy_after
-
-
-# --------------------------------------------------------------------------------------------------
+        found = await compare(work, rounds=3 if quick else 9)
+        return found, clusters[1].others
 
 
 def measure(quick: bool) -> list[Row]:
     """Measure all of it; some minutes, or less than one."""
     if not is_installed():
         return [Row.unmeasured("nodes that share a database", "PostgreSQL is not installed")]
-    few, many = (100, 1_000) if quick else (1_000, 100_000)
     with a_cluster() as cluster, as_served():
-        found = trio.run(_measured, cluster, quick)
-        urls = {count: cluster.database(f"stored{count}") for count in (few, many)}
-        for count, url in urls.items():
-            trio.run(store_sessions, url, _names(count), TEXT.name)
-        starts = {
-            count: Figure.of(trio.run(_healthy_after, url) for _ in range(1 if quick else 5))
-            for count, url in urls.items()
-        }
-        stored = trio.run(_stored, urls, 5 if quick else 20, 2 if quick else 7)
-    return [*_of_nodes(found), *_of_stored(stored, starts, few, many)]
-
-
-def _of_nodes(found: Comparison) -> list[Row]:
-    rows = [Row("CPUs of this machine", float(len(os.sched_getaffinity(0))))]
+        found, others = trio.run(_measured, cluster, quick)
+    database, client = zip(*others, strict=True)
+    rows = [
+        Row("CPUs of this machine", float(len(os.sched_getaffinity(0)))),
+        Row("a turn's CPU, of PostgreSQL", Figure.of(database) * 1e6, "µs"),
+        Row("a turn's CPU, of the client", Figure.of(client) * 1e6, "µs"),
+    ]
     for count in COUNTS:
         name, key = f"turns, {count} node{'s' * (count > 1)}", f"{count} nodes"
         rows.append(Row(name, found.rate(key), "a second"))
@@ -257,26 +202,11 @@ def _of_nodes(found: Comparison) -> list[Row]:
             rows.append(Row(name, found.speed(key, "1 nodes"), "×", "1 node"))
     for key, name in (("one", "one at a time"), ("many", f"{CLIENTS} at once")):
         direct, forwarded = f"direct {key}", f"forwarded {key}"
+        dearer = found.dearness(forwarded, direct, by="cpu")
         rows += [
             Row(f"direct turn, {name}", found.each(direct) * 1e3, "ms"),
             Row(f"forwarded turn, {name}", found.each(forwarded) * 1e3, "ms"),
             Row(f"forwarded turn, {name}", found.dearness(forwarded, direct), "×", "direct"),
-            Row(
-                f"forwarded turn, {name}, CPU",
-                found.dearness(forwarded, direct, by="cpu"),
-                "×",
-                "direct",
-            ),
-        ]
-    return rows
-
-
-def _of_stored(found: Comparison, starts: dict[int, Figure], few: int, many: int) -> list[Row]:
-    rows = [Row(f"healthy after, {count:,} stored", starts[count], "s") for count in (few, many)]
-    for what in DONE:
-        beside = found.dearness(f"{what}, {many}", f"{what}, {few}")
-        rows += [
-            Row(f"{what}, {few:,} stored", found.each(f"{what}, {few}") * 1e3, "ms"),
-            Row(f"{what}, {many:,} stored", beside, "×", f"{few:,}"),
+            Row(f"forwarded turn, {name}, CPU", dearer, "×", "direct"),
         ]
     return rows

@@ -32,6 +32,7 @@ ON_MEMORY = (
 @asynccontextmanager
 async def nodes(home: Path, count: int = 2, *arguments: str) -> AsyncIterator[Command]:
     async with running(*ON_MEMORY, f"{count}", *arguments, home=home) as command:
+        await command.says("Permissions: ")
         await command.says("all nodes serve")
         yield command
 
@@ -95,7 +96,8 @@ async def test_nodes_share_a_port_start_again_when_they_die_and_end_in_order(
 
         os.kill(first, signal.SIGKILL)
         await command.says("a node ended code=-9")
-        await says(command, "wingman.server: listening", times=3)
+        await says(command, ": listening url=", times=3)
+        assert f"wingman.server[{second}]: listening" in command.err
         assert second in children(command)
 
         work = "touch began; until [ -e go ]; do sleep 0.01; done; touch ended"
@@ -185,6 +187,7 @@ async def on_postgresql(
     """Two nodes with a token, a client, and the addresses: the shared one, and each node's own."""
     arguments = (*NODES, "2", "--db", cluster.url(database), "--grace", "0")
     async with running(*arguments, home=home, WINGMAN_TOKEN="open-sesame") as command:
+        await command.says("Permissions: ")
         await command.says("all nodes serve")
         own = [url for (url,) in cluster.run("SELECT url FROM nodes", database)]
         url = await url_of(command)

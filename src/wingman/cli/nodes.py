@@ -125,7 +125,8 @@ class Nodes:
                     nursery.start_soon(self._keep, node)
                 for node in self._nodes:
                     await node.serves.wait()
-                log_event(logger, logging.INFO, "all nodes serve", nodes=self.count)
+                if not self._ending.is_set():
+                    log_event(logger, logging.INFO, "all nodes serve", nodes=self.count)
 
     async def _keep(
         self, node: _Node, task_status: trio.TaskStatus[bool] = trio.TASK_STATUS_IGNORED

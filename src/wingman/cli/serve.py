@@ -206,7 +206,8 @@ def serve_command(
     # Quart and Hypercorn: heavy, and no other command's matter.
     from wingman.server import ServerConfig  # noqa: PLC0415
 
-    configure_logging(log_level, log_format)
+    node = Node.found()
+    configure_logging(log_level, log_format, os.getpid() if node else None)
     raise_limit()
     server = ServerConfig(
         host, port, token, allowed_hosts, grace, max_connections, max_body_memory, node_url
@@ -217,7 +218,6 @@ def serve_command(
         raise click.UsageError(error.message) from error
     overridden = said_elsewhere()
     database = db or str(default_database())
-    node = Node.found()
     if node is None and nodes > 1:
         _check_several(database, node_url)
         launch(partial(_serve_nodes, server, nodes))

@@ -40,18 +40,19 @@ Format: TypeAlias = Literal["text", "json"]
 FORMATS: Final[tuple[Format, ...]] = get_args(Format)
 
 
-def configure_logging(level: str, format: Format = "text") -> None:
+def configure_logging(level: str, format: Format = "text", pid: int | None = None) -> None:
     """Log to standard error from this level on, one of `LEVELS`; what was configured is replaced.
 
     The level is that of Wingman's own lines: other libraries' are shown from `warning` on, since
     below it some of them tell what is sent. Uncaught exceptions and Python's warnings are lines
-    too. Where standard error is closed, nothing is logged.
+    too. Where standard error is closed, nothing is logged. `pid` is this process, where others log
+    to the same place.
     """
     descriptor = open_standard_error()
     handler: logging.Handler = logging.NullHandler()
     if descriptor is not None:
         handler = LineHandler(descriptor)
-        handler.setFormatter(JsonLines() if format == "json" else TextLines())
+        handler.setFormatter(JsonLines(pid) if format == "json" else TextLines(pid))
     own = logging.getLogger("wingman")
     own.setLevel(level.upper())
     logging.basicConfig(level=max(logging.WARNING, own.level), handlers=[handler], force=True)

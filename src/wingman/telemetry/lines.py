@@ -23,20 +23,31 @@ _INDENT: Final = "    "
 class TextLines(logging.Formatter):
     """Time (RFC 3339, UTC), level, logger, message; a traceback below, indented.
 
-    A notice is its message alone.
+    A notice is its message alone. With a `pid` the logger has it behind its name: then others log
+    to the same place.
     """
+
+    def __init__(self, pid: int | None = None) -> None:
+        super().__init__()
+        self._by = "" if pid is None else f"[{pid}]"
 
     def format(self, record: logging.LogRecord) -> str:
         """The record as text. Only what is indented may take more than one line."""
         text = printable(_cut(record.getMessage(), _LONGEST))
         if record.name != NOTICES:
-            text = f"{_time(record)} {record.levelname:<7} {printable(record.name)}: {text}"
+            logger = printable(record.name) + self._by
+            text = f"{_time(record)} {record.levelname:<7} {logger}: {text}"
         lines = _traceback(self, record).split("\n")
         return "\n".join((text, *(_INDENT + printable(line) for line in lines if line)))
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object: `time`, `level`, `logger`, `event`, the event's fields, `exception`."""
+    """One JSON object: `time`, `level`, `logger`, `event`, the event's fields, `exception`; and
+    `pid`, where it is given."""
+
+    def __init__(self, pid: int | None = None) -> None:
+        super().__init__()
+        self._by = {} if pid is None else {"pid": pid}
 
     def format(self, record: logging.LogRecord) -> str:
         """The record as JSON, in ASCII: no reader of lines finds more than one in it."""
@@ -44,6 +55,7 @@ class JsonLines(logging.Formatter):
             "time": _time(record),
             "level": record.levelname.lower(),
             "logger": record.name,
+            **self._by,
         }
         if isinstance(record.msg, LogEvent):
             entry |= {"event": record.msg.event, **record.msg.fields}

@@ -18,7 +18,8 @@ from wingman.telemetry.events import LogEvent
 __all__ = ["LineHandler", "LineWriter", "open_standard_error"]
 
 _HELD: Final = 1_048_576  # bytes of lines that wait to be written
-_BATCH: Final = 65_536  # bytes of lines that are written at once
+# Bytes of lines that are written at once: of these no other process's lines come between.
+_BATCH: Final = select.PIPE_BUF
 _AT_THE_END: Final = 0.2  # seconds that the end of the process waits for what is held
 
 
@@ -96,7 +97,7 @@ class LineWriter:
             self._changed.wait_for(lambda: self._lines or self._closed)
             batch: list[tuple[bytes, int]] = []
             size = 0
-            while self._lines and size < _BATCH:
+            while self._lines and (not batch or size + len(self._lines[0][0]) <= _BATCH):
                 batch.append(self._lines.popleft())
                 size += len(batch[-1][0])
             self._size -= size
