@@ -1,6 +1,4 @@
-"""What is left in the record of a node that lost its connection, or did not hear of its claim."""
-
-from typing import Any
+"""What is left in the record of a node that lost its connection, or that gave up its sessions."""
 
 import psycopg
 import pytest
@@ -10,15 +8,12 @@ from cluster.conftest import Pair, until
 from cluster.test_nodes_that_go import begun
 from postgres_kit import Cluster
 from store.samples import run, session
-from wingman.cluster import ClusterOwners
 from wingman.errors import SessionMoved
 from wingman.store import (
     Change,
-    Commit,
     RunQueued,
     SessionClaimed,
     SessionErased,
-    SessionReleased,
     SessionSaved,
 )
 from wingman.store.postgres import PostgresStore
@@ -49,33 +44,7 @@ async def test_what_is_written_late_of_a_session_that_its_next_owner_has_erased_
         assert await other.session("s1") is None
 
 
-@pytest.mark.xfail(strict=True, reason="nobody looks for work in what a living node owns")
-async def test_a_session_whose_claim_was_cancelled_is_not_left_to_nobody(
-    cluster: Cluster, clean_database: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The client that asked went away: the claim was made, and the node does not know it."""
-    url = cluster.url(clean_database)
-    async with PostgresStore(url) as store:
-        await store.write(SessionSaved(session()), RunQueued(run())).wait()
-        await store.write(SessionReleased("s1")).wait()
-        assert await store.nodes.unowned(1)
-        owners = ClusterOwners(store, store.nodes)
-        write = store.write
-        with trio.CancelScope() as client:
-
-            def write_and_cancel(*changes: Change, **more: Any) -> Commit:
-                commit = write(*changes, **more)
-                client.cancel()
-                return commit
-
-            monkeypatch.setattr(store, "write", write_and_cancel)
-            await owners.claim("s1")
-        assert client.cancelled_caught
-        await write().wait()
-        assert await store.nodes.unowned(1)
-
-
-@pytest.mark.xfail(strict=True, reason="nobody looks for work in what a living node owns")
+@pytest.mark.xfail(strict=True, reason="what was forgotten while nothing was lost is left")
 async def test_what_a_node_gave_up_that_was_not_lost_goes_on_by_itself(
     pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
