@@ -94,7 +94,7 @@ class Stall:
 
 Deed = Pause | Kill | Stop | Cut | Hold | Partition | Terminate | Crash | Stall
 
-AT_COMMITS: Final = ("sending", "beginning", "marked", "written", "flushing", "committed")
+AT_COMMITS: Final = ("sending", "marked", "written", "flushing", "committed", "answered")
 AT_CLAIMS: Final = ("claiming", "claimed", "read back", "loaded", "releasing")
 AT_BIRTHS: Final = (
     "lost",
@@ -107,7 +107,7 @@ AT_BIRTHS: Final = (
     "reborn",
     "hearing",
 )
-OFTEN: Final = ("second", "looking", "beating", "answered")
+OFTEN: Final = ("second", "looking", "beating", "beaten")
 """Places that a node comes to all the time."""
 
 

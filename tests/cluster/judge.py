@@ -7,7 +7,17 @@ from typing import Final
 from cluster.model_node import Live
 from cluster.world import World
 
-__all__ = ["LEFT_WITHIN", "Violation", "judge"]
+__all__ = ["IN_TIME", "LEFT", "NOT_ENDED", "SAFETY", "Violation", "judge"]
+
+OWNER_ALONE: Final = "a session is written by its owner alone"
+KNOWS_ALL: Final = "whoever writes a session knows all of it"
+NOT_MADE: Final = "what is said not to have been made is not made"
+ONCE: Final = "nothing is written twice"
+KEPT: Final = "nothing that was acknowledged is lost"
+SAFETY: Final = frozenset((OWNER_ALONE, KNOWS_ALL, NOT_MADE, ONCE, KEPT))
+NOT_ENDED: Final = "no node is ended that goes on"
+IN_TIME: Final = "all comes to its end in time"
+LEFT: Final = "a node leaves what it has lost"
 
 LEFT_WITHIN: Final = 8.5
 """Seconds that a session may stay in a node's memory while another node has it, unless stopped."""
@@ -29,24 +39,24 @@ def judge(world: World) -> None:
     records = [record for rows in world.server.rows.values() for record in rows]
     for record in records:
         if record.by != record.owner:
-            raise Violation("a session is written by its owner alone", record)
+            raise Violation(OWNER_ALONE, record)
         if record.written.knows != record.before:
-            raise Violation("whoever writes a session knows all of it", record)
+            raise Violation(KNOWS_ALL, record)
         if record.written.call in world.refused:
-            raise Violation("what is said not to have been made is not made", record)
+            raise Violation(NOT_MADE, record)
     rows = Counter((row.written.session, row.written.what, row.written.message) for row in records)
     calls = Counter(record.written.call for record in records)
     for what, times in (*rows.items(), *calls.items()):
         if times > 1:
-            raise Violation("nothing is written twice", what)
+            raise Violation(ONCE, what)
     for session, message in world.acknowledged:
         if (session, "queued", message) not in rows:
-            raise Violation("nothing that was acknowledged is lost", (session, message))
+            raise Violation(KEPT, (session, message))
     for ended_at, committed_at in world.server.ended_as_stale:
         if ended_at - committed_at < QUIET_FOR:
-            raise Violation("no node is ended that goes on", (ended_at, committed_at))
+            raise Violation(NOT_ENDED, (ended_at, committed_at))
     if world.is_late:
-        raise Violation("all comes to its end in time", (world.unanswered, world.unfinished()))
+        raise Violation(IN_TIME, (world.unanswered, world.unfinished()))
     for one, other in permutations(world.lives, 2):
         if one.session == other.session and one.node is not other.node:
             _judge_lives(world, one, other)
@@ -63,7 +73,7 @@ def _judge_lives(world: World, one: Live, other: Live) -> None:
         if process is one.node.process
     )
     if until - since - stopped > LEFT_WITHIN:
-        raise Violation("a node leaves what it has lost", (one.session, since, until))
+        raise Violation(LEFT, (one.session, since, until))
 
 
 def _end(world: World, live: Live) -> float:

@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
@@ -17,6 +17,9 @@ from wingman.cluster.decisions import Shares, Stillness
 from wingman.cluster.member import LOOK_SECONDS
 from wingman.store import Node as NodeSeen
 from wingman.store import NodeTerms, Unowned
+
+if TYPE_CHECKING:
+    from cluster.world import Message
 
 __all__ = ["Elsewhere", "Live", "Node", "NotFound"]
 
@@ -80,9 +83,14 @@ class Live:
         try:
             while self.closed_at is None:
                 if self.todo:
-                    await time.sleep(self.node.work_of(self.todo[0]))
-                    await self.write("ended", self.todo[0]).done.wait()
+                    message = self.node.message(self.todo[0])
+                    await time.sleep(message.work or 0)
+                    call = self.write("ended", self.todo[0])
                     self.todo.popleft()
+                    if message.leaves and not self.todo:
+                        await self.node.passivate(self)
+                    else:
+                        await call.done.wait()
                 elif time.now - self.quiet_since > IDLE_FOR:
                     await self.node.passivate(self)
                 else:
@@ -110,7 +118,7 @@ class Node:
     remote: Callable[[], Awaitable[None]]
     """Waits for what a query takes to get to the server, or back; raises `Gone`."""
     next_call: Callable[[], int]
-    work_of: Callable[[str], float]
+    message: Callable[[str], "Message"]
     on_live: Callable[[Live], None]
     on_refused: Callable[[int], None]
     number: int = 0

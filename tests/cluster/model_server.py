@@ -311,12 +311,13 @@ class Backend:
         server = self.server
         self._ends_if_told()
         self.is_flushing = True
-        await self.reach("flushing")
+        writes = bool(self._appended)
+        await self.reach("flushing" if writes else "beating")
         stalled = max(server.stalled_until - server.time.now, 0)
         await server.time.sleep(stalled + 0.003 + server.pause(0.005))
         self.apply()
         self.is_flushing = False
-        await self.reach("committed")
+        await self.reach("committed" if writes else "beaten")
 
     def apply(self) -> None:
         """What this transaction has done is there for all to see."""

@@ -66,7 +66,6 @@ class Look:
 
 async def begin(backend: Backend) -> None:
     """BEGIN ISOLATION LEVEL READ COMMITTED"""
-    await backend.reach("beginning")
 
 
 async def commit(backend: Backend) -> None:
@@ -96,7 +95,8 @@ class Protocol:
             )
             if not all(self.owns(number, snapshot["session", session]) for session in written):
                 raise Refused("moved")
-            await backend.reach("marked")
+            if written:
+                await backend.reach("marked")
 
         return statement
 
@@ -135,7 +135,7 @@ class Protocol:
         await backend.update(("session", session), lambda owner: owner == number, lambda _: None)
 
     async def own(self, node: "Node", session: str, former: int | None) -> None:
-        """Claim through the writer, after all it was given: also what is this node's already."""
+        """Claim through the writer, after all that it was given; also what is this node's."""
         await node.writer.submit(Claimed(session, former)).done.wait()
 
     async def let_go(self, node: "Node", session: str) -> None:

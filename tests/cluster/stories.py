@@ -1,5 +1,6 @@
 """Random stories: short ones with few faults first, each fault in the middle of something."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from hypothesis import strategies as st
@@ -24,9 +25,10 @@ from cluster.faults import (
 )
 from cluster.world import SLOTS, Message, Story
 
-__all__ = ["stories"]
+__all__ = ["lost_at", "slow", "slow_at", "still", "stories", "stories_of"]
 
 _SECONDS: Final = st.sampled_from((0.05, 0.6, 1.5, 3.0, 6.0, 9.5, 12.0))
+_LONG: Final = st.sampled_from((1.5, 3.0, 9.0, 9.5, 12.0))
 _LEARNS: Final = st.sampled_from((0.0, 0.3, 2.0, 5.0, 9.0, 20.0))
 
 _LOSSES: Final[st.SearchStrategy[Deed]] = st.one_of(
@@ -50,30 +52,84 @@ _ANYWHERE: Final = st.one_of(
     st.builds(Fault, st.sampled_from((*AT_COMMITS, *AT_CLAIMS)), _SOON, _DEEDS),
     st.builds(Fault, st.sampled_from(AT_BIRTHS), st.integers(0, 1), _DEEDS),
     st.builds(Fault, st.sampled_from(OFTEN), st.integers(0, 30), _DEEDS),
-    st.builds(Fault, st.just("looking"), st.integers(0, 30), st.builds(Pause, _SECONDS)),
 )
-# A connection is lost, and while the node comes back, the next thing happens.
-_ON_THE_WAY_BACK: Final = st.builds(
-    lambda loss, later: (loss, *later),
-    st.builds(Fault, st.sampled_from(AT_COMMITS), _SOON, _LOSSES),
-    st.lists(
-        st.builds(Fault, st.sampled_from(AT_BIRTHS), st.just(0), st.one_of(_LOSSES, _DEEDS)),
-        max_size=3,
-    ),
+
+
+def lost_at(
+    *places: str,
+    then: Sequence[str] = AT_BIRTHS,
+    by: st.SearchStrategy[Deed] | None = None,
+    after: int = 3,
+) -> st.SearchStrategy[Trouble]:
+    """A connection is lost at one of these places; on the way back, at others, something else."""
+    first = st.builds(Fault, st.sampled_from(places), st.integers(0, after), _LOSSES)
+    deeds = st.one_of(_LOSSES, _DEEDS) if by is None else by
+    later = st.builds(Fault, st.sampled_from(then), st.just(0), deeds)
+    return st.builds(
+        lambda slot, first, later: Trouble(slot, (first, *later)),
+        _SLOTS,
+        first,
+        st.lists(later, max_size=3),
+    )
+
+
+def slow_at(*places: str, after: int = 3) -> st.SearchStrategy[Trouble]:
+    """Something takes its time at one of these places."""
+    slow = st.builds(
+        Fault, st.sampled_from(places), st.integers(0, after), st.builds(Pause, _SECONDS)
+    )
+    return st.builds(Trouble, _SLOTS, st.tuples(slow))
+
+
+def slow(*seconds: float) -> st.SearchStrategy[Deed]:
+    """What is there takes so long."""
+    return st.builds(Pause, st.sampled_from(seconds))
+
+
+def still() -> st.SearchStrategy[Trouble]:
+    """A node does not go on for a while, or nobody does, and loses nothing."""
+    deed = st.one_of(st.builds(Hold, _LONG), st.builds(Stop, _LONG), st.builds(Stall, _LONG))
+    first = st.builds(Fault, st.sampled_from((*AT_COMMITS, "second")), st.integers(0, 9), deed)
+    return st.builds(Trouble, _SLOTS, st.tuples(first))
+
+
+_ANY_TROUBLE: Final = st.one_of(
+    lost_at(*AT_COMMITS), st.builds(Trouble, _SLOTS, st.tuples(_ANYWHERE))
 )
-_TROUBLES: Final = st.builds(Trouble, _SLOTS, st.one_of(_ON_THE_WAY_BACK, st.tuples(_ANYWHERE)))
-_MESSAGES: Final = st.builds(
-    Message,
-    at=st.integers(2, 30).map(lambda halves: halves / 2),
-    session=st.sampled_from("ab"),
-    slot=_SLOTS,
-    work=st.sampled_from((0.0, 0.3, 2.0, 6.0, 0.0, 0.3, 2.0, None)),
-)
+
+
+def _messages(work: Sequence[float | None]) -> st.SearchStrategy[Message]:
+    return st.builds(
+        Message,
+        at=st.integers(2, 30).map(lambda halves: halves / 2),
+        session=st.sampled_from("ab"),
+        slot=_SLOTS,
+        work=st.sampled_from(work),
+        leaves=st.booleans(),
+    )
+
+
+_WORK: Final = (0.0, 0.3, 2.0, 6.0)
+_JITTER: Final = st.sampled_from((0.0, 0.02, 0.05, 0.1))
 
 stories: Final = st.builds(
     Story,
-    st.lists(_MESSAGES, min_size=1, max_size=20),
-    st.lists(_TROUBLES, max_size=6),
-    st.sampled_from((0.0, 0.02, 0.05, 0.1)),
+    st.lists(_messages((*_WORK, *_WORK, None)), min_size=1, max_size=20),
+    st.lists(_ANY_TROUBLE, max_size=6),
+    _JITTER,
     st.integers(0, 2**16),
 )
+"""Any."""
+
+
+def stories_of(
+    trouble: st.SearchStrategy[Trouble], *, erasing: bool = False
+) -> st.SearchStrategy[Story]:
+    """Stories with much of one kind of trouble; where sessions are erased, often."""
+    return st.builds(
+        Story,
+        st.lists(_messages((*_WORK, None) if erasing else _WORK), min_size=6, max_size=20),
+        st.lists(st.one_of(trouble, trouble, _ANY_TROUBLE), min_size=1, max_size=5),
+        _JITTER,
+        st.integers(0, 2**16),
+    )

@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine, Generator
 from heapq import heappop, heappush
 from itertools import count
 from types import coroutine
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 import attrs
 
@@ -17,6 +17,8 @@ __all__ = ["Process", "Promise", "Task", "Time", "TimedOut"]
 
 T = TypeVar("T")
 Wait = Callable[["Task"], None]
+
+_ASK_EVERY: Final = 0.05
 
 
 class TimedOut(Exception):
@@ -53,15 +55,14 @@ class Task:
 
     def wake(self, turn: int, value: Any = None, error: BaseException | None = None) -> None:
         """Give it a turn now, if it still waits as it did at `turn`."""
-        self.time.call_at(self.time.now, lambda: self.go_on(turn, value, error))
+        self.time.call_at(self.time.now, self.go_on, turn, value, error)
 
     def go_on(self, turn: int, value: Any = None, error: BaseException | None = None) -> None:
         """Run to the next wait; a process that is stopped runs later."""
         if self.ended or turn != self.turn:
             return
         if self.process.stopped_until > self.time.now:
-            later = self.process.stopped_until
-            self.time.call_at(later, lambda: self.go_on(turn, value, error))
+            self.time.call_at(self.process.stopped_until, self.go_on, turn, value, error)
             return
         self.turn += 1
         self.at_work = True
@@ -126,9 +127,7 @@ class Promise(Generic[T]):
     def _park(self, task: Task, timeout: float | None) -> None:
         self._waiting.append((task, task.turn))
         if timeout is not None:
-            turn = task.turn
-            late = TimedOut()
-            self.time.call_at(self.time.now + timeout, lambda: task.go_on(turn, error=late))
+            self.time.call_at(self.time.now + timeout, task.go_on, task.turn, None, TimedOut())
 
     def _settle(self, value: Any, error: BaseException | None) -> None:
         if not self._kept:
@@ -143,12 +142,14 @@ class Time:
 
     now: float = 0.0
     tasks: set[Task] = attrs.field(factory=set)
-    _agenda: list[tuple[float, int, Callable[[], None]]] = attrs.field(factory=list)
+    _agenda: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = attrs.field(
+        factory=list
+    )
     _order: Any = attrs.field(factory=count)
 
-    def call_at(self, moment: float, call: Callable[[], None]) -> None:
+    def call_at(self, moment: float, call: Callable[..., None], *values: Any) -> None:
         """Do this then; what is due at the same moment happens in the order of these calls."""
-        heappush(self._agenda, (moment, next(self._order), call))
+        heappush(self._agenda, (moment, next(self._order), call, values))
 
     def start(self, steps: Coroutine[Wait, Any, None], process: Process) -> Task:
         """A new task."""
@@ -165,11 +166,7 @@ class Time:
     async def sleep(self, seconds: float) -> None:
         """Wait so long."""
         moment = self.now + seconds
-        await _suspend(lambda task: self._alarm(task, moment))
-
-    def _alarm(self, task: Task, moment: float) -> None:
-        turn = task.turn
-        self.call_at(moment, lambda: task.go_on(turn))
+        await _suspend(lambda task: self.call_at(moment, task.go_on, task.turn))
 
     def close(self) -> None:
         """End all tasks."""
@@ -177,10 +174,15 @@ class Time:
             task.end()
 
     def run_while(self, wanted: Callable[[], bool]) -> None:
-        """Let time pass, while it is wanted and anything is to happen."""
-        while self._agenda and wanted():
-            self.now, _, call = heappop(self._agenda)
-            call()
+        """Let time pass, while it is wanted (which is asked now and then) and anything is due."""
+        ask_at = self.now
+        while self._agenda:
+            if self.now >= ask_at:
+                if not wanted():
+                    return
+                ask_at = self.now + _ASK_EVERY
+            self.now, _, call, values = heappop(self._agenda)
+            call(*values)
 
 
 @coroutine

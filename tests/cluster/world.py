@@ -23,7 +23,7 @@ __all__ = ["Message", "Story", "World"]
 SLOTS: Final = 3
 FAULTS_UNTIL: Final = 25.0
 SETTLED_WITHIN: Final = 25.0
-"""Seconds from the last fault's end until all that was asked for is done."""
+"""Seconds from the last fault's end until all that was asked for is done, beside its own time."""
 _OPEN: Final = frozenset(("marked", "written", "claiming", "releasing", "flushing"))
 """Places where a transaction is open: what takes its time there has others in the middle of it."""
 
@@ -34,13 +34,15 @@ _PAUSES: Final = (0.02, 0.1, 0.5, 1.0, 2.5)
 class Message:
     """A client's message: when, to which session, first to which node, and how long it takes.
 
-    One of which the work is None erases the session.
+    One of which the work is None erases the session. After one that `leaves`, the node lets go of
+    the session as soon as it has nothing to do.
     """
 
     at: float
     session: str
     slot: int
     work: float | None
+    leaves: bool = False
 
 
 @attrs.frozen
@@ -80,11 +82,13 @@ class World:
     _apart_until: dict[int, float] = attrs.field(factory=lambda: dict.fromkeys(range(SLOTS), 0))
     _wires: dict[str, list[Wire]] = attrs.field(factory=dict)
     _calls: Any = attrs.field(factory=count)
-    _work: dict[str, float] = attrs.field(factory=dict)
+    _messages: dict[str, Message] = attrs.field(factory=dict)
+    _work: float = 0
     _births: Any = attrs.field(factory=count)
 
     def __attrs_post_init__(self) -> None:
         self.server = Server(self.time, random.Random(self.story.seed))
+        self._work = sum(message.work or 0 for message in self.story.messages)
         for trouble in self.story.troubles:
             self._armed[trouble.slot].append(deque(trouble.faults))
 
@@ -107,6 +111,8 @@ class World:
         last = max((message.at for message in self.story.messages), default=0)
         self.calm_from = last
         self.time.run_while(lambda: not self._is_quiet() and not self.is_late)
+        if self.is_late:
+            return
         # What is idle can be had by anyone.
         for slot, session in enumerate(sessions):
             self._send(f"last{slot}", Message(self.time.now, session, slot % SLOTS, 0))
@@ -116,7 +122,7 @@ class World:
     @property
     def is_late(self) -> bool:
         """Whether all should have been done by now."""
-        return self.time.now > self.calm_from + SETTLED_WITHIN
+        return self.time.now > self.calm_from + self._work + SETTLED_WITHIN
 
     def unfinished(self) -> list[str]:
         """Sessions with work that nobody has done."""
@@ -129,7 +135,7 @@ class World:
 
     def _send(self, name: str, message: Message) -> None:
         self.unanswered.add(name)
-        self._work[name] = message.work or 0
+        self._messages[name] = message
         self.time.start(self._client(name, message), self._outside)
 
     async def _client(self, name: str, message: Message) -> None:
@@ -180,7 +186,7 @@ class World:
             partial(self._dial, slot, name),
             partial(self._remote, slot),
             partial(next, self._calls),
-            self._work.__getitem__,
+            self._messages.__getitem__,
             self.lives.append,
             self.refused.add,
         )

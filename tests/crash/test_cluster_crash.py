@@ -30,7 +30,7 @@ def breakable() -> Iterator[Cluster]:
 async def test_a_cluster_under_faults_keeps_its_promises(
     tmp_path: Path, breakable: Cluster
 ) -> None:
-    harness = ClusterHarness(tmp_path, breakable, seed=1, clients=8, together=0.0)
+    harness = ClusterHarness(tmp_path, breakable, seed=1, clients=6, together=1.0)
     faults = (
         Fault("killed", 0.1),
         Fault("stopped", 1.0),

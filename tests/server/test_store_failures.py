@@ -8,6 +8,7 @@ import wingman.session.actor
 from server_kit import Gate, Server, call, error_of, serving, until
 from session_kit import BreakableStore, LateStore
 from wingman import tool
+from wingman.errors import StoreUnavailable
 from wingman.store import MemoryStore, RunEnded, RunQueued, SessionSaved
 
 
@@ -268,3 +269,22 @@ async def test_a_title_that_is_not_recorded_is_not_shown() -> None:
         unavailable(await server.client.put(f"/sessions/{session_id}", json={"title": "New"}))
         store.mend()
         assert (await server.client.get(f"/sessions/{session_id}")).json()["title"] is None
+
+
+async def test_a_change_that_is_recorded_is_not_said_to_be_refused_where_it_cannot_be_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def unreadable(*_: object) -> None:
+        raise StoreUnavailable("The connection was lost.")
+
+    async with serving(MemoryStore()) as server:
+        session_id = await server.session()
+        with monkeypatch.context() as store:
+            store.setattr("wingman.runtime.Runtime.read_session", unreadable)
+            store.setattr("wingman.runtime.Runtime.describe", unreadable)
+            change = {"title": "New"}
+            message = unavailable(await server.client.put(f"/sessions/{session_id}", json=change))
+            assert f"The change of session {session_id} is recorded" in message
+            assert "is recorded" in unavailable(await server.client.post("/sessions", json={}))
+        assert (await server.client.get(f"/sessions/{session_id}")).json()["title"] == "New"
+        assert len((await server.client.get("/sessions")).json()) == 2

@@ -59,6 +59,7 @@ class Member:
         """Be heard and seen, and take what nobody owns; then look, until the runtime ends."""
         self.nodes.watch(self._reborn, self._changed)
         self.owners.on_lost = self._lost
+        self.owners.on_stray = self._strayed
         with suppress(StoreError):
             await self.nodes.tell(self.owners.terms)
             await self._look()
@@ -198,6 +199,27 @@ class Member:
         number = self.nodes.number
         log_event(logger, logging.WARNING, "this is another node now", node=number, kept=len(kept))
         self._abandon([self.host.active.find(session_id) for session_id in lost])
+
+    def _strayed(self, session_ids: Collection[str]) -> None:
+        let_go = partial(self._let_go, session_ids, self.nodes.number)
+        self.spawn(let_go, "let go of sessions that nobody knows")
+
+    async def _let_go(self, session_ids: Collection[str], number: int) -> None:
+        """Have others find these sessions unowned: again and again, until that is recorded, or this
+        is another node."""
+        left = set(session_ids)
+
+        async def let_go(session_id: str) -> None:
+            async with self.host.active.alone(session_id):
+                if await self.owners.let_go(session_id):
+                    left.discard(session_id)
+
+        while left and number == self.nodes.number:
+            await self.store.wait_until_well()
+            async with trio.open_nursery() as nursery:
+                for session_id in left:
+                    nursery.start_soon(let_go, session_id)
+            await trio.sleep(_SELF_SECONDS if left else 0)
 
     def _lost(self, session_id: str) -> None:
         self._abandon([self.host.active.find(session_id)])

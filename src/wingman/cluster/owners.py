@@ -10,6 +10,7 @@ import msgspec
 from wingman.cluster.decisions import may_own, somebody_for
 from wingman.errors import NoNode, SessionElsewhere, StoreError
 from wingman.store import (
+    Commit,
     Node,
     Nodes,
     NodeTerms,
@@ -25,7 +26,7 @@ __all__ = ["ClusterOwners"]
 _TRIES: Final = 3
 
 
-def _nothing(_session_id: str) -> None:
+def _nothing(_told: object) -> None:
     pass
 
 
@@ -34,13 +35,15 @@ class ClusterOwners:
     """What this node believes to own; the store has the last word.
 
     `terms` are this node's own. `on_lost` is called with the id of a session that turned out to be
-    another node's.
+    another node's. `on_stray` is called with those of sessions that may be this node's, by the
+    store, where this one does not know it: nobody else may take them.
     """
 
     store: Store
     nodes: Nodes
     terms: NodeTerms = attrs.field(factory=NodeTerms)
     on_lost: Callable[[str], None] = _nothing
+    on_stray: Callable[[Collection[str]], None] = _nothing
     _mine: set[str] = attrs.field(factory=set, init=False)
 
     shared = True
@@ -77,8 +80,8 @@ class ClusterOwners:
                 self._check_owner(session_id, found.node)
             if not may_own(self.terms, found.label):
                 raise await self._for_another(found.label)
-            await self.store.write(SessionClaimed(session_id, found.owner)).wait()
-            if await self._own((session_id,), number):
+            claim = self.store.write(SessionClaimed(session_id, found.owner))
+            if await self._claimed((claim,), (session_id,), number):
                 return
         raise SessionElsewhere(f"Session {session_id} is being claimed by other nodes: ask again.")
 
@@ -124,28 +127,51 @@ class ClusterOwners:
         claims = [
             self.store.write(SessionClaimed(each.session_id, each.former)) for each in unowned
         ]
-        for claim in claims:
-            await claim.wait()
-        return await self._own([each.session_id for each in unowned], number)
+        return await self._claimed(claims, [each.session_id for each in unowned], number)
 
     def reborn(self, kept: Collection[str]) -> Collection[str]:
-        """This is another node now, which owns `kept` of what it owned; the ids of what it lost.
-
-        What is not believed to be its own is let go of.
-        """
+        """This is another node now, which owns `kept` of what it owned; the ids of what it lost."""
         kept = frozenset(kept)
         lost = self._mine - kept
-        for session_id in kept - self._mine:
-            with suppress(StoreError):
-                self.store.write(SessionReleased(session_id))
+        self._stray(kept)
         self._mine &= kept
         return lost
 
+    async def let_go(self, session_id: str) -> bool:
+        """Let others have a session, if this node does not know that it has it; False where that
+        could not be recorded."""
+        if session_id in self._mine:
+            return True
+        try:
+            await self.store.write(SessionReleased(session_id)).wait()
+        except StoreError:
+            return False
+        return True
+
     def forget_all(self) -> None:
         """Count on nothing: others may own all of it."""
-        self._mine.clear()
+        forgotten, self._mine = self._mine, set()
+        self._stray(forgotten)
 
     # --------------------------------------------------------------------------------------------
+
+    def _stray(self, session_ids: Collection[str]) -> None:
+        if stray := [each for each in session_ids if each not in self._mine]:
+            self.on_stray(stray)
+
+    async def _claimed(
+        self, claims: Sequence[Commit], session_ids: Sequence[str], number: int
+    ) -> Collection[str]:
+        """Wait for these claims; those of the sessions that are this node's now.
+
+        Who waits may be cancelled, or not be told what became of a claim: then it is let go of.
+        """
+        try:
+            for claim in claims:
+                await claim.wait()
+            return await self._own(session_ids, number)
+        finally:
+            self._stray(session_ids)
 
     async def _own(self, session_ids: Sequence[str], number: int) -> Collection[str]:
         """Those of these sessions that the store says are this node's, if it is still the same."""

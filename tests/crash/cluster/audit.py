@@ -183,7 +183,7 @@ def living(url: str) -> set[int]:
         return {seq for (seq,) in connection.execute("SELECT seq FROM harness.locks").fetchall()}
 
 
-def first_move(url: str, session_id: str, node: int) -> float | None:
+def first_move(url: str, session_id: str, node: int | None) -> float | None:
     """When another node took this session from this one, as a time of day in seconds."""
     with psycopg.connect(url) as connection:
         row = connection.execute(_FIRST_MOVE, (session_id, node)).fetchone()

@@ -4,6 +4,7 @@ while many clients work.
     harness.py    ClusterHarness: rounds of faults; after each all comes to rest
     rest.py       what must hold then
     faults.py     which faults there are
+    strikes.py    when they happen, and to whom, and what is measured of each
     node.py       a node: its process and its wire
     wire.py       the way from a node to the database, which can be cut or fall silent
     balancer.py   what clients talk to
@@ -17,13 +18,9 @@ while many clients work.
 The clients, their book and the laws are those of the harness for one server.
 """
 
-import time
 from collections.abc import Sequence
-from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from random import Random
-from typing import Final
 
 import attrs
 import httpx
@@ -33,20 +30,17 @@ from crash.book import Book, Findings, Known
 from crash.clients import Agents, Client, make_agents
 from crash.cluster.audit import install, living
 from crash.cluster.balancer import Balancer
-from crash.cluster.faults import Fault, begin, choose_fault, end
+from crash.cluster.faults import Fault, choose_fault
 from crash.cluster.node import Node
-from crash.cluster.patience import until
-from crash.cluster.probes import Placed, Probes, Times
+from crash.cluster.probes import Probes, Times
 from crash.cluster.rest import Rest
+from crash.cluster.strikes import Strikes
 from crash.cluster.wire import Wire
 from crash.follower import Follower
 from crash.marks import NAME, definition
 from postgres_kit import Cluster
 
 __all__ = ["ClusterHarness"]
-
-_READY_SECONDS: Final = 60.0
-_FAULT_SECONDS: Final = 300.0
 
 
 @attrs.define(eq=False)
@@ -55,7 +49,8 @@ class ClusterHarness:
     long sessions did not answer.
 
     `postgres` is a server that it may break, with the setting `track_commit_timestamp`. After each
-    `round` of faults all comes to rest, and is looked at.
+    `round` of faults all comes to rest, and is looked at. `pause` is the longest rest of a client
+    between two things, and `together` how many of all faults may begin beside another one.
     """
 
     directory: Path
@@ -73,15 +68,17 @@ class ClusterHarness:
     book: Book = attrs.field(init=False)
     random: Random = attrs.field(init=False)
     rest: Rest = attrs.field(init=False)
+    strikes: Strikes = attrs.field(init=False)
     _followers: dict[str, Follower] = attrs.field(factory=dict)
-    _happening: list[tuple[Fault, Node]] = attrs.field(factory=list)
-    _begun: int = 0
 
     def __attrs_post_init__(self) -> None:
         # Some fault may always just be there: a receipt may say that something still runs.
         self.book = Book(self.directory / "logs", self.findings, store_fails=True)
         self.random = Random(self.seed)
         self.rest = Rest(self.nodes, self._database, self.book, self._followers, self.findings)
+        self.strikes = Strikes(
+            self.nodes, self.postgres, self.random, self.together, self.findings, self.times
+        )
         for path in (self.book.logs, self.work_dir):
             path.mkdir(parents=True, exist_ok=True)
 
@@ -133,11 +130,7 @@ class ClusterHarness:
             for node in self.nodes[1:]:
                 starting.start_soon(node.start, nursery)
         for node in self.nodes:
-            await self._until_ready(node)
-
-    async def _until_ready(self, node: Node) -> None:
-        ready = await until(lambda: node.name in self.balancer.ready(), _READY_SECONDS)
-        self.findings.check(ready, f"{node.name} is not ready within {_READY_SECONDS:g} s")
+            await node.until_ready()
 
     # --- a round ---------------------------------------------------------------------------------
 
@@ -165,12 +158,12 @@ class ClusterHarness:
                     work_dirs = [self.work_dir]
                     client = Client(http, self.book, random, agents, work_dirs, follow, self.pause)
                     clients.start_soon(client.stay)
-                await trio.sleep(1.0)
-                await self._have_them_happen(nursery, probes, faults)
+                await trio.sleep(0.5)
+                await self.strikes.have(nursery, probes, faults)
                 clients.cancel_scope.cancel()
             ended = trio.current_time()
             await self.rest.come(http)
-            self.times.add("all runs have ended after the last fault", _since(ended))
+            self.times.add("all runs have ended after the last fault", trio.current_time() - ended)
             await self.rest.look()
             readers.cancel_scope.cancel()
 
@@ -182,65 +175,6 @@ class ClusterHarness:
         ids = {agent["name"]: str(agent["id"]) for agent in found}
         return Agents(ids["Victim"], ids["Served"])
 
-    async def _have_them_happen(
-        self, nursery: trio.Nursery, probes: Probes, faults: Sequence[Fault]
-    ) -> None:
-        """One after the other; some begin while another one is not over."""
-        async with trio.open_nursery() as striking:
-            for fault in faults:
-                most = 2 if self.size > 1 and self.random.random() < self.together else 1
-                await until(partial(self._may_begin, fault, most), _FAULT_SECONDS)
-                struck = {node.name for _, node in self._happening}
-                node = self.random.choice([each for each in self.nodes if each.name not in struck])
-                self._happening.append((fault, node))
-                striking.start_soon(self._strike, nursery, probes, fault, node)
-                await trio.sleep(self.random.uniform(0, 0.5))
-
-    def _may_begin(self, fault: Fault, most: int) -> bool:
-        """Whether there are fewer than so many; and not two of the database."""
-        two = fault.of_the_database and any(each.of_the_database for each, _ in self._happening)
-        return len(self._happening) < most and not two
-
-    async def _strike(
-        self, nursery: trio.Nursery, probes: Probes, fault: Fault, node: Node
-    ) -> None:
-        try:
-            placed = await probes.place(node)
-            if placed is not None:
-                await self._befall(nursery, probes, fault, node, placed)
-        finally:
-            self._happening.remove((fault, node))
-
-    async def _befall(
-        self, nursery: trio.Nursery, probes: Probes, fault: Fault, node: Node, placed: Placed
-    ) -> None:
-        self.findings.done[f"faults: {fault.name}"] += 1
-        self._begun += 1
-        alone, begun = len(self._happening) == 1, self._begun
-
-        def name() -> str:
-            """What it is called, if no other fault has begun meanwhile."""
-            also = "" if alone and begun == self._begun else ", and another fault"
-            return f"{fault.name}{also}"
-
-        at, since = time.time(), trio.current_time()
-        async with trio.open_nursery() as asking:
-            for session_id in placed.idle:
-                asking.start_soon(probes.answers, name, session_id, since)
-            await begin(fault, node, self.postgres)
-            await trio.sleep(max(0, since + fault.seconds - trio.current_time()))
-            await end(fault, node, self.postgres, nursery)
-            mended = trio.current_time()
-        await self._until_ready(node)
-        self.times.add("a node is ready after its fault is over", _since(mended))
-        await self._is_finished(probes, placed, name(), at)
-        node.check_alive()
-
-    async def _is_finished(self, probes: Probes, placed: Placed, name: str, at: float) -> None:
-        await probes.finish(placed)
-        with suppress(OSError):
-            await probes.is_noticed(name, placed, at)
-
     async def _follow(self, http: httpx.AsyncClient, known: Known) -> None:
         """Follow it for ever: a reader whose node is gone goes on at another one."""
         if known.id not in self._followers:
@@ -251,15 +185,13 @@ class ClusterHarness:
             await trio.sleep(0.1)
 
     async def _stop_all(self) -> None:
-        """All are told to stop: each leaves by itself, and lets go of its sessions."""
+        """All are told to stop, and leave by themselves; all that was acknowledged is there."""
         numbers = await trio.to_thread.run_sync(living, self._database)
         self.findings.check(len(numbers) == self.size, f"nodes {numbers} live, of {self.size}")
-        for node in self.nodes:
-            await node.drain()
+        async with trio.open_nursery() as nursery:
+            for node in self.nodes:
+                nursery.start_soon(node.drain)
         await self.rest.look_at_the_database()
-        owners = self.rest.ownership.owners
-        owned = {id: number for id, number in owners.items() if number in numbers}
-        self.findings.check(not owned, f"nodes have left in order, and own sessions: {owned}")
 
     def _say(self, faults: int) -> None:
         done = self.findings.done
@@ -269,7 +201,3 @@ class ClusterHarness:
             f"{len(self.findings.wrong)} findings",
             flush=True,
         )
-
-
-def _since(moment: float) -> float:
-    return trio.current_time() - moment

@@ -24,6 +24,7 @@ _OPTIONS: Final = (
     *("--log-level", "info", "--grace", "1", "--max-queued", "8", "--idle-after", "3"),
 )
 _START_SECONDS: Final = 90.0
+_READY_SECONDS: Final = 60.0
 _STOP_SECONDS: Final = 30.0
 _ORPHAN_SECONDS: Final = 10.0
 
@@ -93,6 +94,11 @@ class Node:
     @staticmethod
     def _is_over(victim: Victim) -> bool:
         return victim.process.poll() is not None
+
+    async def until_ready(self) -> None:
+        """The balancer has heard that it is ready; or it is a finding that it has not."""
+        ready = await until(lambda: self.name in self.balancer.ready(), _READY_SECONDS)
+        self.findings.check(ready, f"{self.name} is not ready within {_READY_SECONDS:g} s")
 
     async def kill(self) -> None:
         """SIGKILL, also to one that is stopped; its tools are gone soon after."""

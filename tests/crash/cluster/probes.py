@@ -4,12 +4,14 @@ a client sees it, and by the database's record of when another node took them.
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar, TypeVarTuple, Unpack
 
 import attrs
 import httpx
+import psycopg
 import trio
 
 from crash.book import Findings
@@ -20,8 +22,12 @@ from crash.cluster.patience import until
 
 __all__ = ["Placed", "Probes", "Times"]
 
+T = TypeVar("T")
+A = TypeVarTuple("A")
+
 _IDLE: Final = 3
-_PLACE_SECONDS: Final = 60.0
+_ASYNC: Final = {"Prefer": "respond-async"}
+_PLACE_SECONDS: Final = 180.0
 _ANSWER_SECONDS: Final = 90.0
 _AGAIN: Final = frozenset(
     {
@@ -85,18 +91,19 @@ class Probes:
     async def place(self, node: Node) -> Placed | None:
         """Sessions of this node, which is well: asked directly, each has just had a message."""
         body = {"agent_id": self.agent_id, "work_dir": str(self.work_dir)}
+        idle: list[str] = []
+
+        async def live() -> None:
+            idle.append(await self._live(node, body))
+
         with trio.move_on_after(_PLACE_SECONDS):
-            idle = [await self._live(node, body) for _ in range(_IDLE)]
-            busy = await self._live(node, body)
-            message = {"message": "!bash sleep 300"}
-            headers = {"Prefer": "respond-async"}
-            path = f"{node.url}/sessions/{busy}"
-            answer = await self.http.post(f"{path}/message", json=message, headers=headers)
-            if not self.findings.check(answer.status_code == 202, f"a probe: {answer.text}"):
-                return None
-            run_id = answer.json()["run_id"]
-            await until(lambda: self._is(busy, run_id, "running"), _PLACE_SECONDS)
-            number = await trio.to_thread.run_sync(owner, self.database, busy)
+            async with trio.open_nursery() as nursery:
+                for _ in range(_IDLE):
+                    nursery.start_soon(live)
+                busy = await self._live(node, body)
+                run_id = await self._begin_a_run(node, busy)
+                await until(lambda: self._is(busy, run_id, "running"), _PLACE_SECONDS)
+            number = await self._ask(owner, self.database, busy)
             return Placed(tuple(idle), busy, run_id, number)
         self.findings.check(False, f"{node.name} is ready, and takes no sessions of its own")
         return None
@@ -113,9 +120,7 @@ class Probes:
 
     async def is_noticed(self, name: str, placed: Placed, since: float) -> None:
         """Note when another node took the session that was busy, if one did."""
-        assert placed.number is not None
-        number = placed.number
-        moved = await trio.to_thread.run_sync(first_move, self.database, placed.busy, number)
+        moved = await self._ask(first_move, self.database, placed.busy, placed.number)
         if moved is not None:
             self.times.add(f"{name}: another node takes a run over", moved - since)
 
@@ -144,6 +149,25 @@ class Probes:
                 if said is not None and said.status_code == 200:
                     return session_id
             await trio.sleep(0.1)
+
+    async def _begin_a_run(self, node: Node, session_id: str) -> str:
+        """One that does not end by itself."""
+        path = f"{node.url}/sessions/{session_id}/message"
+        body = {"message": "!bash sleep 300", "request_id": f"busy-{next(self._numbers)}"}
+        while True:
+            with suppress(httpx.TransportError):
+                answer = await self.http.post(path, json=body, headers=_ASYNC)
+                if answer.status_code == 202:
+                    return str(answer.json()["run_id"])
+            await trio.sleep(0.1)
+
+    async def _ask(self, query: Callable[[Unpack[A]], T], *arguments: *A) -> T:
+        """What this query of the harness's own gives, as soon as the database is there."""
+        while True:
+            try:
+                return await trio.to_thread.run_sync(query, *arguments)
+            except psycopg.OperationalError:
+                await trio.sleep(0.05)
 
     async def _answered(self, path: str, body: dict[str, str]) -> bool:
         answer = await self._post(path, body)
