@@ -37,7 +37,7 @@ def number_of(server: Server) -> int:
     return server.runtime.member.nodes.number
 
 
-async def until(true: Any, seconds: float = 10) -> None:
+async def until(true: Any, seconds: float = 30) -> None:
     """Return when this is so."""
     with trio.fail_after(seconds):
         while not (await found if hasattr(found := true(), "__await__") else found):  # noqa: ASYNC110

@@ -28,7 +28,7 @@ async def begun(server: Server, session_id: str, *scene: object) -> tuple[str, G
     gate = Gate()
     server.stage.play(*scene, gate)
     run_id = await server.start(session_id)
-    with trio.fail_after(10):
+    with trio.fail_after(30):
         await gate.reached.wait()
     return run_id, gate
 
@@ -43,16 +43,19 @@ async def is_status(server: Server, run_id: str, status: str) -> bool:
 
 
 async def test_a_node_that_is_connected_again_at_once_goes_on_with_its_sessions(
-    pair: Pair,
+    cluster: Cluster, clean_database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    session_id = await pair.first.session()
-    run_id, gate = await begun(pair.first, session_id, "One")
-    before = number_of(pair.first)
-    pair.proxy.cut()
-    await until(lambda: number_of(pair.first) != before)
-    gate.open()
-    assert (await pair.second.ended(session_id, run_id))["status"] == "completed"
-    assert await owner_of(pair, session_id) == number_of(pair.first)
+    monkeypatch.setattr("wingman.cluster.member.LOOK_SECONDS", 3.0)
+    monkeypatch.setattr("wingman.cluster.decisions.LOST_SECONDS", 6.0)
+    async with a_pair(cluster, clean_database) as pair:
+        session_id = await pair.first.session()
+        run_id, gate = await begun(pair.first, session_id, "One")
+        before = number_of(pair.first)
+        pair.proxy.cut()
+        await until(lambda: number_of(pair.first) != before)
+        gate.open()
+        await until(lambda: is_status(pair.second, run_id, "completed"))
+        assert await owner_of(pair, session_id) == number_of(pair.first)
 
 
 async def test_a_node_that_is_cut_off_stops_its_sessions_and_others_take_them(
@@ -76,7 +79,7 @@ async def test_a_node_that_is_cut_off_stops_its_sessions_and_others_take_them(
         queued = await pair.first.start(session_id, "later")
         await until(lambda: pair.first.runtime.status().in_flight)
         pair.cut_off_first()
-        with trio.fail_after(10):
+        with trio.fail_after(30):
             await stopped.wait()
         # The other node has ended what was cut off, and goes on with what was queued.
         assert (await pair.second.ended(session_id, run_id))["status"] == "interrupted"
@@ -110,7 +113,7 @@ async def test_who_waits_for_a_run_of_a_node_that_is_cut_off_is_told_to_ask_agai
             answer.append(await pair.first.send(session_id, request_id="mine"))
 
         nursery.start_soon(send)
-        with trio.fail_after(10):
+        with trio.fail_after(30):
             await gate.reached.wait()
         pair.cut_off_first()
     assert (answer[0].status_code, answer[0].json()["error"]["code"]) == (503, "node_lost")
@@ -129,7 +132,7 @@ async def test_a_reader_goes_on_at_another_node_after_its_last_event(pair: Pair)
         done = [await wire.frame(), await wire.frame()][-1]
         assert done is not None
         pair.cut_off_first()
-        with trio.fail_after(10):
+        with trio.fail_after(30):
             (last,) = await wire.frames()
         assert (last.event, last.data["code"]) == ("error", "shutting_down")
     async with await pair.second.wire() as wire:
@@ -139,7 +142,7 @@ async def test_a_reader_goes_on_at_another_node_after_its_last_event(pair: Pair)
         assert resync is not None
         assert resync.event == "resync"
         await pair.second.send(session_id)
-        with trio.fail_after(10):
+        with trio.fail_after(30):
             frames = [await wire.frame(), await wire.frame()]
         assert [frame and frame.event for frame in frames] == ["text", "done"]
 
@@ -182,7 +185,7 @@ async def test_a_node_that_shuts_down_hands_its_idle_sessions_over_and_finishes_
         refused = await pair.second.send(busy)
         assert refused.json()["error"]["code"] == "shutting_down"
         gate.open()
-        with trio.fail_after(10):
+        with trio.fail_after(30):
             await pair.first.stopped.wait()
         assert (await pair.second.client.get(f"/runs/{run_id}")).json()["status"] == "completed"
         assert (await pair.second.send(busy)).status_code == 200
@@ -221,7 +224,7 @@ async def test_a_queued_run_waits_for_a_node_that_has_its_directory(
         queued = await pair.first.start(session_id, "later")
         directory.rename(tmp_path / "elsewhere")
         pair.first.shutdown.set()
-        with trio.fail_after(10):
+        with trio.fail_after(30):
             await pair.first.stopped.wait()
         await until(lambda: "wait for a node that has its directory" in caplog.text)
         assert str(directory) in caplog.text

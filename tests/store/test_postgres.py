@@ -65,7 +65,7 @@ async def test_the_tables_and_their_columns_are_those_of_the_schema(
         (table, column) for table, columns in TABLES.items() for column in columns
     }
     other = {(name, kind) for _, name, kind in columns if kind != "text"}
-    of_changes_alone = {("former", "bigint")}
+    of_changes_alone = {("former", "bigint"), ("is_new", "bigint")}
     of_tables_alone = {("seq", "bigint"), ("deleting", "bigint"), ("node", "bigint")}
     assert other == {*TYPES.items(), *of_tables_alone} - of_changes_alone
 
@@ -375,21 +375,20 @@ async def test_others_are_told_what_a_node_has_changed_that_all_keep_a_copy_of(c
     assert kinds == ["agents"]
 
 
-async def test_rows_of_nodes_that_are_long_gone_are_not_kept(
-    clean: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    forget = node._FORGET.replace(b"- 64", b"- 8")
-    monkeypatch.setattr(node, "_FORGET", forget)
+async def test_rows_of_nodes_that_are_long_gone_are_not_kept(clean: str) -> None:
     async with PostgresStore(clean) as first:
         await first.write(SessionSaved(session())).wait()
         number = first.nodes.number
-    for _ in range(11):
+    for _ in range(3):
         async with PostgresStore(clean):
             pass
-    with psycopg.connect(clean) as connection:
-        rows = [seq for (seq,) in connection.execute(b"SELECT seq FROM nodes ORDER BY seq")]
-    assert rows[0] == number  # it owns a session
-    assert len(rows) == 9
+    with psycopg.connect(clean, autocommit=True) as connection:
+        long_ago = b"UPDATE nodes SET seen_at = now() - interval '25 hours' WHERE seq < %s"
+        connection.execute(long_ago, (number + 3,))
+        async with PostgresStore(clean) as last:
+            rows = [seq for (seq,) in connection.execute(b"SELECT seq FROM nodes ORDER BY seq")]
+            # The first one owns a session, and the other one was there today.
+            assert rows == [number, number + 3, last.nodes.number]
 
 
 async def test_an_earlier_wingman_has_the_database_alone(clean: str) -> None:

@@ -93,7 +93,9 @@ class Member:
 
     async def _look(self) -> None:
         living = await self.nodes.living()
-        for node in self._stillness.look(living, trio.current_time()):
+        still = self._stillness.look(living, trio.current_time())
+        # Who cannot write either does not blame the others: the database may stand still for all.
+        for node in () if is_cut_off(0, self.nodes.silent_for) else still:
             if node.number != self.nodes.number:
                 log_event(
                     logger,

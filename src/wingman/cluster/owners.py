@@ -161,7 +161,8 @@ class ClusterOwners:
 
     def forget_all(self) -> None:
         """Count on nothing: others may own all of it."""
-        self._mine.clear()
+        forgotten, self._mine = self._mine, set()
+        self._stray(forgotten)
 
     # --------------------------------------------------------------------------------------------
 

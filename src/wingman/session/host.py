@@ -159,7 +159,7 @@ class SessionHost:
             if stored is None:
                 raise NotFound("session", session_id)
             record = msgspec.structs.replace(stored, **fields, updated_at=now())
-            saved = self._store.write(SessionSaved(record))
+            saved = self._store.write(SessionSaved(record, is_new=False))
             saved.then(partial(self._updated, record))
             # Shielded: the next change begins from what this one has made of it.
             with trio.move_on_after(_SAVE_SECONDS, shield=True):

@@ -107,10 +107,12 @@ class SessionSaved(msgspec.Struct, frozen=True):
     """A session is new, or its title, work_dir, agent_id, permissions or updated_at
     changed.
 
-    Of a session that exists nothing else is written: its counters belong to its runs.
+    Of a session that exists nothing else is written: its counters belong to its runs. One that
+    `is_new` is made where it is not there; another one may have been erased by another node.
     """
 
     session: SessionRecord
+    is_new: bool = True
 
 
 class SessionClaimed(msgspec.Struct, frozen=True):

@@ -128,4 +128,5 @@ class Nodes(Protocol):
         """Up to `limit` sessions with something to be done that no living node owns."""
 
     async def end(self, node: Node) -> None:
-        """End a node's connection in the database, though its process may still hold it."""
+        """End a node's connection in the database, though its process may still hold it; unless it
+        has shown a sign of life since it was seen."""

@@ -143,6 +143,7 @@ class Ledger:
         if session := self.sessions.get(new.id):
             session.saved = msgspec.structs.replace(new, created_at=session.saved.created_at)
             session.updated_at = new.updated_at
+        if session or not change.is_new:
             return
         self._last_seq += 1
         self.sessions[new.id] = Session(

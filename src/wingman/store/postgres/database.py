@@ -47,8 +47,9 @@ class Database:
     """The database at `address`. One thread opens, writes and closes it.
 
     `reborn` is called on that thread where this process has become another node: with the ids of
-    the sessions that it still owns. `proven_at` is when the server last took something, and
-    `lost_at` since when the connection is known to be lost (`time.monotonic`; None: it is there).
+    the sessions that it still owns. `proven_at` is when that was sent which the server took last,
+    and `lost_at` since when the connection is known to be lost (`time.monotonic`; None: it is
+    there).
     """
 
     def __init__(self, address: Address, busy_timeout: float = BUSY_TIMEOUT) -> None:
@@ -159,20 +160,21 @@ class Database:
         with self.translated():
             for attempt in range(1, _ATTEMPTS + 1):
                 self._begun += 1
+                sent_at = time.monotonic()
                 try:
                     self._try(connection, write, session_ids)
                 except (SerializationFailure, DeadlockDetected):
                     if attempt == _ATTEMPTS:
                         raise
                 except NotNullViolation as error:
-                    self.proven_at = time.monotonic()
+                    self.proven_at = sent_at
                     if error.diag.table_name != "nodes":
                         raise
                     raise SessionMoved(
                         "The session is not this node's any more: nothing of this was kept."
                     ) from None
                 else:
-                    self.proven_at = time.monotonic()
+                    self.proven_at = sent_at
                     return
 
     def _try(

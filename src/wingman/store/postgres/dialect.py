@@ -26,6 +26,7 @@ TYPES: Final = {
             "event_ceiling",
             "former",
             "instruction_files",
+            "is_new",
             "last_event_id",
             "max_steps",
             "result_cut",

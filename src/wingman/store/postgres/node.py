@@ -39,7 +39,8 @@ CREATE TABLE IF NOT EXISTS nodes (
     batch bigint NOT NULL,
     pid bigint NOT NULL,
     backend_start text NOT NULL,
-    opened_at timestamptz NOT NULL DEFAULT now()
+    opened_at timestamptz NOT NULL DEFAULT now(),
+    seen_at timestamptz NOT NULL DEFAULT now()
 )""",
     # The row of a session is the node's that makes it.
     b"""
@@ -48,8 +49,8 @@ ALTER TABLE sessions ALTER COLUMN node
     b"DROP TABLE IF EXISTS owners",
 )
 
-_KEPT: Final = 64
-"""Rows of dead nodes that are kept at least: they may come back, and want to know."""
+_KEPT: Final = "1 day"
+"""How long the row of a dead node is kept: it may come back, and want to know."""
 
 # The schema's number as 32 bits with a sign, which a lock takes.
 _SCHEMA: Final = b"""
@@ -88,14 +89,14 @@ INSERT INTO nodes (seq, url, labels, draining, secret, batch, pid, backend_start
 VALUES (%s, %s, %s, %s, %s, 0, %s, %s)"""
 
 _MARK: Final = b"""
-UPDATE nodes SET url = %s, labels = %s, draining = %s, batch = CASE WHEN EXISTS (
+UPDATE nodes SET url = %s, labels = %s, draining = %s, seen_at = now(), batch = CASE WHEN EXISTS (
         SELECT 1 FROM sessions
         WHERE sessions.id = ANY (%s::text[]) AND sessions.node IS DISTINCT FROM nodes.seq
     ) THEN NULL ELSE %s END
 WHERE seq = %s"""
 
 _FORGET: Final = f"""
-DELETE FROM nodes WHERE seq <= (SELECT max(seq) FROM nodes) - {_KEPT} AND NOT {LIVES}
+DELETE FROM nodes WHERE seen_at < now() - interval '{_KEPT}' AND NOT {LIVES}
     AND NOT EXISTS (SELECT 1 FROM sessions WHERE sessions.node = nodes.seq)""".encode()  # noqa: S608
 
 

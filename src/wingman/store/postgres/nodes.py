@@ -62,7 +62,7 @@ _END: Final = b"""
 SELECT pg_terminate_backend(activity.pid)
 FROM nodes JOIN pg_stat_activity AS activity
     ON activity.pid = nodes.pid AND activity.backend_start::text = nodes.backend_start
-WHERE nodes.seq = %s AND activity.usename = current_user"""
+WHERE nodes.seq = %s AND nodes.batch = %s AND activity.usename = current_user"""
 
 
 class PostgresNodes:
@@ -163,7 +163,7 @@ class PostgresNodes:
 
     async def end(self, node: Node) -> None:
         def end(connection: Connection) -> None:
-            connection.row(_END, (node.number,))
+            connection.row(_END, (node.number, node.commits))
 
         await self._read(end)
 

@@ -162,6 +162,7 @@ def _session_row(change: SessionSaved) -> Iterable[Row]:
         as_json(session.usage),
         as_json(session.permissions),
         session.label,
+        int(change.is_new),
     )
 
 
@@ -173,10 +174,11 @@ _SESSION = """id, work_dir, title, agent_id, created_at, updated_at,
     last_event_id, event_ceiling, usage, permissions, label"""
 
 SAVE_SESSION = Statement(
-    _SESSION,
+    f"{_SESSION}, is_new",
     _session_row,
     f"""
-INSERT INTO sessions ({_SESSION}) SELECT {_SESSION} FROM change WHERE true
+INSERT INTO sessions ({_SESSION}) SELECT {_SESSION} FROM change
+WHERE is_new = 1 OR EXISTS (SELECT 1 FROM sessions WHERE sessions.id = change.id)
 ON CONFLICT (id) DO UPDATE SET work_dir = excluded.work_dir, title = excluded.title,
     agent_id = excluded.agent_id, updated_at = excluded.updated_at,
     permissions = excluded.permissions""",
