@@ -189,7 +189,8 @@ _ALL: Final = (
     ErrorCode(
         "no_node",
         503,
-        "no living node has the session's label, or its directory is not on the node that was asked",
+        "no living node has the session's label, or its directory is not on the node that was "
+        "asked",
     ),
     ErrorCode("store_unavailable", 503, "the store cannot be written or read just now"),
     ErrorCode("provider_timeout", 504, "the model's API did not answer in time, or fell silent"),
