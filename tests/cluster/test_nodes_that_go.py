@@ -232,6 +232,29 @@ async def test_a_queued_run_waits_for_a_node_that_has_its_directory(
         await until(lambda: is_status(pair.second, queued, "completed"))
 
 
+async def test_a_session_is_not_claimed_for_a_message_where_its_directory_is_not(
+    cluster: Cluster, clean_database: str, tmp_path: Path
+) -> None:
+    directory = tmp_path / "work"
+    directory.mkdir()
+    async with a_pair(cluster, clean_database) as pair:
+        agent_id = await pair.first.agent()
+        body = {"agent_id": agent_id, "work_dir": str(directory)}
+        session_id = (await pair.first.client.post("/sessions", json=body)).json()["id"]
+        pair.first.shutdown.set()
+        with trio.fail_after(30):
+            await pair.first.stopped.wait()
+        directory.rmdir()
+        refused = await pair.second.send(session_id)
+        assert refused.json()["error"]["code"] == "no_node"
+        assert f"{str(directory)!r} of session {session_id} is not on this node" in refused.text
+        assert await owner_of(pair, session_id) is None
+        directory.mkdir()
+        assert (await pair.second.send(session_id)).status_code == 200
+        directory.rmdir()
+        assert (await pair.second.client.delete(f"/sessions/{session_id}")).status_code == 200
+
+
 # --- processes ------------------------------------------------------------------------------------
 
 

@@ -120,8 +120,9 @@ class ActiveSessions:
         if self._services.owners.shared:
             await self.live(session_id)
 
-    async def live(self, session_id: str) -> LiveSession:
-        """The live session with this id, activated from the store if need be, its queue with it.
+    async def live(self, session_id: str, *, to_run: bool = False) -> LiveSession:
+        """The live session with this id, activated from the store if need be, its queue with it;
+        `to_run` something in it.
 
         Raises `NotFound`, or `SessionQuarantined` for one whose actor keeps crashing, and
         `SessionElsewhere` where another process owns it.
@@ -132,7 +133,7 @@ class ActiveSessions:
             async with self.alone(session_id):
                 live = self._live.get(session_id)
                 if live is None:
-                    await self._services.owners.claim(session_id)
+                    await self._services.owners.claim(session_id, to_run=to_run)
                     live = self._live.get(session_id) or await self._wake(session_id)
         if live.moved:
             raise moved_error(session_id)
