@@ -65,6 +65,17 @@ class ClusterOwners:
         if found is not None and found.node is not None:
             self._check_owner(session_id, found.node)
 
+    async def confirm(self, session_id: str) -> None:
+        """Raise `SessionElsewhere` where another node that lives owns the session, though this one
+        believed that it is its own."""
+        number = self.nodes.number
+        found = await self.nodes.ownership(session_id)
+        if found is None or found.owner == number or number != self.nodes.number:
+            return
+        self.lost(session_id)
+        if found.node is not None:
+            self._check_owner(session_id, found.node)
+
     async def claim(self, session_id: str, *, to_run: bool = False) -> None:
         """Own the session; where there is none, nothing is done.
 
