@@ -336,6 +336,28 @@ async def test_the_head_and_the_query_of_a_request_come_through(pair: Pair) -> N
     assert answer.status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("DELETE", "messages/.."),
+        ("POST", "runs/./cancel"),
+        ("POST", "runs/../cancel"),
+        ("POST", "runs/a%2e%zz%C3%A4%3F;b/cancel?"),
+    ],
+)
+async def test_a_path_comes_through_as_it_was_sent(pair: Pair, method: str, path: str) -> None:
+    session_id = await session_of(pair)
+    target = f"/sessions/{session_id}/{path}".encode()
+    answers = []
+    async with httpx.AsyncClient() as client:
+        for server in (pair.first, pair.second):
+            answer = await client.request(method, server.url, extensions={"target": target})
+            answers.append((answer.status_code, answer.json()["error"]["message"]))
+    assert answers[0] == answers[1]
+    assert answers[0][0] == 404
+    assert (await pair.first.client.get(f"/sessions/{session_id}")).status_code == 200
+
+
 # --- labels ---------------------------------------------------------------------------------------
 
 
