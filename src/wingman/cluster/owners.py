@@ -97,7 +97,7 @@ class ClusterOwners:
                 raise NoNode(
                     f"The directory {found.work_dir!r} of session {session_id} is not on this "
                     "node. Nodes that may own a session need its directory: on storage that they "
-                    "share; or give the session a label, and the nodes that have its directory as well."
+                    "share; or give the session a label, and the nodes with its directory as well."
                 )
             claim = self.store.write(SessionClaimed(session_id, found.owner))
             if await self._claimed((claim,), (session_id,), number):

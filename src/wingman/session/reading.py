@@ -65,11 +65,18 @@ class SessionReader:
         """Sessions, newest first, without their histories."""
         page = await self._store.sessions(limit, before)
         elsewhere = await self._statuses(page.sessions)
-        views = (
-            self._view(record, self._active.find(record.id), idle=elsewhere.get(record.id, "idle"))
-            for record in page.sessions
+        return SessionList(
+            tuple(self._listed(record, elsewhere.get(record.id)) for record in page.sessions),
+            page.next,
         )
-        return SessionList(tuple(views), page.next)
+
+    def _listed(self, record: SessionRecord, elsewhere: SessionStatus | None) -> SessionView:
+        live = self._active.find(record.id)
+        if elsewhere is None or live is not None:
+            return self._view(record, live)
+        # Its events go on, where it is live, after what is stored; not after all that ever may be.
+        view = self._view(record, None, idle=elsewhere)
+        return msgspec.structs.replace(view, last_event_id=record.last_event_id)
 
     async def _statuses(self, records: Sequence[SessionRecord]) -> Mapping[str, SessionStatus]:
         """The statuses of those that other nodes may have live, as they are stored."""
