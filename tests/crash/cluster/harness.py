@@ -179,7 +179,7 @@ class ClusterHarness:
         """Follow it for ever: a reader whose node is gone goes on at another one."""
         if known.id not in self._followers:
             random = Random(self.random.random())
-            self._followers[known.id] = Follower(known, self.book, random, may_go_back=True)
+            self._followers[known.id] = Follower(known, self.book, random, moves=True)
         while not known.deleted:
             await self._followers[known.id].follow(http)
             await trio.sleep(0.1)
