@@ -16,6 +16,9 @@ import trio
 from cli.terminal import PATIENCE, Command, running, wingman
 from cli.test_serve import appears, is_one_line, url_of
 from postgres_kit import Cluster
+from wingman.cli.listening import address_of
+from wingman.cli.node import Inheritance, Node
+from wingman.server import ServerConfig
 
 NODES = (sys.executable, "-m", "wingman", "serve", "--port", "0", "--nodes")
 
@@ -114,22 +117,17 @@ async def test_nodes_share_a_port_start_again_when_they_die_and_end_in_order(
     assert command.survivors() == []
 
 
-async def test_the_second_signal_ends_what_runs_in_all_nodes_at_once(tmp_path: Path) -> None:
+async def test_the_second_signal_ends_what_runs_at_once_also_in_a_node_that_is_stopped(
+    tmp_path: Path,
+) -> None:
     async with nodes(tmp_path) as command:
         await send(command, tmp_path, "touch began; sleep 60")
         await appears(tmp_path / "began")
+        os.kill(min(children(command)), signal.SIGSTOP)
         command.process.send_signal(signal.SIGTERM)
         await command.says("A second signal interrupts it.")
         command.process.send_signal(signal.SIGTERM)
         assert await command.ended() == 128 + signal.SIGTERM
-        assert command.survivors() == []
-
-
-async def test_a_node_that_is_stopped_does_not_hold_up_the_end(tmp_path: Path) -> None:
-    async with nodes(tmp_path, 2, "--grace", "0.2") as command:
-        os.kill(min(children(command)), signal.SIGSTOP)
-        command.process.send_signal(signal.SIGTERM)
-        assert await command.ended() == 1
         assert command.survivors() == []
 
 
@@ -160,10 +158,32 @@ async def test_a_database_that_is_not_there_is_one_line_for_all_nodes(tmp_path: 
     assert is_one_line(command.err)
 
 
-async def test_several_nodes_want_postgresql(tmp_path: Path) -> None:
-    async with wingman("serve", "--nodes", "2", home=tmp_path) as command:
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ((), "only PostgreSQL lets them"),
+        (("--node-url", "http://10.0.0.5:2323"), "each node has a port"),
+    ],
+)
+async def test_what_several_nodes_cannot_have_is_wrong_usage(
+    tmp_path: Path, arguments: tuple[str, ...], told: str
+) -> None:
+    async with wingman("serve", "--nodes", "2", *arguments, home=tmp_path) as command:
         assert await command.ended() == 2
-    assert re.search(r"only PostgreSQL lets them: give --db\s+postgresql://", command.err)
+    assert told in " ".join(command.err.split())
+
+
+async def test_nodes_have_the_address_that_is_given_and_a_port_of_their_own() -> None:
+    [listener] = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    line, other = socket.socketpair()
+    with line, other:
+        node = Node(Inheritance(0, (), 0, 0, tells=False), line, [])
+        async with listener:
+            port = listener.socket.getsockname()[1]
+            given, none = ServerConfig(node_url="http://10.0.0.5/"), ServerConfig()
+            assert address_of(given, node, [listener]) == f"http://10.0.0.5:{port}"
+            assert address_of(given, None, [listener]) == "http://10.0.0.5/"
+            assert address_of(none, node, [listener]) is None
 
 
 async def output_of(http: httpx.AsyncClient, session: str, work: str) -> str:

@@ -191,6 +191,24 @@ async def test_a_node_that_shuts_down_hands_its_idle_sessions_over_and_finishes_
         assert (await pair.second.send(busy)).status_code == 200
 
 
+async def test_who_follows_a_run_that_a_node_finishes_as_it_shuts_down_is_told_why_it_ends(
+    cluster: Cluster, clean_database: str
+) -> None:
+    async with a_pair(cluster, clean_database, grace=20) as pair:
+        session_id = await pair.first.session()
+        _, gate = await begun(pair.first, session_id, "One")
+        async with await pair.second.wire() as wire:
+            await wire.send("GET", f"/sessions/{session_id}/events?after=0")
+            await wire.head()
+            await wire.frame()
+            pair.first.shutdown.set()
+            gate.open()
+            with trio.fail_after(10):
+                frames = await wire.frames()
+        assert [frame.event for frame in frames] == ["done", "error"]
+        assert frames[-1].data["code"] == "shutting_down"
+
+
 async def owned_by_nobody(pair: Pair, session_id: str) -> bool:
     return await owner_of(pair, session_id) is None
 
@@ -230,6 +248,29 @@ async def test_a_queued_run_waits_for_a_node_that_has_its_directory(
         assert str(directory) in caplog.text
         (tmp_path / "elsewhere").rename(directory)
         await until(lambda: is_status(pair.second, queued, "completed"))
+
+
+async def test_a_session_is_not_claimed_for_a_message_where_its_directory_is_not(
+    cluster: Cluster, clean_database: str, tmp_path: Path
+) -> None:
+    directory = tmp_path / "work"
+    directory.mkdir()
+    async with a_pair(cluster, clean_database) as pair:
+        agent_id = await pair.first.agent()
+        body = {"agent_id": agent_id, "work_dir": str(directory)}
+        session_id = (await pair.first.client.post("/sessions", json=body)).json()["id"]
+        pair.first.shutdown.set()
+        with trio.fail_after(30):
+            await pair.first.stopped.wait()
+        directory.rmdir()
+        refused = await pair.second.send(session_id)
+        assert refused.json()["error"]["code"] == "no_node"
+        assert f"{str(directory)!r} of session {session_id} is not on this node" in refused.text
+        assert await owner_of(pair, session_id) is None
+        directory.mkdir()
+        assert (await pair.second.send(session_id)).status_code == 200
+        directory.rmdir()
+        assert (await pair.second.client.delete(f"/sessions/{session_id}")).status_code == 200
 
 
 # --- processes ------------------------------------------------------------------------------------

@@ -44,7 +44,7 @@ class Slow:
         self.known = trio.Event()
 
     async def ownership(self, session_id: str) -> Ownership:
-        return Ownership(owner=None, node=None, label=None)
+        return Ownership(owner=None, node=None, label=None, work_dir="/")
 
     async def owned(self, session_ids: Sequence[str]) -> Collection[str]:
         await self.known.wait()

@@ -186,7 +186,12 @@ _ALL: Final = (
         "the node that owned the session went away; what became of a message is known by sending "
         "it again with its `request_id`",
     ),
-    ErrorCode("no_node", 503, "no living node has the session's label"),
+    ErrorCode(
+        "no_node",
+        503,
+        "no living node has the session's label, or its directory is not on the node that was "
+        "asked",
+    ),
     ErrorCode("store_unavailable", 503, "the store cannot be written or read just now"),
     ErrorCode("provider_timeout", 504, "the model's API did not answer in time, or fell silent"),
 )

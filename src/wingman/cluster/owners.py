@@ -6,6 +6,7 @@ from typing import Final
 
 import attrs
 import msgspec
+import trio
 
 from wingman.cluster.decisions import may_own, somebody_for
 from wingman.errors import NoNode, SessionElsewhere, StoreError
@@ -64,10 +65,22 @@ class ClusterOwners:
         if found is not None and found.node is not None:
             self._check_owner(session_id, found.node)
 
-    async def claim(self, session_id: str) -> None:
+    async def confirm(self, session_id: str) -> None:
+        """Raise `SessionElsewhere` where another node that lives owns the session, though this one
+        believed that it is its own."""
+        number = self.nodes.number
+        found = await self.nodes.ownership(session_id)
+        if found is None or found.owner == number or number != self.nodes.number:
+            return
+        self.lost(session_id)
+        if found.node is not None:
+            self._check_owner(session_id, found.node)
+
+    async def claim(self, session_id: str, *, to_run: bool = False) -> None:
         """Own the session; where there is none, nothing is done.
 
-        Raises `SessionElsewhere` where another node owns it, or may and this one may not.
+        Raises `SessionElsewhere` where another node owns it, or may and this one may not; and
+        `NoNode` where something is `to_run` in it, and its directory is not here.
         """
         for _ in range(_TRIES):
             number = self.nodes.number
@@ -80,6 +93,12 @@ class ClusterOwners:
                 self._check_owner(session_id, found.node)
             if not may_own(self.terms, found.label):
                 raise await self._for_another(found.label)
+            if to_run and not await trio.Path(found.work_dir).is_dir():
+                raise NoNode(
+                    f"The directory {found.work_dir!r} of session {session_id} is not on this "
+                    "node. Nodes that may own a session need its directory: on storage that they "
+                    "share; or give the session a label, and the nodes with its directory as well."
+                )
             claim = self.store.write(SessionClaimed(session_id, found.owner))
             if await self._claimed((claim,), (session_id,), number):
                 return

@@ -29,6 +29,7 @@ from wingman.session.admission import moved_error
 from wingman.session.backlog import Backlog
 from wingman.session.live import LiveSession
 from wingman.session.live_run import LiveRun
+from wingman.session.owners import Owners
 from wingman.session.recovery import end_before_start, end_cut_off
 from wingman.session.services import Services
 from wingman.store import RunRecord, SessionRecord
@@ -102,9 +103,9 @@ class ActiveSessions:
         return bool(await self._services.store.runs(session_id, _UNFINISHED, 1))
 
     @property
-    def shared(self) -> bool:
-        """Whether other processes may have sessions of the same store live."""
-        return self._services.owners.shared
+    def owners(self) -> Owners:
+        """Who knows which sessions are this process's own."""
+        return self._services.owners
 
     async def check_here(self, session_id: str) -> None:
         """Raise `SessionElsewhere` where another process owns the session."""
@@ -119,8 +120,9 @@ class ActiveSessions:
         if self._services.owners.shared:
             await self.live(session_id)
 
-    async def live(self, session_id: str) -> LiveSession:
-        """The live session with this id, activated from the store if need be, its queue with it.
+    async def live(self, session_id: str, *, to_run: bool = False) -> LiveSession:
+        """The live session with this id, activated from the store if need be, its queue with it;
+        `to_run` something in it.
 
         Raises `NotFound`, or `SessionQuarantined` for one whose actor keeps crashing, and
         `SessionElsewhere` where another process owns it.
@@ -131,7 +133,7 @@ class ActiveSessions:
             async with self.alone(session_id):
                 live = self._live.get(session_id)
                 if live is None:
-                    await self._services.owners.claim(session_id)
+                    await self._services.owners.claim(session_id, to_run=to_run)
                     live = self._live.get(session_id) or await self._wake(session_id)
         if live.moved:
             raise moved_error(session_id)

@@ -264,7 +264,7 @@ class SessionHost:
         stored = None
         if request.request_id is not None:
             stored = await self._store.run_by_request(session_id, request.request_id)
-        live = await self.active.live(session_id)
+        live = await self.active.live(session_id, to_run=stored is None)
         known = live.find_request(request)
         if known is not None:
             return Run(known.record, known, partial(self.admit, session_id))

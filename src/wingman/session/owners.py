@@ -27,10 +27,15 @@ class Owners(Protocol):
     async def check(self, session_id: str) -> None:
         """Return if no other process owns the session; else raise `SessionElsewhere`."""
 
-    async def claim(self, session_id: str) -> None:
+    async def confirm(self, session_id: str) -> None:
+        """Have the store say whether this process owns the session, as it believes; what it has
+        lost is `lost`, and `SessionElsewhere` is raised where another process owns it."""
+
+    async def claim(self, session_id: str, *, to_run: bool = False) -> None:
         """Return when this process owns the session, or there is none.
 
-        Raises `SessionElsewhere` where another one does, or is to.
+        Raises `SessionElsewhere` where another one does, or is to; and `NoNode` where something is
+        `to_run` in it, and its directory is not here.
         """
 
     @property
@@ -65,7 +70,10 @@ class SoleOwner:
     async def check(self, session_id: str) -> None:
         """It is this process's."""
 
-    async def claim(self, session_id: str) -> None:
+    async def confirm(self, session_id: str) -> None:
+        """It is this process's."""
+
+    async def claim(self, session_id: str, *, to_run: bool = False) -> None:
         """It is this process's."""
 
     async def made(self, session_id: str, life: int) -> None:

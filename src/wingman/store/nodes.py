@@ -57,6 +57,7 @@ class Ownership(msgspec.Struct, frozen=True, kw_only=True):
     owner: int | None
     node: Node | None
     label: str | None
+    work_dir: str
 
 
 class Unowned(msgspec.Struct, frozen=True, kw_only=True):

@@ -28,7 +28,7 @@ _NODE: Final = "nodes.seq, nodes.url, nodes.labels, nodes.draining, nodes.secret
 _LIVING: Final = f"SELECT {_NODE} FROM nodes WHERE {LIVES} ORDER BY nodes.seq"
 
 _OWNERSHIP: Final = f"""
-SELECT sessions.node, sessions.label, {_NODE}
+SELECT sessions.node, sessions.label, sessions.work_dir, {_NODE}
 FROM sessions LEFT JOIN nodes ON nodes.seq = sessions.node AND {LIVES}
 WHERE sessions.id = ? AND sessions.deleting = 0"""
 
@@ -186,8 +186,9 @@ def _ownership(connection: Reading, session_id: str) -> Ownership | None:
     row = connection.execute(_OWNERSHIP, (session_id,)).fetchone()
     if row is None:
         return None
-    owner, label, *node = row
-    return Ownership(owner=owner, label=label, node=None if node[0] is None else _node(node))
+    owner, label, work_dir, *node = row
+    lives = None if node[0] is None else _node(node)
+    return Ownership(owner=owner, node=lives, label=label, work_dir=work_dir)
 
 
 def _unowned(connection: Reading, limit: int) -> Sequence[Unowned]:
