@@ -204,6 +204,27 @@ async def test_a_list_shows_what_sessions_do_on_other_nodes(pair: Pair) -> None:
     gate.open()
 
 
+async def test_a_list_says_where_the_events_go_on_of_a_run_on_another_node(pair: Pair) -> None:
+    session_id = await session_of(pair)
+    await pair.first.send(session_id)
+    gate = Gate()
+    pair.first.stage.play("One", gate)
+    await pair.first.start(session_id)
+    with trio.fail_after(5):
+        await gate.reached.wait()
+    (listed,) = (await pair.second.client.get("/sessions")).json()
+    read = (await pair.second.client.get(f"/sessions/{session_id}")).json()
+    assert listed["last_event_id"] == read["last_event_id"]
+    async with await pair.second.wire() as wire:
+        await wire.send("GET", f"/sessions/{session_id}/events?after={listed['last_event_id']}")
+        await wire.head()
+        with trio.fail_after(5):
+            frame = await wire.frame()
+        assert frame is not None
+        assert frame.event in ("done", "text")  # no `resync`
+    gate.open()
+
+
 # --- what all nodes keep a copy of ----------------------------------------------------------------
 
 
@@ -334,6 +355,28 @@ async def test_the_head_and_the_query_of_a_request_come_through(pair: Pair) -> N
         headers={"content-type": "application/json"},
     )
     assert answer.status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("DELETE", "messages/.."),
+        ("POST", "runs/./cancel"),
+        ("POST", "runs/../cancel"),
+        ("POST", "runs/a%2e%zz%C3%A4%3F;b/cancel?"),
+    ],
+)
+async def test_a_path_comes_through_as_it_was_sent(pair: Pair, method: str, path: str) -> None:
+    session_id = await session_of(pair)
+    target = f"/sessions/{session_id}/{path}".encode()
+    answers = []
+    async with httpx.AsyncClient() as client:
+        for server in (pair.first, pair.second):
+            answer = await client.request(method, server.url, extensions={"target": target})
+            answers.append((answer.status_code, answer.json()["error"]["message"]))
+    assert answers[0] == answers[1]
+    assert answers[0][0] == 404
+    assert (await pair.first.client.get(f"/sessions/{session_id}")).status_code == 200
 
 
 # --- labels ---------------------------------------------------------------------------------------

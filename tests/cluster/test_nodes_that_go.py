@@ -191,6 +191,24 @@ async def test_a_node_that_shuts_down_hands_its_idle_sessions_over_and_finishes_
         assert (await pair.second.send(busy)).status_code == 200
 
 
+async def test_who_follows_a_run_that_a_node_finishes_as_it_shuts_down_is_told_why_it_ends(
+    cluster: Cluster, clean_database: str
+) -> None:
+    async with a_pair(cluster, clean_database, grace=20) as pair:
+        session_id = await pair.first.session()
+        _, gate = await begun(pair.first, session_id, "One")
+        async with await pair.second.wire() as wire:
+            await wire.send("GET", f"/sessions/{session_id}/events?after=0")
+            await wire.head()
+            await wire.frame()
+            pair.first.shutdown.set()
+            gate.open()
+            with trio.fail_after(10):
+                frames = await wire.frames()
+        assert [frame.event for frame in frames] == ["done", "error"]
+        assert frames[-1].data["code"] == "shutting_down"
+
+
 async def owned_by_nobody(pair: Pair, session_id: str) -> bool:
     return await owner_of(pair, session_id) is None
 

@@ -136,6 +136,7 @@ async def test_a_closed_channel_gives_what_is_left_and_then_the_end() -> None:
     reader = channel.reader(0)
     assert texts(await reader.receive()) == ["a"]
     assert await reader.receive() == ()
+    channel.close("stopped")
     assert reader.closed == "shutting_down"
 
 

@@ -207,9 +207,10 @@ class Member:
         self.spawn(let_go, "let go of sessions that nobody knows")
 
     async def _let_go(self, session_ids: Collection[str], number: int) -> None:
-        """Have others find these sessions unowned: again and again, until that is recorded, or this
-        is another node."""
+        """Have others find these sessions unowned, once nothing of them runs here: again and again,
+        until that is recorded, or this is another node."""
         left = set(session_ids)
+        stopped_by = trio.current_time() + _STOP_SECONDS
 
         async def let_go(session_id: str) -> None:
             async with self.host.active.alone(session_id):
@@ -218,9 +219,12 @@ class Member:
 
         while left and number == self.nodes.number:
             await self.store.wait_until_well()
-            async with trio.open_nursery() as nursery:
-                for session_id in left:
-                    nursery.start_soon(let_go, session_id)
+            if not is_cut_off(self.nodes.lost_for, self.nodes.silent_for):
+                late = trio.current_time() > stopped_by
+                async with trio.open_nursery() as nursery:
+                    for session_id in left:
+                        if late or self.host.active.find(session_id) is None:
+                            nursery.start_soon(let_go, session_id)
             await trio.sleep(_SELF_SECONDS if left else 0)
 
     def _lost(self, session_id: str) -> None:

@@ -65,6 +65,17 @@ class ClusterOwners:
         if found is not None and found.node is not None:
             self._check_owner(session_id, found.node)
 
+    async def confirm(self, session_id: str) -> None:
+        """Raise `SessionElsewhere` where another node that lives owns the session, though this one
+        believed that it is its own."""
+        number = self.nodes.number
+        found = await self.nodes.ownership(session_id)
+        if found is None or found.owner == number or number != self.nodes.number:
+            return
+        self.lost(session_id)
+        if found.node is not None:
+            self._check_owner(session_id, found.node)
+
     async def claim(self, session_id: str, *, to_run: bool = False) -> None:
         """Own the session; where there is none, nothing is done.
 
@@ -86,7 +97,7 @@ class ClusterOwners:
                 raise NoNode(
                     f"The directory {found.work_dir!r} of session {session_id} is not on this "
                     "node. Nodes that may own a session need its directory: on storage that they "
-                    "share; or give the session a label, and the nodes that have its directory as well."
+                    "share; or give the session a label, and the nodes with its directory as well."
                 )
             claim = self.store.write(SessionClaimed(session_id, found.owner))
             if await self._claimed((claim,), (session_id,), number):

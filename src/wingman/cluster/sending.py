@@ -114,7 +114,7 @@ class Sender:
         """
         if node.terms.url is None:
             raise Unsent(f"Node {node.number} is in a process without a server.")
-        base = httpx.URL(node.terms.url)
+        url = httpx.URL(node.terms.url)
         sent = [
             (name, value)
             for name, value in headers
@@ -122,14 +122,15 @@ class Sender:
         ]
         request = httpx.Request(
             method,
-            base.copy_with(raw_path=target),
+            url,
             headers=[*sent, *more.items()],
             content=body or None,
-            extensions=self._extensions,
+            # httpx would resolve `..` in a path, and so ask for something else than the client has.
+            extensions={**self._extensions, "target": target},
         )
         began = False
         with self._member.while_lives(node) as scope:
-            async with self._connections.to(base) as connection:
+            async with self._connections.to(url) as connection:
                 answer = await self._begun(node, request, connection)
                 raw = answer.aiter_raw()
                 try:

@@ -132,8 +132,12 @@ class EventChannel:
                 self.memory.give_back(freed)
 
     def close(self, reason: str) -> None:
-        """Nothing will be published any more; readers get what is left, then the end."""
-        self.closed = reason
+        """Nothing will be published any more; readers get what is left, then the end.
+
+        The first reason counts: who hears of it later is told the same.
+        """
+        if self.closed is None:
+            self.closed = reason
         if self._lot is not None:
             self._lot.unpark_all()
 

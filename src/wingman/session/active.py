@@ -29,6 +29,7 @@ from wingman.session.admission import moved_error
 from wingman.session.backlog import Backlog
 from wingman.session.live import LiveSession
 from wingman.session.live_run import LiveRun
+from wingman.session.owners import Owners
 from wingman.session.recovery import end_before_start, end_cut_off
 from wingman.session.services import Services
 from wingman.store import RunRecord, SessionRecord
@@ -102,9 +103,9 @@ class ActiveSessions:
         return bool(await self._services.store.runs(session_id, _UNFINISHED, 1))
 
     @property
-    def shared(self) -> bool:
-        """Whether other processes may have sessions of the same store live."""
-        return self._services.owners.shared
+    def owners(self) -> Owners:
+        """Who knows which sessions are this process's own."""
+        return self._services.owners
 
     async def check_here(self, session_id: str) -> None:
         """Raise `SessionElsewhere` where another process owns the session."""

@@ -27,6 +27,10 @@ class Owners(Protocol):
     async def check(self, session_id: str) -> None:
         """Return if no other process owns the session; else raise `SessionElsewhere`."""
 
+    async def confirm(self, session_id: str) -> None:
+        """Have the store say whether this process owns the session, as it believes; what it has
+        lost is `lost`, and `SessionElsewhere` is raised where another process owns it."""
+
     async def claim(self, session_id: str, *, to_run: bool = False) -> None:
         """Return when this process owns the session, or there is none.
 
@@ -64,6 +68,9 @@ class SoleOwner:
         """Nobody else is there."""
 
     async def check(self, session_id: str) -> None:
+        """It is this process's."""
+
+    async def confirm(self, session_id: str) -> None:
         """It is this process's."""
 
     async def claim(self, session_id: str, *, to_run: bool = False) -> None:

@@ -65,15 +65,22 @@ class SessionReader:
         """Sessions, newest first, without their histories."""
         page = await self._store.sessions(limit, before)
         elsewhere = await self._statuses(page.sessions)
-        views = (
-            self._view(record, self._active.find(record.id), idle=elsewhere.get(record.id, "idle"))
-            for record in page.sessions
+        return SessionList(
+            tuple(self._listed(record, elsewhere.get(record.id)) for record in page.sessions),
+            page.next,
         )
-        return SessionList(tuple(views), page.next)
+
+    def _listed(self, record: SessionRecord, elsewhere: SessionStatus | None) -> SessionView:
+        live = self._active.find(record.id)
+        if elsewhere is None or live is not None:
+            return self._view(record, live)
+        # Its events go on, where it is live, after what is stored; not after all that ever may be.
+        view = self._view(record, None, idle=elsewhere)
+        return msgspec.structs.replace(view, last_event_id=record.last_event_id)
 
     async def _statuses(self, records: Sequence[SessionRecord]) -> Mapping[str, SessionStatus]:
         """The statuses of those that other nodes may have live, as they are stored."""
-        nodes = self._store.nodes if self._active.shared else None
+        nodes = self._store.nodes if self._active.owners.shared else None
         if nodes is None:
             return {}
         ids = [record.id for record in records if self._active.find(record.id) is None]
@@ -115,9 +122,22 @@ class SessionReader:
             if found is None:
                 raise NotFound("session", session_id)
             live = before or self._active.find(session_id)
+            if live is not None:
+                live = await self._confirmed(live, record_of(found))
             behind = live and live.channel.stored_id > record_of(found).last_event_id
             if not behind or tries == _TRIES:
                 return found, live
+
+    async def _confirmed(self, live: LiveSession, record: SessionRecord) -> LiveSession | None:
+        """The same live session, unless the record shows that another process went on with it.
+
+        Raises `SessionElsewhere` where that one lives. A live session reserves event ids before the
+        store has them: where the store has more, they are another process's.
+        """
+        owners = self._active.owners
+        if owners.shared and record.event_ceiling > live.journal.ceiling:
+            await owners.confirm(live.id)
+        return None if live.moved else live
 
     async def _with_progress(self, view: SessionView, live: LiveSession | None) -> SessionView:
         """The view with what comes after its history, where a run is in flight."""

@@ -105,9 +105,8 @@ async def _look(
         with trio.move_on_after(_LOOK_SECONDS):
             async with session.follow(after) as events:
                 async for news in events:
-                    if not isinstance(news, Followed):
-                        break
-                    if news.run_id != run.id:
+                    # A session that another node has just taken over goes on after a `Resynced`.
+                    if not isinstance(news, Followed) or news.run_id != run.id:
                         continue
                     match news.event:
                         case Step(step=step):
