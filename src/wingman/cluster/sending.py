@@ -129,7 +129,7 @@ class Sender:
             extensions={**self._extensions, "target": target},
         )
         began = False
-        with self._member.while_lives(node) as scope:
+        with self._member.lives.while_lives(node) as scope:
             async with self._connections.to(url) as connection:
                 answer = await self._begun(node, request, connection)
                 raw = answer.aiter_raw()
