@@ -5,10 +5,16 @@ not run: a marked Python block is compiled and type-checked, a marked console bl
 that needs a library (`needs-fastapi`) is run where that is installed.
 """
 
+import json
 import os
 import re
+import select
+import signal
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -108,3 +114,44 @@ def printed_by(*arguments: str | Path, home: Path) -> str:
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     return done.stdout
+
+
+@attrs.frozen(eq=False)
+class Warm:
+    """A Python that has loaded Wingman already; see `warm.py`."""
+
+    process: subprocess.Popen[str]
+    place: Path
+
+    def printed_by(self, code: str, home: Path) -> str:
+        """What a program prints, in a process of its own at `home`; it complains of nothing."""
+        printed, complained = self.place / "printed", self.place / "complained"
+        program = {"code": code, "home": home, "printed": printed, "complained": complained}
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(json.dumps(program, default=str) + "\n")
+        self.process.stdin.flush()
+        assert select.select([self.process.stdout], [], [], TIMEOUT)[0], "it does not end"
+        exit_code, words = self.process.stdout.readline(), complained.read_text()
+        assert exit_code == "0\n", words
+        assert not words, words
+        return printed.read_text()
+
+
+@contextmanager
+def warm_python() -> Iterator[Warm]:
+    """One, until this is left."""
+    with tempfile.TemporaryDirectory() as place:
+        process = subprocess.Popen(
+            [sys.executable, Path(__file__).with_name("warm.py")],
+            env=environment(Path(place)),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        try:
+            yield Warm(process, Path(place))
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()

@@ -24,9 +24,10 @@ from docs.pages import (
     REPOSITORY,
     TIMEOUT,
     Block,
+    Warm,
     commands,
     environment,
-    printed_by,
+    warm_python,
 )
 
 # What a block with this mark imports is not among Wingman's own dependencies.
@@ -40,11 +41,26 @@ WITH_CURL = [
 ]
 
 
+@pytest.fixture(scope="module")
+def warm() -> Iterator[Warm]:
+    with warm_python() as warm:
+        yield warm
+
+
 @pytest.mark.parametrize("block", RUN, ids=lambda block: block.name)
-def test_a_python_block_runs_as_it_stands(block: Block, tmp_path: Path) -> None:
+def test_a_python_block_runs_as_it_stands(block: Block, warm: Warm, tmp_path: Path) -> None:
     if block.mark in MISSING:
         pytest.skip(f"{NEEDS[block.mark]} is not installed")
-    printed_by("-c", block.code, home=tmp_path)
+    warm.printed_by(block.code, tmp_path)
+
+
+def test_a_block_that_fails_or_complains_is_told(warm: Warm, tmp_path: Path) -> None:
+    assert warm.printed_by("print('well')", tmp_path) == "well\n"
+    for code in ("1 / 0", "raise SystemExit(3)", "import sys; print('x', file=sys.stderr)"):
+        with pytest.raises(AssertionError):
+            warm.printed_by(code, tmp_path)
+    with pytest.raises(AssertionError, match="was never awaited"):
+        warm.printed_by("async def f(): pass\nf()", tmp_path)
 
 
 def test_a_marked_python_block_compiles() -> None:
