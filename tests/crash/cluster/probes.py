@@ -100,9 +100,7 @@ class Probes:
             async with trio.open_nursery() as nursery:
                 for _ in range(_IDLE):
                     nursery.start_soon(live)
-                busy = await self._live(node, body)
-                run_id = await self._begin_a_run(node, busy)
-                await until(lambda: self._is(busy, run_id, "running"), _PLACE_SECONDS)
+                busy, run_id = await self._busy(node, body)
             number = await self._ask(owner, self.database, busy)
             return Placed(tuple(idle), busy, run_id, number)
         self.findings.check(False, f"{node.name} is ready, and takes no sessions of its own")
@@ -150,6 +148,21 @@ class Probes:
                     return session_id
             await trio.sleep(0.1)
 
+    async def _busy(self, node: Node, body: dict[str, str]) -> tuple[str, str]:
+        """A session that has a run in flight, and the run."""
+        status: str | None = None
+
+        async def is_begun() -> bool:
+            nonlocal status
+            status = await self._status(session_id, run_id)
+            return status not in (None, "queued")
+
+        while status != "running":  # another fault may have cut it off already
+            session_id = await self._live(node, body)
+            run_id = await self._begin_a_run(node, session_id)
+            await until(is_begun, _PLACE_SECONDS)
+        return session_id, run_id
+
     async def _begin_a_run(self, node: Node, session_id: str) -> str:
         """One that does not end by itself."""
         path = f"{node.url}/sessions/{session_id}/message"
@@ -179,9 +192,6 @@ class Probes:
             self.findings.check(again, said)
             return False
         return True
-
-    async def _is(self, session_id: str, run_id: str, status: str) -> bool:
-        return await self._status(session_id, run_id) == status
 
     async def _status(self, session_id: str, run_id: str) -> str | None:
         try:
