@@ -58,6 +58,44 @@ async def test_a_node_that_is_connected_again_at_once_goes_on_with_its_sessions(
         assert await owner_of(pair, session_id) == number_of(pair.first)
 
 
+async def test_who_waits_through_another_node_does_not_notice_that_a_node_is_connected_again(
+    cluster: Cluster, clean_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wingman.cluster.decisions.LOST_SECONDS", 6.0)
+    async with a_pair(cluster, clean_database) as pair:
+        session_id = await pair.first.session()
+        gate = Gate()
+        pair.first.stage.play("One", gate)
+        async with await pair.second.wire() as wire, trio.open_nursery() as nursery:
+            answers = []
+
+            async def send() -> None:
+                answers.append(await pair.second.send(session_id))
+
+            await wire.send("GET", f"/sessions/{session_id}/events?after=0")
+            await wire.head()
+            nursery.start_soon(send)
+            with trio.fail_after(10):
+                await gate.reached.wait()
+            before = number_of(pair.first)
+            pair.proxy.cut()
+            await until(lambda: number_of(pair.first) != before)
+            assert pair.second.runtime.member is not None
+            living = pair.second.runtime.member.nodes.living
+
+            async def is_seen() -> bool:
+                numbers = {node.number for node in await living()}
+                return before not in numbers and number_of(pair.first) in numbers
+
+            await until(is_seen)
+            await trio.sleep(0.5)  # five looks
+            gate.open()
+            with trio.fail_after(10):
+                frames = [await wire.frame(), await wire.frame()]
+        assert [frame and frame.event for frame in frames] == ["text", "done"]
+        assert answers[0].status_code == 200
+
+
 async def test_a_node_that_is_cut_off_stops_its_sessions_and_others_take_them(
     cluster: Cluster, clean_database: str
 ) -> None:
@@ -340,7 +378,7 @@ async def test_a_process_that_was_stopped_writes_nothing_when_it_goes_on(
             # This is sent to the node that is stopped, and waits until its connection is ended.
             with trio.fail_after(30):
                 answer = await client.get(f"/sessions/{session_id}")
-            assert answer.json()["status"] in ("idle", "running")
+            assert answer.json()["status"] in ("idle", "queued", "running")
             sent = await client.post(
                 f"/sessions/{session_id}/message", json={"message": "!bash echo again"}
             )

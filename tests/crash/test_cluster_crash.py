@@ -2,6 +2,7 @@
 the long one), and whether its laws find what they are for."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -12,9 +13,11 @@ import trio
 
 from crash.book import Findings
 from crash.cluster.audit import Write, first_move, install, owner, take_writes
+from crash.cluster.balancer import Balancer
 from crash.cluster.faults import Fault
 from crash.cluster.harness import ClusterHarness
 from crash.cluster.ownership import Ownership
+from crash.cluster.patience import until
 from crash.cluster.wire import Wire
 from postgres_kit import Cluster, a_cluster
 
@@ -147,6 +150,46 @@ async def test_a_wire_falls_silent_and_carries_on_and_is_cut() -> None:
         with pytest.raises(trio.BrokenResourceError):
             await stream.receive_some()
         await stream.aclose()
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_balancer_sends_to_nodes_that_are_ready_and_cuts_off_those_that_do_not_answer() -> (
+    None
+):
+    balancer = Balancer()
+    hangs = trio.Event()
+
+    async def node(name: str, status: int, stream: trio.SocketStream) -> None:
+        asked = await stream.receive_some()
+        if b"/ready" not in asked:
+            await stream.send_all(name.encode())
+            with suppress(trio.BrokenResourceError):
+                await stream.receive_some()
+        elif not hangs.is_set():
+            await stream.send_all(b"HTTP/1.1 %d \r\nContent-Length: 0\r\n\r\n" % status)
+        else:
+            await trio.sleep_forever()
+
+    async with trio.open_nursery() as nursery:
+        for name, status in (("one", 200), ("two", 503), ("three", 200)):
+            serve = partial(trio.serve_tcp, partial(node, name, status), 0, host="127.0.0.1")
+            (listener,) = await nursery.start(serve)
+            balancer.add(name, listener.socket.getsockname()[1])
+        await nursery.start(balancer.serve)
+        assert await until(lambda: balancer.ready() == {"one", "three"}, 5)
+        streams = [await trio.open_tcp_stream("127.0.0.1", balancer.port) for _ in range(4)]
+        for stream in streams:
+            await stream.send_all(b"GET /")
+        assert sorted([await stream.receive_some() for stream in streams]) == [
+            *(b"one", b"one"),
+            *(b"three", b"three"),
+        ]
+        hangs.set()
+        for stream in streams:
+            with pytest.raises(trio.BrokenResourceError):
+                await stream.receive_some()
+            await stream.aclose()
+        assert balancer.ready() == set()
         nursery.cancel_scope.cancel()
 
 

@@ -46,7 +46,9 @@ class _Node:
     place: int
     process: trio.Process | None = None
     line: socket.socket | None = None
-    serves: trio.Event = attrs.field(factory=trio.Event)
+    served: bool = False
+    settled: trio.Event = attrs.field(factory=trio.Event)
+    """It has served once, or never will."""
 
     def tell(self, number: int) -> None:
         """Tell the process of a signal, if there is one."""
@@ -120,27 +122,27 @@ class Nodes:
     async def _keep_all(self) -> None:
         first, *others = self._nodes
         async with trio.open_nursery() as nursery:
-            if await nursery.start(self._keep, first):
+            nursery.start_soon(self._keep, first)
+            await first.settled.wait()
+            if first.served:
                 for node in others:
                     nursery.start_soon(self._keep, node)
-                for node in self._nodes:
-                    await node.serves.wait()
-                if not self._ending.is_set():
+                for node in others:
+                    await node.settled.wait()
+                if all(node.served for node in self._nodes):
                     log_event(logger, logging.INFO, "all nodes serve", nodes=self.count)
 
-    async def _keep(
-        self, node: _Node, task_status: trio.TaskStatus[bool] = trio.TASK_STATUS_IGNORED
-    ) -> None:
+    async def _keep(self, node: _Node) -> None:
         """Run a node, and start it again when it has died, until the end.
 
-        It has started once it serves. The first one may end before, such as where there is no
-        database: that is the end of all.
+        The first one may end before it serves, such as where there is no database: that is the end
+        of all.
         """
         pause = _PAUSE_FIRST
         while not self._ending.is_set():
             began = trio.current_time()
-            code = await self._run(node, task_status)
-            if self._ending.is_set() or not self._nodes[0].serves.is_set():
+            code = await self._run(node)
+            if self._ending.is_set() or not self._nodes[0].served:
                 self._code = self._code or abs(code)
                 break
             if trio.current_time() - began > _LIVED:
@@ -149,11 +151,9 @@ class Nodes:
             with trio.move_on_after(pause):
                 await self._ending.wait()
             pause = min(2 * pause, _PAUSE_LAST)
-        if not node.serves.is_set():
-            node.serves.set()  # nobody needs to wait for that any more
-            task_status.started(False)
+        node.settled.set()
 
-    async def _run(self, node: _Node, task_status: trio.TaskStatus[bool]) -> int:
+    async def _run(self, node: _Node) -> int:
         """Start a node's process, and return its exit code when it has ended."""
         line, theirs = socket.socketpair()
         with line:
@@ -167,7 +167,7 @@ class Nodes:
             if self._ending.is_set():  # the signal came meanwhile
                 node.tell(signal.SIGTERM)
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._listen, node, line, task_status)
+                nursery.start_soon(self._listen, node, line)
                 code = await node.process.wait()
                 nursery.cancel_scope.cancel()
             node.process = node.line = None
@@ -181,7 +181,7 @@ class Nodes:
             listeners=listeners,
             board=self._board.descriptor,
             line=line.fileno(),
-            tells=node.place == 0 and not node.serves.is_set(),
+            tells=node.place == 0 and not node.served,
         )
         said = {VARIABLE: msgspec.json.encode(inherited).decode()}
         return await trio.lowlevel.open_process(
@@ -190,15 +190,13 @@ class Nodes:
             pass_fds=(*listeners, self._board.descriptor, line.fileno()),
         )
 
-    async def _listen(
-        self, node: _Node, line: socket.socket, task_status: trio.TaskStatus[bool]
-    ) -> None:
+    async def _listen(self, node: _Node, line: socket.socket) -> None:
         """Hear what a node says, until its end."""
         heard = trio.socket.from_stdlib_socket(line)
         with suppress(OSError):
             while said := await heard.recv(64):
-                if READY in said and not node.serves.is_set():
-                    node.serves.set()
-                    task_status.started(True)
+                if READY in said:
+                    node.served = True
+                    node.settled.set()
                 if RELOADED in said:
                     self._tell_all(signal.SIGHUP, but=node)

@@ -55,8 +55,8 @@ class Signals:
 
     async def obey(self, everything: trio.CancelScope) -> None:
         """Wait for signals. A third one meets the system's own handlers, and ends the process."""
-        async with trio.open_nursery() as nursery:
-            with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
+        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
+            async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._listen, signals, nursery)
                 if self.passed_on is not None:
                     nursery.start_soon(self._listen, self.passed_on, nursery)
@@ -65,7 +65,7 @@ class Signals:
                 _leave_after(self.grace + _LEAVE_SECONDS + self.slack)
                 self.requested.set()
                 await self._asked_times(2)
-            nursery.cancel_scope.cancel()
+                nursery.cancel_scope.cancel()
         _leave_after(_LEAVE_SECONDS + self.slack)
         self.exit_code = 128 + self._last
         everything.cancel()

@@ -3,6 +3,7 @@
     decisions.py   what a node concludes from what it sees: who is stopped, who takes what
     owners.py      which sessions are this node's: claimed, released
     member.py      the node's part in the cluster: looks at the others, and at itself
+    lives.py       which processes are still there to answer what was sent to them
     connections.py the connections to other nodes
     sending.py     a request for a session of another node is sent there
 

@@ -39,13 +39,13 @@ class Connections:
     @asynccontextmanager
     async def to(self, url: httpx.URL) -> AsyncIterator[httpx.AsyncHTTPTransport]:
         """A connection to this node for one request. It may be open, or yet to be opened."""
+        await self._close_old()
         origin = (url.scheme, url.host, url.port)
         transport = self._kept(origin) or self._made(url)
         try:
             yield transport
         finally:
             self._idle.append(_Idle(origin, transport, trio.current_time()))
-            await self._close_old()
 
     async def aclose(self) -> None:
         """Close those that no request uses."""

@@ -1,8 +1,8 @@
 """Member: a node's part in the cluster. It looks at the others, and at itself."""
 
 import logging
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Final
 
@@ -11,6 +11,7 @@ import msgspec
 import trio
 
 from wingman.cluster.decisions import Shares, Stillness, is_cut_off
+from wingman.cluster.lives import Lives
 from wingman.cluster.owners import ClusterOwners
 from wingman.errors import StoreError
 from wingman.session import LiveSession, SessionHost
@@ -37,7 +38,7 @@ _TOLD_AFTER: Final = 8
 @attrs.define(eq=False)
 class Member:
     """One node, from `run` on. `host` has its sessions; `refresh` has one of `wingman.store.KINDS`
-    read again; `spawn` starts a task of the runtime.
+    read again; `spawn` starts a task of the runtime. `lives` knows who is there to answer.
     """
 
     store: Store
@@ -46,7 +47,8 @@ class Member:
     host: SessionHost
     refresh: Callable[[str], Awaitable[None]]
     spawn: Callable[[Callable[[], object], str], None]
-    _lives: dict[int, set[trio.CancelScope]] = attrs.field(factory=dict, init=False)
+    lives: Lives = attrs.field(factory=Lives, init=False)
+    _known: frozenset[int] = attrs.field(default=frozenset(), init=False)
     _stillness: Stillness = attrs.field(factory=Stillness, init=False)
     _shares: Shares = attrs.field(factory=Shares, init=False)
     _looks: int = attrs.field(default=0, init=False)
@@ -71,17 +73,6 @@ class Member:
         self.owners.terms = msgspec.structs.replace(self.owners.terms, url=url)
         with suppress(StoreError):  # then they know it as soon as the store is well
             await self.nodes.tell(self.owners.terms)
-
-    @contextmanager
-    def while_lives(self, node: Node) -> Iterator[trio.CancelScope]:
-        """A scope that is cancelled when this node is seen to be dead."""
-        with trio.CancelScope() as scope:
-            scopes = self._lives.setdefault(node.number, set())
-            scopes.add(scope)
-            try:
-                yield scope
-            finally:
-                scopes.discard(scope)
 
     # --- the others -----------------------------------------------------------------------------
 
@@ -114,17 +105,15 @@ class Member:
 
     def _note(self, living: Sequence[Node]) -> bool:
         """Remember who lives; whether anybody has come or gone."""
-        numbers = {node.number for node in living}
+        numbers = frozenset(node.number for node in living)
         self._others = bool(numbers - {self.nodes.number})
-        dead = self._lives.keys() - numbers
-        new = numbers - self._lives.keys()
+        dead, new = self._known - numbers, numbers - self._known
+        self._known = numbers
         for number in dead:
-            for scope in self._lives.pop(number):
-                scope.cancel()
             log_event(logger, logging.WARNING, "a node is gone", node=number)
         for number in new:
-            self._lives[number] = set()
             log_event(logger, logging.INFO, "a node is there", node=number)
+        self.lives.look(living)
         return bool(dead or new)
 
     async def _adopt(self, living: Collection[Node]) -> None:

@@ -20,6 +20,7 @@ MISDIRECTED: Final = 421
 """The status of what was sent to a node that does not own the session."""
 
 _CONNECT_SECONDS: Final = 2.0
+_CLOSE_SECONDS: Final = 1.0
 
 # Headers of one connection, and what is said to the node that a client has asked.
 _NOT_SENT: Final = frozenset(
@@ -128,7 +129,7 @@ class Sender:
             extensions={**self._extensions, "target": target},
         )
         began = False
-        with self._member.while_lives(node) as scope:
+        with self._member.lives.while_lives(node) as scope:
             async with self._connections.to(url) as connection:
                 answer = await self._begun(node, request, connection)
                 raw = answer.aiter_raw()
@@ -137,11 +138,11 @@ class Sender:
                     yield Answer(answer.status_code, _kept(answer), _Pieces(node, raw))
                 finally:
                     # It closes a socket; what reads from that ends with an error, instead of never.
-                    closing = trio.CancelScope(shield=True)
-                    with closing, suppress(httpx.HTTPError, httpx.StreamError):
-                        await answer.aclose()
-                        async for _ in raw:
-                            pass
+                    with trio.move_on_after(_CLOSE_SECONDS, shield=True):
+                        with suppress(httpx.HTTPError, httpx.StreamError):
+                            await answer.aclose()
+                            async for _ in raw:
+                                pass
         if scope.cancelled_caught:
             raise NodeLost(_WENT.format(node.number)) if began else self._lost(node, method)
 

@@ -18,6 +18,7 @@ where agents come from, nor HTTP; how one run goes is the matter of `run/`.
 #   steering.py    messages that the run in flight is to read
 #   permissions.py what people are asked in all sessions, and their answers
 #   recovery.py    the end of a run that was cut off, from what is stored
+#   cut_offs.py    the same for sessions that another process left, once for all who ask
 #   cancelling.py  ask for the end of runs or calls, wait for it, give a receipt
 #   handed_over.py what a cancel does not reach: work that a service does for a command
 #   run.py         the handle on a run

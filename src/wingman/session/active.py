@@ -27,10 +27,11 @@ from wingman.run import Ending
 from wingman.session.actor import BeginAgain, SessionActor
 from wingman.session.admission import moved_error
 from wingman.session.backlog import Backlog
+from wingman.session.cut_offs import CutOffs
 from wingman.session.live import LiveSession
 from wingman.session.live_run import LiveRun
 from wingman.session.owners import Owners
-from wingman.session.recovery import end_before_start, end_cut_off
+from wingman.session.recovery import end_before_start
 from wingman.session.services import Services
 from wingman.store import RunRecord, SessionRecord
 from wingman.telemetry import log_event
@@ -60,6 +61,7 @@ class ActiveSessions:
     def __init__(self, services: Services, idle_after: float | None) -> None:
         self.deleting: dict[str, trio.Event] = {}
         self.backlog = Backlog(services.room)
+        self._cut_offs = CutOffs(services)
         self._services = services
         self._live: dict[str, LiveSession] = {}
         self._locks: dict[str, trio.Lock] = {}
@@ -151,7 +153,7 @@ class ActiveSessions:
     async def _wake(self, session_id: str) -> LiveSession:
         if self._services.owners.shared:
             # The node that had it may have gone away: what it ran is ended before anything begins.
-            await end_cut_off(session_id, self._services.store, self._services.model.metrics)
+            await self._cut_offs.end(session_id)
         found = await self._services.store.session_with_queue(session_id)
         live = self._live.get(session_id)
         if live is not None:
