@@ -189,7 +189,7 @@ class SessionHost:
 
     async def _erase(self, session_id: str) -> None:
         await self.active.decided(session_id)
-        await self.active.own(session_id)
+        await self.active.own_to_erase(session_id)
         found = await self._store.session(session_id)
         if found is None or session_id in self.active.deleting:
             raise NotFound("session", session_id)
