@@ -126,11 +126,11 @@ class SessionHost:
         label: str | None = None,
     ) -> LiveSession:
         """Make a session; it is durable when this returns."""
-        self._services.room.check_open()
         check_title(title)
         check_rules(permissions)
         check_label(label)
         await self._services.owners.check_room(label)
+        self._services.room.check_open()
         moment = now()
         record = SessionRecord(
             id=new_id(),
