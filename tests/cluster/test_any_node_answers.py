@@ -243,6 +243,31 @@ async def test_what_is_changed_on_one_node_is_so_on_the_others_at_once(pair: Pai
     assert (await pair.second.client.get(f"/agents/{agent_id}")).status_code == 404
 
 
+async def test_changes_of_an_agent_that_come_to_several_nodes_at_once_are_all_made(
+    pair: Pair,
+) -> None:
+    agent_id = await pair.first.agent(name="One")
+    await pair.second.client.get(f"/agents/{agent_id}")
+    changes = [
+        (pair.first, {"name": "Two"}),
+        (pair.second, {"instructions": "Be brief."}),
+        (pair.first, {"max_steps": 3}),
+        (pair.second, {"tools": ["bash"]}),
+    ]
+    async with trio.open_nursery() as nursery:
+
+        async def change(server: Server, fields: dict[str, object]) -> None:
+            answer = await server.client.put(f"/agents/{agent_id}", json=fields)
+            assert answer.status_code == 200
+
+        for server, fields in changes:
+            nursery.start_soon(change, server, fields)
+    for server in (pair.first, pair.second):
+        agent = (await server.client.get(f"/agents/{agent_id}")).json()
+        for _, fields in changes:
+            assert fields.items() <= agent.items()
+
+
 async def test_credentials_and_mcp_servers_are_the_same_on_all_nodes(pair: Pair) -> None:
     key = {"providers": {"openai": {"type": "api_key", "key": "sk-secret"}}}
     await pair.first.client.put("/provider/auth", json=key)
@@ -403,3 +428,4 @@ async def test_a_session_with_a_label_is_owned_by_nodes_that_have_it(
     left = await pair.second.send(made["id"], agent_id=agent_id)
     assert left.json()["error"]["code"] == "no_node"
     assert (await pair.second.client.get(f"/sessions/{made['id']}")).status_code == 200
+    assert (await pair.second.client.delete(f"/sessions/{made['id']}")).status_code == 200

@@ -76,11 +76,12 @@ class ClusterOwners:
         if found.node is not None:
             self._check_owner(session_id, found.node)
 
-    async def claim(self, session_id: str, *, to_run: bool = False) -> None:
+    async def claim(self, session_id: str, *, to_run: bool = False, to_erase: bool = False) -> None:
         """Own the session; where there is none, nothing is done.
 
         Raises `SessionElsewhere` where another node owns it, or may and this one may not; and
-        `NoNode` where something is `to_run` in it, and its directory is not here.
+        `NoNode` where something is `to_run` in it, and its directory is not here. Any node may
+        own what it is `to_erase`.
         """
         for _ in range(_TRIES):
             number = self.nodes.number
@@ -91,7 +92,7 @@ class ClusterOwners:
                 return
             if found.node is not None:
                 self._check_owner(session_id, found.node)
-            if not may_own(self.terms, found.label):
+            if not to_erase and not may_own(self.terms, found.label):
                 raise await self._for_another(found.label)
             if to_run and not await trio.Path(found.work_dir).is_dir():
                 raise NoNode(

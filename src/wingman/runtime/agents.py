@@ -81,17 +81,20 @@ class Agents:
         """Know what other nodes have changed: credentials, and agents of the store."""
         await self._credentials.refresh()
         async with self._changes:
-            records = {record.id: record for record in await self._store.agents()}
-            for id, record in list(self._records.items()):
-                if records.get(id) != record:
-                    self._built.pop(id, None)
-                if id not in records:
-                    self._order.remove(place_of(record))
-            self._order.add_all(
-                place_of(record) for id, record in records.items() if id not in self._records
-            )
-            self._records = records
-            self._waiting.unpark_all()
+            await self._read_again()
+
+    async def _read_again(self) -> None:
+        records = {record.id: record for record in await self._store.agents()}
+        for id, record in list(self._records.items()):
+            if records.get(id) != record:
+                self._built.pop(id, None)
+            if id not in records:
+                self._order.remove(place_of(record))
+        self._order.add_all(
+            place_of(record) for id, record in records.items() if id not in self._records
+        )
+        self._records = records
+        self._waiting.unpark_all()
 
     def add_code(self, agent: Agent) -> ChosenAgent:
         """Make an agent known that a program defines in code. Raises `InvalidRequest` if another
@@ -148,13 +151,26 @@ class Agents:
         require_trio()
         moment = now()
         async with self._changes:
-            return await self._save(self._blank(new_id(), moment), fields, moment)
+            record = self._with(self._blank(new_id(), moment), fields, moment)
+            await self._store.write(AgentSaved(record)).wait()
+            self._keep(record)
+            return record
 
     async def update(self, agent_id: str, fields: AgentFields) -> AgentRecord:
-        """Change the fields that are given; runs that are admitted already keep what they had."""
+        """Change the fields that are given; runs that are admitted already keep what they had.
+
+        Where another node changes the agent at the same time, both changes are made.
+        """
         require_trio()
         async with self._changes:
-            return await self._save(self._stored(agent_id), fields, now())
+            while True:
+                old = self._stored(agent_id)
+                record = self._with(old, fields, now())
+                await self._store.write(AgentSaved(record, old.updated_at)).wait()
+                if await self._store.agent(agent_id) == record:
+                    self._keep(record)
+                    return record
+                await self._read_again()
 
     async def delete(self, agent_id: str) -> None:
         """Remove an agent; runs that are admitted already keep their copy."""
@@ -258,17 +274,19 @@ class Agents:
         self._built.clear()
         self._waiting.unpark_all()
 
-    async def _save(self, old: AgentRecord, fields: AgentFields, moment: datetime) -> AgentRecord:
+    def _with(self, old: AgentRecord, fields: AgentFields, moment: datetime) -> AgentRecord:
+        """A record with these fields. Raises `InvalidRequest` where something is wrong with it."""
         record = with_fields(old, fields, moment)
         around = AgentSurroundings(self.tools, self.toolsets.names, self._providers)
         for problem in around.problems_of(record):
             raise problem.error
-        await self._store.write(AgentSaved(record)).wait()
+        return record
+
+    def _keep(self, record: AgentRecord) -> None:
         if record.id not in self._records:
             self._order.add(place_of(record))
         self._records[record.id] = record
         self._built.pop(record.id, None)
-        return record
 
     def _blank(self, agent_id: str, moment: datetime) -> AgentRecord:
         return blank_agent(agent_id, self._default_provider(), moment)

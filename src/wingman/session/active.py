@@ -114,6 +114,16 @@ class ActiveSessions:
         if session_id not in self._live:
             await self._services.owners.check(session_id)
 
+    async def own_to_erase(self, session_id: str) -> None:
+        """Have the session be this process's own, live or not, if there is one.
+
+        Raises `SessionElsewhere` where another process owns it.
+        """
+        if self._services.owners.shared and session_id not in self._live:
+            async with self.alone(session_id):
+                if session_id not in self._live:
+                    await self._services.owners.claim(session_id, to_erase=True)
+
     async def own(self, session_id: str) -> None:
         """Have the session be this process's own: what is written of it may be written.
 

@@ -126,11 +126,11 @@ class SessionHost:
         label: str | None = None,
     ) -> LiveSession:
         """Make a session; it is durable when this returns."""
-        self._services.room.check_open()
         check_title(title)
         check_rules(permissions)
         check_label(label)
         await self._services.owners.check_room(label)
+        self._services.room.check_open()
         moment = now()
         record = SessionRecord(
             id=new_id(),
@@ -189,7 +189,7 @@ class SessionHost:
 
     async def _erase(self, session_id: str) -> None:
         await self.active.decided(session_id)
-        await self.active.own(session_id)
+        await self.active.own_to_erase(session_id)
         found = await self._store.session(session_id)
         if found is None or session_id in self.active.deleting:
             raise NotFound("session", session_id)

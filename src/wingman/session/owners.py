@@ -31,11 +31,11 @@ class Owners(Protocol):
         """Have the store say whether this process owns the session, as it believes; what it has
         lost is `lost`, and `SessionElsewhere` is raised where another process owns it."""
 
-    async def claim(self, session_id: str, *, to_run: bool = False) -> None:
+    async def claim(self, session_id: str, *, to_run: bool = False, to_erase: bool = False) -> None:
         """Return when this process owns the session, or there is none.
 
         Raises `SessionElsewhere` where another one does, or is to; and `NoNode` where something is
-        `to_run` in it, and its directory is not here.
+        `to_run` in it, and its directory is not here. Who wants it `to_erase` it needs no label.
         """
 
     @property
@@ -73,7 +73,7 @@ class SoleOwner:
     async def confirm(self, session_id: str) -> None:
         """It is this process's."""
 
-    async def claim(self, session_id: str, *, to_run: bool = False) -> None:
+    async def claim(self, session_id: str, *, to_run: bool = False, to_erase: bool = False) -> None:
         """It is this process's."""
 
     async def made(self, session_id: str, life: int) -> None:

@@ -47,9 +47,14 @@ MOST_PASSES: Final = 256
 
 
 class AgentSaved(msgspec.Struct, frozen=True):
-    """An agent is new, or has changed."""
+    """An agent is new, or has changed.
+
+    `before` is the `updated_at` of the record from which a change was made: where another process
+    has changed the agent since, or removed it, nothing is written. Who needs to know reads it.
+    """
 
     agent: AgentRecord
+    before: datetime | None = None
 
 
 class AgentDeleted(msgspec.Struct, frozen=True):

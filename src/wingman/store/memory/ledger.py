@@ -108,7 +108,9 @@ class Ledger:
             yield other.admitted
 
     def _save_agent(self, change: AgentSaved) -> None:
-        self.agents[change.agent.id] = change.agent
+        known = self.agents.get(change.agent.id)
+        if change.before is None or (known is not None and known.updated_at == change.before):
+            self.agents[change.agent.id] = change.agent
 
     def _delete_agent(self, change: AgentDeleted) -> None:
         self.agents.pop(change.agent_id, None)

@@ -94,7 +94,7 @@ def _about_request(change: PermissionAsked | PermissionResolved) -> tuple[str, .
 
 
 _WRITES: Mapping[type[Change], Write] = {
-    AgentSaved: Write(lambda change: (change.agent.id,), (SAVE_AGENT,)),
+    AgentSaved: Write(lambda change: (change.agent.id,), SAVE_AGENT),
     AgentDeleted: Write(lambda change: (change.agent_id,), (DELETE_AGENT,)),
     CredentialSaved: Write(lambda change: (change.provider,), (SAVE_CREDENTIAL,)),
     CredentialDeleted: Write(lambda change: (change.provider,), (DELETE_CREDENTIAL,)),

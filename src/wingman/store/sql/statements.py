@@ -19,6 +19,7 @@ from typing import Any, TypeAlias
 import attrs
 import msgspec
 
+from wingman.api import AgentRecord
 from wingman.store.changes import (
     AgentSaved,
     SessionDeleting,
@@ -75,9 +76,8 @@ def as_text(moment: datetime | None) -> str | None:
 # --- agents, credentials, MCP servers -------------------------------------------------------------
 
 
-def _agent_row(change: AgentSaved) -> Iterable[Row]:
-    agent = change.agent
-    yield (
+def _agent_row(agent: AgentRecord) -> Row:
+    return (
         agent.id,
         agent.name,
         agent.instructions,
@@ -94,20 +94,52 @@ def _agent_row(change: AgentSaved) -> Iterable[Row]:
     )
 
 
-_AGENT = """id, name, instructions, tools, provider, output_schema, max_steps,
-    created_at, updated_at, permissions, instruction_files, compaction, toolsets"""
+def _new_agent(change: AgentSaved) -> Iterable[Row]:
+    if change.before is None:
+        yield _agent_row(change.agent)
 
-SAVE_AGENT = Statement(
-    _AGENT,
-    _agent_row,
-    f"""
+
+def _changed_agent(change: AgentSaved) -> Iterable[Row]:
+    if change.before is not None:
+        yield (*_agent_row(change.agent), as_text(change.before))
+
+
+_AGENT_FIELDS = (
+    "name",
+    "instructions",
+    "tools",
+    "provider",
+    "output_schema",
+    "max_steps",
+    "created_at",
+    "updated_at",
+    "permissions",
+    "instruction_files",
+    "compaction",
+    "toolsets",
+)
+_AGENT = ", ".join(("id", *_AGENT_FIELDS))
+
+
+def _set_agent(source: str) -> str:
+    return ", ".join(f"{name} = {source}.{name}" for name in _AGENT_FIELDS)
+
+
+SAVE_AGENT = (
+    Statement(
+        _AGENT,
+        _new_agent,
+        f"""
 INSERT INTO agents ({_AGENT}) SELECT {_AGENT} FROM change WHERE true
-ON CONFLICT (id) DO UPDATE SET name = excluded.name, instructions = excluded.instructions,
-    tools = excluded.tools, provider = excluded.provider, output_schema = excluded.output_schema,
-    max_steps = excluded.max_steps, created_at = excluded.created_at,
-    updated_at = excluded.updated_at, permissions = excluded.permissions,
-    instruction_files = excluded.instruction_files, compaction = excluded.compaction,
-    toolsets = excluded.toolsets""",
+ON CONFLICT (id) DO UPDATE SET {_set_agent("excluded")}""",
+    ),
+    Statement(
+        f"{_AGENT}, before",
+        _changed_agent,
+        f"""
+UPDATE agents SET {_set_agent("change")} FROM change
+WHERE agents.id = change.id AND agents.updated_at = change.before""",
+    ),
 )
 
 DELETE_AGENT = Statement(
