@@ -3,6 +3,7 @@
 from collections.abc import Collection, Sequence
 from typing import Any, cast
 
+import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
@@ -67,6 +68,17 @@ async def test_a_claim_whose_caller_leaves_before_it_is_known_is_let_go_of() -> 
     assert strays == ["s1"]
     assert await owners.let_go("s1")
     assert store.taken == [SessionClaimed("s1", None), SessionReleased("s1")]
+
+
+async def test_a_claim_that_the_database_does_not_answer_is_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("wingman.cluster.owners._CLAIM_SECONDS", 0.02)
+    strays: list[str] = []
+    owners = owners_over(Writes(), Slow(), strays)
+    with pytest.raises(StoreUnavailable, match="does not answer"):
+        await owners.claim("s1")
+    assert strays == ["s1"]
 
 
 async def test_a_claim_that_is_known_is_kept() -> None:

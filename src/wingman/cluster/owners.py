@@ -9,7 +9,7 @@ import msgspec
 import trio
 
 from wingman.cluster.decisions import may_own, somebody_for
-from wingman.errors import NoNode, SessionElsewhere, StoreError
+from wingman.errors import NoNode, SessionElsewhere, StoreError, StoreUnavailable
 from wingman.store import (
     Commit,
     Node,
@@ -25,6 +25,9 @@ __all__ = ["ClusterOwners"]
 
 # How often a session is claimed where others claim it at the same time.
 _TRIES: Final = 3
+
+# As long as a node that has no answer from its database is left alone by the others.
+_CLAIM_SECONDS: Final = 10.0
 
 
 def _nothing(_told: object) -> None:
@@ -187,11 +190,16 @@ class ClusterOwners:
         Who waits may be cancelled, or not be told what became of a claim: then it is let go of.
         """
         try:
-            for claim in claims:
-                await claim.wait()
-            return await self._own(session_ids, number)
+            with trio.move_on_after(_CLAIM_SECONDS):
+                for claim in claims:
+                    await claim.wait()
+                return await self._own(session_ids, number)
         finally:
             self._stray(session_ids)
+        raise StoreUnavailable(
+            f"The session could not be claimed within {_CLAIM_SECONDS:g} s: the database does not "
+            "answer this node."
+        )
 
     async def _own(self, session_ids: Sequence[str], number: int) -> Collection[str]:
         """Those of these sessions that the store says are this node's, if it is still the same."""
