@@ -90,10 +90,12 @@ async def test_a_turn_that_waits_for_nothing_costs_two_wake_ups(
     async with Session(helper) as session:
         await session.run("once")
         taken = []
-        for _ in range(5):  # on a machine that is busy elsewhere, a turn may take too long
+        for _ in range(50):  # on a machine that is busy elsewhere, a turn may take too long
             with counted(monkeypatch) as counts:
                 await session.run("again")
             taken.append((counts.steps, counts.spawned, counts.scopes))
+            if taken[-1] == cost:
+                break
         assert min(taken) == cost
 
 

@@ -79,6 +79,7 @@ class Agents:
 
     async def refresh(self) -> None:
         """Know what other nodes have changed: credentials, and agents of the store."""
+        require_trio()
         await self._credentials.refresh()
         async with self._changes:
             await self._read_again()
@@ -183,6 +184,7 @@ class Agents:
 
     async def id_of(self, agent: Agent | str | None) -> str | None:
         """The id of an agent, which is made known if it is one of code. Raises `NotFound`."""
+        require_trio()
         if isinstance(agent, Agent):
             return self.add_code(agent).id
         if agent is not None:
@@ -191,6 +193,7 @@ class Agents:
 
     async def check(self, agent_id: str) -> None:
         """Raise `NotFound` if there is no such agent, in the store or in code."""
+        require_trio()
         try:
             self.get(agent_id)
         except NotFound:

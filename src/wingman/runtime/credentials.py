@@ -49,6 +49,7 @@ class Credentials:
 
     async def refresh(self) -> None:
         """Know what other nodes have changed."""
+        require_trio()
         async with self._changes:
             credentials = dict(await self._store.credentials())
             if credentials != self._credentials:

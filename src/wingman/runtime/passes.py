@@ -14,6 +14,7 @@ from wingman.errors import StoreUnavailable
 from wingman.ids import new_id
 from wingman.run import now
 from wingman.store import Commit, Pass, PassIssued, PassTaken, Store
+from wingman.under_trio import require_trio
 
 __all__ = ["Passes"]
 
@@ -46,6 +47,7 @@ class Passes:
 
     async def issue(self, purpose: bytes, seconds: float) -> str:
         """A new secret, of characters that a URL and a cookie take. Raises `StoreError`."""
+        require_trio()
         secret = token_urlsafe(_BYTES)
         hash, issued_at = _hash(purpose, secret), self._now()
         ends_at = issued_at + timedelta(seconds=seconds)
@@ -58,6 +60,7 @@ class Passes:
 
         Raises `StoreError`.
         """
+        require_trio()
         hash, taken_by = _hash(purpose, secret), new_id()
         self._remembered.pop(hash, None)
         async with self._reading:
@@ -73,6 +76,7 @@ class Passes:
 
         Raises `StoreError` where that cannot be read, and is not known from before.
         """
+        require_trio()
         hash = _hash(purpose, secret)
         if self._is_fresh(hash):
             await trio.lowlevel.checkpoint()

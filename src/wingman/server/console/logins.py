@@ -18,6 +18,7 @@ import trio
 
 from wingman.errors import Unavailable, WingmanError
 from wingman.runtime import Passes
+from wingman.under_trio import require_trio
 
 __all__ = ["LINK_SECONDS", "LOGIN_SECONDS", "Logins"]
 
@@ -75,10 +76,12 @@ class Logins:
 
         Like all that is kept or looked up here, it raises `StoreError` where that cannot be.
         """
+        require_trio()
         return await self._passes.issue(self._purpose(b"link"), LINK_SECONDS)
 
     async def by_link(self, secret: str) -> str:
         """The secret of a new login, for that of a link. Raises `LoginRefused`."""
+        require_trio()
         if not await self._passes.take(self._purpose(b"link"), secret):
             raise LoginRefused(
                 "The link has been used, or is too old: it works once, for "
@@ -91,6 +94,7 @@ class Logins:
 
         Raises `LoginRefused` for another one, and `TooManyLogins` where too many of these came.
         """
+        require_trio()
         now = trio.current_time()
         while self._wrong and self._wrong[0] <= now - _WRONG_SECONDS:
             self._wrong.popleft()
@@ -107,10 +111,12 @@ class Logins:
 
     async def left(self, secret: str) -> float:
         """For how many more seconds a login holds; 0 where it does not."""
+        require_trio()
         return await self._passes.left(self._purpose(b"login"), secret)
 
     async def end(self, secret: str) -> None:
         """End a login; other nodes know it some seconds later."""
+        require_trio()
         await self._passes.take(self._purpose(b"login"), secret)
 
     async def _new_login(self) -> str:
