@@ -9,7 +9,14 @@ import msgspec
 import trio
 
 from wingman.cluster.decisions import may_own, somebody_for
-from wingman.errors import NoNode, SessionElsewhere, StoreError, StoreUnavailable
+from wingman.errors import (
+    NoNode,
+    SessionElsewhere,
+    ShuttingDown,
+    StoreError,
+    StoreUnavailable,
+    Unavailable,
+)
 from wingman.store import (
     Commit,
     Node,
@@ -220,13 +227,15 @@ class ClusterOwners:
             owner.number,
         )
 
-    async def _for_another(self, label: str | None) -> SessionElsewhere | NoNode:
+    async def _for_another(self, label: str | None) -> Unavailable:
         """What is raised where this node may not take a session: who may, or that nobody may."""
         node = somebody_for(label, await self.nodes.living(), self.nodes.number)
         if node is not None:
             return SessionElsewhere(f"Node {node.number} may own the session.", node.number)
-        if label is None:
-            return NoNode("This node is shutting down, and there is no other one: ask again later.")
+        if may_own(msgspec.structs.replace(self.terms, draining=False), label):
+            return ShuttingDown(
+                "The server is shutting down, and there is no other node: ask later."
+            )
         return NoNode(
             f"The session needs a node with the label {label!r}, and none is there: start one "
             f"with --label {label}."
