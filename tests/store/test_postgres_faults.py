@@ -134,7 +134,8 @@ async def test_connections_that_the_server_has_ended_are_made_again_unnoticed(
         admit(store)
         await store.write(started()).wait()
         for number in range(3):
-            assert cluster.end_backends(f"datname = '{clean_database}'") >= 5
+            # The one that listens may not be back yet.
+            assert cluster.end_backends(f"datname = '{clean_database}'") >= 3
             await store.write(CeilingRaised("s1", number)).wait()
             for _ in range(8):
                 assert await store.session("s1") == session(event_ceiling=number)
