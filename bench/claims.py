@@ -6,17 +6,17 @@ among few. PostgreSQL is a private server on this machine, with its defaults.
 """
 
 import sys
-from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import trio
 
+from bench._among import in_any_store, names, repeated
 from bench._models import TEXT
 from bench._report import Row
-from bench._rounds import Comparison, Contender, Figure, Stopwatch, Took, compare
+from bench._rounds import Comparison, Contender, Figure, compare
 from bench._servers import as_served, free_port, started
 from bench._stored import store_sessions
 from wingman import Runtime
@@ -35,36 +35,16 @@ DONE: Final = (
 )
 
 
-def _names(count: int) -> list[str]:
-    return [f"session-{number:06}" for number in range(count)]
-
-
-async def _repeated(work: Callable[[], Awaitable[Any]], times: int) -> Took:
-    watch = Stopwatch()
-    with watch.running():
-        for _ in range(times):
-            await work()
-    return watch.each(times)
-
-
 def _among(runtime: Runtime, stored: int, times: int) -> dict[str, Contender]:
     """What is done among so many stored sessions; each is claimed once at most."""
-    names = iter(_names(stored))
+    left = iter(names(stored))
 
     async def claim_and_talk() -> None:
-        session = await runtime.session(next(names))
+        session = await runtime.session(next(left))
         await session.run("go")
 
-    async def create_and_talk() -> None:
-        session = await runtime.create_session(TEXT)
-        await session.run("go")
-        await runtime.delete(session.id)
-
-    async def failed() -> None:
-        await runtime.runs(statuses=("failed",))
-
-    done = (claim_and_talk, create_and_talk, runtime.sessions, runtime.runs, failed)
-    return {what: partial(_repeated, work, times) for what, work in zip(DONE, done, strict=True)}
+    done = (claim_and_talk, *in_any_store(runtime))
+    return {what: partial(repeated, work, times) for what, work in zip(DONE, done, strict=True)}
 
 
 async def _measured(urls: dict[int, str], times: int, rounds: int) -> Comparison:
@@ -92,7 +72,7 @@ def measure(quick: bool) -> list[Row]:
     with a_cluster() as cluster, as_served():
         urls = {count: cluster.database(f"stored{count}") for count in (few, many)}
         for count, url in urls.items():
-            trio.run(store_sessions, url, _names(count), TEXT.name)
+            trio.run(store_sessions, url, names(count), TEXT.name)
             cluster.run("ANALYZE", f"stored{count}")
         starts = {
             count: Figure.of(trio.run(_healthy_after, url) for _ in range(1 if quick else 5))

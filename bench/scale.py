@@ -7,18 +7,18 @@ many sessions have a queued run each, until `/health` says that all is well.
 
 import gc
 import tempfile
-from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import trio
 
+from bench._among import in_any_store, names, repeated
 from bench._machine import memory
 from bench._models import TEXT
 from bench._report import Row
-from bench._rounds import Comparison, Contender, Figure, Stopwatch, Took, compare
+from bench._rounds import Comparison, Contender, Figure, compare
 from bench._servers import as_served, wingman_serve
 from bench._stored import NOW, store_queue, store_sessions
 from wingman import Runtime
@@ -40,35 +40,16 @@ DONE: Final = (
 )
 
 
-def _names(count: int) -> list[str]:
-    return [f"session-{number:06}" for number in range(count)]
-
-
-async def _repeated(work: Callable[[], Awaitable[Any]], times: int) -> Took:
-    watch = Stopwatch()
-    with watch.running():
-        for _ in range(times):
-            await work()
-    return watch.each(times)
-
-
 def _among(runtime: Runtime, stored: int, times: int) -> dict[str, Contender]:
     """What is done among so many stored sessions; each is read once at most."""
-    names = iter(_names(stored))
-
-    async def create_and_talk() -> None:
-        session = await runtime.create_session(TEXT)
-        await session.run("go")
-        await runtime.delete(session.id)
+    left = iter(names(stored))
 
     async def read() -> None:
-        await runtime.describe(next(names))
+        await runtime.describe(next(left))
 
-    async def failed() -> None:
-        await runtime.runs(statuses=("failed",))
-
-    done = (create_and_talk, read, runtime.sessions, runtime.runs, failed)
-    return {what: partial(_repeated, work, times) for what, work in zip(DONE, done, strict=True)}
+    create_and_talk, *lists = in_any_store(runtime)
+    done = (create_and_talk, read, *lists)
+    return {what: partial(repeated, work, times) for what, work in zip(DONE, done, strict=True)}
 
 
 async def _stored(counts: tuple[int, ...], times: int, rounds: int) -> Comparison:
@@ -77,7 +58,7 @@ async def _stored(counts: tuple[int, ...], times: int, rounds: int) -> Compariso
         for count in counts:
             directory = stack.enter_context(tempfile.TemporaryDirectory())
             database = Path(directory, "bench.db")
-            await store_sessions(database, _names(count), TEXT.name)
+            await store_sessions(database, names(count), TEXT.name)
             runtime = await stack.enter_async_context(Runtime(database, agents=[TEXT]))
             for what, work in _among(runtime, count, times).items():
                 contenders[f"{what}, {count}"] = work
@@ -98,7 +79,7 @@ async def _live(counts: tuple[int, ...], times: int) -> list[Row]:
             held = (memory() - before) / count
             watches = []
             for _ in range(5):
-                took = await _repeated(partial(sessions[0].run, "go"), times)
+                took = await repeated(partial(sessions[0].run, "go"), times)
                 watches.append(took.cpu)
         turn = Figure.of(watches)
         few = few or turn

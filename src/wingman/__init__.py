@@ -11,7 +11,7 @@
 #   cluster/         many processes over one store, each session live on one of them
 #   session/         who takes which run when: actor, mailbox, cancelling, recovery
 #   run/             one run: the agent loop, tool calls, journal, event channel, history
-#   store/           what must last: SQLite with group commit, or memory
+#   store/           what must last: SQLite or PostgreSQL with group commit, or memory
 #   providers/       a request in, a stream of parts out; one package an API
 #   images/          images that can be sent: decoded, measured, made to fit
 #   mcp/             the tools of an MCP server, as a toolset

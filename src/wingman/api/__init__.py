@@ -95,6 +95,7 @@ from wingman.api.runs import (
     Status,
 )
 from wingman.api.sessions import (
+    LABEL,
     CallInProgress,
     CallState,
     EventsQuery,
@@ -123,6 +124,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CODES",
     "EXTRA",
+    "LABEL",
     "ROUTES",
     "RUN_STREAM",
     "SESSION_STREAM",

@@ -1,5 +1,6 @@
 """Sessions as the contract has them."""
 
+import re
 from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
@@ -25,6 +26,7 @@ from wingman.api.runs import Status
 from wingman.conversation import Message, Usage
 
 __all__ = [
+    "LABEL",
     "ROUTES",
     "CallInProgress",
     "CallState",
@@ -40,6 +42,10 @@ __all__ = [
 
 SessionStatus: TypeAlias = Literal["idle", Status]
 """`idle`, or the status of the run in flight."""
+
+
+LABEL: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+"""What a label looks like: of a node, and of a session that needs such a node."""
 
 
 class NewSession(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -15,7 +15,6 @@ __all__ = ["FromEnvironment", "HostNames", "Labels", "Seconds"]
 _PREFIX: Final = "WINGMAN_"
 
 _HOST: Final = re.compile(r"[\w-]+(\.[\w-]+)*")
-_LABEL: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 class FromEnvironment(Command):
@@ -44,14 +43,18 @@ class FromEnvironment(Command):
             raise
 
 
-class HostNames(click.ParamType):  # type: ignore[type-arg] # earlier versions of click take none
-    """Names of hosts; in the environment they are separated by commas or blanks."""
+class Words(click.ParamType):  # type: ignore[type-arg] # earlier versions of click take none
+    """Words; in the environment they are separated by commas or blanks."""
 
     name = "name"
 
     def split_envvar_value(self, rv: str) -> list[str]:
-        """The names in a variable's value."""
-        return [name for name in re.split(r"[\s,]+", rv) if name]
+        """The words in a variable's value."""
+        return [word for word in re.split(r"[\s,]+", rv) if word]
+
+
+class HostNames(Words):
+    """Names of hosts."""
 
     def convert(
         self, value: Any, param: click.Parameter | None, context: click.Context | None
@@ -68,21 +71,17 @@ class HostNames(click.ParamType):  # type: ignore[type-arg] # earlier versions o
         return text
 
 
-class Labels(click.ParamType):  # type: ignore[type-arg] # as above
-    """Labels of a node; in the environment they are separated by commas or blanks."""
-
-    name = "name"
-
-    def split_envvar_value(self, rv: str) -> list[str]:
-        """The labels in a variable's value."""
-        return [label for label in re.split(r"[\s,]+", rv) if label]
+class Labels(Words):
+    """Labels of a node."""
 
     def convert(
         self, value: Any, param: click.Parameter | None, context: click.Context | None
     ) -> str:
         """A label as sessions may have it."""
+        from wingman.api import LABEL  # noqa: PLC0415  (heavy for commands that have no labels)
+
         text = str(value)
-        if not _LABEL.fullmatch(text):
+        if not LABEL.fullmatch(text):
             self.fail(
                 f"{text!r} is no label: it has 1 to 64 letters, digits, dots, dashes and "
                 "underscores.",

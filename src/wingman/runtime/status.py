@@ -12,7 +12,7 @@ from wingman.store import Store
 
 __all__ = ["RuntimeStatus", "status_of"]
 
-# A node beats every second. One that waits longer for its database answers nobody in good time, and
+# A node beats twice a second. One that waits longer for its database answers nobody in good time, and
 # a balancer has others.
 _SILENT_SECONDS: Final = 3.0
 

@@ -1,7 +1,6 @@
 """What a message asks for, and what those are told whose message is not, or no longer, taken."""
 
 import hashlib
-import re
 import sys
 from collections.abc import Sequence
 from typing import Final, get_args
@@ -9,7 +8,7 @@ from typing import Final, get_args
 import attrs
 import msgspec
 
-from wingman.api import OnAsk, OnBusy, PermissionForm
+from wingman.api import LABEL, OnAsk, OnBusy, PermissionForm
 from wingman.conversation import ImageBlock
 from wingman.errors import (
     InvalidRequest,
@@ -43,8 +42,6 @@ __all__ = [
 
 # Characters: a list shows a thousand of them.
 _LONGEST_TITLE: Final = 4096
-
-_LABEL: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 # Seconds: a year.
 _LONGEST_WAIT: Final = 31_536_000
@@ -194,7 +191,7 @@ def _is_duration(value: object) -> bool:
 
 def check_label(label: str | None) -> None:
     """Raise `InvalidRequest` for a label that no node can have."""
-    if label is not None and not _LABEL.fullmatch(label):
+    if label is not None and not LABEL.fullmatch(label):
         raise InvalidRequest(
             "A label has 1 to 64 letters, digits, dots, dashes and underscores - at `$.label`"
         )

@@ -34,7 +34,8 @@ class NodeTerms(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Node(msgspec.Struct, frozen=True, kw_only=True):
-    """A node that lives. `commits` counts its commits and beats: it grows every second.
+    """A node that lives. `commits` counts its commits and beats: it grows twice a second
+    at least.
 
     `secret` is what others send to it with what they forward.
     """
