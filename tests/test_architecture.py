@@ -2,7 +2,6 @@
 
 import ast
 import importlib
-import sys
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -240,7 +239,9 @@ def imported_by(path: Path) -> Iterator[str]:
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module is not None:
             names = [f"{node.module}.{alias.name}" for alias in node.names]
-            offered = getattr(sys.modules.get(node.module), "__all__", ())  # `serve` is both
+            ours = node.module.split(".")[0] == "wingman"
+            door = importlib.import_module(node.module) if ours else None
+            offered = getattr(door, "__all__", ())  # `serve` is both
             found = [
                 name for name in names if is_module(name) and name.split(".")[-1] not in offered
             ]

@@ -12,8 +12,8 @@ from wingman.store import Store
 
 __all__ = ["RuntimeStatus", "status_of"]
 
-# A node beats twice a second. One that waits longer for its database answers nobody in good time, and
-# a balancer has others.
+# A node beats twice a second. One that waits longer for its database answers nobody in good time,
+# and a balancer has others.
 _SILENT_SECONDS: Final = 3.0
 
 
