@@ -75,6 +75,37 @@ async def test_a_run_of_another_client_is_shown_with_its_message(chromium: Chrom
         await page.shown(".outcome")
 
 
+async def test_a_message_that_is_sent_before_the_session_is_read_goes_out_once_it_is(
+    chromium: Chromium,
+) -> None:
+    async with serving() as server, chromium.page() as page:
+        await page.do(
+            "await page.route(/.sessions.[^/?]+$/, async asked => {"
+            " await new Promise(read => globalThis.readOn = read); await asked.continue(); })"
+        )
+        session_id = await open_session(server, page)
+        await page.fill("#message", "Go.")
+        for _ in range(2):
+            await page.press("Enter")
+        assert await page.count(".composer .complaint:not(:empty)") == 0
+        await page.do("globalThis.readOn()")
+        await page.shown(".outcome")
+        assert len(await server.history(session_id)) == 2
+
+
+async def test_hints_are_of_the_agent_once_it_is_known(chromium: Chromium) -> None:
+    async with serving() as server, chromium.page() as page:
+        session_id = await server.session(provider={"id": "scripted"}, tools=["bash"])
+        await page.do(
+            "await page.route(/.agents$/, async asked => {"
+            " await new Promise(known => globalThis.tell = known); await asked.continue(); })"
+        )
+        await page.goto(f"{server.url}/#/session/{session_id}")
+        await page.shown(".hints h2 >> text=What is to be done?")
+        await page.do("globalThis.tell()")
+        await page.shown(".hints h2 >> text=no language model")
+
+
 async def test_a_link_lets_one_in_once_and_is_not_kept(chromium: Chromium) -> None:
     async with serving(token="secret") as server, chromium.page() as page:
         answer = await server.client.post(

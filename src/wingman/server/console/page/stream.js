@@ -87,7 +87,7 @@ async function connection({ path, after, onFrames, onConnection, signal }) {
 }
 
 /** @param {number} ms @param {AbortSignal} signal @returns {Promise<void>} */
-function pause(ms, signal) {
+export function pause(ms, signal) {
 	return new Promise((resolve) => {
 		const timer = setTimeout(over, ms);
 		signal.addEventListener("abort", over);

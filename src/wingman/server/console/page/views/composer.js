@@ -19,13 +19,14 @@ const WAYS = [
 /**
  * @param {{
  *   sessionId: string,
+ *   ready: Promise<void>,
  *   flight: () => string | null,
  *   agentId: () => string | null,
  *   onAgent: (id: string) => void,
  *   onSent: (run: {run_id: string, steers?: string}, text: string, images: Image[]) => void,
  * }} session
  */
-export function composer({ sessionId, flight, agentId, onAgent, onSent }) {
+export function composer({ sessionId, ready, flight, agentId, onAgent, onSent }) {
 	const trouble = complaint();
 	/** @type {{image: Image, bytes: number, name: string}[]} */
 	let images = [];
@@ -170,7 +171,8 @@ export function composer({ sessionId, flight, agentId, onAgent, onSent }) {
 	/** Messages are sent one after the other, in the order in which they were written. */
 	let sending = Promise.resolve();
 
-	function submit() {
+	async function submit() {
+		await ready; // before the session is read, its agent is not known
 		const message = text.value;
 		const sent = images;
 		if (!message.trim() && !sent.length) return;
@@ -218,18 +220,17 @@ export function composer({ sessionId, flight, agentId, onAgent, onSent }) {
 		ways.hidden = !busy;
 		WAYS.forEach(([id], at) => set(ways.children[at], "aria-pressed", String(id === way)));
 		const chosen = agentId();
-		const options = [...store.agents];
+		const { agents: options } = store;
 		const wanted = JSON.stringify([options.map(({ id, name }) => [id, name]), chosen]);
 		if (agents.dataset.options === wanted) return;
 		agents.dataset.options = wanted;
+		const known = options.some(({ id }) => id === chosen);
 		fill(
 			agents,
-			chosen && options.some(({ id }) => id === chosen)
-				? null
-				: h("option", { value: "" }, chosen ? "An agent that is gone" : "Choose an agent"),
+			known ? null : h("option", { value: "" }, chosen ? "An agent that is gone" : "Choose an agent"),
 			options.map(({ id, name }) => h("option", { value: id }, name)),
 		);
-		agents.value = options.some(({ id }) => id === chosen) ? (chosen ?? "") : "";
+		agents.value = (known && chosen) || "";
 	}
 
 	text.value = sessionStorage.getItem(`draft ${sessionId}`) ?? "";

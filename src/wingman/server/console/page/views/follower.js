@@ -3,7 +3,7 @@
 import { ApiError, api } from "../api.js";
 import { every } from "../frames.js";
 import { asImage } from "../items.js";
-import { follow } from "../stream.js";
+import { delay, follow, pause } from "../stream.js";
 import { Transcript } from "../transcript.js";
 import { keep, recall } from "./memory.js";
 
@@ -32,6 +32,11 @@ export class Follower {
 		this.sent = new Map();
 		this.asking = false;
 		this.pollRuns = () => {};
+		this.isRead = () => {};
+		/** Until the session has been read. @type {Promise<void>} */
+		this.ready = new Promise((resolve) => {
+			this.isRead = resolve;
+		});
 	}
 
 	async start() {
@@ -41,6 +46,7 @@ export class Follower {
 			if (!this.signal.aborted) this.told.onEnd(error instanceof ApiError ? error : new ApiError(0, "", String(error)));
 			return;
 		}
+		this.isRead();
 		this.pollRuns = every(RUNS_EVERY_MS, () => this.askRuns(), this.signal);
 		addEventListener("pagehide", () => this.keep(), { signal: this.signal });
 		this.signal.addEventListener("abort", () => this.keep());
@@ -123,7 +129,7 @@ export class Follower {
 				break;
 			} catch (error) {
 				if (error instanceof ApiError && error.status === 404) return this.told.onEnd(error);
-				await new Promise((resolve) => setTimeout(resolve, Math.min(10_000, 500 * 2 ** failures)));
+				await pause(delay(failures), this.signal);
 			}
 		}
 		/** @type {Frame[]} */
@@ -195,17 +201,12 @@ function seenBy({ calls, items }) {
 	};
 }
 
-/** @param {AbortSignal} signal @returns {Promise<void>} */
-function whenSeen(signal) {
-	return new Promise((resolve) => {
-		const look = () => {
-			if (document.hidden && !signal.aborted) return;
-			document.removeEventListener("visibilitychange", look);
-			signal.removeEventListener("abort", look);
-			resolve();
-		};
-		document.addEventListener("visibilitychange", look);
-		signal.addEventListener("abort", look);
-		look();
-	});
+/** @param {AbortSignal} signal */
+async function whenSeen(signal) {
+	while (document.hidden && !signal.aborted) {
+		await new Promise((resolve) => {
+			document.addEventListener("visibilitychange", resolve, { once: true, signal });
+			signal.addEventListener("abort", resolve, { once: true });
+		});
+	}
 }

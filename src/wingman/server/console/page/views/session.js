@@ -63,6 +63,7 @@ export function sessionView(main, signal, id) {
 	});
 	const write = composer({
 		sessionId: id,
+		ready: follower.ready,
 		flight: () => follower.transcript?.flight?.id ?? null,
 		agentId: () => agentId,
 		onAgent: (chosen) => {
@@ -161,12 +162,10 @@ export function sessionView(main, signal, id) {
 		else if (follower.connection === "broken") say(link, "The connection is gone. It is tried again; nothing is lost.");
 		items.update(following);
 		const empty = transcript.items.length === 0;
-		if (empty && agentId !== welcome.dataset.agent) {
-			welcome.dataset.agent = agentId ?? "";
-			fill(
-				welcome,
-				hints(agentId ? agentOf(agentId) : null, (words) => write.write(words)),
-			);
+		const agent = agentId ? agentOf(agentId) : null;
+		if (empty && welcome.dataset.agent !== (agent?.id ?? "")) {
+			welcome.dataset.agent = agent?.id ?? "";
+			fill(welcome, hints(agent, write.write));
 		}
 		welcome.hidden = !empty;
 		queue.update(transcript.queue());
