@@ -352,7 +352,15 @@ async def test_a_node_that_cannot_be_reached_is_told_as_such(
 ) -> None:
     session_id = await session_of(pair)
     assert pair.first.runtime.member is not None
-    await pair.first.runtime.member.announce("http://127.0.0.1:1")
+    nowhere, number = "http://127.0.0.1:1", number_of(pair.first)
+    await pair.first.runtime.member.announce(nowhere)
+
+    def is_known() -> bool:
+        assert pair.second.runtime.member is not None
+        seen = pair.second.runtime.member.lives.seen(number)
+        return seen is not None and seen.terms.url == nowhere
+
+    await until(is_known)
     answer = await pair.second.send(session_id)
     assert (answer.status_code, answer.json()["error"]["code"]) == (503, "session_elsewhere")
     assert "is not reached" in answer.json()["error"]["message"]

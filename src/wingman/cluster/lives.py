@@ -21,8 +21,13 @@ class Lives:
     """The processes that this one waits for. A process is known by its node's secret, which stays
     when its number changes."""
 
+    _seen: dict[int, Node] = attrs.field(factory=dict, init=False)
     _waits: dict[str, set[trio.CancelScope]] = attrs.field(factory=dict, init=False)
     _missed: dict[str, int] = attrs.field(factory=dict, init=False)
+
+    def seen(self, number: int | None) -> Node | None:
+        """The node of this number, if it lived at the last look."""
+        return None if number is None else self._seen.get(number)
 
     @contextmanager
     def while_lives(self, node: Node) -> Iterator[trio.CancelScope]:
@@ -39,6 +44,7 @@ class Lives:
 
     def look(self, living: Collection[Node]) -> None:
         """These live: wait no more for processes that have not been among them for too long."""
+        self._seen = {node.number: node for node in living}
         secrets = {node.secret for node in living}
         missed = {
             secret: self._missed.get(secret, 0) + 1 for secret in self._waits.keys() - secrets

@@ -91,8 +91,12 @@ class Sender:
     ) -> None:
         await self._connections.aclose()  # noqa: ASYNC102 it closes sockets
 
-    async def node(self, number: int | None) -> Node | None:
-        """A node that lives, by its number."""
+    async def node(self, number: int | None, *, look: bool = False) -> Node | None:
+        """A node by its number: as it was seen last, if it was and has an address; or to `look` for
+        it now."""
+        seen = self._member.lives.seen(number)
+        if seen is not None and seen.terms.url is not None and not look:
+            return seen
         living = await self._member.nodes.living()
         return next((node for node in living if node.number == number), None)
 

@@ -65,8 +65,8 @@ class Relay:
         from wingman.cluster import Unsent  # noqa: PLC0415  (few are one of many nodes)
 
         pause, last = 0.0, elsewhere
-        for _ in range(_TRIES):
-            node = await self.sender.node(elsewhere.node)
+        for tried in range(_TRIES):
+            node = await self.sender.node(elsewhere.node, look=tried > 0)
             if node is not None:
                 try:
                     may_pass = isinstance(elsewhere, ClientElsewhere)

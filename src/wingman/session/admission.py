@@ -36,6 +36,7 @@ __all__ = [
     "queued_error",
     "refused_error",
     "stays_error",
+    "unknown_error",
     "unrecorded_error",
     "weight_of",
 ]
@@ -237,6 +238,15 @@ def moved_error(session_id: str) -> NodeLost:
     return NodeLost(
         f"The node that ran session {session_id} lost its connection to the database, and has "
         "stopped what it ran. Ask again: another node goes on with the session."
+    )
+
+
+def unknown_error(session_id: str) -> NodeLost:
+    """What those get whose message was being recorded when this node lost its session."""
+    return NodeLost(
+        "The database does not answer the node that was just recording the message. Whether it is "
+        "recorded is not known: send it again with its request_id. Another node goes on with "
+        f"session {session_id}."
     )
 
 

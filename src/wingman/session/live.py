@@ -193,9 +193,9 @@ class LiveSession:
         run = self._run(record, chosen.agent, request.callers, weight)
         run.to_steer = request.on_busy == "steer"
         run.state.phase = "admitting"
-        run.admission = run.journal.queued()
+        run.admitting = run.journal.queued()
         self._enqueue(run)
-        run.admission.then(partial(self._admitted, run, request.on_busy == "interrupt"))
+        run.admitting.then(partial(self._admitted, run, request.on_busy == "interrupt"))
         return run
 
     def readmit(self, record: RunRecord) -> LiveRun:
@@ -254,6 +254,7 @@ class LiveSession:
 
     def _admitted(self, run: LiveRun, interrupts: bool, failure: StoreError | None) -> None:
         """A run's row is safe, or could not be written: then nothing of the message is kept."""
+        run.settle(failure)
         if failure is not None:
             self._refuse(run, failure)
             if isinstance(failure, SessionMoved):

@@ -21,7 +21,7 @@ from wingman.run import (
     RunState,
     cut,
 )
-from wingman.session.admission import refused_error
+from wingman.session.admission import refused_error, unknown_error
 from wingman.session.recovery import end_before_start
 from wingman.store import Commit, RunRecord
 
@@ -35,11 +35,13 @@ class LiveRun:
     `agent` is None for a run of an earlier process, until its turn comes. `first_event` is the last
     event before its admission. `callers` are the sessions that wait for it. `weight` is how many
     bytes its message takes in memory. `was_behind`: others were there before it. `to_steer`: it was
-    sent to steer a run. `spawn` starts a task of the runtime. `outcome` is what whoever waits is
-    told: at the end, or before, where the end cannot be recorded for some time. `not_cancelled` is
-    why the last cancel was not recorded. `place` is its place among those in flight, once it has
-    begun. `unread` gives the runs whose messages are to steer it, and that it has not read;
-    `followers` are those whose messages it has read: who waits for one of them, waits for this one.
+    sent to steer a run. `spawn` starts a task of the runtime. `admitting` is the commit of its row,
+    until it is known what came of that; `not_admitted` is why it failed. `outcome` is what whoever
+    waits is told: at the end, or before, where the end cannot be recorded for some time.
+    `not_cancelled` is why the last cancel was not recorded. `place` is its place among those in
+    flight, once it has begun. `unread` gives the runs whose messages are to steer it, and that it
+    has not read; `followers` are those whose messages it has read: who waits for one of them, waits
+    for this one.
     """
 
     journal: RunJournal
@@ -51,7 +53,8 @@ class LiveRun:
     was_behind: bool = False
     to_steer: bool = False
     state: RunState = attrs.field(factory=RunState)
-    admission: Commit | None = attrs.field(default=None, repr=False)
+    admitting: Commit | None = attrs.field(default=None, repr=False)
+    not_admitted: StoreError | None = attrs.field(default=None, repr=False)
     delivery: Delivery[None] | None = attrs.field(default=None, repr=False)
     outcome: Outcome | None = attrs.field(default=None, repr=False)
     not_cancelled: StoreError | None = attrs.field(default=None, repr=False)
@@ -116,12 +119,16 @@ class LiveRun:
     # --- waiting -------------------------------------------------------------------------------
 
     async def admitted(self) -> None:
-        """Return when the run is durable. Raises `StoreError` if it could not be made so."""
-        if self.admission is not None:
-            try:
-                await self.admission.wait()
-            except StoreError as failure:
-                raise refused_error(failure) from failure
+        """Return when the run is durable. Raises `StoreError` if it could not be made so, and
+        `NodeLost` where another node may own the session before that is known."""
+        if self.admitting is None:
+            await checkpoint()
+        while self.admitting is not None and not self.journal.session.moved:
+            await self._changed.park()
+        if self.not_admitted is not None:
+            raise refused_error(self.not_admitted) from self.not_admitted
+        if self.admitting is not None:
+            raise unknown_error(self.record.session_id)
 
     async def wait(self) -> None:
         """Wait for the run's end."""
@@ -170,6 +177,11 @@ class LiveRun:
             await self._changed.park()
 
     # --- what becomes of it --------------------------------------------------------------------
+
+    def settle(self, failure: StoreError | None) -> None:
+        """Its row is safe, or could not be written."""
+        self.admitting, self.not_admitted = None, failure
+        self._changed.unpark_all()
 
     def moved(self) -> None:
         """It has left its place, or taken it again."""
