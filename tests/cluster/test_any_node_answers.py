@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -85,6 +86,17 @@ async def test_a_cancel_stops_what_runs_on_another_node(
         assert (await pair.second.send(session_id)).json()["response"] == "Hello."
 
 
+async def owner_of(pair: Pair, session_id: str) -> int | None:
+    assert pair.first.runtime.member is not None
+    found = await pair.first.runtime.member.nodes.ownership(session_id)
+    assert found is not None
+    return found.owner
+
+
+async def has_no_owner(pair: Pair, session_id: str) -> bool:
+    return await owner_of(pair, session_id) is None
+
+
 async def is_status(pair: Pair, session_id: str, status: str) -> bool:
     answer = await pair.second.client.get(f"/sessions/{session_id}")
     return bool(answer.json()["status"] == status)
@@ -99,6 +111,30 @@ async def test_the_same_request_id_is_the_same_run_on_all_nodes(pair: Pair) -> N
     assert len({answer.json()["run_id"] for answer in answers}) == 1
     conflict = await pair.second.send(session_id, "other", request_id="once")
     assert conflict.json()["error"]["code"] == "request_id_conflict"
+
+
+async def test_a_request_id_is_known_that_was_taken_elsewhere_while_it_was_looked_for(
+    cluster: Cluster, clean_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with a_pair(cluster, clean_database, idle_after=0.02) as pair:
+        session_id = await session_of(pair)
+        assert pair.second.runtime.member is not None
+        store, answers = pair.second.runtime.member.store, list[httpx.Response]()
+        look = store.run_by_request
+
+        async def look_slowly(session_id: str, request_id: str) -> Any:
+            found = await look(session_id, request_id)
+            if not answers:
+                answers.append(await pair.first.send(session_id, request_id="once"))
+                await until(lambda: not pair.first.runtime.status().actors)
+                await until(lambda: has_no_owner(pair, session_id))
+            return found
+
+        monkeypatch.setattr(store, "run_by_request", look_slowly)
+        again = await pair.second.send(session_id, request_id="once")
+        assert again.status_code == 200, again.text
+        assert again.json()["run_id"] == answers[0].json()["run_id"]
+        assert number_of(pair.second) == await owner_of(pair, session_id)
 
 
 async def test_a_person_answers_on_another_node(cluster: Cluster, clean_database: str) -> None:

@@ -261,10 +261,14 @@ class SessionHost:
 
     async def _find(self, session_id: str, request: RunRequest) -> Run | LiveSession:
         """The run that was admitted under this request's id, or the session that may admit it."""
-        stored = None
-        if request.request_id is not None:
-            stored = await self._store.run_by_request(session_id, request.request_id)
-        live = await self.active.live(session_id, to_run=stored is None)
+        key, stored, live = request.request_id, None, self.active.find(session_id)
+        while True:
+            if key is not None:
+                stored = await self._store.run_by_request(session_id, key)
+            before, live = live, await self.active.live(session_id, to_run=stored is None)
+            if live is before or key is None or stored is not None:
+                break
+            # It was not live here when the store was read: its owner may have written one since.
         known = live.find_request(request)
         if known is not None:
             return Run(known.record, known, partial(self.admit, session_id))
