@@ -52,7 +52,7 @@ class Rest:
             nonlocal left, quiet
             try:
                 left = await self._cancel_all(http)
-            except httpx.TransportError:
+            except httpx.HTTPError:  # the last fault is just over
                 return False
             quiet = 0 if left else quiet + 1
             return quiet == 2
@@ -62,7 +62,8 @@ class Rest:
 
     async def _cancel_all(self, http: httpx.AsyncClient) -> list[dict[str, str]]:
         params = {"status": "queued,running,cancelling", "limit": "1000"}
-        left: list[dict[str, str]] = (await http.get("/runs", params=params)).json()
+        answer = (await http.get("/runs", params=params)).raise_for_status()
+        left: list[dict[str, str]] = answer.json()
         for run in left:
             if run["status"] == "running":
                 await http.post(f"/sessions/{run['session_id']}/runs/{run['id']}/cancel")
