@@ -383,24 +383,35 @@ async def test_a_token_is_asked_for_once_and_a_secret_opens_what_it_opens(
         assert (await pair.second.send(session_id)).status_code == 401
 
 
-async def test_a_node_that_cannot_be_reached_is_told_as_such(
-    pair: Pair, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    session_id = await session_of(pair)
+async def announce(pair: Pair, url: str) -> None:
+    """Have the first node say that it is reached there, and the second one know it."""
+    number = number_of(pair.first)
     assert pair.first.runtime.member is not None
-    nowhere, number = "http://127.0.0.1:1", number_of(pair.first)
-    await pair.first.runtime.member.announce(nowhere)
+    await pair.first.runtime.member.announce(url)
 
     def is_known() -> bool:
         assert pair.second.runtime.member is not None
         seen = pair.second.runtime.member.lives.seen(number)
-        return seen is not None and seen.terms.url == nowhere
+        return seen is not None and seen.terms.url == url
 
     await until(is_known)
+
+
+async def test_a_node_that_cannot_be_reached_is_told_as_such(pair: Pair) -> None:
+    session_id = await session_of(pair)
+    await announce(pair, "http://127.0.0.1:1")
     answer = await pair.second.send(session_id)
     assert (answer.status_code, answer.json()["error"]["code"]) == (503, "session_elsewhere")
     assert "is not reached" in answer.json()["error"]["message"]
     assert int(answer.headers["retry-after"]) >= 1
+
+
+async def test_a_node_that_is_not_at_the_address_it_gives_is_told_as_such(pair: Pair) -> None:
+    session_id = await session_of(pair)
+    await announce(pair, pair.second.url)
+    answer = await pair.second.send(session_id)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "session_elsewhere")
+    assert "its --node-url is wrong" in answer.json()["error"]["message"]
 
 
 async def test_the_head_and_the_query_of_a_request_come_through(pair: Pair) -> None:

@@ -13,6 +13,6 @@ remembers of that may be old: the store refuses what a node writes to a session 
 
 from wingman.cluster.member import Member
 from wingman.cluster.owners import ClusterOwners
-from wingman.cluster.sending import Answer, Sender, Unsent
+from wingman.cluster.sending import OTHER_NODE, Answer, Sender, Unsent
 
-__all__ = ["Answer", "ClusterOwners", "Member", "Sender", "Unsent"]
+__all__ = ["OTHER_NODE", "Answer", "ClusterOwners", "Member", "Sender", "Unsent"]

@@ -14,10 +14,13 @@ from wingman.cluster.member import Member
 from wingman.errors import NodeLost
 from wingman.store import Node
 
-__all__ = ["Answer", "Sender", "Unsent"]
+__all__ = ["OTHER_NODE", "Answer", "Sender", "Unsent"]
 
 MISDIRECTED: Final = 421
 """The status of what was sent to a node that does not own the session."""
+
+OTHER_NODE: Final = b"wingman-other-node"
+"""A header of such an answer: it is not the node whose secret it was shown."""
 
 _CONNECT_SECONDS: Final = 2.0
 _CLOSE_SECONDS: Final = 1.0
@@ -161,6 +164,11 @@ class Sender:
             raise self._lost(node, request.method) from error
         if answer.status_code == MISDIRECTED:
             await answer.aclose()
+            if OTHER_NODE.decode() in answer.headers:
+                raise Unsent(
+                    f"Another node than node {node.number}, whose address it is, answers at "
+                    f"{node.terms.url}. It was just started again, or its --node-url is wrong."
+                )
             raise Unsent(f"Node {node.number} does not own the session.")
         return answer
 

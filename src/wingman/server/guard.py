@@ -142,8 +142,10 @@ class Guard:
         self, scope: Scope, headers: dict[bytes, bytes], secret: bytes
     ) -> _Refusal | None:
         if not hmac.compare_digest(headers[NODE], secret):
+            from wingman.cluster import OTHER_NODE  # noqa: PLC0415  (few are one of many nodes)
+
             message = "This is not the secret of this node: it may have been started again."
-            return _Refusal(421, "session_elsewhere", message)
+            return _Refusal(421, "session_elsewhere", message, ((OTHER_NODE, b"1"),))
         callers = headers.get(CALLERS, b"").decode("latin-1")
         ids = frozenset(id for id in callers.split(",") if id)
         scope[FORWARDED] = Forwarded(ids, COMMAND in headers, MAY_PASS in headers)
