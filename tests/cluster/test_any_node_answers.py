@@ -321,36 +321,6 @@ async def test_credentials_and_mcp_servers_are_the_same_on_all_nodes(pair: Pair)
 # --- MCP clients ----------------------------------------------------------------------------------
 
 
-async def mcp(server: Server, method: str, params: object, session: str | None) -> httpx.Response:
-    """What a node answers to a message of an MCP client of the older generation."""
-    headers = {"Accept": "application/json, text/event-stream"}
-    if session is not None:
-        headers["Mcp-Session-Id"] = session
-    message = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
-    return await server.client.post("/mcp", json=message, headers=headers)
-
-
-async def test_an_mcp_client_is_known_on_all_nodes_and_reaches_all_sessions(pair: Pair) -> None:
-    session_id = await session_of(pair)
-    hello = {
-        "protocolVersion": "2025-06-18",
-        "capabilities": {},
-        "clientInfo": {"name": "test", "version": "1"},
-    }
-    begun = await mcp(pair.second, "initialize", hello, None)
-    client = begun.headers["mcp-session-id"]
-    for server in (pair.first, pair.second):
-        arguments = {"session": session_id, "message": "go"}
-        call = {"name": "run_agent", "arguments": arguments}
-        answer = await mcp(server, "tools/call", call, client)
-        assert answer.status_code == 200
-        assert "Hello." in answer.text
-    gone = await pair.first.client.delete("/mcp", headers={"Mcp-Session-Id": client})
-    assert gone.status_code == 200
-    for server in (pair.first, pair.second):
-        assert (await mcp(server, "ping", {}, client)).status_code == 404
-
-
 # --- between nodes --------------------------------------------------------------------------------
 
 

@@ -34,7 +34,7 @@ from wingman.server.errors import (
 )
 from wingman.server.handlers import Handlers, Refresh, serve_contract
 from wingman.server.paths import Paths
-from wingman.server.relay import Relay
+from wingman.server.relay import Relay, TakenBack
 from wingman.server.routes import Reload, handlers_of
 from wingman.under_trio import require_trio
 
@@ -95,6 +95,8 @@ class LeanConnection(TrioASGIHTTPConnection):
             try:
                 await relay.answer(request, elsewhere, send, again)
                 return
+            except TakenBack as taken_back:
+                response = taken_back.response
             except WingmanError as error:
                 response = await wingman_error(error)
         await self._send(response, send)

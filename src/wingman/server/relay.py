@@ -6,12 +6,12 @@ sent on: this one answers that the session is not its own, and the sender looks 
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import attrs
 import trio
-from quart import Request
+from quart import Request, Response
 
 from wingman.errors import NodeLost, SessionElsewhere
 from wingman.runtime import Runtime
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from wingman.cluster import Answer, Member, Sender
     from wingman.store import Node
 
-__all__ = ["ClientElsewhere", "Relay", "relay_of"]
+__all__ = ["CallElsewhere", "ClientElsewhere", "Relay", "TakenBack", "relay_of"]
 
 _TRIES: Final = 6
 # Between two tries: while a session changes hands, nobody owns it for a moment.
@@ -40,6 +40,29 @@ _FIRST_PAUSE: Final = 0.05
 class ClientElsewhere(SessionElsewhere):
     """Another node knows the client. It may send the request on, to the node that has the session:
     once, as no node sends a client back."""
+
+
+class CallElsewhere(SessionElsewhere):
+    """Another node has the session of a call that its client may take back: that cancels the scope
+    which is `sent_on`. `taken_back` is what the client is answered then."""
+
+    def __init__(
+        self,
+        elsewhere: SessionElsewhere,
+        sent_on: Callable[[], AbstractContextManager[trio.CancelScope]],
+        taken_back: Callable[[], Response],
+    ) -> None:
+        super().__init__(elsewhere.message, elsewhere.node)
+        self.sent_on = sent_on
+        self.taken_back = taken_back
+
+
+class TakenBack(Exception):
+    """A call was taken back before there was an answer. `response` is what its client gets."""
+
+    def __init__(self, response: Response) -> None:
+        super().__init__()
+        self.response = response
 
 
 @attrs.frozen
@@ -60,8 +83,30 @@ class Relay:
         """Have the session's owner answer the request. Where it does not own the session any more,
         `again` answers it here; or says where else it is to be sent.
 
-        Raises `SessionElsewhere` where it is not to be found, `NodeLost`, and `AnswerCut`.
+        Raises `SessionElsewhere` where it is not to be found, `NodeLost`, `TakenBack`, `AnswerCut`.
         """
+        if not isinstance(elsewhere, CallElsewhere):
+            await self._answer(request, elsewhere, send, again)
+            return
+        begun = False
+
+        async def send_noted(message: Any) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        with elsewhere.sent_on() as scope:
+            await self._answer(request, elsewhere, send_noted, again)
+        if scope.cancelled_caught:
+            raise AnswerCut if begun else TakenBack(elsewhere.taken_back())
+
+    async def _answer(
+        self,
+        request: Request,
+        elsewhere: SessionElsewhere,
+        send: Callable[[Any], Awaitable[None]],
+        again: Callable[[], Awaitable[SessionElsewhere | None]],
+    ) -> None:
         from wingman.cluster import Unsent  # noqa: PLC0415  (few are one of many nodes)
 
         pause, last = 0.0, elsewhere

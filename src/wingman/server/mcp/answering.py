@@ -16,9 +16,14 @@ from wingman.server.mcp.versions import in_words_of
 from wingman.server.sse import KEEP_ALIVE, KEEP_ALIVE_SECONDS
 from wingman.sse import frame
 
-__all__ = ["CallAnswer", "CallFrames"]
+__all__ = ["CallAnswer", "CallFrames", "cancelled"]
 
 _EVENT: Final = "message"
+
+
+def cancelled(id: Id) -> bytes:
+    """The answer to a request that its client has cancelled."""
+    return refusal(id, Refused(CANCELLED, "The request was cancelled"))
 
 
 @attrs.frozen(eq=False)
@@ -37,7 +42,7 @@ class CallAnswer:
         self.waiting.answered()
         if self.call.cancelled:
             # It is not read any more; but without it the client's stream would not be at its end.
-            return refusal(self.id, Refused(CANCELLED, "The request was cancelled"))
+            return cancelled(self.id)
         return answer(self.id, in_words_of(self.stateless, result))
 
 

@@ -7,6 +7,8 @@ Clients of the newer generation have none.
 
 import hashlib
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 import attrs
@@ -34,7 +36,8 @@ class Call:
     """One call of `run_agent`: how many requests wait for it, and its run.
 
     The same request may come twice, where its client's connection broke. `run` is there while
-    somebody waits for it, `found` (the ids of its session and itself) from its admission on.
+    somebody waits for it, `found` (the ids of its session and itself) from its admission on. Where
+    another node answers, neither is.
     """
 
     digest: bytes = b""
@@ -43,10 +46,27 @@ class Call:
     cancelled: bool = False
     waiting: int = 0
     admission: trio.Lock = attrs.field(factory=trio.Lock, repr=False)
+    _sent_on: set[trio.CancelScope] = attrs.field(factory=set, init=False, repr=False)
+
+    @contextmanager
+    def sent_on(self) -> Iterator[trio.CancelScope]:
+        """While another node answers: a scope that is cancelled when the call is."""
+        self.waiting += 1
+        with trio.CancelScope() as scope:
+            self._sent_on.add(scope)
+            if self.cancelled:
+                scope.cancel()
+            try:
+                yield scope
+            finally:
+                self._sent_on.discard(scope)
+                self.waiting -= 1
 
     def cancel(self) -> None:
         """The client does not want the answer any more."""
         self.cancelled = True
+        for scope in self._sent_on:
+            scope.cancel()
         if self.run is not None:
             self.run.request_cancel()
 

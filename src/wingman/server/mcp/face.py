@@ -13,7 +13,7 @@ from wingman.server.callers import callers_of, was_forwarded
 from wingman.server.decoding import read_value
 from wingman.server.exchange import release_body
 from wingman.server.guard import ON_DISCONNECT
-from wingman.server.mcp.answering import CallAnswer, CallFrames
+from wingman.server.mcp.answering import CallAnswer, CallFrames, cancelled
 from wingman.server.mcp.clients import Call, Client, Clients, Waiting
 from wingman.server.mcp.jsonrpc import (
     INVALID_PARAMS,
@@ -37,7 +37,7 @@ from wingman.server.mcp.versions import (
     meta_of,
     stands_for_itself,
 )
-from wingman.server.relay import ClientElsewhere
+from wingman.server.relay import CallElsewhere, ClientElsewhere
 from wingman.server.sse import stream_response
 
 __all__ = ["McpFace"]
@@ -183,6 +183,9 @@ class McpFace:
         callers = frozenset[str]() if asked.background else callers_of(self._runtime)
         try:
             started = await run_of(self._runtime, call, asked, callers)
+        except SessionElsewhere as error:
+            waiting.answered()
+            raise CallElsewhere(error, call.sent_on, lambda: _json(cancelled(id))) from error
         except WingmanError:
             waiting.answered()
             raise
