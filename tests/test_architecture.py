@@ -74,7 +74,7 @@ ALLOWED: dict[str, set[str]] = {
         "processes",
         "schemas",
     },
-    "mcp": {"errors", "foreign", "api", "conversation", "processes", "tools"},
+    "mcp": {"errors", "foreign", "api", "conversation", "processes", "schemas", "tools"},
     "permissions": {"api", "processes"},
     "output": {"schemas"},
     "nearest": set(),

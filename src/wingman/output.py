@@ -5,14 +5,13 @@ makes the schema a bad one.
 """
 
 import typing
-from collections.abc import Iterable, Mapping
-from itertools import islice
-from typing import Any, Final, NoReturn, Protocol
+from collections.abc import Mapping
+from typing import Any, Final, Protocol
 
 import attrs
 import msgspec
 
-from wingman.schemas import Mismatch, Typed, shown_type
+from wingman.schemas import BadSchema, Mismatch, SchemaCheck, Typed, shown_type
 
 __all__ = ["Output", "OutputCheck", "OutputMismatch"]
 
@@ -71,28 +70,19 @@ class OutputCheck:
 
 class _Schema:
     def __init__(self, schema: Mapping[str, Any]) -> None:
-        # Megabytes of machine code that most programs never need.
-        import jsonschema_rs  # noqa: PLC0415
-
         self.schema = dict(schema)
         try:
-            self._validator = jsonschema_rs.validator_for(self.schema, retriever=_refuse)
-        except jsonschema_rs.ValidationError as error:
-            at = _path("$.output_schema", error.instance_path)
-            raise ValueError(f"Not a valid JSON Schema: {error.message} - at `{at}`") from error
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"Not a valid JSON Schema: {error} - at `$.output_schema`") from error
+            self._check = SchemaCheck(self.schema)
+        except BadSchema as error:
+            at = f"$.output_schema{error.path}"
+            raise ValueError(f"Not a valid JSON Schema: {error} - at `{at}`") from error
 
     def value(self, json: Any) -> Any:
         try:
-            errors = list(islice(self._validator.iter_errors(json), _MOST_PROBLEMS))
+            problems = self._check.problems(json, _MOST_PROBLEMS)
         except ValueError as error:
             raise OutputMismatch(f"It cannot be checked: {error}.") from error
-        if errors:
-            problems = (
-                f"{error.message[:_LONGEST_PROBLEM]} - at `{_path('$', error.instance_path)}`"
-                for error in errors
-            )
+        if problems:
             raise OutputMismatch("\n".join(problems))
         return json
 
@@ -119,15 +109,7 @@ class _Type:
             raise OutputMismatch("\n".join(problems)) from error
 
 
-def _refuse(uri: str) -> NoReturn:
-    raise ValueError(f"{uri} is outside the schema, and nothing is fetched")
-
-
 def _unfenced(text: str) -> str:
     if not (text.startswith(_FENCE) and text.endswith(_FENCE)) or "\n" not in text:
         return text
     return text[text.index("\n") : -len(_FENCE)]
-
-
-def _path(root: str, steps: Iterable[str | int]) -> str:
-    return root + "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps)

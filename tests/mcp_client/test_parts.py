@@ -13,10 +13,11 @@ from wingman.api import McpServer
 from wingman.errors import ToolError
 from wingman.mcp import McpFailed, McpToolset
 from wingman.mcp.diary import Diary
-from wingman.mcp.inputs import BadSchema, InputCheck
+from wingman.mcp.inputs import InputCheck
 from wingman.mcp.lines import Lines, LineTooLong
 from wingman.mcp.names import tool_name, tool_names
 from wingman.mcp.traffic import Outbox
+from wingman.schemas import BadSchema
 
 LONG = "x" * 100
 

@@ -63,6 +63,24 @@ async def test_a_final_response_is_put_off_by_words_that_came_while_it_was_said(
         assert [m.text for m in await session.history()] == ["go", "go", "word", "word"]
 
 
+async def test_who_follows_words_is_told_of_the_run_that_reads_them_to_its_end(
+    autojump_clock: MockClock,
+) -> None:
+    script = Scripted(lambda request: Delay(last_text(request.messages), first=5.0))
+    async with opened(Agent("tester", provider=script)) as runtime:
+        session = await runtime.create_session("tester")
+        run = await session.submit("go")
+        await trio.sleep(1)
+        words, unread = await run.steer("word"), await session.submit("later")
+        told = []
+        async with words.reader() as reader:
+            while batch := await reader.receive():
+                told += batch
+        assert {published.run_id for published in told} == {run.id}
+        assert [published.event.kind for published in told] == ["steered", "step", "text", "done"]
+        assert not unread.ended
+
+
 async def test_words_have_the_typed_output_of_the_run_that_has_read_them(
     autojump_clock: MockClock,
 ) -> None:

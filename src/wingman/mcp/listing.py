@@ -14,9 +14,10 @@ import msgspec
 import trio
 
 from wingman.mcp.diary import Diary
-from wingman.mcp.inputs import BadSchema, InputCheck
+from wingman.mcp.inputs import InputCheck
 from wingman.mcp.names import tool_names
 from wingman.processes import clip
+from wingman.schemas import BadSchema
 from wingman.tools import Tool, ToolContext, ToolOutput
 
 __all__ = ["Call", "Listing", "made"]

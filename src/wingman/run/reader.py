@@ -5,7 +5,7 @@ from operator import attrgetter
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
-from wingman.events import Done, Error
+from wingman.events import Done, Error, Steered
 from wingman.run.published import Published
 from wingman.under_trio import require_trio
 
@@ -26,7 +26,7 @@ class Reader:
 
     Between two `receive` it holds no events: who stops reading keeps nothing in memory but what it
     was given last. `waiting`: it has taken all that there was, and takes what comes. `over`: it was
-    given its run's last event.
+    given its run's last event. Where another run reads its run's message, it goes on with that one.
     """
 
     __slots__ = ("__weakref__", "_channel", "_run_id", "cursor", "over", "waiting")
@@ -106,13 +106,16 @@ class Reader:
         weight = 0
         cursor = self.cursor  # it stays while these are weighed: what it waits for is not let go of
         for published in batch:
+            event = published.event
+            if isinstance(event, Steered) and event.message_id == self._run_id:
+                self._run_id = published.run_id  # what becomes of its message is told of that run
             if self._run_id is None or published.run_id == self._run_id:
                 weight += (own := weigh(published))
                 if most is not None and taken and weight > most:
                     break
                 if own:
                     taken.append(published)
-                if self._run_id is not None and isinstance(published.event, Done | Error):
+                if self._run_id is not None and isinstance(event, Done | Error):
                     self.over = True
             cursor = published.id
             if self.over:
