@@ -1,13 +1,15 @@
 """What the tests of the console share: a server, and its page in Chromium."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
+
+import trio
 
 from browser_kit import Chromium, Page
 from server_kit import Server, serving
 
-__all__ = ["calls_shown", "console", "open_session", "send"]
+__all__ = ["calls_are", "console", "eventually", "open_session", "send", "texts_of"]
 
 
 @asynccontextmanager
@@ -38,12 +40,38 @@ async def send(page: Page, text: str) -> None:
     await page.click(".composer button.primary")
 
 
-async def calls_shown(page: Page) -> list[str]:
-    """How the tool calls stand, as one reads it: `bash: running`."""
-    return list(
-        await page.evaluate(
+async def eventually(look: Callable[[], Awaitable[Any]], wanted: Any) -> None:
+    """Wait until what is seen is what is wanted: a page shows things when it comes to know them."""
+    with trio.move_on_after(20):
+        while await look() != wanted:  # noqa: ASYNC110
+            await trio.sleep(0.05)
+    assert await look() == wanted
+
+
+async def calls_are(page: Page, *wanted: str) -> None:
+    """Wait until the tool calls stand like this, as one reads it: `bash: running`."""
+    await eventually(
+        lambda: page.evaluate(
             "() => [...document.querySelectorAll('.call')].map(call =>"
             " `${call.querySelector('.tool').textContent}:"
             " ${call.querySelector('.state').textContent}`)"
-        )
+        ),
+        list(wanted),
     )
+
+
+async def texts_of(page: Page, ends: int) -> list[str]:
+    """What the transcript says, without the times that things took, once the page knows all of it:
+    that many ends of runs, their times, and their messages."""
+    await page.do(f"await page.waitForFunction({WHOLE}, ends)", ends=ends)
+    return list(await page.evaluate(TEXTS))
+
+
+WHOLE = """ends => {
+    const all = (found) => [...document.querySelectorAll(found)];
+    return all('.outcome').length === ends
+        && all('.outcome').every(end => / m?s\\b/.test(end.innerText))
+        && all('.user').every(item => item.querySelector('.when').textContent);
+}"""
+TEXTS = """() => [...document.querySelectorAll('.item')].map(item =>
+    item.innerText.replace(/ · [0-9.]+ m?s\\b/g, '').replace(/[0-9.]+ m?s$/gm, ''))"""

@@ -5,7 +5,7 @@ import base64
 import trio
 
 from browser_kit import Chromium
-from console_kit import calls_shown, console, open_session, send
+from console_kit import calls_are, console, eventually, open_session, send, texts_of
 from pictures import plain
 from server_kit import Gate, Server, call, lingering, serving, thought
 from wingman import ToolContext, tool
@@ -32,7 +32,7 @@ async def test_somebody_new_makes_a_session_answers_cancels_and_reads_the_receip
         await page.fill("#message", "!bash echo one; sleep 60\n!bash echo two")
         await page.press("Enter")
         await page.do("await page.locator('.approval').nth(1).waitFor()")
-        assert await page.evaluate("() => document.title.startsWith('(2) ')")
+        await eventually(lambda: page.evaluate("() => document.title.slice(0, 4)"), "(2) ")
         await page.do("await page.locator('.call').nth(0).getByText('Allow once').click()")
         await page.do("await page.locator('.call').nth(1).getByText('Reject').click()")
         await page.do(
@@ -42,7 +42,7 @@ async def test_somebody_new_makes_a_session_answers_cancels_and_reads_the_receip
         await page.do(
             "await page.locator('.call').nth(0).getByText('one', {exact: true}).waitFor()"
         )
-        assert await calls_shown(page) == ["bash: running, allowed once", "bash: rejected"]
+        await calls_are(page, "bash: running, allowed once", "bash: rejected")
         await page.click("text=Cancel the run")
         receipt = await page.shown(".receipt")
         assert "Stopped in " in receipt
@@ -76,15 +76,9 @@ async def test_a_transcript_is_shown_as_it_streams_and_the_same_after_a_reload(
         assert "1 step" in await page.shown(".outcome") or "2 steps" in await page.shown(".outcome")
         assert await page.shown(".prose li:last-child") == "two"
         assert "it was said" in await page.shown(".call .output")
-        before = await page.evaluate(TEXTS)
+        before = await texts_of(page, 1)
         await page.do("await page.reload()")
-        await page.shown(".outcome")
-        assert await page.evaluate(TEXTS) == before
-
-
-TEXTS = """() => [...document.querySelectorAll('.item')].map(item =>
-    item.innerText.replace(/ · [0-9.]+ m?s\\b/g, '').replace(/[0-9.]+ m?s$/gm, ''))"""
-"""What the transcript says, without the times that things took."""
+        assert await texts_of(page, 1) == before
 
 
 async def test_a_call_can_be_answered_with_a_word_with_another_input_and_for_good(
@@ -135,7 +129,7 @@ async def test_one_call_is_cancelled_and_the_others_and_the_run_go_on(chromium: 
             "await page.locator('.call').nth(1).getByRole('button', {name: 'Cancel'}).click()"
         )
         assert "say stopped" in await page.shown(".receipt")
-        assert await calls_shown(page) == ["say: running", "say: cancelled"]
+        await calls_are(page, "say: running", "say: cancelled")
         await page.do(
             "await page.locator('.call').nth(0).getByRole('button', {name: 'Cancel'}).click()"
         )
@@ -192,10 +186,10 @@ async def test_images_are_sent_and_shown(chromium: Chromium) -> None:
         await page.shown(".outcome")
         width = "() => document.querySelector('.user img').naturalWidth"
         await page.shown(".user img")
-        assert await page.evaluate(width) == 8
+        await eventually(lambda: page.evaluate(width), 8)
         await page.do("await page.reload()")
         await page.shown(".user img")
-        assert await page.evaluate(width) == 8
+        await eventually(lambda: page.evaluate(width), 8)
         content = (await server.history(session_id))[0]["content"]
         assert [block["type"] for block in content] == ["image", "text"]
 
@@ -209,7 +203,7 @@ async def test_sessions_are_found_named_and_deleted(chromium: Chromium) -> None:
         await page.shown(".sessions >> text=A message that becomes the title")
         await page.fill("#search", "alp")
         await page.gone(".sessions >> text=Beta")
-        assert await page.count(".sessions li") == 1
+        await eventually(lambda: page.count(".sessions li"), 1)
         await page.fill("#search", "")
         await page.click("[title='More about this session']")
         await page.fill("#session-title", "Gamma")
@@ -271,8 +265,6 @@ async def test_the_history_is_compacted_from_the_page(chromium: Chromium) -> Non
         await page.click("[title='More about this session']")
         await page.click("dialog >> text=Compact the history")
         assert "The history was compacted" in await page.shown(".compacted summary")
-        await page.do("await page.locator('.outcome').nth(2).waitFor()")
-        before = await page.evaluate(TEXTS)
+        before = await texts_of(page, 3)
         await page.do("await page.reload()")
-        await page.do("await page.locator('.outcome').nth(2).waitFor()")
-        assert await page.evaluate(TEXTS) == before
+        assert await texts_of(page, 3) == before

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from browser_kit import Chromium
-from console_kit import open_session, send
+from console_kit import eventually, open_session, send
 from server_kit import Gate, Server, call, serving, until
 from wingman import tool
 
@@ -39,8 +39,8 @@ async def test_the_page_goes_on_when_the_server_is_up_again(
             )
             await page.click(".approval >> text=Allow once")
             assert "After." in await page.shown(".said >> text=After.")
-            assert await page.count(".said") == 2
-            assert await page.count(".call") == 1
+            await eventually(lambda: page.count(".said"), 2)
+            await eventually(lambda: page.count(".call"), 1)
             assert "it was done" in await page.shown(".call .output")
             assert await server.history(session_id)
 
@@ -60,8 +60,8 @@ async def test_what_was_missed_is_read_from_the_history(chromium: Chromium) -> N
         await until(lambda: not server.runtime.status().actors)  # it has left memory
         await page.do("await context.setOffline(false)")
         assert "Answer 2." in await page.shown(".said >> text=Answer 2.")
-        assert await page.count(".user") == 4
-        assert await page.count(".said") == 4
+        await eventually(lambda: page.count(".user"), 4)
+        await eventually(lambda: page.count(".said"), 4)
 
 
 async def test_a_run_of_another_client_is_shown_with_its_message(chromium: Chromium) -> None:

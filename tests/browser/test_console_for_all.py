@@ -3,7 +3,7 @@
 import pytest
 
 from browser_kit import Chromium, Page
-from console_kit import console, open_session, send
+from console_kit import console, eventually, open_session, send
 from server_kit import Gate, Server, call, thought
 from wingman import tool
 
@@ -101,19 +101,19 @@ async def test_all_is_done_by_the_keyboard_alone(chromium: Chromium) -> None:
         await tab_to(page, "Create it and start a session")
         await page.press("Enter")
         await page.shown(".hints")
-        assert await focused(page) == "Message"
+        await eventually(lambda: focused(page), "Message")
         for text in ("!say one", "!say two"):
             await page.do("await page.keyboard.type(text)", text=text)
             await page.press("Shift+Enter" if text == "!say one" else "Enter")
         assert "Done, as told" in await page.shown(".said")
-        assert await page.count(".call") == 2
+        await eventually(lambda: page.count(".call"), 2)
         await page.press("Escape")
         await page.press("a")
         await page.shown("h1 >> text=Approvals")
         await page.press("r")
         await page.shown("h1 >> text=Runtime")
         await page.press("/")
-        assert await focused(page) == "Search the sessions"
+        await eventually(lambda: focused(page), "Search the sessions")
         await page.press("Escape")
         await page.press("j")
         await page.shown(".status")
@@ -138,7 +138,7 @@ async def test_a_question_is_answered_by_the_keyboard_alone(chromium: Chromium) 
         await page.shown(".approval")
         await tab_to(page, "Go there", backwards=True)
         await page.press("Enter")
-        assert await focused(page) == "Allow once"
+        await eventually(lambda: focused(page), "Allow once")
         await page.press("Enter")
         await page.shown(".outcome")
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from browser_kit import Chromium, Page
-from console_kit import calls_shown, console, open_session, send
+from console_kit import calls_are, console, open_session, send
 from server_kit import Server, call
 from wingman import ToolContext, tool
 
@@ -51,7 +51,7 @@ async def test_a_question_has_a_field_for_each_property(chromium: Chromium) -> N
     async with console(chromium, tools=[push]) as (server, page):
         await asked(server, page, "flat")
         assert "Where to?\nIt is flat." in await page.shown(".question .output")
-        assert await calls_shown(page) == ["push: asks you"]
+        await calls_are(page, "push: asks you")
         assert await page.count(f"{FIRST} >> text=Always allow") == 0
         assert await page.count(f"{FIRST} >> text=Edit the input") == 0
         assert [each["id"] for each in await page.violations()] == []
@@ -70,7 +70,7 @@ async def test_a_question_has_a_field_for_each_property(chromium: Chromium) -> N
             "pushed [('branch', 'main'), ('force', False), ('remote', 'fork'),"
             " ('times', 3), ('who', ['eve'])]"
         )
-        assert await calls_shown(page) == ["push: answered"]
+        await calls_are(page, "push: answered")
         assert await page.complaints() == []
 
 
