@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 import trio
 
@@ -16,6 +17,7 @@ from cluster.conftest import Pair, a_pair, number_of, until
 from postgres_kit import Cluster, Proxy
 from server_kit import Gate, Server, call, serving
 from wingman import tool
+from wingman.store.postgres.node import NodeConnection
 
 
 async def owner_of(pair: Pair, session_id: str) -> int | None:
@@ -56,6 +58,34 @@ async def test_a_node_that_is_connected_again_at_once_goes_on_with_its_sessions(
         await until(lambda: number_of(pair.first) != before)
         gate.open()
         await until(lambda: is_status(pair.second, run_id, "completed"))
+        assert await owner_of(pair, session_id) == number_of(pair.first)
+
+
+async def test_a_node_whose_birth_had_no_answer_goes_on_with_its_sessions(
+    cluster: Cluster, clean_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wingman.cluster.member.LOOK_SECONDS", 3.0)
+    monkeypatch.setattr("wingman.cluster.decisions.LOST_SECONDS", 6.0)
+    taken: list[int] = []
+    take_along = NodeConnection.take_along
+
+    def lose_two_answers(node: NodeConnection, *given: Any) -> Any:
+        found = take_along(node, *given)
+        taken.append(len(found))
+        if len(taken) <= 2:
+            raise psycopg.OperationalError("the answer is lost")
+        return found
+
+    monkeypatch.setattr(NodeConnection, "take_along", lose_two_answers)
+    async with a_pair(cluster, clean_database) as pair:
+        session_id = await pair.first.session()
+        run_id, gate = await begun(pair.first, session_id, "One")
+        before = number_of(pair.first)
+        pair.proxy.cut()
+        await until(lambda: number_of(pair.first) != before)
+        gate.open()
+        await until(lambda: is_status(pair.second, run_id, "completed"))
+        assert taken == [1, 1, 1]
         assert await owner_of(pair, session_id) == number_of(pair.first)
 
 

@@ -64,6 +64,8 @@ class Database:
         self._begun = self._made = 0
         """The numbers of the last transaction that was begun, and of the last that was needed and
         is committed."""
+        self._lost_births: list[int] = []
+        """Numbers under which this process may own sessions, and never wrote anything else."""
 
     @property
     def name(self) -> str:
@@ -249,11 +251,14 @@ class Database:
                 self.node.be_born(connection)
                 kept: Collection[str] = ()
                 if last is not None and self._made <= last <= self._begun:
-                    kept = self.node.take_along(connection, former)
+                    kept = self.node.take_along(connection, [former, *self._lost_births])
         except BaseException:
+            if self.node.number != former:
+                self._lost_births.append(self.node.number)  # some may have come along
             self.node.number = former  # it still has what is to come along
             self._let_go(connection)
             raise
+        self._lost_births.clear()
         self._take(connection)
         self.reborn(kept)
         return connection

@@ -12,7 +12,7 @@ no number: the column refuses it, and with it the whole commit.
 """
 
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from secrets import token_urlsafe
 from typing import Any, Final
 
@@ -133,13 +133,14 @@ class NodeConnection:
         connection.real.execute(_FORGET)
         self.number = number
 
-    def take_along(self, connection: Connection, former: int) -> Collection[str]:
-        """Own what the node `former` still owns, which this process was: the ids of these sessions.
+    def take_along(self, connection: Connection, former: Sequence[int]) -> Collection[str]:
+        """Own what the nodes `former` still own, which this process was: the ids of these sessions.
 
         What another node has claimed meanwhile is not among them.
         """
-        query = b"UPDATE sessions SET node = %s WHERE node = %s RETURNING id"
-        return [id for (id,) in connection.real.execute(query, (self.number, former)).fetchall()]
+        query = b"UPDATE sessions SET node = %s WHERE node = ANY (%s::bigint[]) RETURNING id"
+        values = (self.number, list(former))
+        return [id for (id,) in connection.real.execute(query, values).fetchall()]
 
     def release(self, connection: Connection) -> None:
         """Die: the server sees the end of a connection only later."""
