@@ -82,9 +82,9 @@ async def test_a_node_whose_birth_had_no_answer_goes_on_with_its_sessions(
         run_id, gate = await begun(pair.first, session_id, "One")
         before = number_of(pair.first)
         pair.proxy.cut()
-        await until(lambda: number_of(pair.first) != before)
+        await until(lambda: len(taken) == 3 and number_of(pair.first) != before)
         gate.open()
-        await until(lambda: is_status(pair.second, run_id, "completed"))
+        await until(lambda: is_status(pair.first, run_id, "completed"))
         assert taken == [1, 1, 1]
         assert await owner_of(pair, session_id) == number_of(pair.first)
 
