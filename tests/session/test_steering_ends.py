@@ -1,5 +1,8 @@
 """Steering: what the run in flight cannot read any more is a run of its own, in order."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 import attrs
 import pytest
 import trio
@@ -7,7 +10,7 @@ from trio.testing import MockClock
 
 from permission_kit import Hand, until_pending
 from session_kit import last_text, opened, wait
-from wingman import Agent, Message
+from wingman import Agent, Message, Run, Session
 from wingman.providers import Delay, Fail, Finished, Parts, Request, Scripted, TextDelta, ToolCalls
 from wingman.providers.scripted import Item
 from wingman.store import MemoryStore
@@ -49,15 +52,21 @@ async def test_words_that_come_before_an_end_that_cannot_be_put_off_are_runs_of_
         assert said(list(await session.history())) == ["go", "word 0", "word 1"]
 
 
+@asynccontextmanager
+async def steered(agent: Agent) -> AsyncIterator[tuple[Session, Run, Run]]:
+    """A session, its run in the middle of its response, and words that are sent to steer it."""
+    async with opened(agent) as runtime:
+        session = await runtime.create_session("tester")
+        run = await session.submit("go")
+        await trio.sleep(1)
+        yield session, run, await run.steer("word")
+
+
 async def test_a_final_response_is_put_off_by_words_that_came_while_it_was_said(
     autojump_clock: MockClock,
 ) -> None:
     script = Scripted(lambda request: Delay(last_text(request.messages), first=5.0))
-    async with opened(Agent("tester", provider=script)) as runtime:
-        session = await runtime.create_session("tester")
-        run = await session.submit("go")
-        await trio.sleep(1)
-        words = await run.steer("word")
+    async with steered(Agent("tester", provider=script)) as (session, run, words):
         result = await words.result()
         assert (result.run_id, result.response, result.steps) == (run.id, "word", 2)
         assert [m.text for m in await session.history()] == ["go", "go", "word", "word"]
@@ -67,11 +76,8 @@ async def test_who_follows_words_is_told_of_the_run_that_reads_them_to_its_end(
     autojump_clock: MockClock,
 ) -> None:
     script = Scripted(lambda request: Delay(last_text(request.messages), first=5.0))
-    async with opened(Agent("tester", provider=script)) as runtime:
-        session = await runtime.create_session("tester")
-        run = await session.submit("go")
-        await trio.sleep(1)
-        words, unread = await run.steer("word"), await session.submit("later")
+    async with steered(Agent("tester", provider=script)) as (session, run, words):
+        unread = await session.submit("later")
         told = []
         async with words.reader() as reader:
             while batch := await reader.receive():
@@ -86,11 +92,7 @@ async def test_words_have_the_typed_output_of_the_run_that_has_read_them(
 ) -> None:
     script = Scripted(lambda request: Delay('{"city": "Ulm"}', first=5.0))
     asked = Agent("tester", provider=script, output_schema=City)
-    async with opened(asked) as runtime:
-        session = await runtime.create_session("tester")
-        run = await session.submit("go")
-        await trio.sleep(1)
-        words = await run.steer("word")
+    async with steered(asked) as (_, run, words):
         assert (await words.result()).output == (await run.result()).output == City("Ulm")
 
 

@@ -183,11 +183,10 @@ class McpFace:
         callers = frozenset[str]() if asked.background else callers_of(self._runtime)
         try:
             started = await run_of(self._runtime, call, asked, callers)
-        except SessionElsewhere as error:
+        except WingmanError as error:
             waiting.answered()
-            raise CallElsewhere(error, call.sent_on, lambda: _json(cancelled(id))) from error
-        except WingmanError:
-            waiting.answered()
+            if isinstance(error, SessionElsewhere):
+                raise CallElsewhere(error, call.sent_on, lambda: _json(cancelled(id))) from error
             raise
         whole = CallAnswer(id, stateless, call, waiting, started)
         if asked.background or "text/event-stream" not in request.headers.get("Accept", ""):
